@@ -1,0 +1,43 @@
+# Each target sets up what it needs: a virtual environment in .venv with the locked versions.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test test-slow bench lint types report lock clean
+
+run: $(STAMP)  ## train, evaluate and measure all networks on the embedded road scenes
+	$(BIN)/python -m harness run --all
+
+test: $(STAMP)  ## the tests, without those marked slow
+	$(BIN)/python -m pytest -q -m "not slow" tests --benchmark-skip
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -q -m slow tests --benchmark-skip
+
+bench: $(STAMP)  ## smoke benchmarks; the figures go to work/benchmarks.json
+	mkdir -p work
+	$(BIN)/python -m pytest -q tests/benchmarks --benchmark-only --benchmark-json=work/benchmarks.json
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+report: $(STAMP)  ## regenerate reports/ from results/
+	$(BIN)/python -m harness report
+
+lock:  ## resolve the versions anew (needs uv)
+	uv pip compile --upgrade --universal --generate-hashes --no-header --all-extras pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) work
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $(STAMP)

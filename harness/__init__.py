@@ -1,0 +1,1 @@
+"""How the architectures are compared: protocol, runs, measurements, records and reports."""

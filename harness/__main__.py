@@ -1,0 +1,31 @@
+"""`python -m harness`: run a command; errors the user can mend are one line and exit code 2."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    from harness.cli import app
+    from harness.errors import UserError
+
+    try:
+        app()
+    except UserError as error:
+        _fail(str(error))
+    except ValueError as error:
+        # DatasetError and ArchitectureError are the typed errors of packages that know nothing of this one.
+        if type(error).__module__.partition(".")[0] not in ("datasets", "architectures"):
+            raise
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(line: str) -> None:
+    if line:
+        print(f"error: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The command line: `python -m harness run | measure | report | list | check | data`.
+
+Imports are inside the commands, so that `--help` and `list` answer at once.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Trains and measures segmentation networks under one protocol and writes the paper's tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Fetch and check datasets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+DataRoot = Annotated[
+    str | None, typer.Option(help="Folder that holds the dataset's own folder.", envvar="SEGNET_DATA_ROOT")
+]
+Results = Annotated[Path, typer.Option(help="Folder of the records.")]
+Reports = Annotated[Path, typer.Option(help="Folder of the reports.")]
+Work = Annotated[Path, typer.Option(help="Folder of caches, checkpoints and weights.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+PrecisionOption = Annotated[str, typer.Option(help="fp32, tf32 or bf16.")]
+Threads = Annotated[int, typer.Option(help="Threads on a CPU; 0: all cores.", min=0)]
+Names = Annotated[list[str] | None, typer.Argument(help="Architectures; none: all of the suite.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every architecture of the suite.")]
+
+DEFAULT_RESULTS, DEFAULT_REPORTS, DEFAULT_WORK = Path("results"), Path("reports"), Path("work")
+
+
+@app.command()
+def run(
+    names: Names = None,
+    everything: AllOption = False,
+    suite: Annotated[str, typer.Option(help="Which set of runs.")] = "quick",
+    data_root: DataRoot = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    seeds: Annotated[str, typer.Option(help="Seeds, such as 0 or 0,1,2.")] = "0",
+    protocol: Annotated[str | None, typer.Option(help="Another protocol than the suite's.")] = None,
+    size: Annotated[str | None, typer.Option(help="Reduced input size, height x width: 90x120.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Fewer iterations.", min=1)] = None,
+    override: Annotated[
+        list[str] | None, typer.Option(help="Another value for a field of the protocol, such as lr=0.02.")
+    ] = None,
+    encoder_weights: Annotated[
+        str | None, typer.Option(help="none, imagenet, or a file; default: the suite's.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
+    threads: Threads = 0,
+    results: Results = DEFAULT_RESULTS,
+    reports: Reports = DEFAULT_REPORTS,
+    work: Work = DEFAULT_WORK,
+) -> None:
+    """Train, evaluate and measure, then write the reports. What is finished already is not done again."""
+    from harness.commands import RunOptions, run_command
+
+    options = RunOptions(
+        names=_chosen(names, everything),
+        suite=suite,
+        data_root=data_root,
+        device=device,
+        precision=precision,
+        seeds=seeds,
+        protocol=protocol,
+        size=size,
+        iterations=iterations,
+        override=tuple(override or ()),
+        encoder_weights=encoder_weights,
+        dry_run=dry_run,
+        tensorboard=tensorboard,
+        threads=threads,
+        results=results,
+        reports=reports,
+        work=work,
+    )
+    raise typer.Exit(run_command(options))
+
+
+@app.command()
+def measure(
+    names: Names = None,
+    everything: AllOption = False,
+    size: Annotated[str, typer.Option(help="Input size, height x width.")] = "360x480",
+    classes: Annotated[int, typer.Option(help="Number of classes.", min=2)] = 11,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    effort: Annotated[
+        str | None, typer.Option(help="full, lease or cpu; default: cpu on a CPU, else full.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure even what was measured before.")] = False,
+    threads: Threads = 0,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Measure time and memory (Table 6), each architecture in a process of its own."""
+    from harness.commands import measure_command
+
+    code = measure_command(
+        names=_chosen(names, everything),
+        size=size,
+        classes=classes,
+        device=device,
+        precision=precision,
+        effort=effort,
+        again=again,
+        threads=threads,
+        results=results,
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def report(
+    suite: Annotated[list[str] | None, typer.Option(help="Only these suites; default: all with records.")] = None,
+    data_root: DataRoot = None,
+    results: Results = DEFAULT_RESULTS,
+    reports: Reports = DEFAULT_REPORTS,
+) -> None:
+    """Regenerate tables, plots and pages from the records alone."""
+    from harness.commands import report_command
+
+    raise typer.Exit(report_command(results, reports, suite, data_root))
+
+
+@app.command("list")
+def list_names() -> None:
+    """Architectures, datasets, protocols and suites."""
+    from harness.listing import print_listing
+
+    print_listing()
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="Architecture.")],
+    device: DeviceOption = "cpu",
+) -> None:
+    """Try an architecture: shapes, an odd size, two training steps, gradients."""
+    from harness.commands import check_command
+
+    raise typer.Exit(check_command(name, device))
+
+
+@data_app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="Dataset.")],
+    data_root: Annotated[str, typer.Option(help="Folder to put it in.", envvar="SEGNET_DATA_ROOT")] = "data",
+) -> None:
+    """Download a dataset from its public source."""
+    from harness.commands import fetch_command
+
+    raise typer.Exit(fetch_command(name, data_root))
+
+
+@data_app.command("check")
+def check_data(
+    name: Annotated[str, typer.Argument(help="Dataset.")],
+    data_root: DataRoot = None,
+) -> None:
+    """Verify counts, sizes, label values and content, and print the class histogram."""
+    from harness.commands import check_data_command
+
+    raise typer.Exit(check_data_command(name, data_root))
+
+
+def _chosen(names: list[str] | None, everything: bool) -> tuple[str, ...]:
+    if names and everything:
+        raise typer.BadParameter("give names or --all, not both")
+    return tuple(names or ())
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,112 @@
+"""Scoring a network on a split, at full label size."""
+
+import io
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from datasets import VOID
+from harness.data import SplitData
+from harness.metrics.boundary import BoundaryPool
+from harness.precision import autocast
+from harness.spec import Precision
+
+KEPT_PREDICTIONS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitScores:
+    """What scoring a split leaves.
+
+    matrices: confusion matrix of every image, (N, K, K) int64, rows are truth.
+    boundary: per-class BF of every image, (N, K), NaN where a class does not count; none if not asked for.
+    predictions: label maps (H, W) uint8 of the images asked for, by index.
+    """
+
+    matrices: NDArray[np.int64]
+    boundary: NDArray[np.float64] | None
+    predictions: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+
+
+def label_maps(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Logits (B, K, h, w) -> classes (B, H, W) uint8: bilinear to label size first, then the largest."""
+    logits = logits.float()
+    if logits.shape[2:] != size:
+        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    return logits.argmax(1).to(torch.uint8)
+
+
+def image_matrices(predictions: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Confusion matrix of each image on the device, (B, K, K) int64; void pixels are left out.
+
+    Args:
+        predictions: (B, H, W) uint8, in 0 ... K - 1.
+        labels: (B, H, W) uint8, in 0 ... K - 1 or 255.
+    """
+    cells = num_classes * num_classes
+    image = torch.arange(len(labels), device=labels.device).view(-1, 1, 1)
+    index = image * cells + labels.long() * num_classes + predictions.long()
+    counts = torch.bincount(index[labels != VOID], minlength=len(labels) * cells)
+    return counts.view(-1, num_classes, num_classes)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    data: SplitData,
+    *,
+    num_classes: int,
+    batch: int,
+    precision: Precision,
+    boundary: bool = False,
+    keep: Collection[int] = (),
+    on_batch: Callable[[int], None] = lambda images: None,
+) -> SplitScores:
+    """Score every image of a split once.
+
+    Args:
+        model: in evaluation mode, with batch-norm statistics in place.
+        data: the split.
+        num_classes: K.
+        batch: images a forward pass; all of one size, so nothing is padded.
+        precision: of the forward pass; logits are upsampled in float32.
+        boundary: score BF too, on all cores beside the network.
+        keep: indices of images whose predictions are wanted.
+        on_batch: called with the number of images done, for progress.
+    """
+    model.eval()
+    matrices: list[NDArray[np.int64]] = []
+    kept: dict[int, NDArray[np.uint8]] = {}
+    with BoundaryPool(num_classes) as pool:
+        for indices in data.in_order(batch):
+            with autocast(precision, data.device):
+                logits = model(data.images(indices))
+            labels = data.labels(indices)
+            predicted = label_maps(logits, data.label_size)
+            matrices.append(image_matrices(predicted, labels, num_classes).cpu().numpy())
+            maps, truth = predicted.cpu().numpy(), labels.cpu().numpy()
+            if boundary:
+                for one, other in zip(maps, truth, strict=True):
+                    pool.submit(one, other)
+            kept.update({int(i): maps[n] for n, i in enumerate(indices) if int(i) in keep})
+            on_batch(len(indices))
+        scores = pool.results() if boundary else None
+    return SplitScores(matrices=np.concatenate(matrices), boundary=scores, predictions=kept)
+
+
+def kept_indices(images: int) -> set[int]:
+    """Images whose predictions are kept for the panels: evenly spread."""
+    return {images * (2 * n + 1) // (2 * KEPT_PREDICTIONS) for n in range(KEPT_PREDICTIONS)}
+
+
+def label_png(label_map: NDArray[np.uint8]) -> bytes:
+    """A label map (H, W) as an 8-bit grey PNG of class numbers."""
+    target = io.BytesIO()
+    Image.fromarray(label_map).save(target, format="PNG", optimize=True)
+    return target.getvalue()

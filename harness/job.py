@@ -1,0 +1,35 @@
+"""A job: a run's spec with the places and the device it is carried out on. None of these change its outcome."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.spec import RunSpec
+
+Device = Literal["cpu", "cuda"]
+
+
+class Job(BaseModel):
+    """What a worker process is handed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spec: RunSpec
+    device: Device
+    threads: int = Field(ge=1, description="torch's threads on a CPU")
+    results: Path
+    work: Path = Field(description="caches, checkpoints and weights; nothing there is needed by a report")
+    data_root: str | None
+    weights: Path | None = Field(description="file with the encoder's initial weights")
+    tensorboard: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the run keeps its checkpoint and weights."""
+        return self.work / "runs" / self.spec.run_id
+
+    @property
+    def cache(self) -> Path:
+        """Where decoded datasets lie."""
+        return self.work / "cache"

@@ -1,0 +1,190 @@
+"""What a run or a measurement was made on: the manifest that stands in every record, and the device's name.
+
+No host name, no user name and no path goes into it. Importing this module does not import torch.
+"""
+
+import os
+import platform
+import re
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+Device = Literal["cpu", "cuda"]
+
+# What changes speed, memory or the choice of the card.
+VARIABLES = (
+    "CUDA_DEVICE_ORDER",
+    "CUDA_LAUNCH_BLOCKING",
+    "CUDA_MODULE_LOADING",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+)
+_ROOT = Path(__file__).resolve().parent.parent
+_CODE = ("architectures", "datasets", "harness")
+_CONTAINER_GROUPS = re.compile(r"docker|kubepods|containerd|libpod|lxc")
+
+
+def environment() -> dict[str, Any]:
+    """The manifest: software versions, machine, settings of the surroundings, and the code's commit.
+
+    What does not exist here (a GPU, a driver, a repository) is None. Values are plain JSON.
+    """
+    commit, dirty = _git_state()
+    return {
+        "python": platform.python_version(),
+        **_torch_state(),
+        "torchvision": _version("torchvision"),
+        "driver": _driver(),
+        "cpu_model": cpu_model(),
+        "cpu_cores": available_cores(),
+        "ram_bytes": _ram_bytes(),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "processor": platform.machine(),
+        "container": in_container(),
+        "wsl": is_wsl(),
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "git_commit": commit,
+        "git_dirty": dirty,
+    }
+
+
+def device_name(device: Device) -> str:
+    """The device as a reader knows it, such as "NVIDIA H200" or "AMD EPYC 7763 (2 cores)".
+
+    Raises:
+        UserError: "cuda" where torch finds no CUDA device.
+    """
+    if device == "cpu":
+        cores = available_cores()
+        return f"{cpu_model()} ({cores} core{'s' if cores > 1 else ''})"
+    import torch
+
+    from harness.errors import UserError
+
+    if not torch.cuda.is_available():
+        raise UserError("device cuda: torch finds no CUDA device here; choose the device cpu")
+    return str(torch.cuda.get_device_name(0))
+
+
+def device_slug(device: Device) -> str:
+    """The device as a folder's name, such as "cuda-nvidia-h200" or "cpu-amd-epyc-2c".
+
+    Raises:
+        UserError: "cuda" where torch finds no CUDA device.
+    """
+    name = f"{cpu_model()} {available_cores()}c" if device == "cpu" else device_name(device)
+    return f"{device}-{_slug(name)}"
+
+
+@cache
+def cpu_model() -> str:
+    """The processor's name without marks, clock rate and number of cores."""
+    named = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
+    name = named[1] if named else platform.processor() or platform.machine()
+    name = re.sub(r"\((R|TM|r|tm)\)|@.*$|\b\d+-Core\b|\bCPU\b|\bProcessor\b", " ", name)
+    return " ".join(name.split())
+
+
+def available_cores() -> int:
+    """Cores that this process may run on, by affinity and by the container's share; at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _read("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdigit() and quota[1].isdigit():
+        cores = min(cores, int(quota[0]) // int(quota[1]))
+    return max(1, cores)
+
+
+@cache
+def is_wsl() -> bool:
+    """Whether this is Linux under Windows, where the GPU's memory may spill into the host's."""
+    return "microsoft" in platform.release().lower()
+
+
+@cache
+def in_container() -> bool:
+    """Whether this process runs in a container, as far as its marks show it."""
+    marked = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ
+    return marked or bool(_CONTAINER_GROUPS.search(_read("/proc/1/cgroup")))
+
+
+def _torch_state() -> dict[str, Any]:
+    import torch
+
+    state: dict[str, Any] = {
+        "torch": torch.__version__,
+        "torch_threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None,
+        "gpu_name": None,
+        "gpu_uuid": None,
+        "gpu_memory_bytes": None,
+        "gpu_capability": None,
+    }
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        state |= {
+            "gpu_name": properties.name,
+            "gpu_uuid": str(properties.uuid),
+            "gpu_memory_bytes": properties.total_memory,
+            "gpu_capability": f"{properties.major}.{properties.minor}",
+        }
+    return state
+
+
+def _driver() -> str | None:
+    from harness.measure.nvml import driver_version
+
+    return driver_version()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _ram_bytes() -> int | None:
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@cache
+def _git_state() -> tuple[str | None, bool | None]:
+    """The commit, and whether the three packages differ from it; None for both where there is no repository."""
+    top = _git("rev-parse", "--show-toplevel")
+    # an installed copy may lie inside somebody else's repository
+    if top is None or Path(top).resolve() != _ROOT:
+        return None, None
+    changes = _git("status", "--porcelain", "--", *_CODE)
+    return _git("rev-parse", "--verify", "HEAD"), None if changes is None else bool(changes)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=_ROOT, capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8", errors="replace")
+    except OSError:
+        return ""

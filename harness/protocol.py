@@ -1,0 +1,178 @@
+"""Protocols: the frozen, versioned recipes for training and evaluation, one TOML file each in `harness/protocols/`.
+
+What a protocol fixes is no command-line flag. An override makes a differently named protocol
+(`camvid@1+size=90x120`), so that its results can't pass for the original's.
+"""
+
+import difflib
+import math
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from harness.errors import UserError
+
+
+class Protocol(BaseModel):
+    """The training and evaluation recipe of a run. Sizes are (height, width) in pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    name: str = Field(description="name@version, plus +field=value for each override")
+    summary: str
+    source: str = Field(description="where the recipe comes from, and what differs from there")
+    dataset: str
+    size: tuple[int, int] | None = Field(None, description="input size; none: the dataset's full size")
+    input_mean: tuple[float, float, float] = (123.68, 116.779, 103.939)
+    input_std: tuple[float, float, float] = (58.0, 58.0, 58.0)
+    flip: bool = Field(False, description="mirror each training image with probability 1/2")
+    lr: float = Field(gt=0)
+    schedule: Literal["fixed", "warmup-cosine"] = "fixed"
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    bias_lr_factor: float = Field(2.0, gt=0, description="rate of conv biases over that of weights")
+    batch: int = Field(ge=1)
+    iterations: int = Field(ge=1)
+    validate_every: int = Field(ge=1)
+    test_at: dict[str, int] = Field(description="label of the table's row -> iteration at which test is scored")
+    score_train: bool = Field(True, description="score the training split too, at the last iteration")
+    quick: bool = Field(False, description="a small recipe for drawn data, never beside full ones")
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _parse_size(cls, value: object) -> object:
+        return parse_size(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        beyond = {label: at for label, at in self.test_at.items() if not 1 <= at <= self.iterations}
+        if beyond or not self.test_at:
+            raise ValueError(f"test_at {self.test_at} must name iterations from 1 to {self.iterations}")
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"size {self.size} must be positive")
+        return self
+
+    @property
+    def base(self) -> str:
+        """The protocol's name without its overrides."""
+        return self.name.partition("+")[0]
+
+    def evaluation_points(self) -> list[int]:
+        """Iterations at which the batch-norm statistics are re-estimated and val is scored, ascending."""
+        regular = range(self.validate_every, self.iterations + 1, self.validate_every)
+        return sorted({*regular, *self.test_at.values()})
+
+    def override(self, changes: Mapping[str, str]) -> "Protocol":
+        """The protocol with some fields changed, its name saying so.
+
+        A change of `iterations` moves `test_at` in proportion and validates in proportion too, but at most
+        four times, since a short run can't afford more.
+
+        Raises:
+            UserError: unknown field, or a value that the field refuses.
+        """
+        fixed = {"name", "summary", "source", "dataset", "test_at", "quick"}
+        allowed = sorted(set(Protocol.model_fields) - fixed)
+        for field in changes:
+            if field not in allowed:
+                hint = difflib.get_close_matches(field, allowed, 1)
+                near = f"did you mean {hint[0]!r}? " if hint else ""
+                raise UserError(
+                    f"override {field!r}: no such field of a protocol; {near}allowed: {', '.join(allowed)}"
+                )
+        values: dict[str, Any] = self.model_dump()
+        values.update(changes)
+        if "iterations" in changes:
+            values.update(self._rescaled(changes))
+        changed = validated(Protocol, values, f"override of {self.name}")
+        named = {
+            field: changes[field].strip()
+            for field in sorted(changes)
+            if getattr(changed, field) != getattr(self, field)
+        }
+        if not named:
+            return self
+        suffix = "".join(f"+{field}={value}" for field, value in named.items())
+        return changed.model_copy(update={"name": self.name + suffix})
+
+    def _rescaled(self, changes: Mapping[str, str]) -> dict[str, Any]:
+        try:
+            iterations = int(changes["iterations"])
+        except ValueError:
+            raise UserError(f"iterations {changes['iterations']!r}: must be a whole number") from None
+        share = iterations / self.iterations
+        test_at = {label: max(1, round(at * share)) for label, at in self.test_at.items()}
+        moved: dict[str, Any] = {"test_at": test_at}
+        if "validate_every" not in changes:
+            moved["validate_every"] = max(math.ceil(self.validate_every * share), math.ceil(iterations / 4), 1)
+        return moved
+
+    def reductions(self, full_size: tuple[int, int]) -> list[str]:
+        """Why a run of this protocol is a reduced one, in words; empty for a full run.
+
+        Args:
+            full_size: the dataset's (height, width).
+        """
+        original = load_protocol(self.base)
+        found = []
+        size = self.size or full_size
+        wanted = original.size or full_size
+        if self.quick:
+            found.append("quick protocol on drawn data")
+        if size[0] * size[1] < wanted[0] * wanted[1]:
+            found.append(f"input {size[0]} x {size[1]} instead of {wanted[0]} x {wanted[1]}")
+        if self.iterations < original.iterations:
+            found.append(f"{self.iterations:,} of {original.iterations:,} iterations")
+        return found
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`"90x120"` -> (90, 120), height first.
+
+    Raises:
+        UserError: not two whole numbers with an x between them.
+    """
+    height, mark, width = text.lower().partition("x")
+    if not (mark and height.strip().isdigit() and width.strip().isdigit()):
+        raise UserError(f"size {text!r}: write height x width, such as 90x120")
+    return int(height), int(width)
+
+
+def validated[Model: BaseModel](model: type[Model], values: Mapping[str, Any], where: str) -> Model:
+    """Build a pydantic model; a bad value becomes one line that names place, field and value."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "values"
+        shown = "" if first["type"] in ("missing", "value_error") else f" (got {first['input']!r})"
+        raise UserError(f"{where}: {field}: {first['msg']}{shown}") from None
+
+
+def read_toml(folder: str, name: str, kind: str) -> dict[str, Any]:
+    """Read `harness/<folder>/<name>.toml`; an unknown name suggests the nearest."""
+    known = toml_names(folder)
+    if name not in known:
+        hint = difflib.get_close_matches(name, known, 1)
+        near = f"did you mean {hint[0]!r}? " if hint else ""
+        raise UserError(f"unknown {kind} {name!r}; {near}known: {', '.join(known)}")
+    return tomllib.loads((files("harness") / folder / f"{name}.toml").read_text("utf-8"))
+
+
+def toml_names(folder: str) -> list[str]:
+    """Names of the TOML files in `harness/<folder>/`, sorted."""
+    entries = (files("harness") / folder).iterdir()
+    return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
+
+
+def load_protocol(name: str) -> Protocol:
+    """The protocol of that name, such as `camvid@1`.
+
+    Raises:
+        UserError: unknown name, or a file that does not fit.
+    """
+    values = read_toml("protocols", name, "protocol")
+    return validated(Protocol, {"name": name, **values}, f"protocol {name}")

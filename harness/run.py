@@ -1,0 +1,245 @@
+"""Carrying out a plan: one process a run, then the measurements, then the reports."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+import datasets
+from datasets.cache import open_split
+from harness import worker
+from harness.errors import UserError
+from harness.job import Device, Job
+from harness.measure import measure_in_process
+from harness.measure.record import Effort, MeasurementRecord, MeasureSpec, measurement_path
+from harness.records import Failure, finished, load_run, runs_folder, save_run
+from harness.spec import RunSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where things are read and written, and on what is computed."""
+
+    results: Path
+    reports: Path
+    work: Path
+    data_root: str | None
+    weights: Path | None
+    device: Device
+    threads: int
+    tensorboard: bool = False
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of a plan."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    stopped: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """130 after Ctrl-C, 1 if anything failed, else 0."""
+        return worker.STOPPED if self.stopped else worker.FAILED if self.failed else worker.FINISHED
+
+
+def status_of(results: Path, spec: RunSpec) -> str:
+    """`finished`, `failed before: reason`, or `to do`."""
+    if finished(results, spec) is not None:
+        return "finished"
+    try:
+        failure = load_run(runs_folder(results) / spec.run_id).record.failure
+    except ValueError:
+        return "to do"
+    return f"to do (failed before: {failure.message})" if failure else "to do"
+
+
+def plan_table(specs: Sequence[RunSpec], results: Path) -> Table:
+    """The plan as a table for the terminal."""
+    table = Table(title=f"{len(specs)} runs", title_justify="left")
+    for column in ("run", "architecture", "data", "protocol", "seed", "initial weights", "precision", "status"):
+        table.add_column(column, overflow="fold")
+    for spec in specs:
+        table.add_row(
+            spec.run_id,
+            spec.architecture,
+            spec.dataset_variant,
+            spec.protocol.name,
+            str(spec.seed),
+            spec.initial_weights.title,
+            spec.precision,
+            status_of(results, spec),
+        )
+    return table
+
+
+def prepare_data(specs: Sequence[RunSpec], places: Places, console: Console) -> None:
+    """Decode every split once before anything is trained, so that bad data shows at once.
+
+    Raises:
+        datasets.DatasetError: an image or label that can't be used, by name.
+        UserError: the cache can't be written.
+    """
+    wanted = sorted({(spec.dataset, spec.protocol.size) for spec in specs}, key=str)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for name, size in wanted:
+            for split, images in datasets.info(name).splits.items():
+                task = progress.add_task(f"decoding {name} {split}", total=images)
+                dataset = datasets.load(name, split, places.data_root)
+                try:
+                    open_split(dataset, size, places.work / "cache", lambda n, t=task: progress.update(t, completed=n))  # type: ignore[misc]
+                except OSError as error:
+                    reason = error.strerror or str(error)
+                    raise UserError(f"can't write the cache in {places.work}: {reason}; choose another --work") from error
+                progress.remove_task(task)
+
+
+def carry_out(specs: Sequence[RunSpec], places: Places, console: Console) -> Outcome:
+    """Carry out the runs that have no finished record, one process each; a failed one does not stop the rest.
+
+    Raises:
+        UserError: bad input that a worker found; its own line was printed already.
+    """
+    outcome = Outcome()
+    for spec in specs:
+        if finished(places.results, spec) is not None:
+            console.print(f"{spec.run_id}: finished before, nothing to do", highlight=False)
+            outcome.skipped += 1
+            continue
+        code = _run_worker(_job(spec, places))
+        if code == worker.STOPPED:
+            outcome.stopped = True
+            return outcome
+        if code == worker.BAD_INPUT:
+            raise UserError("")
+        outcome.done += code == worker.FINISHED
+        outcome.failed += code != worker.FINISHED
+    return outcome
+
+
+def _job(spec: RunSpec, places: Places) -> Job:
+    return Job(
+        spec=spec,
+        device=places.device,
+        threads=places.threads,
+        results=places.results.resolve(),
+        work=places.work.resolve(),
+        data_root=places.data_root,
+        weights=places.weights,
+        tensorboard=places.tensorboard,
+    )
+
+
+def _run_worker(job: Job) -> int:
+    """Start the worker, wait for it, and write the record of a run whose process was killed."""
+    with tempfile.TemporaryDirectory(prefix="segnet-harness-") as folder:
+        path = Path(folder) / "job.json"
+        path.write_text(job.model_dump_json(), "utf-8")
+        code = call([sys.executable, "-m", "harness.worker", str(path)])
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = "; out of memory?" if -code == signal.SIGKILL else ""
+        failure = Failure(kind="killed", message=f"the process was ended by {name}{hint}")
+        save_run(job.results, worker.failed_record(job, failure), {})
+        print(f"{job.spec.architecture}: FAILED: {failure.message}", file=sys.stderr)
+        return worker.FAILED
+    return code
+
+
+def call(command: Sequence[str]) -> int:
+    """Run a child in this terminal's process group; on Ctrl-C wait for it to end in its own way."""
+    root = str(Path(__file__).resolve().parent.parent)
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}) as child:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue  # the terminal sent it to the child too, which saves and ends
+
+
+def measurement_specs(specs: Sequence[RunSpec], places: Places, effort: Effort) -> list[MeasureSpec]:
+    """What to measure beside these runs: each architecture once, at the size it was trained at."""
+    wanted = {}
+    for spec in specs:
+        size = spec.protocol.size or datasets.info(spec.dataset).size
+        wanted[spec.architecture] = MeasureSpec(
+            architecture=spec.architecture,
+            architecture_revision=spec.architecture_revision,
+            num_classes=spec.num_classes,
+            size=size,
+            precision=spec.precision,
+            device=places.device,
+            effort=effort,
+            threads=places.threads,
+        )
+    return list(wanted.values())
+
+
+def measure_all(specs: Sequence[MeasureSpec], results: Path, console: Console, again: bool = False) -> Outcome:
+    """Measure what has no finished measurement yet, one process each.
+
+    Args:
+        specs: what to measure.
+        results: the results folder.
+        console: where to say what is going on.
+        again: measure even what was measured before.
+    """
+    outcome = Outcome()
+    for spec in specs:
+        what = f"{spec.architecture} {spec.size[0]}x{spec.size[1]} {spec.precision}"
+        if not again and _measured(measurement_path(results, spec)):
+            console.print(f"{what}: measured before, nothing to do", highlight=False)
+            outcome.skipped += 1
+            continue
+        with console.status(f"measuring {what}"):
+            try:
+                record = measure_in_process(spec, results)
+            except KeyboardInterrupt:
+                outcome.stopped = True
+                return outcome
+        outcome.done += record.status == "finished"
+        outcome.failed += record.status == "failed"
+        console.print(f"measured {what}: {_summary(record)}", highlight=False)
+    return outcome
+
+
+def _measured(path: Path) -> bool:
+    try:
+        record = MeasurementRecord.model_validate_json(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return record.status == "finished"
+
+
+def _summary(record: MeasurementRecord) -> str:
+    if record.failure is not None or record.forward is None or record.backward is None:
+        return f"FAILED: {record.failure.message if record.failure else 'no figures'}"
+    return f"forward {record.forward.median_ms:.1f} ms, backward {record.backward.median_ms:.1f} ms"
+
+
+def pick_device(wanted: str) -> Device:
+    """`auto` takes a CUDA device if torch can use one.
+
+    Raises:
+        UserError: cuda was asked for and is not there.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise UserError("device cuda: torch finds no usable CUDA device here; use --device cpu")
+    return "cpu"

@@ -1,0 +1,57 @@
+"""What a run is: everything that determines its outcome, and the identity made of it."""
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.protocol import Protocol
+
+# Raise it when a change of the metrics would change a score: finished runs are then not found again.
+METRICS_REVISION = 1
+
+Precision = Literal["fp32", "tf32", "bf16"]
+
+
+class InitialWeights(BaseModel):
+    """Where the encoder starts from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["none", "imagenet", "file"]
+    sha256: str | None = Field(None, description="of the file; none for He initialisation")
+    title: str = Field(description="short text for tables, such as 'He et al.'")
+
+
+class RunSpec(BaseModel):
+    """One run: architecture x dataset x protocol x seed. A run is a pure function of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: str
+    architecture_revision: int
+    dataset: str
+    dataset_variant: str
+    dataset_hash: str
+    num_classes: int
+    protocol: Protocol
+    seed: int = Field(ge=0)
+    initial_weights: InitialWeights
+    precision: Precision
+    metrics_revision: int = METRICS_REVISION
+
+    def identity(self) -> str:
+        """SHA-256 over what determines the outcome (not over texts such as a protocol's summary)."""
+        values = self.model_dump(mode="json")
+        for text in ("summary", "source"):
+            del values["protocol"][text]
+        del values["initial_weights"]["title"]
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def run_id(self) -> str:
+        """`<architecture>-<dataset>-s<seed>-<hash8>`: the name of the record's folder."""
+        name = self.architecture.replace(":", "-").replace("/", "-")
+        return f"{name}-{self.dataset}-s{self.seed}-{self.identity()[:8]}"

@@ -1,0 +1,119 @@
+"""Suites (named sets of runs, one TOML file each in `harness/suites/`) and the plan made of one."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+import architectures
+import datasets
+from harness.errors import UserError
+from harness.protocol import Protocol, read_toml, toml_names, validated
+from harness.spec import InitialWeights, Precision, RunSpec
+
+
+class Suite(BaseModel):
+    """The named set of runs that fills one group of the paper's tables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    dataset: str
+    protocol: str
+    also_reports: tuple[str, ...] = ()
+    encoder_weights: str = "none"
+    architectures: tuple[str, ...]
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Base names of the protocols whose runs the suite's report shows."""
+        return (self.protocol, *self.also_reports)
+
+    def covers(self, spec: RunSpec) -> bool:
+        """Whether a run belongs in this suite's report."""
+        return spec.dataset == self.dataset and spec.protocol.base in self.protocols
+
+
+def load_suite(name: str) -> Suite:
+    """The suite of that name.
+
+    Raises:
+        UserError: unknown name, or a file that does not fit.
+    """
+    return validated(Suite, {"name": name, **read_toml("suites", name, "suite")}, f"suite {name}")
+
+
+def suite_names() -> list[str]:
+    """All suites, sorted."""
+    return toml_names("suites")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRequest:
+    """What a plan is made from.
+
+    data_root: folder that holds the dataset; none: the embedded one, or the default place.
+    architectures: names; empty: all of the suite.
+    """
+
+    suite: Suite
+    protocol: Protocol
+    data_root: str | None
+    architectures: Sequence[str]
+    seeds: Sequence[int]
+    precision: Precision
+    initial_weights: InitialWeights
+
+
+def plan(request: PlanRequest) -> list[RunSpec]:
+    """Turn a suite into the runs it is made of, before anything is trained.
+
+    Raises:
+        UserError: an architecture that is unknown or can't take the size.
+        datasets.DatasetError: the dataset is missing or broken.
+    """
+    names = list(dict.fromkeys(request.architectures)) or list(request.suite.architectures)
+    info = datasets.info(request.suite.dataset)
+    size = request.protocol.size or info.size
+    if size[0] > info.size[0] or size[1] > info.size[1]:
+        raise UserError(
+            f"size {size[0]}x{size[1]} is larger than {info.name}'s {info.size[0]}x{info.size[1]}; "
+            "choose a smaller --size"
+        )
+    for name in names:
+        check_architecture(name, size)
+    variant, digest = datasets.content_hash(request.suite.dataset, request.data_root)
+    return [
+        RunSpec(
+            architecture=name,
+            architecture_revision=architectures.info(name).revision,
+            dataset=info.name,
+            dataset_variant=variant,
+            dataset_hash=digest,
+            num_classes=len(info.classes),
+            protocol=request.protocol,
+            seed=seed,
+            initial_weights=request.initial_weights,
+            precision=request.precision,
+        )
+        for seed in request.seeds
+        for name in names
+    ]
+
+
+def check_architecture(name: str, size: tuple[int, int]) -> None:
+    """Refuse an unknown architecture, or a size (H, W) that is too small for it.
+
+    Raises:
+        UserError: in either case.
+    """
+    known = architectures.names()
+    if name not in known:
+        hint = difflib.get_close_matches(name, known, 1)
+        near = f"did you mean {hint[0]!r}? " if hint else ""
+        raise UserError(f"unknown architecture {name!r}; {near}known: {', '.join(known)}")
+    least = architectures.info(name).min_size
+    if min(size) < least:
+        raise UserError(f"size {size[0]}x{size[1]} is too small for {name}; use at least {least}x{least}")

@@ -1,0 +1,339 @@
+"""One run: train, evaluate where the protocol says, hand back all that its record is made of."""
+
+import io
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import architectures
+import datasets
+from architectures.weights import load_encoder_weights
+from datasets import VOID
+from harness.batchnorm import reestimate
+from harness.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint, save_weights
+from harness.data import SplitData, batch_indices, flips
+from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
+from harness.job import Job
+from harness.metrics import scores
+from harness.optimiser import build_optimiser, learning_rate, set_rate
+from harness.precision import apply_precision, autocast
+from harness.progress import RunProgress
+from harness.progression import Progression, restore
+from harness.records import Evaluation, History, RunRecord, Timing, Validation, thin, to_json
+
+CHECKPOINT_SECONDS = 600.0
+FLUSH_EVERY = 20  # iterations between looks at the loss: each look makes the host wait for the device
+BEST = "best by val"
+
+
+class Diverged(Exception):
+    """The loss is no longer finite."""
+
+    def __init__(self, iteration: int) -> None:
+        super().__init__(f"the loss was not finite at iteration {iteration}")
+        self.iteration = iteration
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its checkpoint is written."""
+
+
+def masked_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy over labelled pixels; 0 for a batch without any.
+
+    Args:
+        logits: (B, K, h, w), any float type; the loss is taken in float32.
+        target: (B, h, w) int64, void 255.
+    """
+    total = F.cross_entropy(logits.float(), target, ignore_index=VOID, reduction="sum")
+    return total / (target != VOID).sum().clamp(min=1)
+
+
+class Run:
+    """A run in the making.
+
+    Args:
+        job: what to run, where and on what.
+        progress: where to show how far it is.
+        stop_asked: looked at after each batch; true ends the run with a checkpoint.
+    """
+
+    def __init__(self, job: Job, progress: RunProgress, stop_asked: Callable[[], bool]) -> None:
+        self.job = job
+        self.spec = job.spec
+        self.protocol = job.spec.protocol
+        self.device = torch.device(job.device)
+        self.progress = progress
+        self._stop_asked = stop_asked
+        self.state = Progression()
+        self._checkpoint = job.folder / "checkpoint.pt"
+        self._best = job.folder / "best.safetensors"
+        self._pending: list[tuple[int, Tensor, float]] = []
+
+    # -- preparation ---------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Open the data, build the network, load initial weights or a checkpoint.
+
+        Raises:
+            datasets.DatasetError, architectures.ArchitectureError: bad data or weights.
+        """
+        torch.set_num_threads(self.job.threads)
+        apply_precision(self.spec.precision)
+        self.data = {split: self._open(split) for split in ("train", "val", "test")}
+        torch.manual_seed(self.spec.seed)
+        size = self.protocol.size or self.data["test"].label_size
+        self.model = architectures.build(self.spec.architecture, self.spec.num_classes, size)
+        self.encoder_layers = len(self.model.encoder_layers())
+        self.layers_set: tuple[str, ...] = ()
+        if self.job.weights is not None:
+            self.layers_set = load_encoder_weights(self.model, self.job.weights, self.protocol.input_std)
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = build_optimiser(self.model, self.protocol)
+        self._resume()
+
+    def _open(self, split: str) -> SplitData:
+        dataset = datasets.load(self.spec.dataset, split, self.job.data_root)
+        return SplitData(dataset, self.protocol, self.job.cache, self.device)
+
+    def _resume(self) -> None:
+        try:
+            stored = load_checkpoint(self._checkpoint)
+        except CheckpointError as error:
+            self.progress.say(f"{error}; starting from the beginning")
+            stored = None
+        if stored is not None:
+            tensors, values = stored
+            self.model.load_state_dict(tensors["model"])
+            self.optimiser.load_state_dict(tensors["optimiser"])
+            self.state = restore(tensors["arrays"], values)
+            torch.set_rng_state(tensors["rng"])
+            if self.device.type == "cuda":
+                torch.cuda.set_rng_state(tensors["cuda_rng"])
+            self.progress.say(f"goes on from iteration {self.state.iteration:,} of {self.protocol.iterations:,}")
+        self.state.segments += 1
+
+    def _save(self) -> None:
+        tensors: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rng": torch.get_rng_state(),
+            "arrays": self.state.tensors(),
+        }
+        if self.device.type == "cuda":
+            tensors["cuda_rng"] = torch.cuda.get_rng_state()
+        save_checkpoint(self._checkpoint, tensors=tensors, values=self.state.values())
+
+    # -- training ------------------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Train to the last iteration, evaluating on the way.
+
+        Raises:
+            Diverged: the loss is not finite.
+            Interrupted: a stop was asked for; the checkpoint is written.
+        """
+        saved = time.monotonic()
+        self._evaluate_if_due()
+        self.model.train()
+        while self.state.iteration < self.protocol.iterations:
+            started = time.perf_counter()
+            self._step(self.state.iteration)
+            self.state.iteration += 1
+            if self.state.iteration % FLUSH_EVERY == 0 or self.device.type == "cpu":
+                self._flush()
+            self.state.train_s += time.perf_counter() - started
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self._flush()
+                self._save()
+                saved = time.monotonic()
+            self._stop_if_asked()
+            self._evaluate_if_due()
+
+    def _step(self, iteration: int) -> None:
+        protocol, train = self.protocol, self.data["train"]
+        rate = learning_rate(protocol, iteration)
+        indices = batch_indices(self.spec.seed, iteration, protocol.batch, len(train))
+        mirrored = flips(self.spec.seed, iteration, indices) if protocol.flip else None
+        with autocast(self.spec.precision, self.device):
+            logits = self.model(train.images(indices, mirrored))
+        height, width = logits.shape[2:]
+        loss = masked_cross_entropy(logits, train.targets(indices, (height, width), mirrored))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        set_rate(self.optimiser, rate)
+        self.optimiser.step()
+        self._pending.append((iteration + 1, loss.detach(), rate))
+
+    def _flush(self) -> None:
+        """Bring pending losses to the host, into the history."""
+        if not self._pending:
+            return
+        losses = torch.stack([loss for _, loss, _ in self._pending]).tolist()
+        for (iteration, _, rate), loss in zip(self._pending, losses, strict=True):
+            if not np.isfinite(loss):
+                raise Diverged(iteration)
+            self.state.history.append((iteration, loss, rate))
+        self._pending.clear()
+        done, loss, rate = self.state.history[-1]
+        self.progress.step(done, loss, rate)
+
+    def _stop_if_asked(self) -> None:
+        if self._stop_asked():
+            self._flush()
+            self._save()
+            raise Interrupted
+
+    # -- evaluation ----------------------------------------------------------------------------------------
+
+    def _evaluate_if_due(self) -> None:
+        at = self.state.iteration
+        if at not in self.protocol.evaluation_points() or any(v.iteration == at for v in self.state.validations):
+            return
+        self._flush()
+        started = time.perf_counter()
+        watch = self._watch("batch-norm statistics", "train")
+        reestimate(self.model, self.data["train"], self.protocol.batch, self.spec.precision, watch)
+        labels = tuple(label for label, iteration in self.protocol.test_at.items() if iteration == at)
+        last = at == self.protocol.iterations
+        validated = self._score("val")
+        tested = self._score("test") if labels else None
+        trained = self._score("train") if last and self.protocol.score_train else None
+        # Nothing above changes the run's state, so that a stop in between repeats the evaluation as a whole.
+        if tested is not None:
+            self._record_evaluation("val", at, labels, validated)
+            self._record_evaluation("test", at, labels, tested)
+            self._keep_pictures(tested)
+        if trained is not None:
+            self._record_evaluation("train", at, labels, trained)
+        self._note_validation(validated)
+        self.state.evaluate_s += time.perf_counter() - started
+        self.model.train()
+        self._save()
+
+    def _note_validation(self, validated: SplitScores) -> None:
+        at, matrix = self.state.iteration, validated.matrices.sum(0)
+        self.state.validations.append(Validation(iteration=at, matrix=matrix.tolist()))
+        result = scores(matrix)
+        if result.miou > self.state.best_miou:
+            self.state.best_miou, self.state.best_iteration = result.miou, at
+            save_weights(self._best, self.model)
+        loss = self.state.history[-1][1]
+        self.progress.say(
+            f"iteration {at:,} of {self.protocol.iterations:,}: loss {loss:.3f}, "
+            f"val G {result.global_accuracy:.3f}  C {result.class_accuracy:.3f}  mIoU {result.miou:.3f}"
+        )
+
+    def _score(self, split: str, save: bool = True) -> SplitScores:
+        data = self.data[split]
+        return evaluate(
+            self.model,
+            data,
+            num_classes=self.spec.num_classes,
+            batch=self.protocol.batch,
+            precision=self.spec.precision,
+            boundary=split == "test",
+            keep=kept_indices(len(data)) if split == "test" else (),
+            on_batch=self._watch(f"scoring {split}", split, save),
+        )
+
+    def _watch(self, name: str, split: str, save: bool = True) -> Callable[[int], None]:
+        advance = self.progress.phase(name, len(self.data[split]))
+
+        def on_batch(images: int) -> None:
+            advance(images)
+            if self._stop_asked():
+                if save:
+                    self._save()
+                raise Interrupted
+
+        return on_batch
+
+    def _record_evaluation(self, split: str, at: int, labels: tuple[str, ...], scored: SplitScores) -> None:
+        values = {"split": split, "iteration": at, "labels": labels, "images": len(self.data[split])}
+        evaluation = Evaluation.model_validate({**values, "boundary": scored.boundary is not None})
+        self.state.evaluations.append(evaluation)
+        self.state.arrays[f"{evaluation.key}-matrices"] = scored.matrices.astype(np.int32)
+        if scored.boundary is not None:
+            self.state.arrays[f"{evaluation.key}-bf"] = scored.boundary.astype(np.float32)
+
+    def _keep_pictures(self, tested: SplitScores) -> None:
+        stems = self.data["test"].stems
+        for index, label_map in tested.predictions.items():
+            self.state.predictions[stems[index]] = label_png(label_map)
+
+    def finish(self) -> None:
+        """Score test at the highest val mIoU, unless that iteration was scored already; keep the weights.
+
+        Raises:
+            Interrupted: a stop was asked for; the checkpoint holds the state after the last iteration.
+        """
+        state, best = self.state, self.state.best_iteration
+        assert best is not None, "every test_at point is validated"
+        save_weights(self.job.folder / "final.safetensors", self.model)
+        if not any(e.iteration == best and e.split == "test" for e in state.evaluations):
+            started = time.perf_counter()
+            load_weights(self._best, self.model)
+            validated, tested = self._score("val", save=False), self._score("test", save=False)
+            self._record_evaluation("val", best, (), validated)
+            self._record_evaluation("test", best, (), tested)
+            state.evaluate_s += time.perf_counter() - started
+        state.evaluations = [
+            e.model_copy(update={"labels": (*e.labels, BEST)}) if e.iteration == best and e.split != "train" else e
+            for e in state.evaluations
+        ]
+        if best == self.protocol.iterations:
+            self._best.unlink(missing_ok=True)  # the same weights as final.safetensors
+
+    # -- the record ----------------------------------------------------------------------------------------
+
+    def record(self, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
+        """The finished run's record and the files beside it."""
+        state = self.state
+        history = thin(state.history)
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, allow_pickle=False, **state.arrays)
+        files = {f"prediction-{stem}.png": png for stem, png in sorted(state.predictions.items())}
+        files["scores.npz"] = arrays.getvalue()
+        files["history.json"] = to_json(
+            History(
+                iteration=[point[0] for point in history],
+                loss=[point[1] for point in history],
+                lr=[point[2] for point in history],
+                validation=state.validations,
+            )
+        )
+        record = RunRecord(
+            run_id=self.spec.run_id,
+            spec=self.spec,
+            status="finished",
+            reduced=tuple(self.protocol.reductions(self.data["test"].label_size)),
+            layers_set=self.layers_set,
+            encoder_layers=self.encoder_layers,
+            parameters=parameter_count(self.model),
+            best_iteration=state.best_iteration,
+            evaluations=tuple(state.evaluations),
+            stems=tuple(sorted(state.predictions)),
+            timing=Timing(
+                train_s=round(state.train_s, 1),
+                evaluate_s=round(state.evaluate_s, 1),
+                total_s=round(state.train_s + state.evaluate_s, 1),
+                segments=state.segments,
+            ),
+            environment=environment,
+        )
+        return record, files
+
+    def clean_up(self) -> None:
+        """Drop the checkpoint of a finished run; its weights stay."""
+        self._checkpoint.unlink(missing_ok=True)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Weights and biases, batch-norm scale and shift included, running statistics not."""
+    return sum(parameter.numel() for parameter in model.parameters())

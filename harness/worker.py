@@ -1,0 +1,110 @@
+"""The process that carries out one run: `python -m harness.worker JOB.json`.
+
+Exit codes: 0 finished, 1 failed (the record says why), 2 bad input, 130 stopped on request (resumable).
+"""
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from harness.errors import UserError
+from harness.job import Job
+from harness.records import Failure, RunRecord, save_run, write_atomically
+
+FINISHED, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
+
+
+class StopRequest:
+    """Remembers that Ctrl-C or SIGTERM came; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            sys.exit(STOPPED)
+        self._asked = True
+
+
+def failed_record(job: Job, failure: Failure) -> RunRecord:
+    """The record of a run that ended without a result."""
+    import datasets
+    from harness.machine import environment
+
+    full = datasets.info(job.spec.dataset).size
+    return RunRecord(
+        run_id=job.spec.run_id,
+        spec=job.spec,
+        status="failed",
+        failure=failure,
+        reduced=tuple(job.spec.protocol.reductions(full)),
+        environment=environment(),
+    )
+
+
+def main(job_file: str) -> int:
+    """Carry out the job in that file; see the module's exit codes."""
+    console = Console(stderr=False)
+    stop = StopRequest()
+    job = Job.model_validate_json(Path(job_file).read_text("utf-8"))
+
+    from architectures import ArchitectureError
+    from datasets import DatasetError
+    from harness.progress import RunProgress
+    from harness.train import Interrupted, Run
+
+    protocol = job.spec.protocol
+    progress = RunProgress(console, job.spec.architecture, protocol.iterations, protocol.batch)
+    run = Run(job, progress, stop)
+    try:
+        with progress.shown():
+            run.prepare()
+            run.train()
+            run.finish()
+    except Interrupted:
+        progress.say(f"stopped at iteration {run.state.iteration:,}; the same command goes on from there")
+        return STOPPED
+    except (UserError, DatasetError, ArchitectureError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except Exception as error:  # the process ends here: whatever it was becomes the record's reason
+        failure = explain(error, protocol.batch)
+        log = job.folder / "error.log"
+        write_atomically(log, traceback.format_exc().encode())
+        save_run(job.results, failed_record(job, failure), {})
+        progress.say(f"FAILED: {failure.message} (details: {log})")
+        return FAILED
+    from harness.machine import environment
+
+    record, files = run.record(environment())
+    save_run(job.results, record, files)
+    run.clean_up()
+    return FINISHED
+
+
+def explain(error: Exception, batch: int) -> Failure:
+    """Sort an error into the kinds a record knows."""
+    import torch
+
+    from harness.train import Diverged
+
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, Diverged):
+        return Failure(kind="diverged", message=text, iteration=error.iteration)
+    out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text
+    if out_of_memory:
+        return Failure(kind="oom", message=f"OOM at batch {batch}")
+    return Failure(kind="error", message=f"{type(error).__name__}: {text[:300]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
