@@ -1,8 +1,8 @@
 """Re-estimation of batch-norm statistics before each evaluation.
 
 The paper re-estimates them by a full pass over the training set; its script (compute_bn_statistics.py of
-SegNet-Tutorial) takes the plain mean of batch means and of biased batch variances, dropout off, at the training
-batch size. Running averages, torch's default, lag behind the weights and give other scores.
+SegNet-Tutorial) takes the plain mean of batch means and of biased batch variances, dropout off, at the
+training batch size. Running averages, torch's default, lag behind the weights and give other scores.
 """
 
 from collections.abc import Callable

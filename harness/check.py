@@ -48,7 +48,15 @@ def _attempt(
 ) -> CheckResult:
     try:
         return CheckResult(name=title, passed=True, found=attempt(name, device))
-    except (AssertionError, ArithmeticError, RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
+    except (
+        AssertionError,
+        ArithmeticError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        IndexError,
+        KeyError,
+    ) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         return CheckResult(name=title, passed=False, found=text[:200])
 

@@ -41,7 +41,9 @@ def save_checkpoint(path: Path, *, tensors: dict[str, Any], values: dict[str, An
     except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as RuntimeError
         temporary.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise UserError(f"can't write checkpoint {path}: {reason}; free space or choose another --work") from error
+        raise UserError(
+            f"can't write checkpoint {path}: {reason}; free space or choose another --work"
+        ) from error
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -55,7 +57,15 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         return content["tensors"], json.loads(content["values"])
-    except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        EOFError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
         raise CheckpointError(f"{path}: damaged checkpoint ({type(error).__name__})") from error
 
 
@@ -74,7 +84,9 @@ def save_weights(path: Path, model: nn.Module) -> None:
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
-        raise UserError(f"can't write weights {path}: {error}; free space or choose another --work") from error
+        raise UserError(
+            f"can't write weights {path}: {error}; free space or choose another --work"
+        ) from error
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

@@ -3,7 +3,6 @@
 Imports are inside the commands, so that `--help` and `list` answer at once.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -117,7 +116,9 @@ def measure(
 
 @app.command()
 def report(
-    suite: Annotated[list[str] | None, typer.Option(help="Only these suites; default: all with records.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option(help="Only these suites; default: all with records.")
+    ] = None,
     data_root: DataRoot = None,
     results: Results = DEFAULT_RESULTS,
     reports: Reports = DEFAULT_REPORTS,
@@ -173,8 +174,3 @@ def _chosen(names: list[str] | None, everything: bool) -> tuple[str, ...]:
     if names and everything:
         raise typer.BadParameter("give names or --all, not both")
     return tuple(names or ())
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

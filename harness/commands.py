@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 import datasets
 from harness import run as running
-from harness.cli import cores
 from harness.errors import UserError
 from harness.initial_weights import locate, resolve
+from harness.machine import available_cores
+from harness.measure.record import Effort, MeasureSpec
 from harness.protocol import Protocol, load_protocol, parse_size
 from harness.spec import Precision, RunSpec
 from harness.suite import PlanRequest, Suite, load_suite, plan
@@ -72,7 +74,7 @@ def run_command(options: RunOptions) -> int:
         data_root=options.data_root,
         weights=locate(specs[0].initial_weights, given_weights),
         device=running.pick_device(_one_of(options.device, ("auto", "cpu", "cuda"), "device")),
-        threads=options.threads or cores(),
+        threads=options.threads or available_cores(),
         tensorboard=options.tensorboard,
     )
     _say_if_slow(specs, places.device, console)
@@ -84,7 +86,7 @@ def _run_and_report(specs: list[RunSpec], places: running.Places, suite: Suite, 
     trained = running.carry_out(specs, places, console)
     if trained.stopped:
         return trained.exit_code
-    effort = "cpu" if places.device == "cpu" else "lease"
+    effort: Effort = "cpu" if places.device == "cpu" else "lease"
     wanted = running.measurement_specs(specs, places, effort)
     measured = running.measure_all(wanted, places.results, console)
     if measured.stopped:
@@ -111,7 +113,6 @@ def measure_command(
         UserError: a bad option.
     """
     import architectures
-    from harness.measure.record import Effort, MeasureSpec
     from harness.suite import check_architecture
 
     height, width = parse_size(size)
@@ -130,7 +131,7 @@ def measure_command(
                 "precision": _precision(precision),
                 "device": picked,
                 "effort": level,
-                "threads": threads or cores(),
+                "threads": threads or available_cores(),
             }
         )
         for name in chosen
@@ -178,7 +179,7 @@ def fetch_command(name: str, data_root: str) -> int:
     """`data fetch`."""
     from datasets.fetch import fetch
 
-    print(fetch(name, Path(data_root)))
+    Console().print(fetch(name, data_root).message, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -187,7 +188,11 @@ def check_data_command(name: str, data_root: str | None) -> int:
     from datasets.check import check
     from harness.data_report import print_check
 
-    return print_check(check(name, data_root), Console())
+    console = Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"reading {name}", total=None)
+        found = check(name, data_root, lambda done, total: progress.update(task, completed=done, total=total))
+    return print_check(found, console)
 
 
 # -- options ------------------------------------------------------------------------------------------------

@@ -50,7 +50,9 @@ class SplitData:
         device: where batches are wanted.
     """
 
-    def __init__(self, dataset: datasets.Dataset, protocol: Protocol, cache: Path, device: torch.device) -> None:
+    def __init__(
+        self, dataset: datasets.Dataset, protocol: Protocol, cache: Path, device: torch.device
+    ) -> None:
         stored = open_split(dataset, protocol.size, cache)
         self.stems: Sequence[str] = stored.stems
         self.device = device

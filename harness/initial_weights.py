@@ -43,9 +43,9 @@ def locate(weights: InitialWeights, text: str) -> Path | None:
     if weights.kind == "none":
         return None
     if weights.kind == "imagenet":
-        from architectures.weights import imagenet_weights
+        from architectures.weights import imagenet_vgg16
 
-        return imagenet_weights()
+        return imagenet_vgg16()
     return Path(text).resolve()
 
 

@@ -1,13 +1,11 @@
-"""A job: a run's spec with the places and the device it is carried out on. None of these change its outcome."""
+"""A job: a run's spec, with the places and the device, which do not change its outcome."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.machine import Device
 from harness.spec import RunSpec
-
-Device = Literal["cpu", "cuda"]
 
 
 class Job(BaseModel):

@@ -83,6 +83,14 @@ def device_slug(device: Device) -> str:
     return f"{device}-{_slug(name)}"
 
 
+def gpu_uuid() -> str:
+    """UUID of torch's CUDA device 0 as NVML writes it, "GPU-..."; a CUDA device must be there."""
+    import torch
+
+    uuid = str(torch.cuda.get_device_properties(0).uuid)
+    return uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+
+
 @cache
 def cpu_model() -> str:
     """The processor's name without marks, clock rate and number of cores."""
@@ -117,11 +125,12 @@ def in_container() -> bool:
 def _torch_state() -> dict[str, Any]:
     import torch
 
+    cudnn = torch.backends.cudnn
     state: dict[str, Any] = {
         "torch": torch.__version__,
         "torch_threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None,
+        "cudnn": cudnn.version() if cudnn.is_available() else None,  # type: ignore[no-untyped-call]
         "gpu_name": None,
         "gpu_uuid": None,
         "gpu_memory_bytes": None,
@@ -131,7 +140,7 @@ def _torch_state() -> dict[str, Any]:
         properties = torch.cuda.get_device_properties(0)
         state |= {
             "gpu_name": properties.name,
-            "gpu_uuid": str(properties.uuid),
+            "gpu_uuid": gpu_uuid(),
             "gpu_memory_bytes": properties.total_memory,
             "gpu_capability": f"{properties.major}.{properties.minor}",
         }
@@ -160,7 +169,7 @@ def _ram_bytes() -> int | None:
 
 @cache
 def _git_state() -> tuple[str | None, bool | None]:
-    """The commit, and whether the three packages differ from it; None for both where there is no repository."""
+    """The commit, and whether the three packages differ from it; None for both outside a repository."""
     top = _git("rev-parse", "--show-toplevel")
     # an installed copy may lie inside somebody else's repository
     if top is None or Path(top).resolve() != _ROOT:

@@ -28,8 +28,8 @@ def learning_rate(protocol: Protocol, iteration: int) -> float:
 def build_optimiser(model: nn.Module, protocol: Protocol) -> torch.optim.SGD:
     """SGD with momentum over three groups, as in the original solver files.
 
-    Weights and batch-norm scales decay; batch-norm shifts don't; biases of convolutions don't either and learn
-    `bias_lr_factor` times as fast. Each group carries its `factor`, by which `set_rate` multiplies.
+    Weights and batch-norm scales decay; batch-norm shifts don't; biases of convolutions don't either and
+    learn `bias_lr_factor` times as fast. Each group carries its `factor`, by which `set_rate` multiplies.
     """
     decayed: list[nn.Parameter] = []
     shifts: list[nn.Parameter] = []

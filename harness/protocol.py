@@ -1,4 +1,4 @@
-"""Protocols: the frozen, versioned recipes for training and evaluation, one TOML file each in `harness/protocols/`.
+"""Protocols: the frozen, versioned recipes for training and evaluation, a TOML file each in `protocols/`.
 
 What a protocol fixes is no command-line flag. An override makes a differently named protocol
 (`camvid@1+size=90x120`), so that its results can't pass for the original's.
@@ -9,11 +9,13 @@ import math
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import UserError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Protocol(BaseModel):
@@ -37,7 +39,9 @@ class Protocol(BaseModel):
     batch: int = Field(ge=1)
     iterations: int = Field(ge=1)
     validate_every: int = Field(ge=1)
-    test_at: dict[str, int] = Field(description="label of the table's row -> iteration at which test is scored")
+    test_at: dict[str, int] = Field(
+        description="label of the table's row -> iteration at which test is scored"
+    )
     score_train: bool = Field(True, description="score the training split too, at the last iteration")
     quick: bool = Field(False, description="a small recipe for drawn data, never beside full ones")
 
@@ -107,7 +111,9 @@ class Protocol(BaseModel):
         test_at = {label: max(1, round(at * share)) for label, at in self.test_at.items()}
         moved: dict[str, Any] = {"test_at": test_at}
         if "validate_every" not in changes:
-            moved["validate_every"] = max(math.ceil(self.validate_every * share), math.ceil(iterations / 4), 1)
+            moved["validate_every"] = max(
+                math.ceil(self.validate_every * share), math.ceil(iterations / 4), 1
+            )
         return moved
 
     def reductions(self, full_size: tuple[int, int]) -> list[str]:
@@ -141,7 +147,7 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def validated[Model: BaseModel](model: type[Model], values: Mapping[str, Any], where: str) -> Model:
+def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
     """Build a pydantic model; a bad value becomes one line that names place, field and value."""
     try:
         return model.model_validate(values)

@@ -11,6 +11,7 @@ Scores are not stored: they are derived from the matrices (`harness.metrics`), a
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -135,7 +136,9 @@ class StoredRun:
         return self.folder / f"prediction-{stem}.png"
 
 
-def thin(history: list[tuple[int, float, float]], points: int = HISTORY_POINTS) -> list[tuple[int, float, float]]:
+def thin(
+    history: list[tuple[int, float, float]], points: int = HISTORY_POINTS
+) -> list[tuple[int, float, float]]:
     """Thin (iteration, loss, lr) triples to at most `points`: means over equal stretches, five digits."""
     stretch = -(-len(history) // points) if history else 1
     kept = []
@@ -161,7 +164,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise UserError(f"can't write {path}: {error.strerror}; free or choose another folder") from error
 
 
@@ -188,7 +192,9 @@ def save_run(results: Path, record: RunRecord, files: dict[str, bytes]) -> Path:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"can't write {staging.parent}: {error.strerror}; choose another --results") from error
+        raise UserError(
+            f"can't write {staging.parent}: {error.strerror}; choose another --results"
+        ) from error
     try:
         for name, data in {**files, "record.json": text.encode()}.items():
             write_atomically(staging / name, data)

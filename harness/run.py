@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 import datasets
 from datasets.cache import open_split
 from harness import worker
 from harness.errors import UserError
-from harness.job import Device, Job
+from harness.job import Job
+from harness.machine import Device
 from harness.measure import measure_in_process
 from harness.measure.record import Effort, MeasurementRecord, MeasureSpec, measurement_path
 from harness.records import Failure, finished, load_run, runs_folder, save_run
@@ -67,7 +68,16 @@ def status_of(results: Path, spec: RunSpec) -> str:
 def plan_table(specs: Sequence[RunSpec], results: Path) -> Table:
     """The plan as a table for the terminal."""
     table = Table(title=f"{len(specs)} runs", title_justify="left")
-    for column in ("run", "architecture", "data", "protocol", "seed", "initial weights", "precision", "status"):
+    for column in (
+        "run",
+        "architecture",
+        "data",
+        "protocol",
+        "seed",
+        "initial weights",
+        "precision",
+        "status",
+    ):
         table.add_column(column, overflow="fold")
     for spec in specs:
         table.add_row(
@@ -87,20 +97,18 @@ def prepare_data(specs: Sequence[RunSpec], places: Places, console: Console) -> 
     """Decode every split once before anything is trained, so that bad data shows at once.
 
     Raises:
-        datasets.DatasetError: an image or label that can't be used, by name.
-        UserError: the cache can't be written.
+        datasets.DatasetError: an image or label that can't be used, or a cache that can't be written.
     """
     wanted = sorted({(spec.dataset, spec.protocol.size) for spec in specs}, key=str)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for name, size in wanted:
             for split, images in datasets.info(name).splits.items():
                 task = progress.add_task(f"decoding {name} {split}", total=images)
-                dataset = datasets.load(name, split, places.data_root)
-                try:
-                    open_split(dataset, size, places.work / "cache", lambda n, t=task: progress.update(t, completed=n))  # type: ignore[misc]
-                except OSError as error:
-                    reason = error.strerror or str(error)
-                    raise UserError(f"can't write the cache in {places.work}: {reason}; choose another --work") from error
+
+                def show(done: int, total: int, task: TaskID = task) -> None:
+                    progress.update(task, completed=done, total=total)
+
+                open_split(datasets.load(name, split, places.data_root), size, places.work / "cache", show)
                 progress.remove_task(task)
 
 
@@ -186,7 +194,9 @@ def measurement_specs(specs: Sequence[RunSpec], places: Places, effort: Effort) 
     return list(wanted.values())
 
 
-def measure_all(specs: Sequence[MeasureSpec], results: Path, console: Console, again: bool = False) -> Outcome:
+def measure_all(
+    specs: Sequence[MeasureSpec], results: Path, console: Console, again: bool = False
+) -> Outcome:
     """Measure what has no finished measurement yet, one process each.
 
     Args:

@@ -115,7 +115,9 @@ class Run:
             torch.set_rng_state(tensors["rng"])
             if self.device.type == "cuda":
                 torch.cuda.set_rng_state(tensors["cuda_rng"])
-            self.progress.say(f"goes on from iteration {self.state.iteration:,} of {self.protocol.iterations:,}")
+            self.progress.say(
+                f"goes on from iteration {self.state.iteration:,} of {self.protocol.iterations:,}"
+            )
         self.state.segments += 1
 
     def _save(self) -> None:
@@ -193,7 +195,9 @@ class Run:
 
     def _evaluate_if_due(self) -> None:
         at = self.state.iteration
-        if at not in self.protocol.evaluation_points() or any(v.iteration == at for v in self.state.validations):
+        if at not in self.protocol.evaluation_points() or any(
+            v.iteration == at for v in self.state.validations
+        ):
             return
         self._flush()
         started = time.perf_counter()
@@ -284,7 +288,9 @@ class Run:
             self._record_evaluation("test", best, (), tested)
             state.evaluate_s += time.perf_counter() - started
         state.evaluations = [
-            e.model_copy(update={"labels": (*e.labels, BEST)}) if e.iteration == best and e.split != "train" else e
+            e.model_copy(update={"labels": (*e.labels, BEST)})
+            if e.iteration == best and e.split != "train"
+            else e
             for e in state.evaluations
         ]
         if best == self.protocol.iterations:

@@ -1,0 +1,147 @@
+"""The lazy table of architectures: name -> what the paper calls it and where to find it. Imports no torch."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from architectures.base import Architecture
+
+
+class ArchitectureError(ValueError):
+    """An architecture was asked for something it cannot do: one line that says what, and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureInfo:
+    """What is known of an architecture without building it.
+
+    name           key of the table, as typed on the command line
+    title          what the SegNet paper calls it in its Tables 3 and 6
+    target         "module:Class" of the `Architecture`
+    revision       raised with every change that alters results, so that old runs are not taken for new ones
+    output_stride  s in (N, 3, H, W) -> (N, K, ceil(H/s), ceil(W/s))
+    fixed_size     True if it works only for the image size that it was built for
+    min_size       least height and width in pixels
+    reference      paper and official definition, one line
+    summary        what it does, one line
+    """
+
+    name: str
+    title: str
+    target: str
+    revision: int
+    output_stride: int
+    fixed_size: bool
+    min_size: int
+    reference: str
+    summary: str
+
+
+_BUILT_IN = (
+    ArchitectureInfo(
+        name="segnet",
+        title="SegNet",
+        target="architectures.segnet:SegNet",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=32,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561); SegNet-Tutorial bb68b64",
+        summary="VGG16 encoder, mirrored decoder that unpools with the encoder's max-pooling indices",
+    ),
+    ArchitectureInfo(
+        name="fcn8s",
+        title="FCN (learnt deconv)",
+        target="architectures.fcn8s:FCN8s",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=32,
+        reference="Shelhamer, Long, Darrell, PAMI 2017 (arXiv 1605.06211); fcn.berkeleyvision.org 1305c73",
+        summary="VGG16 as a fully convolutional network, scores of pool3 and pool4 added, learnt upsampling",
+    ),
+    ArchitectureInfo(
+        name="fcn8s-bilinear",
+        title="FCN",
+        target="architectures.fcn8s:FCN8sBilinear",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=32,
+        reference="Shelhamer, Long, Darrell, PAMI 2017 (arXiv 1605.06211); fcn.berkeleyvision.org 1305c73",
+        summary="VGG16 as a fully convolutional network, scores of pool3 and pool4 added, fixed upsampling",
+    ),
+    ArchitectureInfo(
+        name="deeplab-largefov",
+        title="DeepLab-LargeFOV",
+        target="architectures.deeplab_largefov:DeepLabLargeFOV",
+        revision=1,
+        output_stride=8,
+        fixed_size=False,
+        min_size=32,
+        reference="Chen, Papandreou, Kokkinos et al., ICLR 2015 (arXiv 1412.7062); DeepLab-Context bd4aac5",
+        summary="VGG16 at an eighth of the resolution with dilated convolutions, no decoder",
+    ),
+    ArchitectureInfo(
+        name="deconvnet",
+        title="DeconvNet",
+        target="architectures.deconvnet:DeconvNet",
+        revision=1,
+        output_stride=1,
+        fixed_size=True,
+        min_size=32,
+        reference="Noh, Hong, Han, ICCV 2015 (arXiv 1505.04366); DeconvNet 87dd133",
+        summary="VGG16 encoder, fully connected middle of 1024 features, unpooling and deconvolution decoder",
+    ),
+)
+
+
+def make_table(entries: Iterable[ArchitectureInfo]) -> Mapping[str, ArchitectureInfo]:
+    """Read-only name -> entry, in the order given. Raises ArchitectureError if a name occurs twice."""
+    table: dict[str, ArchitectureInfo] = {}
+    for entry in entries:
+        if entry.name in table:
+            first = table[entry.name].target
+            raise ArchitectureError(
+                f"architecture {entry.name!r} is registered twice: as {first} and as {entry.target}"
+            )
+        table[entry.name] = entry
+    return MappingProxyType(table)
+
+
+_TABLE = make_table(_BUILT_IN)
+
+
+def names() -> list[str]:
+    """Names of all architectures, in the order in which reports list them."""
+    return list(_TABLE)
+
+
+def info(name: str) -> ArchitectureInfo:
+    """The entry of an architecture. Raises ArchitectureError, which suggests the nearest name, if unknown."""
+    entry = _TABLE.get(name)
+    if entry is None:
+        nearest = difflib.get_close_matches(name.lower(), _TABLE, n=1, cutoff=0.5)
+        suggestion = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ArchitectureError(f"unknown architecture {name!r}{suggestion} (known are {', '.join(_TABLE)})")
+    return entry
+
+
+def build(name: str, num_classes: int, image_size: tuple[int, int] = (360, 480)) -> Architecture:
+    """Build an architecture with freshly drawn parameters (from torch's global generator).
+
+    num_classes  K, number of output maps (void is not a class)
+    image_size   (H, W) in pixels; it shapes only the `fixed_size` architectures. The default is the paper's.
+
+    Raises ArchitectureError for an unknown name, fewer than two classes or too small a size.
+    """
+    entry = info(name)
+    module, _, attribute = entry.target.partition(":")
+    architecture: Architecture = getattr(import_module(module), attribute)(entry, num_classes, image_size)
+    return architecture

@@ -1,0 +1,129 @@
+"""What every dataset offers: its description, its items and its error."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+VOID = 255
+"""Label value of pixels that belong to no class, whatever the files use."""
+
+SPLITS = ("train", "val", "test")
+
+Size = tuple[int, int]
+Colour = tuple[int, int, int]
+Pixels = NDArray[np.uint8]
+
+ROAD_CLASSES = (
+    "Sky",
+    "Building",
+    "Column-Pole",
+    "Road",
+    "Side-walk",
+    "Tree",
+    "Sign-Symbol",
+    "Fence",
+    "Car",
+    "Pedestrian",
+    "Bicyclist",
+)
+"""CamVid's 11 classes in the order of SegNet's label files."""
+
+ROAD_COLOURS: tuple[Colour, ...] = (
+    (128, 128, 128),
+    (128, 0, 0),
+    (192, 192, 128),
+    (128, 64, 128),
+    (60, 40, 222),
+    (128, 128, 0),
+    (192, 128, 128),
+    (64, 64, 128),
+    (64, 0, 128),
+    (64, 64, 0),
+    (0, 128, 192),
+)
+"""SegNet's palette for them (SegNet-Tutorial, Scripts/test_segmentation_camvid.py)."""
+
+
+class DatasetError(ValueError):
+    """A dataset that is unknown, missing or damaged: one line that says what, where and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """A dataset's description.
+
+    `size` is (height, width) of its images, `splits` the number of images of each split, `colours` one
+    (red, green, blue) per class, and `drawn` is true where a program draws the pictures (then no accuracy
+    on it stands beside a figure of the paper).
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    colours: tuple[Colour, ...]
+    size: Size
+    splits: Mapping[str, int] = field(hash=False)
+    source: str
+    drawn: bool
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, void not counted."""
+        return len(self.classes)
+
+
+class Dataset(ABC):
+    """One split of a dataset: a sequence of (image, label) pairs.
+
+    `dataset[i]` is a uint8 image (H, W, 3) in RGB and its uint8 label (H, W), where a pixel is a class
+    index or VOID. All images of a split have the size `info.size`.
+    """
+
+    info: DatasetInfo
+    split: str
+    stems: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.stems)
+
+    def __iter__(self) -> Iterator[tuple[Pixels, Pixels]]:
+        for index in range(len(self)):
+            yield self[index]
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
+        """Image (H, W, 3) and label (H, W) of one index; IndexError past the end, DatasetError if damaged."""
+
+    @property
+    @abstractmethod
+    def variant(self) -> str:
+        """Which edition of the dataset this is, such as "camvid" or "camvid-jpeg93"."""
+
+    @property
+    @abstractmethod
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the content of all splits of the dataset."""
+
+
+def one_line(text: object) -> str:
+    """A message squeezed into one line, so that an error stays one line whatever a library put into it."""
+    return " ".join(str(text).split())
+
+
+def require_split(name: str, split: str, splits: Mapping[str, int] | tuple[str, ...] = SPLITS) -> None:
+    """Raise DatasetError unless `split` is one of the dataset's splits."""
+    if split not in splits:
+        raise DatasetError(f"dataset {name} has no split {split!r}: use {', '.join(splits)}")
+
+
+def data_folder(root: Path | str | None, name: str) -> Path:
+    """The data root as a path; DatasetError where a dataset that lies in files was given none."""
+    if root is None:
+        raise DatasetError(
+            f"dataset {name} lies in files: name the folder that holds them (--data-root FOLDER)"
+        )
+    return Path(root)

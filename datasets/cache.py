@@ -1,0 +1,267 @@
+"""Splits decoded once into memory-mapped arrays.
+
+An entry is a folder `<dataset>-<hash>/<split>-<height>x<width>/` with `images.npy` (reduced by area
+averaging), `labels.npy` (always at the full size) and `manifest.json` with their checksums. It is built in
+a folder beside it and renamed when complete, so that nobody sees half an entry; a damaged one is rebuilt.
+"""
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.base import Dataset, DatasetError, Pixels, Size, one_line
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_IMAGES, _LABELS = "images.npy", "labels.npy"
+
+Progress = Callable[[int, int], None]
+"""Called with (images done, images in all) while an entry is built."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedSplit:
+    """A split in memory maps: images (N, h, w, 3) uint8, labels (N, H, W) uint8 with void as 255."""
+
+    images: Pixels
+    labels: Pixels
+    stems: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.stems)
+
+
+def open_split(
+    dataset: Dataset, size: Size | None, folder: Path, progress: Progress | None = None
+) -> CachedSplit:
+    """The split with its images at `size` (height, width), None for their own size; labels stay whole.
+
+    Builds the entry under `folder` if it is missing or damaged; several processes may ask for one at once.
+    DatasetError if `size` is larger than the images, a file is damaged or the entry cannot be written.
+    """
+    full = dataset.info.size
+    size = full if size is None else size
+    if not (1 <= size[0] <= full[0] and 1 <= size[1] <= full[1]):
+        raise DatasetError(
+            f"{dataset.info.name}: size {size[0]} x {size[1]} asked for, but the images have {full[0]} x "
+            f"{full[1]} (height x width): images are only ever reduced"
+        )
+    entry = _Entry(dataset=dataset, size=size, folder=Path(folder))
+    found = entry.read()
+    if found is None:
+        try:
+            with entry.locked() as alone:
+                found = entry.read() if alone else None
+                if found is None:
+                    entry.build(progress, alone)
+                    found = entry.read()
+        except OSError as error:
+            reason = error.strerror or one_line(error)
+            raise DatasetError(f"{entry.path}: the cache cannot be written: {reason}") from error
+    if found is None:
+        raise DatasetError(
+            f"{entry.path}: the cache is damaged again right after it was built: check the disk"
+        )
+    return found
+
+
+def nearest_exact_indices(full: int, reduced: int) -> NDArray[np.int64]:
+    """Indices (reduced,) into `full` rows at the centres of `reduced` cells: floor((i + 0.5) full / reduced).
+
+    This takes labels where a reduced image's pixels lie. PyTorch calls it "nearest-exact"; its `nearest`
+    takes floor(i full / reduced), which is shifted by half a cell. DatasetError unless 1 <= reduced <= full.
+    """
+    if not 1 <= reduced <= full:
+        raise DatasetError(f"cannot take {reduced} cell centres out of {full}: at least 1, at most {full}")
+    cells = np.arange(reduced, dtype=np.int64)
+    return (2 * cells + 1) * full // (2 * reduced)
+
+
+def reduce_area(image: Pixels, size: Size) -> Pixels:
+    """An image (H, W, 3) reduced to `size` (h, w): each pixel is the mean over the area that it covers.
+
+    Exact for any factor, halves rounded up. (Pillow's BOX filter counts a pixel wholly or not at all, which
+    is not the mean over the area unless the factor is a whole number.)
+    """
+    height, width = image.shape[:2]
+    if size == (height, width):
+        return image
+    rows, columns = _overlaps(height, size[0]), _overlaps(width, size[1])
+    # All products are whole numbers far below 2^53: float64 sums them exactly, on every machine.
+    sums = rows @ image.reshape(height, -1).astype(np.float64)
+    sums = columns @ sums.reshape(size[0], width, 3)
+    area = rows[0].sum() * columns[0].sum()
+    reduced: Pixels = np.floor((2.0 * sums + area) / (2.0 * area)).astype(np.uint8)
+    return reduced
+
+
+def _overlaps(full: int, reduced: int) -> NDArray[np.float64]:
+    """How much of each of `full` pixels each of `reduced` cells covers (reduced, full), in whole units."""
+    common = math.gcd(full, reduced)
+    cell, pixel = full // common, reduced // common
+    cells = np.arange(reduced)[:, None] * cell
+    pixels = np.arange(full)[None, :] * pixel
+    shared = np.minimum(cells + cell, pixels + pixel) - np.maximum(cells, pixels)
+    overlaps: NDArray[np.float64] = np.maximum(shared, 0).astype(np.float64)
+    return overlaps
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """One entry of the cache: where it lies and what it must hold."""
+
+    dataset: Dataset
+    size: Size
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """The entry's folder."""
+        name = f"{self.dataset.info.name}-{self.dataset.content_hash[:16]}"
+        return self.folder / name / f"{self.dataset.split}-{self.size[0]}x{self.size[1]}"
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each array."""
+        count = len(self.dataset)
+        return {_IMAGES: (count, *self.size, 3), _LABELS: (count, *self.dataset.info.size)}
+
+    def key(self) -> dict[str, Any]:
+        """What the manifest must say about the entry for it to be the one asked for."""
+        return {
+            "format": FORMAT,
+            "dataset": self.dataset.info.name,
+            "content_hash": self.dataset.content_hash,
+            "split": self.dataset.split,
+            "stems": list(self.dataset.stems),
+            "shapes": {name: list(shape) for name, shape in self.shapes.items()},
+        }
+
+    def read(self) -> CachedSplit | None:
+        """The entry's maps if it is there and whole, else None."""
+        try:
+            manifest = json.loads((self.path / _MANIFEST).read_text("utf-8"))
+            if not isinstance(manifest, dict) or any(manifest.get(k) != v for k, v in self.key().items()):
+                return None
+            maps = {name: self._map(name, manifest["sha256"][name]) for name in self.shapes}
+        except (OSError, ValueError, KeyError, TypeError):
+            # Missing, or damaged in whatever way: it is built again either way.
+            return None
+        return CachedSplit(images=maps[_IMAGES], labels=maps[_LABELS], stems=self.dataset.stems)
+
+    def _map(self, name: str, checksum: str) -> Pixels:
+        """An array as a read-only memory map; ValueError if it is not what was written."""
+        with (self.path / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
+                raise ValueError(f"{name}: wrong checksum")
+        array: Pixels = np.load(self.path / name, mmap_mode="r", allow_pickle=False)
+        if array.shape != self.shapes[name] or array.dtype != np.uint8:
+            raise ValueError(f"{name}: wrong shape")
+        return array
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Hold the entry's lock file while building, so that only one process does the work.
+
+        Gives False on a file system without locks: then the rename alone decides who was first.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_name(self.path.name + ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError:
+                yield False
+            else:
+                yield True
+
+    def build(self, progress: Progress | None, alone: bool) -> None:
+        """Write the entry beside its place and rename it; an entry that another process put there stays."""
+        prefix = f".{self.path.name}-"
+        if alone:
+            for left in self.path.parent.glob(f"{prefix}*"):
+                shutil.rmtree(left, ignore_errors=True)
+        work = self.path.with_name(f"{prefix}{os.getpid()}-{secrets.token_hex(4)}")
+        work.mkdir()
+        try:
+            checksums = self._write_arrays(work, progress)
+            with (work / _MANIFEST).open("w", encoding="utf-8") as file:
+                json.dump({**self.key(), "sha256": checksums}, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            _sync_folder(work)
+            self._put_in_place(work)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _write_arrays(self, work: Path, progress: Progress | None) -> dict[str, str]:
+        """Decode the split into the two array files; their checksums."""
+        # Written, not mapped: on a full disk a write fails with an error, a map kills the process.
+        with (work / _IMAGES).open("wb") as images, (work / _LABELS).open("wb") as labels:
+            writers = {_IMAGES: _Writer(images), _LABELS: _Writer(labels)}
+            for name, shape in self.shapes.items():
+                writers[name].header(shape)
+            for index in range(len(self.dataset)):
+                image, label = self.dataset[index]
+                writers[_IMAGES].write(reduce_area(image, self.size).tobytes())
+                writers[_LABELS].write(label.tobytes())
+                if progress is not None:
+                    progress(index + 1, len(self.dataset))
+            return {name: writer.close() for name, writer in writers.items()}
+
+    def _put_in_place(self, work: Path) -> None:
+        """Rename the finished entry; a damaged one in its place is moved out of the way first."""
+        try:
+            work.rename(self.path)
+        except OSError:
+            if self.read() is not None:
+                return
+            old = work.with_name(f"{work.name}-old")
+            with suppress(FileNotFoundError):
+                self.path.rename(old)
+            work.rename(self.path)
+            shutil.rmtree(old, ignore_errors=True)
+        _sync_folder(self.path.parent)
+
+
+class _Writer:
+    """Writes a .npy file and takes its checksum on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def header(self, shape: tuple[int, ...]) -> None:
+        """Write the header of a uint8 array."""
+        np.lib.format.write_array_header_1_0(self, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def close(self) -> str:
+        """Bring everything to the disk; the checksum."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._hash.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,192 @@
+"""Checks a dataset: counts, sizes, label values, content hash and the share of the classes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets import camvid
+from datasets.base import SPLITS, VOID, DatasetError, DatasetInfo, Size
+from datasets.pictures import read_size
+from datasets.registry import content_hash, info, load
+
+Histogram = tuple[int, ...]
+Progress = Callable[[int, int], None]
+"""Called with (pictures read, pictures in all)."""
+
+EXPECTED_PIXELS: Mapping[str, Mapping[str, Histogram]] = MappingProxyType(
+    {
+        "camvid": {
+            "train": (
+                10682767, 14750079, 623349, 20076880, 2845085, 6166762,
+                743859, 714595, 3719877, 405385, 184967, 2503995,
+            ),
+            "val": (
+                1601620, 4531180, 98499, 5053176, 1521751, 2851125,
+                155724, 537197, 304716, 113531, 387010, 297271,
+            ),
+            "test": (
+                6870982, 9906732, 473895, 10390661, 3731857, 4530895,
+                406612, 476807, 1599124, 255232, 76220, 1543383,
+            ),
+        }
+    }
+)  # fmt: skip
+"""Label pixels of each class, void last, counted in SegNet's distribution."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCheck:
+    """What was found in a split: pixels are one count a class and void last; expected ones may be unknown."""
+
+    split: str
+    images: int
+    expected_images: int
+    sizes: tuple[Size, ...]
+    pixels: Histogram
+    expected_pixels: Histogram | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What a check found. `content_hash` is None where the folders are too damaged to take it."""
+
+    info: DatasetInfo
+    folder: Path | None
+    variant: str | None
+    content_hash: str | None
+    splits: tuple[SplitCheck, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def sound(self) -> bool:
+        """True if nothing is wrong."""
+        return not self.problems
+
+
+def check(name: str, root: Path | str | None = None, progress: Progress | None = None) -> CheckReport:
+    """Read the whole dataset and report all that is wrong with it, each problem in one line with its file.
+
+    DatasetError only if the name is unknown or there is no such folder at all.
+    """
+    described = info(name)
+    problems: list[str] = []
+    if described.drawn:
+        folder, splits = None, _drawn_splits(described, problems, progress)
+    else:
+        folder = camvid.locate(root)
+        splits = _camvid_splits(folder, problems, progress)
+    variant, digest = _identity(name, folder, problems)
+    return CheckReport(
+        info=described,
+        folder=folder,
+        variant=variant,
+        content_hash=digest,
+        splits=splits,
+        problems=tuple(dict.fromkeys(problems)),
+    )
+
+
+def _identity(name: str, folder: Path | None, problems: list[str]) -> tuple[str | None, str | None]:
+    """(variant, content hash), and the problem if they are not known."""
+    try:
+        variant, digest = content_hash(name, folder)
+    except DatasetError:
+        # The folders do not fit together, which is among the problems already.
+        return None, None
+    if variant == camvid.UNKNOWN_VARIANT:
+        problems.append(
+            f"{folder}: content hash {digest[:16]} is of no known edition: results are marked {variant}"
+        )
+    return variant, digest
+
+
+def _camvid_splits(folder: Path, problems: list[str], progress: Progress | None) -> tuple[SplitCheck, ...]:
+    surveys = {split: camvid.survey(folder, split) for split in SPLITS}
+    total = sum(len(pairs) for pairs, _ in surveys.values())
+    found: list[SplitCheck] = []
+    done = 0
+    for split, (pairs, wrong) in surveys.items():
+        problems += wrong
+        sizes: set[Size] = set()
+        pixels = np.zeros(camvid.INFO.num_classes + 1, np.int64)
+        for pair in pairs:
+            pixels += _camvid_pair(pair, sizes, problems)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        expected = EXPECTED_PIXELS[camvid.INFO.name][split]
+        found.append(_split_check(camvid.INFO, split, len(pairs), sizes, pixels, expected, problems))
+    return tuple(found)
+
+
+def _camvid_pair(pair: camvid.Pair, sizes: set[Size], problems: list[str]) -> NDArray[np.int64]:
+    """Label pixels a class of one pair; zeros and a problem where a file is damaged."""
+    nothing = np.zeros(camvid.INFO.num_classes + 1, np.int64)
+    size = camvid.INFO.size
+    try:
+        sizes.add(read_size(pair.image))
+        _, label = camvid.read_pair(pair, size)
+    except DatasetError as error:
+        problems.append(str(error))
+        return nothing
+    return _count(label, camvid.INFO.num_classes)
+
+
+def _drawn_splits(
+    described: DatasetInfo, problems: list[str], progress: Progress | None
+) -> tuple[SplitCheck, ...]:
+    total = sum(described.splits.values())
+    found: list[SplitCheck] = []
+    done = 0
+    for split in described.splits:
+        dataset = load(described.name, split)
+        sizes: set[Size] = set()
+        pixels = np.zeros(described.num_classes + 1, np.int64)
+        for index in range(len(dataset)):
+            image, label = dataset[index]
+            sizes.add((image.shape[0], image.shape[1]))
+            pixels += _count(label, described.num_classes)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        found.append(_split_check(described, split, len(dataset), sizes, pixels, None, problems))
+    return tuple(found)
+
+
+def _count(label: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
+    """Pixels of each class, void last."""
+    counts = np.bincount(label.reshape(-1), minlength=VOID + 1)
+    return np.append(counts[:num_classes], counts[VOID]).astype(np.int64)
+
+
+def _split_check(
+    described: DatasetInfo,
+    split: str,
+    images: int,
+    sizes: set[Size],
+    pixels: NDArray[np.int64],
+    expected: Histogram | None,
+    problems: list[str],
+) -> SplitCheck:
+    """Put a split's findings together and add what differs from what is expected."""
+    wanted = described.splits[split]
+    if images != wanted:
+        problems.append(f"{split}: {images} images with labels, expected {wanted}")
+    counted = tuple(int(v) for v in pixels)
+    names = (*described.classes, "void")
+    if expected is not None and images == wanted:
+        for name, seen, right in zip(names, counted, expected, strict=True):
+            if seen != right:
+                problems.append(f"{split}: {seen} pixels of {name}, expected {right}")
+    return SplitCheck(
+        split=split,
+        images=images,
+        expected_images=wanted,
+        sizes=tuple(sorted(sizes)),
+        pixels=counted,
+        expected_pixels=expected,
+    )

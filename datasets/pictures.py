@@ -1,0 +1,95 @@
+"""Reads image and label files, and turns whatever is wrong with one into a DatasetError that names it."""
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datasets.base import VOID, DatasetError, Pixels, Size, one_line
+
+MAX_PIXELS = 4096 * 4096
+"""Larger pictures are refused from their header, before they are unpacked."""
+
+# What Pillow raises for damaged files: besides OSError (UnidentifiedImageError is one) whatever its
+# decoders meet. A broken PNG chunk is a SyntaxError, a truncated header a struct.error.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_PNG_BIT_DEPTH_AT = 24
+
+
+def read_image(path: Path) -> Pixels:
+    """An image file (PNG or JPEG, 8-bit RGB) as (H, W, 3); DatasetError otherwise."""
+    data = read_bytes(path)
+    image = _open(path, data, ("PNG", "JPEG"))
+    deep = data.startswith(_PNG_MAGIC) and data[_PNG_BIT_DEPTH_AT] != 8
+    if image.mode != "RGB" or deep:
+        depth = f"{data[_PNG_BIT_DEPTH_AT]}-bit " if deep else ""
+        raise DatasetError(f"{path}: the image is {depth}{image.mode}, not 8-bit RGB: save it as 8-bit RGB")
+    return _decode(path, image)
+
+
+def read_label(path: Path, num_classes: int, void: int) -> Pixels:
+    """A label file (PNG, one value a pixel) as (H, W), where the files' `void` has become VOID.
+
+    DatasetError if it is no such file or holds a value that is neither a class nor void.
+    """
+    image = _open(path, read_bytes(path), ("PNG",))
+    if image.mode not in ("L", "P"):
+        raise DatasetError(
+            f"{path}: the label is {image.mode}, not 8-bit grey or palette: "
+            "save one class index a pixel, not colours"
+        )
+    label = _decode(path, image)
+    wrong = (label >= num_classes) & (label != void)
+    if wrong.any():
+        row, column = (int(v) for v in np.argwhere(wrong)[0])
+        raise DatasetError(
+            f"{path}: label value {label[row, column]} at row {row}, column {column}; "
+            f"classes are 0 to {num_classes - 1} and void is {void}"
+        )
+    label[label == void] = VOID
+    return label
+
+
+def read_size(path: Path) -> Size:
+    """(height, width) from a picture's header."""
+    width, height = _open(path, read_bytes(path), ("PNG", "JPEG")).size
+    return height, width
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content; DatasetError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or one_line(error)}") from error
+
+
+def _open(path: Path, data: bytes, formats: tuple[str, ...]) -> Image.Image:
+    """The picture with its header read, of a format and a size that are allowed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError as error:
+        raise DatasetError(f"{path}: refused: {one_line(error)}") from error
+    except _BROKEN as error:
+        raise DatasetError(
+            f"{path}: no readable {' or '.join(formats)} file ({len(data)} bytes): fetch it again"
+        ) from error
+    if image.width * image.height > MAX_PIXELS:
+        raise DatasetError(f"{path}: refused: {image.width} x {image.height} pixels is absurdly large")
+    return image
+
+
+def _decode(path: Path, image: Image.Image) -> Pixels:
+    """The pixels of an opened picture as a writable array."""
+    try:
+        return np.array(image, dtype=np.uint8)
+    except _BROKEN as error:
+        raise DatasetError(f"{path}: damaged or cut off ({one_line(error)}): fetch it again") from error

@@ -1,0 +1,124 @@
+"""Memory of inference and training on the device: allocator and NVML on a GPU, resident memory on a CPU."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from harness.measure.nvml import Baseline, used_minus_idle
+from harness.measure.record import Quantity
+
+WARMUPS = 3  # before the allocator's peaks are reset; the optimiser's state exists from the first on
+MEASURED = 3
+CPU_RUNS = 2  # the second training step holds the optimiser's state
+
+Figures = Mapping[str, Quantity]
+
+ALLOCATOR_FIELDS = (
+    "allocated_peak_bytes",
+    "reserved_peak_bytes",
+    "warmup_allocated_peak_bytes",
+    "warmup_reserved_peak_bytes",
+    "nvml_used_minus_idle_bytes",
+    "context_bytes",
+)
+PROCESS_FIELDS = ("process_rss_peak_bytes", "process_rss_idle_bytes")
+
+
+class MemoryProbe(Protocol):
+    """Runs a step some times and says what memory that took."""
+
+    def measure(self, step: Callable[[], None]) -> tuple[Figures, list[str]]:
+        """Figures by the names of `record.Memory`, and doubts about them."""
+
+
+class CudaMemory:
+    """A GPU's memory. To be made before anything lies on the device: it measures the empty context first.
+
+    Args:
+        uuid: the card's, as NVML writes it.
+        idle: NVML's baseline, taken before CUDA was touched.
+    """
+
+    def __init__(self, uuid: str, idle: Baseline) -> None:
+        self._uuid = uuid
+        self._idle = idle
+        torch.zeros(1, device="cuda")  # makes the context
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        self._context = used_minus_idle(uuid, idle)
+
+    def measure(self, step: Callable[[], None]) -> tuple[Figures, list[str]]:
+        """Warm up, reset the peaks, repeat. What the allocator had cached is given back before each half."""
+        warmup_allocated, warmup_reserved = self._peaks(step, WARMUPS)
+        allocated, reserved = self._peaks(step, MEASURED)
+        figures = {
+            "allocated_peak_bytes": Quantity(value=allocated),
+            "reserved_peak_bytes": Quantity(value=reserved),
+            "warmup_allocated_peak_bytes": Quantity(value=warmup_allocated),
+            "warmup_reserved_peak_bytes": Quantity(value=warmup_reserved),
+            # the allocator keeps what it reserved until it is emptied, so that this is the peak of the phase
+            "nvml_used_minus_idle_bytes": used_minus_idle(self._uuid, self._idle),
+            "context_bytes": self._context,
+        }
+        none = Quantity(reason="measured on a GPU, where the device's memory counts")
+        retries = torch.cuda.memory_stats().get("num_alloc_retries", 0)
+        flags = [f"the allocator had to free its cache {retries} times: memory is short"] if retries else []
+        return {**figures, **dict.fromkeys(PROCESS_FIELDS, none)}, flags
+
+    @staticmethod
+    def _peaks(step: Callable[[], None], times: int) -> tuple[int, int]:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        for _ in range(times):
+            step()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
+
+
+class ProcessMemory:
+    """A CPU's: resident memory of the whole process, Python and torch's libraries included.
+
+    The kernel's peak only ever rises, so the smaller phase has to come first. To be made before the network.
+    """
+
+    def __init__(self) -> None:
+        self._idle = resident_bytes("VmRSS")
+
+    def measure(self, step: Callable[[], None]) -> tuple[Figures, list[str]]:
+        """Run the step twice and read the peak."""
+        for _ in range(CPU_RUNS):
+            step()
+        none = Quantity(reason="measured on a CPU")
+        figures = {
+            "process_rss_peak_bytes": resident_bytes("VmHWM"),
+            "process_rss_idle_bytes": self._idle,
+        }
+        return {**figures, **dict.fromkeys(ALLOCATOR_FIELDS, none)}, []
+
+
+def resident_bytes(field: str) -> Quantity:
+    """This process's resident memory, now ("VmRSS") or at its highest ("VmHWM").
+
+    Not getrusage's ru_maxrss: a child process starts with its parent's.
+    """
+    try:
+        status = Path("/proc/self/status").read_text("utf-8")
+    except OSError:
+        return Quantity(reason="needs Linux's /proc/self/status")
+    found = re.search(rf"^{field}:\s*(\d+) kB$", status, re.MULTILINE)
+    return (
+        Quantity(value=int(found[1]) * 1024)
+        if found
+        else Quantity(reason=f"/proc/self/status has no {field}")
+    )
+
+
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Whether the device or the host refused memory; torch has one type for that on a GPU, none on a CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return any(sign in text for sign in ("can't allocate memory", "_ALLOC_FAILED", "out of memory"))

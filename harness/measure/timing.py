@@ -1,0 +1,235 @@
+"""Times of a pass: warm-up, rounds of samples, and their summary.
+
+On a GPU each sample lies between two CUDA events, and the host waits once a block; on a CPU it is wall time.
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from harness.measure.record import KEPT_SAMPLES, Effort, Round, TimeSummary
+
+SPREAD_LIMIT_PERCENT = 3.0  # between the medians of rounds
+HOST_LIMIT_SHARE = 0.05  # of a block's wall time that no event covers
+STEADY_SAMPLES = 10  # a side in the comparison of medians that ends a warm-up
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimingPlan:
+    """How long to warm up and to sample. All minima hold at once; a limit ends what takes too long.
+
+    steady_share: the warm-up also lasts until the medians of the last two groups of ten samples differ by
+    less.
+    """
+
+    warmup_samples: int
+    warmup_s: float = 0.0
+    steady_share: float | None = None
+    warmup_limit_s: float = math.inf
+    rounds: int
+    samples: int
+    round_s: float = 0.0
+    round_limit_s: float = math.inf
+
+
+PLANS: Mapping[Effort, TimingPlan] = MappingProxyType(
+    {
+        "cpu": TimingPlan(warmup_samples=3, rounds=3, samples=10),
+        "lease": TimingPlan(warmup_samples=1, warmup_s=2.0, rounds=3, samples=1, round_s=3.0),
+        "full": TimingPlan(
+            warmup_samples=10,
+            warmup_s=2.0,
+            steady_share=0.01,
+            warmup_limit_s=30.0,
+            rounds=5,
+            samples=200,
+            round_s=10.0,
+            round_limit_s=60.0,
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """What is timed: `run`, each time after `prepare`, which is not."""
+
+    prepare: Callable[[], None]
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Samples taken without waiting in between.
+
+    uncovered_share: of the block's wall time, that in which the device had nothing of it to do.
+    """
+
+    samples_ms: list[float]
+    uncovered_share: float
+
+
+class Clock(Protocol):
+    """Takes samples of a pass, `block` at a time."""
+
+    @property
+    def block(self) -> int:
+        """Samples taken between two looks at the limits."""
+
+    def sample(self, timed: Pass, count: int) -> Block:
+        """Take so many samples."""
+
+
+class WallClock:
+    """For a CPU: the host's clock around each run."""
+
+    block = 1
+
+    def sample(self, timed: Pass, count: int) -> Block:
+        """Take so many samples."""
+        samples = []
+        for _ in range(count):
+            timed.prepare()
+            start = time.perf_counter()
+            timed.run()
+            samples.append((time.perf_counter() - start) * 1e3)
+        return Block(samples_ms=samples, uncovered_share=0.0)
+
+
+class CudaClock:
+    """For a GPU: events on the stream, which the host waits for at the end of a block."""
+
+    block = 10
+
+    def sample(self, timed: Pass, count: int) -> Block:
+        """Take so many samples."""
+        events = [(_event(), _event(), _event()) for _ in range(count)]
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        for before, start, stop in events:
+            before.record()
+            timed.prepare()
+            start.record()
+            timed.run()
+            stop.record()
+        torch.cuda.synchronize()
+        wall_ms = (time.perf_counter() - began) * 1e3
+        covered_ms = sum(before.elapsed_time(stop) for before, _, stop in events)
+        return Block(
+            samples_ms=[start.elapsed_time(stop) for _, start, stop in events],
+            uncovered_share=1 - covered_ms / wall_ms,
+        )
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+def time_pass(timed: Pass, clock: Clock, plan: TimingPlan, batch: int) -> tuple[TimeSummary, list[str]]:
+    """Warm up, sample all rounds, and sum up.
+
+    Returns:
+        The summary, and the doubts about it, without the name of what was timed.
+    """
+    warmup = _warm_up(timed, clock, plan)
+    rounds = [_round(timed, clock, plan) for _ in range(plan.rounds)]
+    summary = summarise(
+        [samples for samples, _ in rounds], batch=batch, warmup_n=warmup.samples, warmup_s=warmup.seconds
+    )
+    flags = []
+    if not warmup.steady:
+        flags.append(f"not steady after {warmup.seconds:.0f} s of warm-up")
+    if summary.spread_percent > SPREAD_LIMIT_PERCENT:
+        flags.append(f"rounds spread by {summary.spread_percent:.1f} % (limit {SPREAD_LIMIT_PERCENT:.0f} %)")
+    fewest = min(one.n for one in summary.rounds)
+    if fewest < plan.samples:
+        flags.append(f"{fewest} samples in a round, {plan.samples} wanted")
+    uncovered = statistics.median(share for _, share in rounds)
+    if uncovered > HOST_LIMIT_SHARE:
+        flags.append(f"CPU-bound: {uncovered:.0%} of the wall time lies outside the device's events")
+    return summary, flags
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WarmUp:
+    samples: int
+    seconds: float
+    steady: bool
+
+
+def _warm_up(timed: Pass, clock: Clock, plan: TimingPlan) -> _WarmUp:
+    samples: list[float] = []
+    began = time.perf_counter()
+    while True:
+        samples += clock.sample(timed, clock.block).samples_ms
+        seconds = time.perf_counter() - began
+        long_enough = len(samples) >= plan.warmup_samples and seconds >= plan.warmup_s
+        steady = plan.steady_share is None or is_steady(samples, plan.steady_share)
+        if long_enough and steady:
+            return _WarmUp(samples=len(samples), seconds=seconds, steady=True)
+        if seconds >= plan.warmup_limit_s:
+            return _WarmUp(samples=len(samples), seconds=seconds, steady=steady)
+
+
+def _round(timed: Pass, clock: Clock, plan: TimingPlan) -> tuple[list[float], float]:
+    """Samples of one round, and the median of the blocks' uncovered shares."""
+    samples: list[float] = []
+    uncovered: list[float] = []
+    began = time.perf_counter()
+    while True:
+        block = clock.sample(timed, clock.block)
+        samples += block.samples_ms
+        uncovered.append(block.uncovered_share)
+        seconds = time.perf_counter() - began
+        if (len(samples) >= plan.samples and seconds >= plan.round_s) or seconds >= plan.round_limit_s:
+            return samples, statistics.median(uncovered)
+
+
+def is_steady(samples: Sequence[float], share: float) -> bool:
+    """Whether the medians of the last two groups of ten samples differ by less than this share."""
+    if len(samples) < 2 * STEADY_SAMPLES:
+        return False
+    last = statistics.median(samples[-STEADY_SAMPLES:])
+    before = statistics.median(samples[-2 * STEADY_SAMPLES : -STEADY_SAMPLES])
+    return abs(last - before) < share * before
+
+
+def summarise(
+    rounds: Sequence[Sequence[float]], *, batch: int, warmup_n: int, warmup_s: float
+) -> TimeSummary:
+    """The summary of samples in milliseconds, one sequence a round, all of them non-empty."""
+    medians = [statistics.median(samples) for samples in rounds]
+    headline = statistics.median(medians)
+    low, high, p90 = np.percentile(np.concatenate([np.asarray(samples) for samples in rounds]), [25, 75, 90])
+    return TimeSummary(
+        batch=batch,
+        median_ms=_rounded(headline),
+        p90_ms=_rounded(p90),
+        iqr_ms=_rounded(high - low),
+        n=sum(len(samples) for samples in rounds),
+        spread_percent=round((max(medians) - min(medians)) / headline * 100, 3),
+        warmup_n=warmup_n,
+        warmup_s=round(warmup_s, 2),
+        rounds=tuple(
+            Round(n=len(samples), median_ms=_rounded(median), samples_ms=thin(samples))
+            for samples, median in zip(rounds, medians, strict=True)
+        ),
+    )
+
+
+def thin(samples: Sequence[float]) -> tuple[float, ...]:
+    """At most KEPT_SAMPLES of them, evenly over time, the first and the last among them."""
+    count = min(len(samples), KEPT_SAMPLES)
+    chosen = np.linspace(0, len(samples) - 1, count).round().astype(int)
+    return tuple(_rounded(samples[index]) for index in chosen)
+
+
+def _rounded(milliseconds: float) -> float:
+    return round(float(milliseconds), 4)  # a CUDA event resolves about 0.0005 ms

@@ -1,0 +1,26 @@
+"""The scores of the SegNet paper: G, C and mIoU of a confusion matrix, the boundary F1, and their intervals.
+
+Needs numpy and scipy only, and is what the worker processes of `BoundaryPool` import.
+"""
+
+from harness.metrics.boundary import BoundaryPool, bf_of_images, boundary_f1, dataset_bf, image_bf
+from harness.metrics.confusion import Frequencies, Scores, confusion_matrix, frequencies, scores
+from harness.metrics.resampling import ImageScores, Interval, ScoreIntervals, bootstrap, paired_difference
+
+__all__ = [
+    "BoundaryPool",
+    "Frequencies",
+    "ImageScores",
+    "Interval",
+    "ScoreIntervals",
+    "Scores",
+    "bf_of_images",
+    "bootstrap",
+    "boundary_f1",
+    "confusion_matrix",
+    "dataset_bf",
+    "frequencies",
+    "image_bf",
+    "paired_difference",
+    "scores",
+]

@@ -1,0 +1,160 @@
+"""The confusion matrix and what is read from it: G, C and mIoU of the SegNet paper (section 3.3).
+
+The matrix of a split is the sum of its images' matrices, and the scores are taken once, of that sum:
+averaging the scores of images or batches gives another figure.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.metrics.inputs import VOID, check_pair
+
+
+def confusion_matrix(
+    prediction: NDArray[np.integer], label: NDArray[np.integer], num_classes: int
+) -> NDArray[np.int64]:
+    """Count the pixels of one image: int64 (K, K), row = class of the label, column = predicted class.
+
+    `prediction` is (H, W) in 0..K-1, `label` (H, W) in 0..K-1 or 255 (void, left out of the matrix).
+    Raises ValueError as `check_pair` does.
+    """
+    check_pair(prediction, label, num_classes)
+    labelled = label != VOID
+    cells = label[labelled].astype(np.int64) * num_classes + prediction[labelled]
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scores:
+    """The scores of one confusion matrix of n = `num_classes` classes; all values 0..1.
+
+    Two rules stand side by side for classes that are absent:
+    - `class_accuracy` and `miou` leave out what is undefined. A class without a labelled pixel has no
+      accuracy, one without a labelled or predicted pixel no IoU (both NaN). A class that is predicted and
+      never labelled has IoU 0, which counts.
+    - `class_accuracy_all` and `miou_all` divide by all n, undefined counting 0, as the authors' script
+      (compute_test_results.m) does.
+    """
+
+    num_classes: int
+    global_accuracy: float
+    class_accuracy: float  # mean of per_class_accuracy over the `labelled` classes that have one
+    miou: float  # mean of per_class_iou over the `present` classes that have one
+    class_accuracy_all: float
+    miou_all: float
+    labelled: int  # k of C: classes with a labelled pixel
+    present: int  # k of mIoU: classes with a labelled or a predicted pixel
+    per_class_accuracy: NDArray[np.float64]  # (K,), NaN where undefined
+    per_class_iou: NDArray[np.float64]  # (K,), NaN where undefined
+
+    @property
+    def class_accuracy_over(self) -> str:
+        """What `class_accuracy` is the mean over, such as "10 of 11"."""
+        return f"{self.labelled} of {self.num_classes}"
+
+    @property
+    def miou_over(self) -> str:
+        """What `miou` is the mean over, such as "11 of 11"."""
+        return f"{self.present} of {self.num_classes}"
+
+
+def scores(matrix: NDArray[np.integer]) -> Scores:
+    """Read the scores of one (K, K) confusion matrix, rows = truth.
+
+    Raises ValueError where the matrix is not square, holds a negative count, or counts no pixel at all.
+    """
+    _check_matrix(matrix)
+    if not matrix.any():
+        raise ValueError(
+            "the confusion matrix counts no pixel: every label is void, or nothing was evaluated"
+        )
+    accuracy, iou = per_class_rates(matrix)
+    global_accuracy, class_accuracy, miou = average_rates(matrix)
+    return Scores(
+        num_classes=matrix.shape[0],
+        global_accuracy=float(global_accuracy),
+        class_accuracy=float(class_accuracy),
+        miou=float(miou),
+        class_accuracy_all=float(np.nan_to_num(accuracy).mean()),
+        miou_all=float(np.nan_to_num(iou).mean()),
+        labelled=int(np.isfinite(accuracy).sum()),
+        present=int(np.isfinite(iou).sum()),
+        per_class_accuracy=accuracy,
+        per_class_iou=iou,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frequencies:
+    """How often each class occurs among the labelled pixels of a matrix: counts, and shares that sum to 1."""
+
+    labelled_pixels: NDArray[np.int64]  # (K,)
+    labelled_share: NDArray[np.float64]  # (K,)
+    predicted_pixels: NDArray[np.int64]  # (K,), labelled pixels that were predicted as the class
+    predicted_share: NDArray[np.float64]  # (K,)
+
+
+def frequencies(matrix: NDArray[np.integer]) -> Frequencies:
+    """Count each class in truth and prediction, from one (K, K) confusion matrix.
+
+    Raises ValueError as `scores` does.
+    """
+    _check_matrix(matrix)
+    total = int(matrix.sum())
+    if total == 0:
+        raise ValueError(
+            "the confusion matrix counts no pixel: every label is void, or nothing was evaluated"
+        )
+    labelled = matrix.sum(axis=1).astype(np.int64)
+    predicted = matrix.sum(axis=0).astype(np.int64)
+    return Frequencies(
+        labelled_pixels=labelled,
+        labelled_share=labelled / total,
+        predicted_pixels=predicted,
+        predicted_share=predicted / total,
+    )
+
+
+def per_class_rates(
+    matrices: NDArray[np.integer | np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Accuracy and IoU of every class, each (..., K), of matrices (..., K, K); NaN where undefined."""
+    right = np.diagonal(matrices, axis1=-2, axis2=-1)
+    labelled = matrices.sum(axis=-1)
+    union = labelled + matrices.sum(axis=-2) - right
+    return _ratio(right, labelled), _ratio(right, union)
+
+
+def average_rates(
+    matrices: NDArray[np.integer | np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """G, C and mIoU, each (...), of matrices (..., K, K), as `scores` takes them; NaN for an empty matrix."""
+    accuracy, iou = per_class_rates(matrices)
+    right = np.trace(matrices, axis1=-2, axis2=-1)
+    return _ratio(right, matrices.sum(axis=(-2, -1))), _defined_mean(accuracy), _defined_mean(iou)
+
+
+def _ratio(
+    part: NDArray[np.integer | np.float64], whole: NDArray[np.integer | np.float64]
+) -> NDArray[np.float64]:
+    out: NDArray[np.float64] = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=out, where=np.asarray(whole) > 0)
+    return out
+
+
+def _defined_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the last axis without the NaN; NaN, and no warning, where nothing is left."""
+    return _ratio(np.nansum(values, axis=-1), np.isfinite(values).sum(axis=-1))
+
+
+def _check_matrix(matrix: NDArray[np.integer]) -> None:
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
+        raise ValueError(
+            f"a confusion matrix is (K, K), not of shape {matrix.shape}: sum over the images first"
+        )
+    if not np.issubdtype(matrix.dtype, np.integer):
+        raise ValueError(f"a confusion matrix holds counts, not {matrix.dtype}")
+    if (matrix < 0).any():
+        raise ValueError("a confusion matrix holds counts, and this one has a negative entry")

@@ -1,0 +1,76 @@
+"""The paper's own figures: Tables 1 to 6 of Badrinarayanan, Kendall, Cipolla, "SegNet", PAMI 2017.
+
+The CSV files beside this module were transcribed by hand from arXiv 1511.00561v3; an empty cell is
+"not given". They are facts to compare with, measured on other data and other hardware than ours.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+import pandas as pd
+
+# What the paper trained Table 3 on: CamVid and three other road-scene sets (section 4.1).
+TRAINING_IMAGES = 3433
+# Table 6: input of its single image, and how it was measured.
+RESOURCE_SIZE = (360, 480)
+RESOURCE_DEVICE = "Titan X"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """One row of Table 3. Scores in percent."""
+
+    network: str
+    checkpoint: str
+    iterations: int
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """One row of Table 6: times of batch 1, memory by nvidia-smi (training batch 4, inference batch 1)."""
+
+    network: str
+    forward_ms: float
+    backward_ms: float
+    train_memory_mb: float
+    inference_memory_mb: float
+    model_size_mb: float
+
+
+def table(name: str) -> pd.DataFrame:
+    """One of the CSV files, such as `table3_camvid`; a cell that the paper leaves empty is NaN.
+
+    Raises:
+        FileNotFoundError: no table of that name.
+    """
+    with (files(__name__) / f"{name}.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file)
+
+
+def accuracies() -> tuple[Accuracy, ...]:
+    """Table 3 (CamVid test) in the paper's order."""
+    return tuple(
+        Accuracy(
+            network=str(row["network"]),
+            checkpoint=str(row["checkpoint"]),
+            iterations=int(row["iterations"]),
+            scores={metric: float(row[metric]) for metric in ("G", "C", "mIoU", "BF")},
+        )
+        for row in table("table3_camvid").to_dict("records")
+    )
+
+
+def resources() -> tuple[Resources, ...]:
+    """Table 6 in the paper's order."""
+    return tuple(
+        Resources(
+            network=str(row["network"]),
+            forward_ms=float(row["forward_ms"]),
+            backward_ms=float(row["backward_ms"]),
+            train_memory_mb=float(row["train_memory_mb"]),
+            inference_memory_mb=float(row["inference_memory_mb"]),
+            model_size_mb=float(row["model_size_mb"]),
+        )
+        for row in table("table6_resources").to_dict("records")
+    )

@@ -1,0 +1,31 @@
+"""Reports: tables, plots and pages made of `results/` alone, the same bytes each time. Imports no torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def write_reports(
+    results: Path, reports: Path, suites: Sequence[str] | None = None, data_root: str | None = None
+) -> list[Path]:
+    """Write `reports/<suite>/` for every suite that has a record.
+
+    Args:
+        results: the results folder.
+        reports: the reports folder.
+        suites: only these; none: all.
+        data_root: folder that holds the datasets, for panels with image and truth, which stay local; none:
+            such panels are made for drawn data only, which is embedded.
+
+    Returns:
+        The files written, each suite's page first. Empty where there is no record.
+
+    Raises:
+        UserError: unknown suite, or a folder that can't be written.
+        datasets.DatasetError: `data_root` was given and the data there can't be used.
+    """
+    from harness.report.write import write_suites
+
+    return write_suites(results, reports, suites, data_root)
+
+
+__all__ = ["write_reports"]

@@ -1,0 +1,223 @@
+"""The accuracy tables of one group as files: Markdown, CSV and LaTeX."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from datasets import DatasetInfo
+from harness import paper
+from harness.report.accuracy import FINISHED, METRICS, SPLITS
+from harness.report.floors import BASELINE
+from harness.report.groups import BEST, BLOCK, Group
+from harness.report.tables import csv, latex, listing, markdown, percent, signed, spread
+from harness.report.wording import group_title, ranking_notes, reduced_mark
+
+
+def not_like_for_like(dataset: DatasetInfo) -> str:
+    """Why a difference to the paper is not one of the networks alone."""
+    return f"not like for like: {dataset.splits['train']} of {paper.TRAINING_IMAGES} images"
+
+
+def table3_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> dict[str, str]:
+    """`table3.md`, `.csv` and `.tex` of a group, from `accuracy.table3`."""
+    heading = f"Table 3 on {dataset.title}, test split: {group_title(group)}"
+    mark = reduced_mark(group)
+    notes = table3_notes(group, dataset, frame)
+    text = [f"# {heading}\n", f"**{mark}**\n" if mark else "", markdown(table3_text(frame, dataset), 2)]
+    text.append(listing(notes))
+    caption = ". ".join(part.rstrip(".") for part in (heading, mark) if part) + "."
+    return {
+        "table3.md": "\n".join(part for part in text if part),
+        "table3.csv": csv(_with_origin(group, _renamed(frame, dataset))),
+        "table3.tex": latex(
+            _latex_text(frame, dataset),
+            caption=caption,
+            label=f"tab:{group.slug}-accuracy",
+            notes=notes,
+            text_columns=2,
+        ),
+    }
+
+
+def table3_text(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
+    """Table 3 as text cells under the heads that a reader sees."""
+    return _text(frame, dataset, f"difference ({not_like_for_like(dataset)})", " %, ")
+
+
+def _text(frame: pd.DataFrame, dataset: DatasetInfo, difference: str, join: str) -> pd.DataFrame:
+    columns: dict[str, Sequence[str]] = {
+        "network": list(frame["network"]),
+        "checkpoint": [_plain(value) for value in frame["checkpoint"]],
+    }
+    if not dataset.drawn:
+        columns["iterations, paper"] = [_whole(value) for value in frame["paper_iterations"]]
+    columns["iterations, ours"] = [_plain(value) for value in frame["iterations"]]
+    columns["initial weights"] = [
+        _plain(weights) if _plain(layers) == "–" else f"loaded: {layers} layers"
+        for weights, layers in zip(frame["initial_weights"], frame["layers_loaded"], strict=True)
+    ]
+    columns["seeds"] = [
+        f"{seeds} ({failed} failed)" if failed else str(seeds or "–")
+        for seeds, failed in zip(frame["seeds"], frame["failed_seeds"], strict=True)
+    ]
+    for metric in METRICS:
+        if not dataset.drawn:
+            columns[f"{metric}{join}paper"] = [percent(value) for value in frame[f"{metric}_paper"]]
+        columns[f"{metric}{join}ours"] = _ours(frame, metric)
+        if not dataset.drawn:
+            columns[f"{metric}{join}{difference}"] = [
+                signed(value) for value in frame[f"{metric}_difference"]
+            ]
+    return pd.DataFrame(columns | _class_columns(frame))
+
+
+def _ours(frame: pd.DataFrame, metric: str) -> list[str]:
+    cells = []
+    for row in frame.to_dict("records"):
+        value = row[f"{metric}_ours"]
+        shown = spread(value, std=row[f"{metric}_std"], low=row[f"{metric}_low"], high=row[f"{metric}_high"])
+        cells.append(shown if row["status"] in (FINISHED, BASELINE) else str(row["status"]))
+    return cells
+
+
+def _class_columns(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """What C and mIoU are the mean over, only where a class is absent in some row."""
+    if not _has_absent(frame):
+        return {}
+    columns: dict[str, list[str]] = {}
+    for metric in ("C", "mIoU"):
+        over = zip(frame[f"{metric}_over_classes"], frame["classes"], strict=True)
+        columns[f"{metric}: classes"] = ["–" if pd.isna(n) else f"{int(k)} of {int(n)}" for k, n in over]
+        columns[f"{metric} %, divided by all classes"] = [percent(v) for v in frame[f"{metric}_all_classes"]]
+    return columns
+
+
+def _has_absent(frame: pd.DataFrame) -> bool:
+    scored = frame[frame["classes"].notna()]
+    whole = scored["C_over_classes"].eq(scored["classes"]) & scored["mIoU_over_classes"].eq(scored["classes"])
+    return not bool(whole.all())
+
+
+def table3_notes(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> list[str]:
+    """What a reader must know of the table's figures."""
+    notes = [
+        "G: share of labelled pixels that are right. C: mean of the classes' accuracies. mIoU: mean of their "
+        "intersection over union. BF: boundary F1, mean over classes, then over images. All in percent."
+    ]
+    if not dataset.drawn:
+        notes.append(_difference_note(dataset) + ".")
+    if (frame["seeds"] > 1).any():
+        notes.append("`±`: standard deviation over seeds (sample, n − 1).")
+    if frame["G_low"].notna().any():
+        notes.append(
+            f"`[low, high]`: 95 % bootstrap interval of one seed, over blocks of {BLOCK} neighbouring "
+            "frames; it holds the choice of test images, not what another seed would change."
+        )
+    if (frame["checkpoint"] == BEST).any():
+        notes.append(_best_note(dataset))
+    if _has_absent(frame):
+        notes.append(
+            "Classes absent from truth and prediction are left out of the means ('k of n'); the column "
+            "'divided by all classes' counts them as 0, as the authors' script does."
+        )
+    return notes + ranking_notes(group, dataset)
+
+
+def _best_note(dataset: DatasetInfo) -> str:
+    text = f"'{BEST}': the iteration of highest val mIoU."
+    if dataset.name == "camvid":
+        text += (
+            " All 101 val frames come from the sequence of 204 of the training frames, so val says little of "
+            "unseen streets; the fixed iterations are the ones to compare."
+        )
+    return text
+
+
+def _difference_note(dataset: DatasetInfo) -> str:
+    if dataset.drawn:
+        return ""
+    return (
+        f"Differences are ours minus the paper's and {not_like_for_like(dataset)}; "
+        "the paper trained on CamVid and three further sets"
+    )
+
+
+def _latex_text(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
+    text = _text(frame, dataset, "diff.", "|")
+    heads = [tuple(head.split("|")) if "|" in head else ("", head) for head in text.columns]
+    text.columns = pd.MultiIndex.from_tuples(heads)
+    return text
+
+
+def _renamed(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
+    """CSV heads: what a difference is not travels with it; scores are percent."""
+    reason = not_like_for_like(dataset).replace(":", "").replace(" ", "_")
+    names = {f"{metric}_difference": f"{metric}_difference_{reason}" for metric in METRICS}
+    return frame.rename(columns=names)
+
+
+def _with_origin(group: Group, frame: pd.DataFrame) -> pd.DataFrame:
+    """What a figure was made under travels with it, in every row."""
+    origin: Mapping[str, str] = {
+        "protocol": group.protocol.name,
+        "data": group.variant,
+        "data_sha256": group.digest,
+        "precision": group.precision,
+        "reduced": "; ".join(group.reduced),
+    }
+    return pd.concat([pd.DataFrame([origin] * len(frame), index=frame.index), frame], axis=1)
+
+
+def splits_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> dict[str, str]:
+    """`splits.md` and `.csv` of a group, from `accuracy.splits`."""
+    images = {split: frame[f"{split}_images"].dropna() for split in SPLITS}
+    counted = ", ".join(f"{split} {int(found.iloc[0])}" for split, found in images.items() if len(found))
+    text = [
+        f"# Train, val and test side by side on {dataset.title}: {group_title(group)}\n",
+        f"**{reduced_mark(group)}**\n" if group.reduced else "",
+        markdown(splits_text(frame)),
+        listing(
+            [f"Images scored: {counted}. Mean over seeds. A large step from train to test is over-fitting."]
+        ),
+    ]
+    return {
+        "splits.md": "\n".join(part for part in text if part),
+        "splits.csv": csv(_with_origin(group, frame)),
+    }
+
+
+def splits_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """The splits side by side as text cells; each column is of one split."""
+    columns: dict[str, list[str]] = {"network": list(frame["network"])}
+    iterations = frame[[f"{split}_iterations" for split in SPLITS]]
+    if iterations.stack().nunique() == 1:
+        columns["iteration"] = [_plain(value) for value in frame["test_iterations"]]
+    for split in SPLITS:
+        if "iteration" not in columns:
+            columns[f"{split}: iteration"] = [_plain(value) for value in iterations[f"{split}_iterations"]]
+        for metric in METRICS[:3]:
+            columns[f"{split}: {metric} %"] = [percent(value) for value in frame[f"{split}_{metric}"]]
+    return pd.DataFrame(columns)
+
+
+def per_class_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> dict[str, str]:
+    """`per-class.md` and `.csv` of a group, from `accuracy.per_class`."""
+    mark = reduced_mark(group)
+    text = [f"# Per-class values on {dataset.title}, test split: {group_title(group)}\n"]
+    text.append(
+        f"Checkpoint: {group.last_label}. Percent, mean over seeds.{f' **{mark}**' if mark else ''}\n"
+    )
+    for column, name in (("accuracy", "Accuracy"), ("iou", "Intersection over union")):
+        values = frame.pivot(index="class", columns="network", values=column)
+        values = values.reindex(index=list(dataset.classes), columns=list(dict.fromkeys(frame["network"])))
+        cells = values.map(lambda value: "absent" if pd.isna(value) else f"{value:.1f}").reset_index()
+        text += [f"## {name}\n", markdown(cells)]
+    return {"per-class.md": "\n".join(text), "per-class.csv": csv(_with_origin(group, frame))}
+
+
+def _whole(value: float) -> str:
+    return "–" if pd.isna(value) else f"{int(value):,}"
+
+
+def _plain(value: object) -> str:
+    return "–" if value is None or value != value else str(value)

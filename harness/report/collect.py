@@ -1,0 +1,141 @@
+"""Collecting: the records of a suite, read and sorted into groups, full ones first."""
+
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import architectures
+import datasets
+from harness.records import RunRecord, StoredRun, load_runs
+from harness.report.groups import Group, Run, Scored, SuiteRecords, network_order
+from harness.spec import METRICS_REVISION
+from harness.suite import Suite
+
+
+def collect(results: Path, suite: Suite) -> SuiteRecords:
+    """Read a suite's records and sort them into groups, full ones first."""
+    stored, unreadable = load_runs(results)
+    lines = [line.replace(f"{results}/", "") for line in unreadable]
+    current: list[StoredRun] = []
+    outdated: list[tuple[str, str]] = []
+    for run in stored:
+        if suite.covers(run.record.spec):
+            reason = _outdated(run.record)
+            if reason:
+                outdated.append((run.record.run_id, reason))
+            else:
+                current.append(run)
+    order = network_order(suite, [run.record.spec.architecture for run in current])
+    finished: list[Run] = []
+    failed: list[RunRecord] = []
+    for run in sorted(
+        current, key=lambda run: (order.index(run.record.spec.architecture), run.record.spec.seed)
+    ):
+        if run.record.status == "failed":
+            failed.append(run.record)
+            continue
+        try:
+            finished.append(_load(run))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            lines.append(
+                f"runs/{run.record.run_id}: {' '.join(str(error).replace(f'{results}/', '').split())}"
+            )
+    return SuiteRecords(
+        suite=suite,
+        dataset=datasets.info(suite.dataset),
+        groups=_groups(suite, finished, failed),
+        unreadable=tuple(sorted(line for line in lines if _may_be_of(line, suite))),
+        outdated=tuple(outdated),
+        networks=tuple(order),
+    )
+
+
+def _outdated(record: RunRecord) -> str:
+    """Why a record must not stand beside current ones; empty if it may."""
+    spec = record.spec
+    if spec.metrics_revision != METRICS_REVISION:
+        return f"scored with revision {spec.metrics_revision} of the metrics, now {METRICS_REVISION}"
+    try:
+        revision = architectures.info(spec.architecture).revision
+    except architectures.ArchitectureError:
+        return ""  # registered by a plugin that a report need not load
+    if spec.architecture_revision != revision:
+        return f"revision {spec.architecture_revision} of {spec.architecture}, now {revision}"
+    return ""
+
+
+def _may_be_of(line: str, suite: Suite) -> bool:
+    """Whether an unreadable record may belong to the suite: its folder's name holds the dataset's."""
+    others = (name for name in datasets.names() if name != suite.dataset)
+    return not any(f"-{name}-s" in line for name in others)
+
+
+def _load(run: StoredRun) -> Run:
+    scored = []
+    for evaluation in run.record.evaluations:
+        boundary = run.boundary(evaluation) if evaluation.boundary else None
+        scored.append(Scored(evaluation=evaluation, matrices=run.matrices(evaluation), boundary=boundary))
+    return Run(stored=run, scored=tuple(scored), history=run.history())
+
+
+_Key = tuple[str, str, str, str, str, str]
+
+
+def _key(record: RunRecord) -> _Key:
+    spec = record.spec
+    weights = spec.initial_weights
+    return (
+        spec.protocol.name,
+        spec.dataset_variant,
+        spec.dataset_hash,
+        spec.precision,
+        weights.kind,
+        weights.sha256 or "",
+    )
+
+
+def _groups(suite: Suite, finished: Sequence[Run], failed: Sequence[RunRecord]) -> tuple[Group, ...]:
+    records = [run.record for run in finished] + list(failed)
+    members: dict[_Key, list[RunRecord]] = {}
+    for record in sorted(records, key=_key):
+        members.setdefault(_key(record), []).append(record)
+    plain = [_slug(group[0]) for group in members.values()]
+    groups = []
+    for (key, group), slug in zip(members.items(), plain, strict=True):
+        first = group[0]
+        # Two editions of a dataset can bear one name (an unknown copy of CamVid): the hash tells them apart.
+        unique = slug if plain.count(slug) == 1 else f"{slug}-{first.spec.dataset_hash[:8]}"
+        groups.append(
+            Group(
+                slug=unique,
+                protocol=first.spec.protocol,
+                variant=first.spec.dataset_variant,
+                digest=first.spec.dataset_hash,
+                precision=first.spec.precision,
+                weights=first.spec.initial_weights,
+                reduced=next((record.reduced for record in group if record.reduced), ()),
+                runs=tuple(run for run in finished if _key(run.record) == key),
+                failed=tuple(record for record in failed if _key(record) == key),
+            )
+        )
+    return tuple(
+        sorted(groups, key=lambda group: (bool(group.reduced), *_protocol_order(suite, group), group.slug))
+    )
+
+
+def _protocol_order(suite: Suite, group: Group) -> tuple[int, int]:
+    """The suite's own protocol first; among reduced runs the least reduced first."""
+    return suite.protocols.index(group.protocol.base), -group.protocol.iterations
+
+
+def _slug(record: RunRecord) -> str:
+    weights = record.spec.initial_weights
+    start = weights.kind if weights.sha256 is None else f"{weights.kind}-{weights.sha256[:8]}"
+    parts = (
+        record.spec.protocol.name,
+        record.spec.dataset_variant,
+        record.spec.precision,
+        f"weights-{start}",
+    )
+    return re.sub(r"[^A-Za-z0-9@+=._-]+", "-", "-".join(parts))

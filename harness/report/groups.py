@@ -1,0 +1,169 @@
+"""Groups: the runs of a suite sorted so that each group's may stand in one table, with their scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+import architectures
+import datasets
+from harness import metrics
+from harness.protocol import Protocol
+from harness.records import Evaluation, History, RunRecord, StoredRun
+from harness.spec import InitialWeights, Precision
+from harness.suite import Suite
+
+# The label that training gives to the checkpoint of highest val mIoU.
+BEST = "best by val"
+# Neighbouring frames of a drive resemble each other: they are drawn together, or an interval is too narrow.
+BLOCK = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """One evaluation of one run, with what it is scored from.
+
+    matrices: confusion matrix of every image, (N, K, K), rows are truth.
+    boundary: per-class BF of every image, (N, K), NaN where a class does not count; none where not scored.
+    """
+
+    evaluation: Evaluation
+    matrices: NDArray[np.int64]
+    boundary: NDArray[np.float64] | None
+
+    @cached_property
+    def matrix(self) -> NDArray[np.int64]:
+        """The split's confusion matrix (K, K)."""
+        total: NDArray[np.int64] = self.matrices.sum(axis=0)
+        return total
+
+    @cached_property
+    def scores(self) -> metrics.Scores:
+        """The split's scores."""
+        return metrics.scores(self.matrix)
+
+    @cached_property
+    def bf(self) -> float | None:
+        """The split's BF, 0 to 1."""
+        return None if self.boundary is None else float(metrics.dataset_bf(self.boundary))
+
+    @cached_property
+    def intervals(self) -> metrics.ScoreIntervals | None:
+        """95 % bootstrap intervals over blocks of images; none where there are not two blocks.
+
+        That of BF means nothing where BF was not scored.
+        """
+        if len(self.matrices) <= BLOCK:
+            return None
+        unscored = np.full(self.matrices.shape[:2], np.nan)
+        bf = unscored if self.boundary is None else self.boundary
+        return metrics.bootstrap(metrics.ImageScores(matrices=self.matrices, bf=bf), block=BLOCK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run with its evaluations and its history."""
+
+    stored: StoredRun
+    scored: tuple[Scored, ...]
+    history: History
+
+    @property
+    def record(self) -> RunRecord:
+        """The run's record."""
+        return self.stored.record
+
+    def at(self, split: str, label: str) -> Scored | None:
+        """The evaluation of a split that fills a row of the table, if there is one."""
+        found = (
+            one for one in self.scored if one.evaluation.split == split and label in one.evaluation.labels
+        )
+        return next(found, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Runs that may stand in one table: same protocol, data, precision and initial weights.
+
+    slug: name of the group's folder. reduced: why these are reduced runs, empty for full ones.
+    runs: finished ones, by network and seed. failed: the others.
+    """
+
+    slug: str
+    protocol: Protocol
+    variant: str
+    digest: str
+    precision: Precision
+    weights: InitialWeights
+    reduced: tuple[str, ...]
+    runs: tuple[Run, ...]
+    failed: tuple[RunRecord, ...]
+
+    @property
+    def networks(self) -> list[str]:
+        """Architectures with a finished run, in the order of the report."""
+        return list(dict.fromkeys(run.record.spec.architecture for run in self.runs))
+
+    def of(self, architecture: str) -> list[Run]:
+        """The finished runs of an architecture, by seed."""
+        return [run for run in self.runs if run.record.spec.architecture == architecture]
+
+    def failed_of(self, architecture: str) -> list[RunRecord]:
+        """The failed runs of an architecture, by seed."""
+        return [record for record in self.failed if record.spec.architecture == architecture]
+
+    @property
+    def fixed_labels(self) -> list[str]:
+        """Rows of the table at a fixed iteration, ascending."""
+        return sorted(self.protocol.test_at, key=lambda label: (self.protocol.test_at[label], label))
+
+    @property
+    def labels(self) -> list[str]:
+        """All rows of the table: the fixed iterations, then the one chosen on val."""
+        return [*self.fixed_labels, BEST]
+
+    @property
+    def last_label(self) -> str:
+        """The last fixed iteration's row."""
+        return self.fixed_labels[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteRecords:
+    """All that a suite's report is made from, but for the measurements.
+
+    unreadable: one line each, paths relative to the results folder. outdated: run id and why it is left out.
+    """
+
+    suite: Suite
+    dataset: datasets.DatasetInfo
+    groups: tuple[Group, ...]
+    unreadable: tuple[str, ...] = ()
+    outdated: tuple[tuple[str, str], ...] = ()
+    networks: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> list[tuple[Group, RunRecord]]:
+        """Every failed run with its group."""
+        return [(group, record) for group in self.groups for record in group.failed]
+
+
+def title(architecture: str) -> str:
+    """What the paper calls an architecture; for one that is not registered here, its own name."""
+    try:
+        return architectures.info(architecture).title
+    except architectures.ArchitectureError:
+        return architecture
+
+
+def network_order(suite: Suite, found: Sequence[str]) -> list[str]:
+    """Architectures in one order for all tables and plots: the suite's, then the registry's, then by name."""
+    known = list(dict.fromkeys([*suite.architectures, *architectures.names()]))
+    return [name for name in known if name in found] + sorted(set(found) - set(known))
+
+
+def input_size(protocol: Protocol, dataset: datasets.DatasetInfo) -> tuple[int, int]:
+    """(height, width) in pixels of what the networks were fed."""
+    return protocol.size or dataset.size

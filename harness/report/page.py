@@ -1,0 +1,224 @@
+"""The page that ties a suite's report together: README.md in Markdown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from datasets import DatasetInfo
+from harness.records import RunRecord
+from harness.report.accuracy_tables import splits_text, table3_notes, table3_text
+from harness.report.groups import Group, SuiteRecords, input_size, title
+from harness.report.resource_tables import Sheet, body, general_notes
+from harness.report.resources import Measurements
+from harness.report.tables import listing, markdown
+from harness.report.wording import command, extent, reduced_mark
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupPage:
+    """What the page shows of one group.
+
+    verdicts: whether SegNet exceeds the baselines, on drawn data. pictures: title -> file, of the plots and
+    panels that there are. remarks: what is missing, and why.
+    """
+
+    group: Group
+    table3: pd.DataFrame
+    verdicts: Sequence[str]
+    splits: pd.DataFrame
+    pictures: Mapping[str, str]
+    remarks: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevicePage:
+    """What the page shows of one device's measurements. file: start of its files' names."""
+
+    sheet: Sheet
+    file: str
+    command: str
+
+
+def page(
+    records: SuiteRecords,
+    measurements: Measurements,
+    groups: Sequence[GroupPage],
+    devices: Sequence[DevicePage],
+) -> str:
+    """README.md of a suite."""
+    suite = records.suite
+    text = [
+        f"# {suite.title}\n",
+        f"Report of suite `{suite.name}`, regenerated from the records in `results/` alone by "
+        f"`python -m harness report --suite {suite.name}`. Do not edit it by hand.\n",
+        "## Contents\n",
+        _contents(records, groups, devices),
+    ]
+    for head, reduced in (("Full runs", False), ("REDUCED runs: never to be compared with full ones", True)):
+        chosen = [one for one in groups if bool(one.group.reduced) == reduced]
+        if chosen:
+            text.append(f"## {head}\n")
+            for one in chosen:
+                text += _group_section(records, one)
+    text += _device_sections(records.dataset, devices)
+    text += _runs_section(records)
+    text += _left_out_section(records, measurements)
+    return "\n".join(part.rstrip("\n") + "\n" for part in text if part)
+
+
+def _contents(records: SuiteRecords, groups: Sequence[GroupPage], devices: Sequence[DevicePage]) -> str:
+    lines = []
+    for one in groups:
+        mark = f" **{reduced_mark(one.group)}**" if one.group.reduced else ""
+        lines.append(f"Accuracy: {_link(_group_head(one.group))}.{mark}")
+    if not groups:
+        lines.append("No run of this suite is recorded yet.")
+    for device in devices:
+        mark = f" **{device.sheet.mark}**" if device.sheet.mark else ""
+        lines.append(f"Resources: {_link(device.sheet.heading)}.{mark}")
+    lines.append(f"{_link('Runs')}: every record, {len(records.failed)} failed.")
+    return listing(lines)
+
+
+def _link(head: str) -> str:
+    """A link to a heading of this page, by GitHub's rule for anchors."""
+    kept = "".join(sign for sign in head.lower() if sign.isalnum() or sign in " -_")
+    return f"[{head}](#{kept.replace(' ', '-')})"
+
+
+def _group_head(group: Group) -> str:
+    return f"{group.protocol.name} on {group.variant}, {group.precision}, {group.weights.title}"
+
+
+def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
+    group, dataset = one.group, records.dataset
+    mark = reduced_mark(group)
+    files = f"{quote(group.slug)}/"
+    text = [f"### {_group_head(group)}\n", f"**{mark}**\n" if mark else "", listing(_facts(records, group))]
+    text += [
+        f"#### Table 3 (test split)\n\n{markdown(table3_text(one.table3, dataset), 2)}",
+        listing([*one.verdicts, *table3_notes(group, dataset, one.table3)]),
+        _links("Files", files, ("table3.md", "table3.csv", "table3.tex")),
+    ]
+    if group.runs:
+        text += [
+            f"#### Train, val and test side by side\n\n{markdown(splits_text(one.splits))}",
+            f"At `{group.last_label}`. A large step from train to test is over-fitting.\n",
+            _links("Files", files, ("splits.md", "splits.csv")),
+            _links("Per-class accuracy and IoU", files, ("per-class.md", "per-class.csv")),
+        ]
+    text += [f"#### {name}\n\n![{name}]({quote(file)})" for name, file in one.pictures.items()]
+    return [*text, listing(one.remarks) if one.remarks else ""]
+
+
+def _links(what: str, folder: str, names: Sequence[str]) -> str:
+    return f"{what}: " + ", ".join(f"[{name}]({folder}{name})" for name in names) + "."
+
+
+def _facts(records: SuiteRecords, group: Group) -> list[str]:
+    dataset, protocol = records.dataset, group.protocol
+    images = ", ".join(f"{split} {count}" for split, count in dataset.splits.items())
+    size = extent(input_size(protocol, dataset))
+    every = [*(run.record for run in group.runs), *group.failed]
+    machines = sorted({machine(record.environment) for record in every})
+    versions = sorted({str(record.environment.get("torch", "unknown")) for record in every})
+    return [
+        f"Data: {dataset.title}, variant `{group.variant}`, {images}; SHA-256 of its content "
+        f"`{group.digest}`.",
+        f"Protocol `{protocol.name}`: {protocol.summary}. Input {size}, batch {protocol.batch}, "
+        f"{protocol.iterations:,} iterations, rate {protocol.lr:g} ({protocol.schedule}), momentum "
+        f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
+        f"{', mirrored at random' if protocol.flip else ''}. Scored at the labels' full size, "
+        f"{extent(dataset.size)}.",
+        f"Precision: {group.precision}.",
+        _weights(group),
+        f"Machine: {'; '.join(machines)}. torch {', '.join(versions)}.",
+        f"Made by `{command(group, records.suite, dataset)}`.",
+    ]
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """The processor, and the GPU where the machine has one."""
+    cores = environment.get("cpu_cores")
+    processor = f"{environment.get('cpu_model') or 'unknown processor'}{f' ({cores} cores)' if cores else ''}"
+    gpu = environment.get("gpu_name")
+    return f"{gpu}, {processor}" if gpu else processor
+
+
+def _weights(group: Group) -> str:
+    """What the initial weights set, with the layers' names where they are a part of the encoder's."""
+    if group.weights.kind == "none":
+        return f"Initial weights: none loaded, {group.weights.title}"
+    digest = f" (SHA-256 `{group.weights.sha256}`)" if group.weights.sha256 else ""
+    text = f"Initial weights of the encoder: {group.weights.title}{digest}"
+    layers: dict[tuple[tuple[str, ...], int], list[str]] = {}
+    for name in group.networks:
+        record = group.of(name)[0].record
+        if record.layers_set:
+            layers.setdefault((record.layers_set, record.encoder_layers), []).append(title(name))
+    for (names, total), networks in layers.items():
+        which = "all" if len(names) == total else ", ".join(names)
+        whose = "" if len(networks) == len(group.networks) else f" of {', '.join(networks)}"
+        text += f"; they set {len(names)} of {total} layers{whose}: {which}"
+    return f"{text}. Where they set nothing, the architecture's own initialisation stands."
+
+
+def _device_sections(dataset: DatasetInfo, devices: Sequence[DevicePage]) -> list[str]:
+    if not devices:
+        return [
+            "## Resources\n",
+            "No measurement at a size of this suite's runs: `python -m harness measure`.",
+        ]
+    text = ["## Resources (Table 6)\n", listing(general_notes(dataset))]
+    for device in devices:
+        mark = f"**{device.sheet.mark}**\n" if device.sheet.mark else ""
+        names = [f"{device.file}.{kind}" for kind in ("md", "csv", "tex")]
+        text += [f"### {device.sheet.heading}\n", mark, *body(device.sheet, level=4)]
+        text += [_links("Files", "", names), f"Made by `{device.command}`."]
+    return text
+
+
+def _runs_section(records: SuiteRecords) -> list[str]:
+    found = [(group, run.record) for group in records.groups for run in group.runs] + records.failed
+    if not found:
+        return []
+    rows = [_run_row(group, record) for group, record in found]
+    text = ["## Runs\n", markdown(pd.DataFrame(rows), text_columns=3)]
+    failed = [(record, record.failure) for _, record in records.failed if record.failure]
+    lines = [
+        f"`{record.run_id}`: {failure.kind}"
+        f"{f' at iteration {failure.iteration:,}' if failure.iteration else ''}: {failure.message}"
+        for record, failure in failed
+    ]
+    return [*text, f"### Failed runs\n\n{listing(lines)}" if lines else "No run failed."]
+
+
+def _run_row(group: Group, record: RunRecord) -> dict[str, str]:
+    commit = record.environment.get("git_commit")
+    dirty = " (changed)" if record.environment.get("git_dirty") else ""
+    failure = record.failure
+    return {
+        "run": record.run_id,
+        "network": title(record.spec.architecture),
+        "protocol": group.protocol.name,
+        "seed": str(record.spec.seed),
+        "status": f"FAILED: {failure.kind}" if failure else "finished",
+        "best by val at": "–" if record.best_iteration is None else f"{record.best_iteration:,}",
+        "wall time, min (no measurement of speed)": f"{record.timing.total_s / 60:.1f}"
+        if record.timing
+        else "–",
+        "code": f"{str(commit)[:10]}{dirty}" if commit else "unknown",
+    }
+
+
+def _left_out_section(records: SuiteRecords, measurements: Measurements) -> list[str]:
+    lines = [f"unreadable: {line}" for line in (*records.unreadable, *measurements.unreadable)]
+    lines += [
+        f"of another revision: `{name}`: {why}" for name, why in (*records.outdated, *measurements.outdated)
+    ]
+    if not lines:
+        return []
+    return ["## Records left out\n", listing(lines)]

@@ -1,0 +1,284 @@
+"""The plots of one group of runs. Each function returns the PNG's bytes."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from datasets import DatasetInfo
+from harness import metrics
+from harness.report.accuracy import confusion, summarise
+from harness.report.figures import Palette, png
+from harness.report.groups import Group, Run, input_size, title
+from harness.report.resource_tables import describe
+from harness.report.resources import MIB, MeasurementGroup
+from harness.report.wording import extent, reduced_mark
+
+# A training loss is smoothed over this share of its points.
+SMOOTHING = 1 / 40
+# As many fit beside each other in a title.
+TITLE_CHARACTERS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotContext:
+    """What all plots of a group share."""
+
+    group: Group
+    dataset: DatasetInfo
+    palette: Palette
+
+    def heading(self, what: str) -> str:
+        """Title of a figure: what it shows, of which runs, and whether they are reduced."""
+        group = self.group
+        made = f"{self.dataset.title}, {group.protocol.base}, {group.precision}, {group.weights.title}"
+        lines = [*what.split("\n"), made, reduced_mark(group)]
+        return "\n".join(textwrap.fill(line, TITLE_CHARACTERS) for line in lines if line)
+
+    @property
+    def several_seeds(self) -> bool:
+        """Whether some network has runs of more than one seed."""
+        return any(len(self.group.of(name)) > 1 for name in self.group.networks)
+
+
+def learning_curves(context: PlotContext) -> bytes:
+    """Smoothed training loss, and mIoU on val at each validation; with several seeds their mean and range."""
+    losses = pd.concat([_losses(run) for run in context.group.runs])
+    validations = pd.concat([_validations(run) for run in context.group.runs])
+    points = max(len(run.history.iteration) for run in context.group.runs)
+
+    def draw(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2)
+        shared: dict[str, Any] = {
+            "hue": "network",
+            "palette": dict(context.palette.colours),
+            "errorbar": ("pi", 100),
+        }
+        sns.lineplot(losses, x="iteration", y="loss", ax=left, legend=False, lw=1.4, **shared)
+        sns.lineplot(
+            validations,
+            x="iteration",
+            y="mIoU",
+            ax=right,
+            legend=False,
+            style="network",
+            markers=dict(context.palette.markers),
+            dashes=False,
+            **shared,
+        )
+        left.set(
+            xlabel="iteration", ylabel=f"training loss, mean over {_window(points)} points", ylim=(0, None)
+        )
+        right.set(xlabel="iteration", ylabel="mIoU on val (%)", ylim=(0, None))
+        _legend(figure, context, [title(name) for name in context.group.networks])
+        seeds = "\nlines: mean over seeds, bands: from lowest to highest" if context.several_seeds else ""
+        figure.suptitle(context.heading(f"Learning curves: cross-entropy in training, mIoU on val{seeds}"))
+
+    return png(draw, 4.2)
+
+
+def _window(points: int) -> int:
+    return max(1, round(points * SMOOTHING))
+
+
+def _losses(run: Run) -> pd.DataFrame:
+    history = run.history
+    loss = pd.Series(history.loss, dtype=float).rolling(_window(len(history.loss)), min_periods=1).mean()
+    return pd.DataFrame(
+        {"network": title(run.record.spec.architecture), "iteration": history.iteration, "loss": loss}
+    )
+
+
+def _validations(run: Run) -> pd.DataFrame:
+    found = run.history.validation
+    miou = [100 * metrics.scores(np.array(one.matrix, dtype=np.int64)).miou for one in found]
+    iterations = [one.iteration for one in found]
+    return pd.DataFrame(
+        {"network": title(run.record.spec.architecture), "iteration": iterations, "mIoU": miou}
+    )
+
+
+def class_bars(context: PlotContext, frame: pd.DataFrame) -> bytes:
+    """IoU of every class on test, a bar a network; from `accuracy.per_class`."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        sns.barplot(
+            frame,
+            x="class",
+            y="iou",
+            hue="network",
+            palette=dict(context.palette.colours),
+            saturation=1.0,
+            errorbar=None,
+            ax=axes,
+            legend=False,
+        )
+        axes.set(xlabel="", ylabel="IoU on test (%)", ylim=(0, 100))
+        axes.tick_params(axis="x", rotation=30)
+        for label in axes.get_xticklabels():
+            label.set_horizontalalignment("right")
+        _legend(figure, context, list(dict.fromkeys(frame["network"])), bars=True)
+        figure.suptitle(context.heading(f"IoU of each class at {context.group.last_label}"))
+
+    return png(draw, 4.0)
+
+
+def confusion_matrices(context: PlotContext) -> bytes:
+    """Row-normalised confusion matrix of each network on test, percent."""
+    names = context.group.networks
+    classes = context.dataset.classes
+    rows = -(-len(names) // 2)
+
+    def draw(figure: Figure) -> None:
+        grid = figure.subplots(rows, 2, squeeze=False)
+        layout = figure.get_layout_engine()
+        figure.set_layout_engine("none")  # seaborn draws the whole figure for each heatmap: lay it out once
+        for place, axes in enumerate(grid.flat):
+            if place >= len(names):
+                axes.set_axis_off()
+                continue
+            values = 100 * confusion(context.group, names[place])
+            _heatmap(axes, values, classes)
+            axes.set_title(title(names[place]), fontweight="bold")
+            axes.set_ylabel("truth" if place % 2 == 0 else "")
+            axes.set_xlabel("predicted")
+            if place % 2:
+                axes.set_yticklabels([])
+        figure.set_layout_engine(layout)
+        heading = f"Confusion matrices on test at {context.group.last_label}: % of the pixels of a class"
+        figure.suptitle(context.heading(f"{heading} (blank: below 0.5, grey: class absent)"))
+
+    return png(draw, 0.9 + 3.9 * rows)
+
+
+def _heatmap(axes: Axes, values: np.ndarray, classes: Sequence[str]) -> None:
+    frame = pd.DataFrame(values, index=list(classes), columns=list(classes))
+    shown = frame.map(lambda value: "" if pd.isna(value) or value < 0.5 else f"{value:.0f}")
+    sns.heatmap(
+        frame,
+        ax=axes,
+        vmin=0,
+        vmax=100,
+        cmap="Blues",
+        annot=shown,
+        fmt="",
+        annot_kws={"fontsize": 6.5},
+        cbar=False,
+        square=True,
+        linewidths=0.4,
+        linecolor="#dddddd",
+        mask=frame.isna(),
+    )
+    axes.set_facecolor("#eeeeee")
+    axes.tick_params(axis="x", rotation=60, labelsize=7)
+    axes.tick_params(axis="y", rotation=0, labelsize=7)
+    for label in axes.get_xticklabels():
+        label.set_horizontalalignment("right")
+        label.set_rotation_mode("anchor")
+
+
+def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -> bytes | None:
+    """mIoU on test against memory or time; none where no network has both.
+
+    Args:
+        context: the group's.
+        measured: of one device; its size and effort stand in the title.
+        quantity: "memory" (live tensors at inference, MiB) or "time" (forward pass, ms).
+    """
+    points = [
+        point for name in context.group.networks if (point := _point(context.group, measured, name, quantity))
+    ]
+    if not points:
+        return None
+    memory = quantity == "memory"
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for name, x, y, (low, high) in points:
+            colour = context.palette.colours[name]
+            axes.errorbar(x, y, yerr=[[y - low], [high - y]], color=colour, capsize=3, lw=1.2, zorder=2)
+        frame = pd.DataFrame(
+            {"network": [p[0] for p in points], "x": [p[1] for p in points], "y": [p[2] for p in points]}
+        )
+        sns.scatterplot(
+            frame,
+            x="x",
+            y="y",
+            hue="network",
+            style="network",
+            palette=dict(context.palette.colours),
+            markers=dict(context.palette.markers),
+            s=70,
+            ax=axes,
+            legend=False,
+            zorder=3,
+        )
+        what = (
+            "inference memory, live tensors' peak, batch 1 (MiB)" if memory else "forward pass, batch 1 (ms)"
+        )
+        axes.set(xlabel=what, ylabel=f"mIoU on test at {context.group.last_label} (%)")
+        axes.set_xlim(0, 1.1 * float(frame["x"].max()))
+        _legend(figure, context, list(frame["network"]), lines=False)
+        figure.suptitle(
+            context.heading(_trade_off_heading(context, measured, memory, list(frame["network"])))
+        )
+
+    return png(draw, 4.4)
+
+
+def _trade_off_heading(
+    context: PlotContext, measured: MeasurementGroup, memory: bool, shown: Sequence[str]
+) -> str:
+    what = "memory" if memory else "time"
+    size = input_size(context.group.protocol, context.dataset)
+    bars = "± standard deviation over seeds" if context.several_seeds else "95 % bootstrap interval"
+    heading = f"{what.capitalize()} versus accuracy (bars: {bars})\n{what} on {describe(measured)}"
+    if measured.size != size:
+        heading += f"\nmind: accuracy is that of input {extent(size)}, {what} that of {extent(measured.size)}"
+    missing = [text for name in context.group.networks if (text := title(name)) not in shown]
+    return f"{heading}\nnot measured: {', '.join(missing)}" if missing else heading
+
+
+_Point = tuple[str, float, float, tuple[float, float]]
+
+
+def _point(group: Group, measured: MeasurementGroup, name: str, quantity: str) -> _Point | None:
+    summary, record = summarise(group.of(name), "test", group.last_label), measured.of(name)
+    if summary is None or record is None:
+        return None
+    if quantity == "memory":
+        live = record.inference_memory.live_peak_bytes.value
+        x = None if live is None else live / MIB
+    else:
+        x = record.forward.median_ms if record.forward else None
+    if x is None:
+        return None
+    y = summary.mean["mIoU"]
+    half = summary.std.get("mIoU", 0.0)
+    return title(name), x, y, summary.interval.get("mIoU", (y - half, y + half))
+
+
+def _legend(
+    figure: Figure, context: PlotContext, names: Sequence[str], *, bars: bool = False, lines: bool = True
+) -> None:
+    """One legend for the figure, under it, so that it hides no data."""
+    handles = [
+        Line2D(
+            [],
+            [],
+            label=name,
+            color=context.palette.colours[name],
+            marker="s" if bars else context.palette.markers[name],
+            linestyle="-" if lines and not bars else "none",
+        )
+        for name in names
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), frameon=False)

@@ -1,0 +1,103 @@
+"""Sentences that several pages share: what a group is, how it was made, what small inputs do to a ranking."""
+
+import re
+
+import architectures
+from datasets import DatasetInfo
+from harness.measure.record import PAPER_SIZE
+from harness.report.groups import Group
+from harness.report.resources import MeasurementGroup
+from harness.suite import Suite
+
+# DeepLab-LargeFOV's fc6: 3 x 3 taps, 12 apart. FCN's fc6: 7 x 7 taps side by side.
+DEEPLAB_WINDOW = 2 * 12 + 1
+FCN_WINDOW = 7
+
+
+def extent(size: tuple[int, int]) -> str:
+    """`360 x 480`, height first."""
+    return f"{size[0]} x {size[1]}"
+
+
+def group_title(group: Group) -> str:
+    """Protocol, data variant, precision and initial weights in one line."""
+    made = f"{group.protocol.name}, data {group.variant}, {group.precision}"
+    return f"{made}, initial weights {group.weights.title}"
+
+
+def reduced_mark(group: Group) -> str:
+    """`REDUCED: ...`, empty for a full group."""
+    return f"REDUCED: {'; '.join(group.reduced)}" if group.reduced else ""
+
+
+def map_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Height and width of a map at 1/stride, each pooling rounding up."""
+    return -(-size[0] // stride), -(-size[1] // stride)
+
+
+def small_input_notes(size: tuple[int, int]) -> list[str]:
+    """Why an input smaller than the paper's distorts the ranking; empty at the paper's size or above."""
+    if size[0] >= PAPER_SIZE[0] and size[1] >= PAPER_SIZE[1]:
+        return []
+    pool5, eighth = map_size(size, 32), map_size(size, 8)
+    full_pool5, full_eighth = map_size(PAPER_SIZE, 32), map_size(PAPER_SIZE, 8)
+    return [
+        f"DeepLab-LargeFOV's fc6 has dilation 12, so its window spans {DEEPLAB_WINDOW} x {DEEPLAB_WINDOW}: "
+        f"{_relation(DEEPLAB_WINDOW, eighth)} its map of {extent(eighth)} here "
+        f"(1/8 of the input; {extent(full_eighth)} at {extent(PAPER_SIZE)}).",
+        f"FCN's fc6 has a window of {FCN_WINDOW} x {FCN_WINDOW}: {_relation(FCN_WINDOW, pool5)} the pool5 "
+        f"map of {extent(pool5)} here (1/32; {extent(full_pool5)} at {extent(PAPER_SIZE)}).",
+        f"DeconvNet's fully connected layers cover the whole pool5 map, {extent(pool5)} here and "
+        f"{extent(full_pool5)} at {extent(PAPER_SIZE)}: this is another DeconvNet, with other parameters.",
+    ]
+
+
+def _relation(window: int, size: tuple[int, int]) -> str:
+    higher, wider = window > size[0], window > size[1]
+    if higher and wider:
+        return "larger than"
+    return "higher than" if higher else "wider than" if wider else "no larger than"
+
+
+def ranking_notes(group: Group, dataset: DatasetInfo) -> list[str]:
+    """What stands under a reduced table."""
+    if not group.reduced:
+        return []
+    notes = small_input_notes(group.protocol.size or dataset.size)
+    if any("iterations" in reason for reason in group.reduced):
+        notes.append("So few iterations show how fast a network starts to learn, not what it reaches.")
+    return notes
+
+
+def command(group: Group, suite: Suite, dataset: DatasetInfo) -> str:
+    """The command line that makes the group's runs, rebuilt from their specs."""
+    specs = [run.record.spec for run in group.runs] + [record.spec for record in group.failed]
+    ran = {spec.architecture for spec in specs}
+    names = "--all" if ran == set(suite.architectures) else " ".join(sorted(ran))
+    words = ["python -m harness run", names, f"--suite {suite.name}"]
+    if not dataset.drawn:
+        words.append("--data-root FOLDER")
+    if group.protocol.base != suite.protocol:
+        words.append(f"--protocol {group.protocol.base}")
+    words += [_option(change) for change in re.split(r"\+(?=[a-z_]+=)", group.protocol.name)[1:]]
+    if group.precision != "fp32":
+        words.append(f"--precision {group.precision}")
+    words.append(f"--seeds {','.join(str(seed) for seed in sorted({spec.seed for spec in specs}))}")
+    given = "FILE" if group.weights.kind == "file" else group.weights.kind
+    return " ".join([*words, f"--encoder-weights {given}"])
+
+
+def measure_command(group: MeasurementGroup) -> str:
+    """The command line that makes a device's measurements, rebuilt from their specs."""
+    spec = group.first.spec
+    measured = {record.spec.architecture for record in group.records}
+    names = "--all" if measured == set(architectures.names()) else " ".join(sorted(measured))
+    words = [f"python -m harness measure {names} --size {spec.size[0]}x{spec.size[1]}"]
+    words.append(f"--classes {spec.num_classes} --device {spec.device} --precision {spec.precision}")
+    threads = [f"--threads {spec.threads}"] if spec.device == "cpu" else []
+    return " ".join([*words, f"--effort {spec.effort}", *threads])
+
+
+def _option(change: str) -> str:
+    field, _, value = change.partition("=")
+    return f"--{field} {value}" if field in ("size", "iterations") else f"--override '{field}={value}'"

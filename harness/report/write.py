@@ -1,0 +1,125 @@
+"""Writing a suite's report: all files are made first, then put in place; what no longer applies goes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import datasets
+from harness.errors import UserError
+from harness.records import write_atomically
+from harness.report import accuracy
+from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
+from harness.report.collect import collect
+from harness.report.figures import palette
+from harness.report.floors import Floor, floor_rows, floors, verdicts
+from harness.report.gallery import Gallery, gallery
+from harness.report.groups import SuiteRecords, input_size
+from harness.report.page import DevicePage, GroupPage, page
+from harness.report.panels import Source, open_source
+from harness.report.plots import PlotContext
+from harness.report.resource_tables import sheet_of, table6_files
+from harness.report.resources import REFERENCE, Measurements, collect_measurements, table6
+from harness.report.wording import measure_command
+from harness.suite import load_suite, suite_names
+
+# What a report consists of; nothing else in its folder is ever removed.
+_KINDS = (".md", ".csv", ".tex", ".png")
+
+
+def write_suites(
+    results: Path, reports: Path, suites: Sequence[str] | None, data_root: str | None
+) -> list[Path]:
+    """What `harness.report.write_reports` does."""
+    written: list[Path] = []
+    for name in suites or suite_names():
+        records = collect(results, load_suite(name))
+        measurements = collect_measurements(results, records)
+        if _is_empty(records, measurements):
+            continue
+        written += _replace(reports / name, suite_files(records, measurements, data_root))
+    return written
+
+
+def _is_empty(records: SuiteRecords, measurements: Measurements) -> bool:
+    own = [line for line in records.unreadable if f"-{records.dataset.name}-s" in line]
+    return not (records.groups or records.outdated or own or measurements.groups)
+
+
+def suite_files(records: SuiteRecords, measurements: Measurements, data_root: str | None) -> dict[str, bytes]:
+    """Every file of a suite's report, by its path in the suite's folder; the page first."""
+    dataset = records.dataset
+    source = open_source(dataset, data_root)
+    if source is not None:
+        _check_edition(records, source, data_root)
+    colours = palette(records.networks)
+    files: dict[str, bytes] = {}
+    groups = []
+    baselines: dict[tuple[int, int], tuple[Floor, ...]] = {}
+    for group in records.groups:
+        own = source if source is not None and source.digest == group.digest else None
+        size = input_size(group.protocol, dataset)
+        if dataset.drawn and own and size not in baselines:
+            baselines[size] = floors(dataset, size)
+        found = baselines[size] if dataset.drawn and own else ()
+        context = PlotContext(group=group, dataset=dataset, palette=colours)
+        made, entry = _group_files(context, measurements, own, found)
+        files |= made
+        groups.append(entry)
+    devices = []
+    for device in measurements.groups:
+        frame = table6(device, with_paper=not dataset.drawn)
+        files |= {name: text.encode() for name, text in table6_files(device, dataset, frame).items()}
+        sheet = sheet_of(device, dataset, frame)
+        devices.append(DevicePage(sheet=sheet, file=f"table6-{device.slug}", command=measure_command(device)))
+    return {"README.md": page(records, measurements, groups, devices).encode(), **files}
+
+
+def _check_edition(records: SuiteRecords, source: Source, data_root: str | None) -> None:
+    """A data root of which no run was scored would give no panel: say so rather than leave them out."""
+    scored = [group.digest for group in records.groups if group.runs]
+    if data_root is not None and not records.dataset.drawn and scored and source.digest not in scored:
+        raise datasets.DatasetError(
+            f"{records.dataset.name} in {data_root} is edition {source.test.variant} ({source.digest[:12]}), "
+            "on which no recorded run was scored; name the data root of the runs, or none"
+        )
+
+
+def _group_files(
+    context: PlotContext, measurements: Measurements, source: Source | None, baselines: Sequence[Floor]
+) -> tuple[dict[str, bytes], GroupPage]:
+    group, dataset = context.group, context.dataset
+    table3, splits = accuracy.table3(group, dataset, floor_rows(baselines)), accuracy.splits(group)
+    texts = table3_files(group, dataset, table3)
+    found = Gallery(pictures=(), remarks=())
+    if group.runs:
+        per_class = accuracy.per_class(group, dataset)
+        texts |= splits_files(group, dataset, splits) | per_class_files(group, dataset, per_class)
+        found = gallery(context, per_class, measurements, source)
+    files = {f"{group.slug}/{name}": text.encode() for name, text in texts.items()}
+    files |= {picture.path: picture.data for picture in found.pictures}
+    entry = GroupPage(
+        group=group,
+        table3=table3,
+        verdicts=verdicts(group, REFERENCE, baselines) if baselines else (),
+        splits=splits,
+        pictures={picture.title: picture.path for picture in found.pictures if picture.shown},
+        remarks=found.remarks,
+    )
+    return files, entry
+
+
+def _replace(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Put the files in place one by one and remove those of a former report that are not among them."""
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    kept = {folder / name for name in files}
+    former = [path for path in folder.rglob("*") if path.suffix in _KINDS and path.is_file()]
+    try:
+        for path in former:
+            if path not in kept:
+                path.unlink()
+        for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+            if not any(path.iterdir()):
+                path.rmdir()
+    except OSError as error:
+        raise UserError(f"can't clear {folder}: {error.strerror}; choose another --reports") from error
+    return [folder / name for name in files]

@@ -1,0 +1,77 @@
+"""The registry: lazy, without duplicates, helpful with names."""
+
+import csv
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import architectures
+from architectures.registry import make_table
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_names() -> None:
+    assert architectures.names() == ["segnet", "fcn8s", "fcn8s-bilinear", "deeplab-largefov", "deconvnet"]
+
+
+def test_listing_does_not_import_torch() -> None:
+    code = (
+        "import sys, architectures\n"
+        "assert [architectures.info(n).title for n in architectures.names()]\n"
+        "print('torch' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_entry_is_complete(name: str) -> None:
+    info = architectures.info(name)
+    assert info.name == name
+    assert info.min_size == 32
+    assert info.output_stride == (8 if name == "deeplab-largefov" else 1)
+    assert info.fixed_size == (name == "deconvnet")
+    assert info.revision >= 1
+    assert "arXiv" in info.reference
+    assert "\n" not in info.reference + info.summary
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        info.revision = 99  # type: ignore[misc]
+
+
+def test_titles_are_those_of_the_paper(shared_file: Callable[[str], Path]) -> None:
+    with shared_file("paper/table3_camvid.csv").open(newline="") as file:
+        in_paper = {row["network"] for row in csv.DictReader(file)}
+    assert {architectures.info(name).title for name in architectures.names()} == in_paper - {
+        "DeepLab-LargeFOV-denseCRF"
+    }
+
+
+def test_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(architectures.ArchitectureError, match=r"'SegNte'; did you mean 'segnet'\?"):
+        architectures.info("SegNte")
+    with pytest.raises(architectures.ArchitectureError) as caught:
+        architectures.build("zzzzzz", 11)
+    assert "did you mean" not in str(caught.value)
+    assert "deeplab-largefov" in str(caught.value)
+
+
+def test_duplicate_name_raises() -> None:
+    info = architectures.info("segnet")
+    with pytest.raises(
+        architectures.ArchitectureError, match=r"'segnet' is registered twice: as .* and as a:B"
+    ):
+        make_table([info, dataclasses.replace(info, target="a:B")])
+
+
+def test_table_cannot_be_changed() -> None:
+    info = architectures.info("segnet")
+    table = make_table([info])
+    with pytest.raises(TypeError):
+        table["other"] = info  # type: ignore[index]

@@ -1,0 +1,17 @@
+"""What all tests share: where the real data lies, if it is there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the project that holds real CamVid and VGG16 weights."""
+    folder = Path(os.environ.get("SEGNET_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data" / "CamVid").is_dir():
+        pytest.skip(f"needs the real CamVid in {folder}/data (set SEGNET_SHARED)")
+    return folder

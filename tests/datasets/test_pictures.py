@@ -1,0 +1,127 @@
+"""Picture files that are not what they should be."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.base import VOID, DatasetError
+from datasets.pictures import read_image, read_label, read_size
+
+
+def save(path: Path, picture: Image.Image, kind: str | None = None) -> Path:
+    picture.save(path, format=kind)
+    return path
+
+
+def png(width: int, height: int, depth: int, kind: int, rows: bytes) -> bytes:
+    """A PNG file from its parts, for what Pillow would not write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1", "LA"])
+def test_images_must_be_rgb(tmp_path: Path, mode: str) -> None:
+    suffix = ".jpg" if mode == "CMYK" else ".png"
+    path = save(tmp_path / f"a{suffix}", Image.new(mode, (4, 3)))
+    with pytest.raises(DatasetError, match=r"a\.(png|jpg): the image is .*not 8-bit RGB: save it as"):
+        read_image(path)
+
+
+def test_grey_jpeg_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="the image is L, not 8-bit RGB"):
+        read_image(save(tmp_path / "a.jpg", Image.new("L", (4, 3))))
+
+
+def test_16_bit_rgb_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    path.write_bytes(png(2, 2, 16, 2, (b"\0" + bytes(12)) * 2))
+    with pytest.raises(DatasetError, match="the image is 16-bit RGB, not 8-bit RGB"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "I;16", "1", "RGBA", "LA"])
+def test_labels_must_be_grey_or_palette(tmp_path: Path, mode: str) -> None:
+    path = save(tmp_path / "a.png", Image.new(mode, (4, 3)))
+    with pytest.raises(DatasetError, match=r"a\.png: the label is .*save one class index a pixel"):
+        read_label(path, 11, 11)
+
+
+def test_palette_labels_give_indices(tmp_path: Path) -> None:
+    values = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    picture = Image.fromarray(values).convert("P")
+    picture.putdata(values.reshape(-1).tolist())
+    picture.putpalette([value for k in range(256) for value in (k, 255 - k, 7)])
+    label = read_label(save(tmp_path / "a.png", picture), 11, 11)
+    assert np.array_equal(label, np.where(values == 11, VOID, values))
+
+
+def test_label_value_out_of_range_is_placed(tmp_path: Path) -> None:
+    values = np.zeros((3, 4), np.uint8)
+    values[2, 1] = 37
+    path = save(tmp_path / "a.png", Image.fromarray(values))
+    with pytest.raises(DatasetError, match=r"a\.png: label value 37 at row 2, column 1; classes are 0 to 10"):
+        read_label(path, 11, 11)
+
+
+def test_label_must_be_a_png(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no readable PNG file"):
+        read_label(save(tmp_path / "a.png", Image.new("L", (4, 3)), "JPEG"), 11, 11)
+
+
+@pytest.mark.parametrize("side", [5000, 12000, 60000])
+def test_absurd_sizes_are_refused_from_the_header(tmp_path: Path, side: int) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(side, side, 8, 2, b""))
+    with pytest.raises(DatasetError, match=r"bomb\.png: refused") as caught:
+        read_image(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_empty_files(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"none\.png: cannot be read: No such file"):
+        read_image(tmp_path / "none.png")
+    (tmp_path / "empty.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"empty\.png: no readable PNG or JPEG file \(0 bytes\)"):
+        read_size(tmp_path / "empty.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_cut_off_files_are_named(tmp_path: Path, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    whole = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(whole, format=kind)
+    data, path = whole.getvalue(), tmp_path / "cut.png"
+    for length in range(0, len(data) * 3 // 4, 7):
+        path.write_bytes(data[:length])
+        with pytest.raises(DatasetError, match=r"cut\.png: ") as caught:
+            read_image(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_flipped_bytes_never_end_in_another_error(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    whole = io.BytesIO()
+    Image.fromarray(rng.integers(0, 12, (20, 20), dtype=np.uint8)).save(whole, format="PNG")
+    data, path = whole.getvalue(), tmp_path / "bent.png"
+    refused = 0
+    for _ in range(400):
+        bent = bytearray(data)
+        for place in rng.integers(0, len(data), 3):
+            bent[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(bent)
+        try:
+            assert read_label(path, 11, 11).ndim == 2
+        except DatasetError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 200

@@ -1,0 +1,62 @@
+"""The public functions, over all datasets."""
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import datasets
+from datasets import DatasetError
+
+
+def test_names() -> None:
+    assert datasets.names() == ["roads", "camvid"]
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_info_is_complete(name: str) -> None:
+    info = datasets.info(name)
+    assert info.name == name
+    assert info.num_classes == len(info.classes) == len(info.colours) == 11
+    assert len(set(info.classes)) == len(set(info.colours)) == 11
+    assert tuple(info.splits) == datasets.SPLITS
+    assert all(count > 0 for count in info.splits.values())
+    assert pickle.loads(pickle.dumps(info)) == info
+    assert isinstance(hash(info), int)
+
+
+def test_roads_and_camvid_share_classes_and_colours() -> None:
+    roads, camvid = datasets.info("roads"), datasets.info("camvid")
+    assert roads.classes == camvid.classes
+    assert roads.colours == camvid.colours
+    assert roads.drawn
+    assert not camvid.drawn
+
+
+def test_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(DatasetError, match="did you mean camvid"):
+        datasets.info("canvid")
+    with pytest.raises(DatasetError, match="roads, camvid"):
+        datasets.load("imagenet", "train")
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_unknown_split_is_named(name: str) -> None:
+    with pytest.raises(DatasetError, match=r"no split 'training': use train, val, test"):
+        datasets.load(name, "training", root=".")
+
+
+def test_camvid_without_a_root_says_what_to_give() -> None:
+    with pytest.raises(DatasetError, match="--data-root"):
+        datasets.load("camvid", "train")
+
+
+def test_import_stays_light() -> None:
+    code = (
+        "import sys, datasets, datasets.cache, datasets.check; "
+        "datasets.info('camvid'); datasets.info('roads'); "
+        "print([m for m in ('torch', 'requests', 'rich', 'harness', 'architectures') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,30 @@
+"""Made-up specs for tests."""
+
+from typing import Any
+
+from harness.initial_weights import HE
+from harness.protocol import Protocol, load_protocol
+from harness.spec import RunSpec
+
+
+def tiny_protocol(**changes: str) -> Protocol:
+    """quick@1 made so small that a run takes seconds."""
+    return load_protocol("quick@1").override({"size": "32x40", "iterations": "4", "batch": "2", **changes})
+
+
+def spec(**changes: Any) -> RunSpec:
+    """A run's spec; any field can be changed."""
+    values: dict[str, Any] = {
+        "architecture": "segnet",
+        "architecture_revision": 1,
+        "dataset": "roads",
+        "dataset_variant": "roads",
+        "dataset_hash": "0" * 64,
+        "num_classes": 11,
+        "protocol": tiny_protocol(),
+        "seed": 0,
+        "initial_weights": HE,
+        "precision": "fp32",
+        **changes,
+    }
+    return RunSpec(**values)

@@ -1,0 +1,207 @@
+import math
+import statistics
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.measure.record import KEPT_SAMPLES
+from harness.measure.timing import (
+    PLANS,
+    Block,
+    CudaClock,
+    Pass,
+    TimingPlan,
+    WallClock,
+    is_steady,
+    summarise,
+    thin,
+    time_pass,
+)
+
+NOTHING = Pass(prepare=lambda: None, run=lambda: None)
+
+
+class ScriptedClock:
+    """Gives out the samples of a list, each of which takes its own length of a simulated time."""
+
+    def __init__(
+        self, samples: Iterator[float], monkeypatch: pytest.MonkeyPatch, uncovered: float = 0.0
+    ) -> None:
+        self._samples = samples
+        self._uncovered = uncovered
+        self.now_s = 0.0
+        self.block = 1
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now_s)
+
+    def sample(self, timed: Pass, count: int) -> Block:
+        taken = [next(self._samples) for _ in range(count)]
+        self.now_s += sum(taken) / 1e3
+        return Block(samples_ms=taken, uncovered_share=self._uncovered)
+
+
+def constant(milliseconds: float) -> Iterator[float]:
+    while True:
+        yield milliseconds
+
+
+def test_summary_by_hand() -> None:
+    rounds = [[1.0, 2.0, 3.0], [5.0, 6.0, 7.0], [4.0, 3.0, 5.0]]
+    summary = summarise(rounds, batch=1, warmup_n=3, warmup_s=0.5)
+    assert [one.median_ms for one in summary.rounds] == [2.0, 6.0, 4.0]
+    assert summary.median_ms == 4.0
+    assert summary.spread_percent == pytest.approx(100.0)  # (6 - 2) / 4
+    assert summary.n == 9
+    # sorted: 1 2 3 3 4 5 5 6 7
+    assert summary.iqr_ms == pytest.approx(5.0 - 3.0)
+    assert summary.p90_ms == pytest.approx(6.2)
+
+
+def test_the_headline_is_no_minimum() -> None:
+    summary = summarise([[1.0], [9.0], [8.0]], batch=1, warmup_n=0, warmup_s=0)
+    assert summary.median_ms == 8.0
+
+
+@given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=700))
+def test_thinning_keeps_order_ends_and_limit(samples: list[float]) -> None:
+    kept = thin(samples)
+    assert len(kept) == min(len(samples), KEPT_SAMPLES)
+    assert (kept[0], kept[-1]) == (round(samples[0], 4), round(samples[-1], 4))
+    if len(samples) <= KEPT_SAMPLES:
+        assert list(kept) == [round(sample, 4) for sample in samples]
+
+
+def test_thinning_is_even_over_time() -> None:
+    assert thin([float(n) for n in range(1000)])[:4] == (0.0, 5.0, 10.0, 15.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "steady"), [(10.0, 10.05, True), (10.0, 10.2, False), (10.0, 9.8, False)]
+)
+def test_steady(before: float, last: float, steady: bool) -> None:
+    assert is_steady([50.0] * 5 + [before] * 10 + [last] * 10, 0.01) is steady
+
+
+def test_too_few_samples_are_not_steady() -> None:
+    assert not is_steady([1.0] * 19, 0.01)
+
+
+def test_cpu_effort_counts_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    summary, flags = time_pass(NOTHING, ScriptedClock(constant(2000.0), monkeypatch), PLANS["cpu"], 1)
+    assert (summary.warmup_n, [one.n for one in summary.rounds]) == (3, [10, 10, 10])
+    assert flags == []
+
+
+def test_lease_effort_counts_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    summary, flags = time_pass(NOTHING, ScriptedClock(constant(10.0), monkeypatch), PLANS["lease"], 1)
+    assert summary.warmup_n == pytest.approx(200, abs=1)
+    assert [one.n for one in summary.rounds] == pytest.approx([300] * 3, abs=1)
+    assert [len(one.samples_ms) for one in summary.rounds] == [KEPT_SAMPLES] * 3
+    assert flags == []
+
+
+def test_full_effort_wants_samples_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast, _ = time_pass(NOTHING, ScriptedClock(constant(10.0), monkeypatch), PLANS["full"], 1)
+    assert [one.n for one in fast.rounds] == pytest.approx([1000] * 5, abs=1)
+    slow, flags = time_pass(NOTHING, ScriptedClock(constant(100.0), monkeypatch), PLANS["full"], 1)
+    assert [one.n for one in slow.rounds] == [200] * 5
+    assert slow.warmup_n == 20  # two groups of ten, to compare their medians
+    assert flags == []
+
+
+def test_full_effort_stops_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    summary, flags = time_pass(NOTHING, ScriptedClock(constant(1000.0), monkeypatch), PLANS["full"], 1)
+    assert [one.n for one in summary.rounds] == [60] * 5
+    assert flags == ["60 samples in a round, 200 wanted"]
+
+
+def test_a_warm_up_that_never_settles_ends_and_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def growing() -> Iterator[float]:
+        value = 10.0
+        while True:
+            yield value
+            value *= 1.01
+
+    clock = ScriptedClock(growing(), monkeypatch)
+    _, flags = time_pass(NOTHING, clock, PLANS["full"], 1)
+    assert any(flag.startswith("not steady after 30 s") or "31 s" in flag for flag in flags)
+
+
+def test_spread_between_rounds_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = iter([1.0] * 3 + [10.0] * 10 + [10.2] * 10 + [10.4] * 10)
+    summary, flags = time_pass(NOTHING, ScriptedClock(samples, monkeypatch), PLANS["cpu"], 1)
+    assert summary.spread_percent == pytest.approx(0.4 / 10.2 * 100, abs=1e-3)
+    assert flags == ["rounds spread by 3.9 % (limit 3 %)"]
+
+
+def test_host_time_between_events_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ScriptedClock(constant(10.0), monkeypatch, uncovered=0.2)
+    _, flags = time_pass(NOTHING, clock, PLANS["cpu"], 1)
+    assert flags == ["CPU-bound: 20% of the wall time lies outside the device's events"]
+
+
+def test_wall_clock_leaves_preparation_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def advance(seconds: float) -> None:
+        now[0] += seconds
+
+    timed = Pass(prepare=lambda: advance(5.0), run=lambda: advance(0.25))
+    assert WallClock().sample(timed, 3).samples_ms == [250.0] * 3
+
+
+def test_cuda_clock_waits_once_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a simulated stream: preparation takes 3 ms, the pass 2 ms, and 1 ms at the end is nobody's."""
+    stream_ms = [0.0]
+    waits = [0]
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            self.at = stream_ms[0]
+
+        def elapsed_time(self, other: "Event") -> float:
+            return other.at - self.at
+
+    def wait() -> None:
+        waits[0] += 1
+        if waits[0] == 2:
+            stream_ms[0] += 1.0
+
+    def advance(milliseconds: float) -> None:
+        stream_ms[0] += milliseconds
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", wait)
+    monkeypatch.setattr(time, "perf_counter", lambda: stream_ms[0] / 1e3)
+    block = CudaClock().sample(Pass(prepare=lambda: advance(3.0), run=lambda: advance(2.0)), 4)
+    assert waits == [2]
+    assert block.samples_ms == [2.0] * 4
+    assert block.uncovered_share == pytest.approx(1 / 21)
+
+
+def test_plans_are_those_of_the_rules() -> None:
+    full = PLANS["full"]
+    assert (full.warmup_samples, full.warmup_s, full.steady_share, full.warmup_limit_s) == (
+        10,
+        2.0,
+        0.01,
+        30.0,
+    )
+    assert (full.rounds, full.samples, full.round_s, full.round_limit_s) == (5, 200, 10.0, 60.0)
+    assert PLANS["cpu"] == TimingPlan(warmup_samples=3, rounds=3, samples=10)
+    assert (PLANS["lease"].warmup_s, PLANS["lease"].rounds, PLANS["lease"].round_s) == (2.0, 3, 3.0)
+    assert math.isinf(PLANS["lease"].round_limit_s)
+
+
+def test_real_samples_have_the_order_of_what_they_time() -> None:
+    timed = Pass(prepare=lambda: None, run=lambda: time.sleep(0.002))
+    summary, _ = time_pass(timed, WallClock(), PLANS["cpu"], 1)
+    assert 2.0 <= summary.median_ms < 20.0
+    assert summary.median_ms == statistics.median(one.median_ms for one in summary.rounds)

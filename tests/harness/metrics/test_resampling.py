@@ -1,0 +1,167 @@
+"""Bootstrap intervals: exact identities, and agreement with what normal theory gives."""
+
+import numpy as np
+import pytest
+
+from harness.metrics import ImageScores, bootstrap, dataset_bf, paired_difference, scores
+
+NAMES = ("global_accuracy", "class_accuracy", "miou", "bf")
+
+
+def random_run(images: int, seed: int, classes: int = 4) -> ImageScores:
+    """Images of varying difficulty; a quarter of the F1 do not count."""
+    rng = np.random.default_rng(seed)
+    matrices = rng.integers(0, 50, (images, classes, classes)) + 100 * np.eye(classes, dtype=int)
+    bf = rng.random((images, classes))
+    bf[rng.random(bf.shape) < 0.25] = np.nan
+    return ImageScores(matrices=matrices, bf=bf)
+
+
+def with_errors(run: ImageScores, share: float) -> ImageScores:
+    """The same labels, with a share of each right count moved to the next class, and BF scaled down."""
+    moved = (run.matrices * np.eye(run.bf.shape[1], dtype=int) * share).astype(int)
+    return ImageScores(matrices=run.matrices - moved + np.roll(moved, 1, axis=2), bf=run.bf * (1 - share))
+
+
+def test_estimates_are_the_scores_of_the_whole_split() -> None:
+    run = random_run(37, 0)
+    whole = scores(run.matrices.sum(axis=0))
+    result = bootstrap(run, resamples=50)
+    assert result.global_accuracy.estimate == pytest.approx(whole.global_accuracy)
+    assert result.class_accuracy.estimate == pytest.approx(whole.class_accuracy)
+    assert result.miou.estimate == pytest.approx(whole.miou)
+    assert result.bf.estimate == pytest.approx(dataset_bf(run.bf))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_interval_holds_the_estimate_and_grows_with_the_level(name: str) -> None:
+    run = random_run(60, 1)
+    narrow, wide = (getattr(bootstrap(run, block=5, level=level), name) for level in (0.5, 0.95))
+    assert wide.low < narrow.low < wide.estimate < narrow.high < wide.high
+    assert (narrow.level, wide.level) == (0.5, 0.95)
+
+
+def test_seed_decides_the_draws() -> None:
+    run = random_run(30, 2)
+    assert bootstrap(run, block=1, seed=3) == bootstrap(run, block=1, seed=3)
+    assert bootstrap(run, block=1, seed=3) != bootstrap(run, block=1, seed=4)
+
+
+def test_blocks_of_repeated_frames_count_as_one_image() -> None:
+    run = random_run(12, 3)
+    video = ImageScores(matrices=run.matrices.repeat(10, axis=0), bf=run.bf.repeat(10, axis=0))
+    single, blocked, naive = bootstrap(run, block=1), bootstrap(video, block=10), bootstrap(video, block=1)
+    for name in NAMES:
+        one, other = getattr(single, name), getattr(blocked, name)
+        assert (one.low, one.high) == pytest.approx((other.low, other.high))
+        # as if the repeats were evidence: narrower by about sqrt(10)
+        assert (one.high - one.low) / (getattr(naive, name).high - getattr(naive, name).low) > 2.5
+
+
+def test_bf_interval_agrees_with_normal_theory() -> None:
+    values = np.random.default_rng(0).random((400, 1))
+    run = ImageScores(matrices=np.ones((400, 1, 1), int), bf=values)
+    interval = bootstrap(run, block=1, resamples=4000).bf
+    half_width = 1.96 * values.std() / np.sqrt(400)
+    assert interval.low == pytest.approx(values.mean() - half_width, abs=0.1 * half_width)
+    assert interval.high == pytest.approx(values.mean() + half_width, abs=0.1 * half_width)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(5)
+    covered = 0
+    for _ in range(300):
+        right = rng.binomial(100, 0.7, 60)
+        matrices = np.zeros((60, 2, 2), int)
+        matrices[:, 0, 0], matrices[:, 0, 1] = right, 100 - right
+        run = ImageScores(matrices=matrices, bf=np.zeros((60, 2)))
+        interval = bootstrap(run, block=1, resamples=300).global_accuracy
+        covered += interval.low <= 0.7 <= interval.high
+    assert 0.90 <= covered / 300 <= 0.98
+
+
+def test_last_short_block_weighs_by_its_images() -> None:
+    # blocks of 2, 2 and 1 images: with 2 blocks drawn of 3 the mean lies between the extremes of the images
+    run = ImageScores(matrices=np.ones((5, 1, 1), int), bf=np.array([[0.0], [0.0], [0.0], [0.0], [1.0]]))
+    interval = bootstrap(run, block=2, resamples=4000, level=0.99).bf
+    assert interval.estimate == pytest.approx(1 / 5)
+    assert (interval.low, interval.high) == (0, 1)  # all draws of block 3 give 1, none 0
+
+
+def test_class_absent_from_a_resample_is_left_out() -> None:
+    # class 1 lives in the first image alone; resamples without it must not count it as 0
+    matrices = np.zeros((10, 2, 2), int)
+    matrices[:, 0, 0] = 10
+    matrices[0, 1, 1] = 10
+    run = ImageScores(matrices=matrices, bf=np.ones((10, 2)))
+    result = bootstrap(run, block=1)
+    assert (result.miou.low, result.miou.high) == (1, 1)
+    assert (result.class_accuracy.low, result.class_accuracy.high) == (1, 1)
+
+
+def test_images_without_a_counted_class_add_zero_to_bf() -> None:
+    run = ImageScores(matrices=np.ones((4, 1, 1), int), bf=np.array([[1.0], [np.nan], [1.0], [1.0]]))
+    assert bootstrap(run, block=1).bf.estimate == 0.75
+
+
+class TestPairedDifference:
+    def test_run_against_itself_is_zero(self) -> None:
+        run = random_run(40, 6)
+        result = paired_difference(run, run)
+        for name in NAMES:
+            interval = getattr(result, name)
+            assert (interval.estimate, interval.low, interval.high) == (0, 0, 0)
+            assert not interval.excludes_zero
+
+    def test_is_run_less_reference(self) -> None:
+        reference = random_run(40, 7)
+        worse = with_errors(reference, 0.1)
+        result = paired_difference(worse, reference)
+        first, second = bootstrap(worse), bootstrap(reference)
+        for name in NAMES:
+            interval = getattr(result, name)
+            expected = getattr(first, name).estimate - getattr(second, name).estimate
+            assert interval.estimate == pytest.approx(expected)
+            assert interval.high < 0 and interval.excludes_zero
+
+    def test_pairing_narrows_the_interval(self) -> None:
+        reference = random_run(40, 8)
+        worse = with_errors(reference, 0.1)
+        paired, alone = paired_difference(worse, reference).miou, bootstrap(reference).miou
+        assert paired.high - paired.low < 0.5 * (alone.high - alone.low)
+
+    def test_other_labels_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="the same labels"):
+            paired_difference(random_run(30, 1), random_run(30, 2))
+
+    def test_other_splits_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="the same images and classes"):
+            paired_difference(random_run(30, 1), random_run(31, 1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"block": 30}, "at least two blocks"),
+        ({"block": 0}, "at least two blocks"),
+        ({"level": 1.0}, "level must lie between 0 and 1"),
+        ({"resamples": 0}, "resamples must be at least 1"),
+    ],
+)
+def test_bad_settings_are_refused(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        bootstrap(random_run(30, 0), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("matrices", "bf", "message"),
+    [
+        (np.ones((3, 2, 2), int), np.ones((4, 2)), "same images and classes"),
+        (np.ones((3, 2, 2), int), np.ones((3, 3)), "same images and classes"),
+        (np.ones((3, 2), int), np.ones(3), "same images and classes"),
+        (np.zeros((3, 2, 2), int), np.ones((3, 2)), "count no pixel"),
+    ],
+)
+def test_bad_image_scores_are_refused(matrices: np.ndarray, bf: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ImageScores(matrices=matrices, bf=bf)

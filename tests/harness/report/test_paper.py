@@ -1,0 +1,53 @@
+"""The paper's figures as package data."""
+
+import pytest
+
+from harness import paper
+
+TABLES = {
+    "table1_decoder_variants": (32, 11),
+    "table2_camvid_classes": (11, 17),
+    "table3_camvid": (16, 7),
+    "table4_sunrgbd": (14, 7),
+    "table5_sunrgbd_classes": (37, 3),
+    "table6_resources": (4, 6),
+}
+
+
+@pytest.mark.parametrize(("name", "shape"), TABLES.items())
+def test_every_table_has_its_rows_and_columns(name: str, shape: tuple[int, int]) -> None:
+    assert paper.table(name).shape == shape
+
+
+def test_table5_has_the_mean_of_table4() -> None:
+    assert paper.table("table5_sunrgbd_classes")["segnet_accuracy"].mean() == pytest.approx(44.75, abs=0.005)
+
+
+def test_empty_cell_is_missing() -> None:
+    methods = paper.table("table2_camvid_classes").set_index("method")
+    assert methods["mIoU"].isna().tolist() == [True] * 7 + [False] + [True] * 3
+
+
+def test_accuracies_in_the_papers_order() -> None:
+    rows = paper.accuracies()
+    assert list(dict.fromkeys(row.network for row in rows)) == [
+        "SegNet",
+        "DeepLab-LargeFOV",
+        "DeepLab-LargeFOV-denseCRF",
+        "FCN",
+        "FCN (learnt deconv)",
+        "DeconvNet",
+    ]
+    assert rows[2].checkpoint == "best"
+    assert rows[2].iterations == 140_000
+    assert rows[2].scores == {"G": 90.40, "C": 71.20, "mIoU": 60.10, "BF": 46.84}
+
+
+def test_resources() -> None:
+    segnet = paper.resources()[0]
+    assert (segnet.forward_ms, segnet.inference_memory_mb, segnet.model_size_mb) == (422.5, 1052, 117)
+
+
+def test_unknown_table() -> None:
+    with pytest.raises(FileNotFoundError):
+        paper.table("table7")

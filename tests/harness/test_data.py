@@ -1,0 +1,83 @@
+"""Batches: the order, the mirroring and where targets are taken, worked out by hand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import datasets
+from harness.data import SplitData, batch_indices, flips
+from tests.harness.helpers import tiny_protocol
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> SplitData:
+    cache: Path = tmp_path_factory.mktemp("cache")
+    return SplitData(datasets.load("roads", "val"), tiny_protocol(), cache, torch.device("cpu"))
+
+
+def test_each_image_comes_once_an_epoch_and_batches_run_over_its_end() -> None:
+    stream = np.concatenate([batch_indices(3, i, 5, 7) for i in range(14)])  # 70 = 10 epochs of 7
+    epochs = stream.reshape(10, 7)
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 5
+    assert not np.array_equal(stream, np.concatenate([batch_indices(4, i, 5, 7) for i in range(14)]))
+
+
+def test_a_batch_larger_than_the_split_spans_epochs() -> None:
+    assert sorted(batch_indices(0, 0, 6, 3)) == [0, 0, 1, 1, 2, 2]
+
+
+def test_mirroring_depends_on_seed_iteration_and_index_alone() -> None:
+    indices = np.arange(400)
+    first = flips(0, 7, indices)
+    assert 150 < first.sum() < 250
+    assert np.array_equal(first[::-1], flips(0, 7, indices[::-1]))
+    assert not np.array_equal(first, flips(0, 8, indices))
+    assert not np.array_equal(first, flips(1, 7, indices))
+
+
+def test_input_is_scaled_rgb_in_channels_last(data: SplitData) -> None:
+    batch = data.images(np.array([2, 0]))
+    assert batch.shape == (2, 3, 32, 40)
+    assert batch.dtype == torch.float32
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    pixel = np.asarray(data._images)[2, 5, 6].astype(np.float64)  # type: ignore[index]
+    expected = (pixel - (123.68, 116.779, 103.939)) / 58
+    assert batch[0, :, 5, 6].numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_targets_are_taken_at_cell_centres(data: SplitData) -> None:
+    full = data.labels(np.array([1]))[0]
+    height, width = data.label_size
+    target = data.targets(np.array([1]), (32, 40))[0]
+    for i, j in ((0, 0), (31, 39), (10, 21)):
+        row, column = int((i + 0.5) * height / 32), int((j + 0.5) * width / 40)
+        assert target[i, j] == full[row, column]
+    assert torch.equal(data.targets(np.array([1]), data.label_size)[0], full.long())
+
+
+def test_image_and_target_are_mirrored_together(data: SplitData) -> None:
+    indices, mirrored = np.array([0, 1]), np.array([True, False])
+    plain, flipped = data.images(indices), data.images(indices, mirrored)
+    assert torch.equal(flipped[0], plain[0].flip(2))
+    assert torch.equal(flipped[1], plain[1])
+    whole = data.targets(indices, data.label_size, mirrored)
+    assert torch.equal(whole[0], data.labels(indices)[0].long().flip(1))
+    assert torch.equal(whole[1], data.labels(indices)[1].long())
+
+
+def _all(batches: Sequence[np.ndarray]) -> list[int]:
+    return [int(i) for batch in batches for i in batch]
+
+
+def test_a_split_is_read_in_order_with_or_without_a_full_last_batch(data: SplitData) -> None:
+    count = len(data)
+    plain = list(data.in_order(7))
+    assert _all(plain) == list(range(count))
+    wrapped = list(data.in_order(7, wrap=True))
+    assert all(len(batch) == 7 for batch in wrapped)
+    assert _all(wrapped)[:count] == list(range(count))
+    assert _all(wrapped)[count:] == list(range(-count % 7))

@@ -1,0 +1,135 @@
+import getpass
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import machine
+from harness.machine import available_cores, cpu_model, device_name, device_slug, environment
+
+Naming = Callable[[str], None]
+
+
+@pytest.fixture
+def cpu_named(monkeypatch: pytest.MonkeyPatch) -> Iterator[Naming]:
+    """Gives this machine's processor another name."""
+
+    def name(text: str) -> None:
+        cpu_model.cache_clear()
+        monkeypatch.setattr(
+            machine, "_read", lambda path: f"model name\t: {text}\n" if "cpuinfo" in path else ""
+        )
+
+    yield name
+    cpu_model.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("AMD EPYC", "AMD EPYC"),
+        ("AMD EPYC 7763 64-Core Processor", "AMD EPYC 7763"),
+        ("Intel(R) Xeon(R) CPU E5-2686 v4 @ 2.30GHz", "Intel Xeon E5-2686 v4"),
+        ("Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz", "Intel Core i7-9750H"),
+    ],
+)
+def test_the_processors_name_without_marks(cpu_named: Naming, name: str, expected: str) -> None:
+    cpu_named(name)
+    assert cpu_model() == expected
+
+
+def test_slugs(cpu_named: Naming, monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu_named("AMD EPYC 7763 64-Core Processor")
+    monkeypatch.setattr(machine, "available_cores", lambda: 2)
+    assert device_slug("cpu") == "cpu-amd-epyc-7763-2c"
+    assert device_name("cpu") == "AMD EPYC 7763 (2 cores)"
+    monkeypatch.setattr(machine, "device_name", lambda device: "NVIDIA H200")
+    assert device_slug("cuda") == "cuda-nvidia-h200"
+
+
+def test_the_slug_of_this_machine_is_a_plain_folder_name() -> None:
+    assert re.fullmatch(r"cpu-[a-z0-9-]+-\d+c", device_slug("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("quota", "allowed", "expected"),
+    [
+        ("max 100000", 8, 8),
+        ("200000 100000", 8, 2),
+        ("50000 100000", 8, 1),
+        ("1600000 100000", 8, 8),
+        ("", 8, 8),
+    ],
+)
+def test_cores_by_affinity_and_share(
+    monkeypatch: pytest.MonkeyPatch, quota: str, allowed: int, expected: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(allowed)), raising=False)
+    monkeypatch.setattr(machine, "_read", lambda path: quota if path.endswith("cpu.max") else "")
+    assert available_cores() == expected
+
+
+def test_the_manifest_names_versions_and_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setenv("CUDA_MODULE_LOADING", "LAZY")
+    monkeypatch.setenv("SECRET_TOKEN", "hush")
+    found = environment()
+    assert found["torch"] == torch.__version__
+    assert found["torch_threads"] == torch.get_num_threads()
+    assert found["variables"]["CUDA_MODULE_LOADING"] == "LAZY"
+    assert found["cpu_cores"] >= 1
+    assert found["ram_bytes"] > 2**28
+    assert isinstance(found["container"], bool) and isinstance(found["wsl"], bool)
+    assert "hush" not in json.dumps(found)
+
+
+def test_the_manifest_says_nothing_of_host_user_and_folders() -> None:
+    text = json.dumps(environment())
+    assert str(Path(machine.__file__).parent) not in text
+    host, user = socket.gethostname(), getpass.getuser()
+    words = set(re.findall(r"[\w.-]+", text))
+    assert not {host, user} & words
+
+
+def test_the_commit_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness/code.py").write_text("1", "utf-8")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "one")
+    monkeypatch.setattr(machine, "_ROOT", tmp_path.resolve())
+    state = machine._git_state.__wrapped__
+    commit, dirty = state()
+    assert commit is not None and re.fullmatch("[0-9a-f]{40}", commit)
+    assert dirty is False
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/new.json").write_text("{}", "utf-8")
+    assert state() == (commit, False)  # records are no code
+    (tmp_path / "harness/code.py").write_text("2", "utf-8")
+    assert state() == (commit, True)
+    monkeypatch.setattr(
+        machine, "_ROOT", tmp_path.resolve() / "harness"
+    )  # installed inside a foreign repository
+    assert state() == (None, None)
+
+
+def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine._git_state.__wrapped__() == (None, None)
+
+
+def test_importing_needs_no_torch() -> None:
+    script = "import sys; import harness.machine; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

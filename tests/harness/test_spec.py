@@ -1,0 +1,44 @@
+"""A run's identity: changed by what determines the outcome, by nothing else."""
+
+from typing import Any
+
+import pytest
+
+from harness.initial_weights import HE, IMAGENET
+from harness.spec import RunSpec
+from tests.harness.helpers import spec, tiny_protocol
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": "deconvnet"},
+        {"architecture_revision": 2},
+        {"dataset_variant": "other"},
+        {"dataset_hash": "1" * 64},
+        {"protocol": tiny_protocol(lr="0.01")},
+        {"protocol": tiny_protocol(flip="false")},
+        {"seed": 1},
+        {"initial_weights": IMAGENET},
+        {"precision": "bf16"},
+        {"metrics_revision": 99},
+    ],
+)
+def test_each_thing_that_matters_makes_another_run(change: dict[str, Any]) -> None:
+    assert spec(**change).run_id != spec().run_id
+
+
+def test_texts_do_not_matter() -> None:
+    reworded = spec().protocol.model_copy(update={"summary": "other words", "source": "elsewhere"})
+    renamed = HE.model_copy(update={"title": "random"})
+    assert spec(protocol=reworded, initial_weights=renamed).run_id == spec().run_id
+
+
+def test_the_id_survives_json() -> None:
+    assert RunSpec.model_validate_json(spec().model_dump_json()).run_id == spec().run_id
+
+
+def test_the_id_is_stable() -> None:
+    """Finished runs must be found again by later versions: a changed id here orphans every record."""
+    assert spec().run_id.startswith("segnet-roads-s0-")
+    assert len(spec().identity()) == 64

@@ -1,0 +1,138 @@
+"""Optimiser, loss, batch-norm re-estimation and scoring against independent calculations."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import architectures
+from harness.batchnorm import reestimate
+from harness.evaluate import image_matrices, kept_indices, label_maps
+from harness.metrics import confusion_matrix
+from harness.optimiser import build_optimiser, learning_rate, set_rate
+from harness.protocol import load_protocol
+from harness.train import masked_cross_entropy
+
+
+def test_fixed_rate_is_fixed_and_the_other_rises_and_falls() -> None:
+    fixed = load_protocol("camvid@1")
+    assert {learning_rate(fixed, i) for i in (0, 1, 79_999)} == {1e-3}
+    cosine = fixed.override({"schedule": "warmup-cosine", "iterations": "100", "lr": "0.1"})
+    rates = [learning_rate(cosine, i) for i in range(100)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[9] == rates[10] == pytest.approx(0.1)
+    assert rates[55] == pytest.approx(0.05)
+    assert 0 < rates[99] < 1e-4
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_one_step_is_the_solvers_arithmetic() -> None:
+    """Two steps of v = m v + g + wd w, w -= lr factor v, per group, against torch's fused optimiser."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    protocol = load_protocol("camvid@1")
+    optimiser = build_optimiser(model, protocol)
+    conv, norm = model[0], model[1]
+    groups = {"0.weight": (1.0, 5e-4), "0.bias": (2.0, 0.0), "1.weight": (1.0, 5e-4), "1.bias": (1.0, 0.0)}
+    expected = {name: p.detach().double().clone() for name, p in model.named_parameters()}
+    velocity = {name: torch.zeros_like(value) for name, value in expected.items()}
+    for step in range(2):
+        for n, (name, parameter) in enumerate(model.named_parameters()):
+            parameter.grad = torch.full_like(parameter, 0.1 * (n + 1) * (step + 1))
+            factor, decay = groups[name]
+            velocity[name] = 0.9 * velocity[name] + parameter.grad.double() + decay * expected[name]
+            expected[name] = expected[name] - 0.01 * factor * velocity[name]
+        set_rate(optimiser, 0.01)
+        optimiser.step()
+    for name, parameter in model.named_parameters():
+        assert parameter.detach().double().numpy() == pytest.approx(
+            expected[name].numpy(), rel=1e-5, abs=1e-7
+        )
+    assert conv.bias is not None and norm.bias is not None
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_every_trainable_parameter_is_in_exactly_one_group(name: str) -> None:
+    with torch.device("meta"):
+        model = architectures.build(name, 11, (64, 64))
+    optimiser = build_optimiser(model, load_protocol("camvid@1"))
+    grouped = [id(p) for group in optimiser.param_groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+
+
+def test_loss_is_the_mean_over_labelled_pixels() -> None:
+    logits = torch.tensor([[[[2.0, 0.0, 5.0]], [[0.0, 0.0, -5.0]]]])  # (1, 2, 1, 3)
+    target = torch.tensor([[[0, 1, 255]]])
+    expected = (math.log(1 + math.exp(-2)) + math.log(2)) / 2
+    assert float(masked_cross_entropy(logits, target)) == pytest.approx(expected, rel=1e-6)
+    assert float(masked_cross_entropy(logits, torch.full((1, 1, 3), 255))) == 0.0
+
+
+class _Images:
+    """Stands in for SplitData: a few fixed images on the CPU."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, images: Tensor) -> None:
+        self._images = images
+
+    def images(self, indices: np.ndarray) -> Tensor:
+        return self._images[torch.from_numpy(indices)]
+
+    def in_order(self, batch: int, wrap: bool) -> Iterator[np.ndarray]:
+        assert wrap
+        for start in range(0, len(self._images), batch):
+            yield np.arange(start, start + batch) % len(self._images)
+
+
+def test_statistics_are_plain_means_of_batch_means_and_biased_variances() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(5, 3, 4, 4)
+    model = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), nn.Dropout(0.5))
+    model.train()
+    reestimate(model, _Images(images), 2, "fp32")  # type: ignore[arg-type]
+    batches = [images[[0, 1]], images[[2, 3]], images[[4, 0]]]
+    outputs = [model[0](batch).detach() for batch in batches]
+    mean = torch.stack([out.mean((0, 2, 3)) for out in outputs]).mean(0)
+    variance = torch.stack([out.var((0, 2, 3), unbiased=False) for out in outputs]).mean(0)
+    norm = model[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert torch.allclose(norm.running_mean, mean, atol=1e-6)  # type: ignore[arg-type]
+    assert torch.allclose(norm.running_var, variance, atol=1e-6)  # type: ignore[arg-type]
+    assert norm.momentum == 0.1
+    assert not any(module.training for module in model.modules())
+
+
+def test_reestimation_draws_no_random_numbers() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5))
+    before = torch.get_rng_state()
+    reestimate(model, _Images(torch.randn(4, 3, 2, 2, generator=torch.Generator())), 2, "fp32")  # type: ignore[arg-type]
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_matrices_on_the_device_are_those_of_the_metrics() -> None:
+    rng = np.random.default_rng(0)
+    predictions = rng.integers(0, 4, (3, 6, 7)).astype(np.uint8)
+    labels = rng.integers(0, 5, (3, 6, 7)).astype(np.uint8)
+    labels[labels == 4] = 255
+    counted = image_matrices(torch.from_numpy(predictions), torch.from_numpy(labels), 4).numpy()
+    for one, prediction, label in zip(counted, predictions, labels, strict=True):
+        assert np.array_equal(one, confusion_matrix(prediction, label, 4))
+
+
+def test_logits_are_upsampled_before_the_choice() -> None:
+    logits = torch.randn(1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    maps = label_maps(logits, (8, 10))
+    wanted = F.interpolate(logits, size=(8, 10), mode="bilinear", align_corners=False).argmax(1)
+    assert maps.dtype == torch.uint8
+    assert torch.equal(maps.long(), wanted)
+    assert not torch.equal(maps, label_maps(logits, (4, 5)).repeat_interleave(2, 1).repeat_interleave(2, 2))
+
+
+@pytest.mark.parametrize(("images", "kept"), [(233, {38, 116, 194}), (60, {10, 30, 50}), (1, {0})])
+def test_kept_pictures_are_spread(images: int, kept: set[int]) -> None:
+    assert kept_indices(images) == kept
