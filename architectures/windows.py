@@ -38,7 +38,7 @@ class WholeMapConvTranspose2d(nn.ConvTranspose2d):
             raise ValueError(f"map {tuple(input.shape[2:])} is not 1x1")
         spread = F.linear(input.flatten(1), self.weight.flatten(1).t())  # (N, D*h*w)
         maps = spread.view(len(input), self.out_channels, *self.kernel_size)
-        return maps if self.bias is None else maps + self.bias[:, None, None]
+        return maps if self.bias is None else maps + self.bias.to(maps.dtype)[:, None, None]
 
 
 class SmallMapConv2d(nn.Conv2d):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import architectures
+from architectures.deeplab_largefov import DeepLabLargeFOV
 from architectures.layers import BatchNorm2d
 from architectures.vgg16 import VGG16
 
@@ -268,3 +269,11 @@ def test_deeplab_rounds_an_eighth_up(height: int) -> None:
     with torch.device("meta"):
         network = architectures.build("deeplab-largefov", 3).eval()
         assert network(torch.zeros(1, 3, height, 48)).shape == (1, 3, (height + 7) // 8, 6)
+
+
+def test_the_average_pool_of_deeplab_counts_its_padding() -> None:
+    averaged = DeepLabLargeFOV(architectures.info("deeplab-largefov"), 3, (32, 32)).pool5a(
+        torch.ones(1, 1, 3, 3)
+    )
+    expected = torch.tensor([[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]) / 9
+    torch.testing.assert_close(averaged[0, 0], expected)

@@ -78,13 +78,13 @@ def test_agrees_with_k_d_trees(index: int) -> None:
 
 
 def test_no_image_takes_half_a_second() -> None:
-    label, neighbour = read_labels([117, 118])  # the slowest of the split when moved by 6 pixels
+    label, neighbour = read_labels([117, 118])  # much foliage: slower than nearly all others
     for name, prediction in plausible_predictions(label, neighbour).items():
         seconds = []
-        for _ in range(3):  # the least of three: other processes may take the core
-            start = time.perf_counter()
+        for _ in range(3):
+            start = time.process_time()  # of this process: others may hold the core
             boundary_f1(prediction, label, CLASSES)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.process_time() - start)
         assert min(seconds) < 0.5, name
 
 
@@ -105,7 +105,9 @@ def test_labels_at_an_eighth_score_as_high_as_such_a_size_allows() -> None:
             logits, size=(360, 480), mode="bilinear", align_corners=False
         )
         predictions.append(logits.argmax(1)[0].numpy())
-    matrix = sum(confusion_matrix(p, t, CLASSES) for p, t in zip(predictions, labels, strict=True))
+    matrix = np.sum(
+        [confusion_matrix(p, t, CLASSES) for p, t in zip(predictions, labels, strict=True)], axis=0
+    )
     bf = dataset_bf(bf_of_images(predictions, labels, CLASSES))
     assert scores(matrix).miou == pytest.approx(0.806, abs=0.002)
     assert bf == pytest.approx(0.706, abs=0.002)

@@ -25,7 +25,7 @@ def augmenting_paths(first: np.ndarray, second: np.ndarray, tolerance: float) ->
     """Maximum matching by the textbook method (Kuhn), one vertex after another."""
     left, right = np.argwhere(first), np.argwhere(second)
     distances = np.hypot(*(left[:, None] - right[None]).transpose(2, 0, 1))
-    near = [np.flatnonzero(row) for row in distances <= tolerance]
+    near: list[list[int]] = [np.flatnonzero(row).tolist() for row in distances <= tolerance]
     partner: dict[int, int] = {}
 
     def augment(vertex: int, seen: set[int]) -> bool:
@@ -115,9 +115,7 @@ def test_as_many_as_augmenting_paths_find_in_the_plane(seed: int, count: tuple[i
     # 90 x 120: diagonal 150, tolerance 1.125; 240 x 320 cropped to a corner: tolerance 3
     rng = np.random.default_rng(seed)
     for shape, tolerance in (((90, 120), 1.125), ((240, 320), 3.0)):
-        masks = []
-        for pixels_in_set in count:
-            mask = np.zeros(shape, bool)
-            mask[rng.integers(0, 14, pixels_in_set), rng.integers(0, 14, pixels_in_set)] = True
-            masks.append(mask)
-        assert matched_pairs(*masks) == augmenting_paths(*masks, tolerance)
+        first, second = np.zeros(shape, bool), np.zeros(shape, bool)
+        for mask, points in zip((first, second), count, strict=True):
+            mask[rng.integers(0, 14, points), rng.integers(0, 14, points)] = True
+        assert matched_pairs(first, second) == augmenting_paths(first, second, tolerance)

@@ -1,5 +1,7 @@
 """Bootstrap intervals: exact identities, and agreement with what normal theory gives."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -148,7 +150,7 @@ class TestPairedDifference:
         ({"resamples": 0}, "resamples must be at least 1"),
     ],
 )
-def test_bad_settings_are_refused(arguments: dict, message: str) -> None:
+def test_bad_settings_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         bootstrap(random_run(30, 0), **arguments)
 

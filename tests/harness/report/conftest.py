@@ -11,6 +11,7 @@ from harness.spec import InitialWeights
 from tests.harness.report.made_up import Store
 
 PART_OF_VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
+LAYERS = ("conv1_1", "conv1_2", "conv2_1")
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ def fill(store: Store) -> None:
     """Full and reduced groups, several seeds, a failed and an unreadable run, measurements, drawn data."""
     camvid, quick = load_protocol("camvid-epochs@1"), load_protocol("quick@1")
     for seed in (0, 1):
-        store.pictures("segnet", camvid, accuracy=0.7, seed=seed, weights=PART_OF_VGG)
-    store.pictures("deconvnet", camvid, accuracy=0.6, weights=PART_OF_VGG)
+        store.pictures("segnet", camvid, accuracy=0.7, seed=seed, weights=PART_OF_VGG, layers=LAYERS)
+    store.pictures("deconvnet", camvid, accuracy=0.6, weights=PART_OF_VGG, layers=LAYERS)
     failed = store.spec("deconvnet", protocol=camvid, seed=1, weights=PART_OF_VGG)
     store.failed(failed, Failure(kind="oom", message="OOM at batch 5", iteration=7))
     reduced = camvid.override({"size": "90x120", "iterations": "300"})

@@ -166,7 +166,15 @@ class Store:
         )
         return save_run(self.results, record, {})
 
-    def pictures(self, architecture: str, protocol: Protocol, *, accuracy: float, **changes: Any) -> Path:
+    def pictures(
+        self,
+        architecture: str,
+        protocol: Protocol,
+        *,
+        accuracy: float,
+        layers: tuple[str, ...] = (),
+        **changes: Any,
+    ) -> Path:
         """Save a finished run with noisy scores on 25 images and three kept predictions."""
         size = datasets.info(protocol.dataset).size
         stems = {
@@ -176,7 +184,8 @@ class Store:
             label: noisy_matrices(len(architecture) + number, 25, accuracy)
             for number, label in enumerate(protocol.test_at)
         }
-        return self.run(self.spec(architecture, protocol=protocol, **changes), matrices, stems=stems)
+        spec = self.spec(architecture, protocol=protocol, **changes)
+        return self.run(spec, matrices, stems=stems, layers=(layers, 13))
 
     def measurement(self, architecture: str, **changes: Any) -> Path:
         """Save a measurement; see `measured`."""

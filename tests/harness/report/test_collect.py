@@ -1,0 +1,96 @@
+"""Which runs may stand in one table, and which are left out."""
+
+import numpy as np
+import pytest
+
+from harness.protocol import Protocol
+from harness.report.collect import collect
+from harness.report.groups import title
+from harness.spec import InitialWeights
+from harness.suite import load_suite
+from tests.harness.report.made_up import Store, matrix
+
+SCORES = {"40K": np.stack([matrix([100] * 11)] * 3), "80K": np.stack([matrix([100] * 11)] * 3)}
+
+
+def slugs(store: Store) -> list[str]:
+    return [group.slug for group in collect(store.results, load_suite("camvid")).groups]
+
+
+def test_each_difference_makes_a_group_of_its_own(store: Store, camvid: Protocol) -> None:
+    weights = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
+    store.run(store.spec("segnet", protocol=camvid), SCORES)
+    store.run(store.spec("segnet", protocol=camvid, weights=weights), SCORES)
+    store.run(store.spec("segnet", protocol=camvid, precision="bf16"), SCORES)
+    store.run(store.spec("segnet", protocol=camvid, variant="camvid-jpeg93"), SCORES)
+    store.run(store.spec("segnet", protocol=camvid.override({"lr": "0.002"})), SCORES)
+    assert slugs(store) == [
+        "camvid-epochs@1+lr=0.002-camvid-fp32-weights-none",
+        "camvid-epochs@1-camvid-bf16-weights-none",
+        "camvid-epochs@1-camvid-fp32-weights-file-abababab",
+        "camvid-epochs@1-camvid-fp32-weights-none",
+        "camvid-epochs@1-camvid-jpeg93-fp32-weights-none",
+    ]
+
+
+def test_two_editions_of_one_name_do_not_share_a_table(store: Store, camvid: Protocol) -> None:
+    for digest in ("a" * 64, "b" * 64):
+        spec = store.spec("segnet", protocol=camvid, variant="camvid-unknown", digest=digest)
+        store.run(spec, SCORES)
+    assert slugs(store) == [
+        "camvid-epochs@1-camvid-unknown-fp32-weights-none-aaaaaaaa",
+        "camvid-epochs@1-camvid-unknown-fp32-weights-none-bbbbbbbb",
+    ]
+
+
+def test_full_groups_come_first(store: Store, camvid: Protocol) -> None:
+    store.run(store.spec("segnet", protocol=camvid.override({"iterations": "300"})), SCORES)
+    store.run(store.spec("segnet", protocol=camvid), SCORES)
+    groups = collect(store.results, load_suite("camvid")).groups
+    assert [group.reduced for group in groups] == [(), ("300 of 8,600 iterations",)]
+
+
+def test_networks_are_in_the_suites_order(store: Store, camvid: Protocol) -> None:
+    for name in ("smp:Unet/resnet34", "deconvnet", "segnet"):
+        store.run(store.spec(name, protocol=camvid), SCORES)
+    (group,) = collect(store.results, load_suite("camvid")).groups
+    assert group.networks == ["segnet", "deconvnet", "smp:Unet/resnet34"]
+
+
+def test_other_revision_of_an_architecture_is_left_out_and_named(store: Store, camvid: Protocol) -> None:
+    folder = store.run(store.spec("segnet", protocol=camvid, revision=99), SCORES)
+    records = collect(store.results, load_suite("camvid"))
+    assert records.groups == ()
+    ((name, reason),) = records.outdated
+    assert name == folder.name
+    assert reason.startswith("revision 99 of segnet, now ")
+
+
+@pytest.mark.parametrize("name", ["scores.npz", "history.json"])
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_damaged_run_is_named_and_the_others_stay(
+    store: Store, camvid: Protocol, name: str, damage: str
+) -> None:
+    folder = store.run(store.spec("segnet", protocol=camvid), SCORES)
+    store.run(store.spec("deconvnet", protocol=camvid), SCORES)
+    if damage == "missing":
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes((folder / name).read_bytes()[:40])
+    records = collect(store.results, load_suite("camvid"))
+    assert [group.networks for group in records.groups] == [["deconvnet"]]
+    (line,) = records.unreadable
+    assert line.startswith(f"runs/{folder.name}: ")
+    assert str(store.results) not in line
+
+
+def test_unreadable_run_of_another_dataset_is_none_of_ours(store: Store) -> None:
+    for name in ("segnet-roads-s0-00000000", "segnet-camvid-s0-00000000"):
+        (store.results / "runs" / name).mkdir(parents=True)
+    (line,) = collect(store.results, load_suite("camvid")).unreadable
+    assert line.startswith("runs/segnet-camvid-s0-00000000/record.json: ")
+
+
+def test_title_of_an_unregistered_architecture_is_its_name() -> None:
+    assert title("fcn8s") == "FCN (learnt deconv)"
+    assert title("smp:Unet/resnet34") == "smp:Unet/resnet34"

@@ -1,0 +1,161 @@
+"""Table 6: ratios, units, what is n/a, and what must not stand in one table."""
+
+import pandas as pd
+import pytest
+
+import datasets
+from harness.protocol import Protocol
+from harness.report.collect import collect
+from harness.report.resource_tables import table6_files
+from harness.report.resources import Measurements, collect_measurements, for_size, table6
+from harness.suite import load_suite
+from tests.harness.report.made_up import MIB, Store
+
+CAMVID = datasets.info("camvid")
+
+
+def measurements(store: Store, suite: str = "camvid") -> Measurements:
+    return collect_measurements(store.results, collect(store.results, load_suite(suite)))
+
+
+def only_table(store: Store) -> pd.DataFrame:
+    (group,) = measurements(store).groups
+    return table6(group, with_paper=True).set_index("network")
+
+
+def text_of(store: Store) -> str:
+    (group,) = measurements(store).groups
+    files = table6_files(group, CAMVID, table6(group, with_paper=True))
+    (name,) = [name for name in files if name.endswith(".md")]
+    return files[name]
+
+
+def test_ratios_are_to_segnet_here_and_in_the_paper(store: Store) -> None:
+    store.measurement("segnet", forward_ms=100, inference_mib=400, model_size_mb=120)
+    store.measurement("deconvnet", forward_ms=150, inference_mib=900, model_size_mb=900)
+    found = only_table(store).loc["DeconvNet"]
+    assert found["forward_ms_ratio"] == pytest.approx(1.5)
+    assert found["forward_ms_ratio_paper"] == pytest.approx(474.65 / 422.50)
+    assert found["inference_live_mib"] == pytest.approx(900)
+    assert found["inference_live_mib_ratio"] == pytest.approx(2.25)
+    assert found["inference_live_mib_ratio_paper"] == pytest.approx(1872 / 1052)
+    assert found["model_size_mb_ratio"] == pytest.approx(7.5)
+    assert found["parameters"] == 225_000_000
+
+
+def test_paper_rows_that_were_not_measured_stay(store: Store) -> None:
+    store.measurement("segnet")
+    frame = only_table(store)
+    assert list(frame.index) == ["SegNet", "DeepLab-LargeFOV", "FCN (learnt deconv)", "DeconvNet"]
+    assert frame.loc["DeconvNet", "status"] == "not measured"
+    assert frame.loc["DeconvNet", "model_size_mb_paper"] == 877
+
+
+def test_network_that_the_paper_does_not_have(store: Store) -> None:
+    store.measurement("segnet")
+    store.measurement("fcn8s-bilinear", forward_ms=50)
+    found = only_table(store).loc["FCN"]
+    assert found["forward_ms_ratio"] == pytest.approx(0.5)
+    assert pd.isna(found["forward_ms_paper"])
+
+
+def test_without_segnet_there_is_no_ratio_and_the_reason_stands(store: Store) -> None:
+    store.measurement("deconvnet")
+    found = only_table(store).loc["DeconvNet"]
+    assert pd.isna(found["forward_ms_ratio"])
+    assert found["forward_ms_ratio_reason"] == "no measurement of SegNet on this device"
+    text = text_of(store)
+    assert "n/a (1)" in text
+    assert "- n/a (1): no measurement of SegNet on this device" in text
+
+
+def test_missing_figure_is_na_with_its_reason(store: Store) -> None:
+    store.measurement("segnet", backward_ms=None)
+    store.measurement("deconvnet")
+    frame = only_table(store)
+    assert pd.isna(frame.loc["SegNet", "backward_ms"])
+    assert frame.loc["SegNet", "backward_ms_reason"] == "not tried"
+    assert frame.loc["DeconvNet", "backward_ms_ratio_reason"] == "SegNet: not tried"
+
+
+def test_what_a_device_does_not_have_is_one_line_and_no_column(store: Store) -> None:
+    store.measurement("segnet")
+    text = text_of(store)
+    assert "NVML used minus idle here, MiB" not in text
+    assert "- n/a for every network: training allocator's peak, " in text
+    assert ": the device is a CPU" in text
+
+
+def test_gpu_memory_has_columns_of_its_own(store: Store) -> None:
+    store.measurement("segnet", device="cuda", effort="lease", inference_mib=400)
+    found = only_table(store).loc["SegNet"]
+    assert found["inference_live_mib"] == pytest.approx(400)
+    assert found["inference_nvml_mib"] == pytest.approx(600)
+    text = text_of(store)
+    assert "| NVML used minus idle here, MiB |" in text
+    assert "# Table 6 on Made-up GPU, input 360 x 480, fp32, effort lease" in text
+
+
+def test_sizes_devices_and_efforts_are_never_mixed(store: Store, camvid: Protocol) -> None:
+    store.pictures("segnet", camvid.override({"size": "90x120"}), accuracy=0.5)
+    store.measurement("segnet")
+    store.measurement("deconvnet", effort="full")
+    store.measurement("segnet", device="cuda", effort="lease")
+    store.measurement("segnet", size=(90, 120))
+    found = measurements(store).groups
+    assert [group.slug for group in found] == [
+        "cuda-made-up-360x480-fp32-lease",
+        "cpu-made-up-360x480-fp32-full-2t",
+        "cpu-made-up-360x480-fp32-cpu-2t",
+        "cpu-made-up-90x120-fp32-cpu-2t",
+    ]
+    assert [group.reduced for group in found] == ["", "", "", "input 90 x 120 instead of 360 x 480"]
+
+
+def test_reduced_table_is_marked_and_says_what_small_inputs_do(store: Store, camvid: Protocol) -> None:
+    store.pictures("segnet", camvid.override({"size": "90x120"}), accuracy=0.5)
+    store.measurement("segnet", size=(90, 120))
+    text = text_of(store)
+    assert "**REDUCED: input 90 x 120 instead of 360 x 480**" in text
+    assert "this is another DeconvNet" in text
+
+
+def test_plots_take_the_runs_size_and_failing_that_the_papers(store: Store, camvid: Protocol) -> None:
+    store.pictures("segnet", camvid.override({"size": "90x120"}), accuracy=0.5)
+    store.measurement("segnet")
+    found = for_size(measurements(store), (90, 120), "fp32")
+    assert found is not None
+    assert found.size == (360, 480)
+    store.measurement("segnet", size=(90, 120))
+    found = for_size(measurements(store), (90, 120), "fp32")
+    assert found is not None
+    assert found.size == (90, 120)
+    assert for_size(measurements(store), (90, 120), "bf16") is None
+
+
+def test_drawn_suite_shows_the_size_of_its_runs_only(store: Store, quick: Protocol) -> None:
+    store.pictures("segnet", quick, accuracy=0.5)
+    store.measurement("segnet")
+    assert [group.size for group in measurements(store, "quick").groups] == [(360, 480)]
+    store.measurement("segnet", size=(60, 80))
+    assert [group.size for group in measurements(store, "quick").groups] == [(60, 80)]
+
+
+def test_other_revision_and_unreadable_are_named(store: Store) -> None:
+    store.measurement("segnet", revision=99)
+    folder = store.results / "measurements" / "cpu-made-up"
+    (folder / "broken.json").write_text("{", "utf-8")
+    found = measurements(store)
+    assert found.groups == ()
+    assert found.outdated[0][1].startswith("revision 99 of segnet, now ")
+    assert found.unreadable[0].startswith("measurements/cpu-made-up/broken.json: ")
+
+
+def test_flags_are_shown(store: Store) -> None:
+    store.measurement("segnet", flags=("Rounds differ by 12 %.",))
+    assert "- SegNet: Rounds differ by 12 %." in text_of(store)
+
+
+def test_mebibytes(store: Store) -> None:
+    store.measurement("segnet", training_mib=3 * 2**10 / MIB * 2**10)
+    assert only_table(store).loc["SegNet", "training_live_mib"] == pytest.approx(3)

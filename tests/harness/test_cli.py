@@ -1,0 +1,206 @@
+"""The command line as a user meets it: real processes, exit codes, one line for what can be mended."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def harness(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment,
+    )
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], *says: str) -> None:
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr + done.stdout
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    for text in says:
+        assert text in lines[0]
+
+
+def mini_camvid(root: Path, size: tuple[int, int] = (360, 480)) -> Path:
+    """A CamVid folder of two images a split, of noise."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for folder, shape, top in ((split, (*size, 3), 256), (f"{split}annot", size, 12)):
+            (root / "CamVid" / folder).mkdir(parents=True)
+            for stem in ("a", "b"):
+                pixels = rng.integers(0, top, shape).astype(np.uint8)
+                Image.fromarray(pixels).save(root / "CamVid" / folder / f"{stem}.png")
+    return root
+
+
+def test_help_and_list_answer_at_once_without_torch() -> None:
+    for arguments in (["--help"], ["list"], ["run", "--help"]):
+        elapsed = []
+        for _ in range(3):
+            started = time.perf_counter()
+            done = harness(*arguments)
+            elapsed.append(time.perf_counter() - started)
+            assert done.returncode == 0, done.stderr
+        assert min(elapsed) < 1.5  # 0.5 s on a machine that does nothing else
+    code = "import sys; sys.argv = ['harness', 'list']; import harness.__main__ as m\n"
+    code += "try: m.main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)
+
+
+def test_list_names_everything() -> None:
+    shown = harness("list").stdout
+    for name in ("segnet", "fcn8s-bilinear", "deconvnet", "roads", "camvid-epochs@1", "quick"):
+        assert name in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "segnett"], ["'segnett'", "did you mean 'segnet'"]),
+        (["run", "--suite", "kitti"], ["unknown suite 'kitti'", "known: "]),
+        (["run", "--size", "20x30"], ["20x30 is too small", "32x32"]),
+        (["run", "--size", "big"], ["height x width"]),
+        (["run", "--size", "400x500"], ["larger than roads"]),
+        (["run", "--precision", "fp8"], ["precision 'fp8'", "bf16"]),
+        (["run", "--seeds", "one"], ["seeds 'one'"]),
+        (["run", "--override", "lr"], ["field=value"]),
+        (["run", "--override", "rate=1"], ["no such field"]),
+        (["run", "--protocol", "camvid@1"], ["not of suite 'quick'"]),
+        (["run", "--device", "tpu"], ["device 'tpu'"]),
+        (["run", "--encoder-weights", "missing.pth"], ["missing.pth", "No such file"]),
+        (
+            ["run", "--suite", "camvid", "--data-root", "nowhere", "--encoder-weights", "none"],
+            ["data fetch camvid"],
+        ),
+        (["run", "--results", "README.md/results"], ["--results", "Not a directory"]),
+        (["measure", "segnet", "--effort", "huge"], ["effort 'huge'"]),
+        (["measure", "nothing"], ["unknown architecture"]),
+        (["check", "nothing"], ["unknown architecture"]),
+        (["report", "--results", "nowhere"], ["no records"]),
+        (["report", "--suite", "kitti"], ["unknown suite"]),
+        (["data", "check", "kitti"], ["kitti"]),
+        (["data", "check", "camvid", "--data-root", "nowhere"], ["data fetch camvid"]),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(arguments: list[str], says: list[str], tmp_path: Path) -> None:
+    (tmp_path / "README.md").touch()
+    assert_one_line(harness(*arguments, cwd=tmp_path), *says)
+    assert os.listdir(tmp_path) == ["README.md"] or arguments[0] in ("report", "measure", "run")
+
+
+def test_a_label_out_of_range_is_named_before_anything_is_trained(tmp_path: Path) -> None:
+    root = mini_camvid(tmp_path / "data")
+    bad = root / "CamVid" / "valannot" / "b.png"
+    Image.fromarray(np.full((360, 480), 77, np.uint8)).save(bad)
+    done = harness(
+        "run",
+        "segnet",
+        "--suite",
+        "camvid",
+        "--data-root",
+        str(root),
+        "--encoder-weights",
+        "none",
+        cwd=tmp_path,
+    )
+    assert_one_line(done, str(bad), "77")
+
+
+def test_unreadable_weights_are_one_line(tmp_path: Path) -> None:
+    weights = tmp_path / "broken.safetensors"
+    weights.write_bytes(b"\x00" * 100)
+    done = harness(
+        "run",
+        "segnet",
+        "--iterations",
+        "1",
+        "--size",
+        "32x40",
+        "--encoder-weights",
+        str(weights),
+        cwd=tmp_path,
+    )
+    assert_one_line(done, "broken.safetensors")
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
+    done = harness("run", "--all", "--seeds", "0,1", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "10 runs" in done.stdout
+    assert done.stdout.count("to do") == 10
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_run_then_run_again_then_report_the_same_bytes(tmp_path: Path) -> None:
+    arguments = ["run", "segnet", "deeplab-largefov", "--iterations", "2", "--size", "32x40"]
+    first = harness(*arguments, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    page = tmp_path / "reports" / "quick" / "README.md"
+    assert "DeepLab-LargeFOV" in page.read_text()
+    written = {path: path.read_bytes() for path in page.parent.rglob("*") if path.is_file()}
+    second = harness(*arguments, cwd=tmp_path)
+    assert second.returncode == 0
+    assert second.stdout.count("nothing to do") == 4
+    for path in written:
+        path.unlink()
+    assert harness("report", cwd=tmp_path).returncode == 0
+    assert {path: path.read_bytes() for path in page.parent.rglob("*") if path.is_file()} == written
+
+
+@pytest.mark.slow
+def test_a_failed_run_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
+    done = harness(
+        "run",
+        "segnet",
+        "deeplab-largefov",
+        "--iterations",
+        "3",
+        "--size",
+        "32x40",
+        "--override",
+        "lr=1e30",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stdout.count("FAILED") >= 2
+    page = (tmp_path / "reports" / "quick" / "README.md").read_text()
+    assert "not finite" in page
+    assert (
+        "to do (failed before"
+        in harness(
+            "run",
+            "segnet",
+            "--iterations",
+            "3",
+            "--size",
+            "32x40",
+            "--override",
+            "lr=1e30",
+            "--dry-run",
+            cwd=tmp_path,
+        ).stdout
+    )
+
+
+@pytest.mark.slow
+def test_check_passes_every_architecture() -> None:
+    import architectures
+
+    for name in architectures.names():
+        done = harness("check", name)
+        assert done.returncode == 0, done.stdout
+        assert done.stdout.count(" ok ") == 4

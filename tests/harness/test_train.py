@@ -1,0 +1,138 @@
+"""Whole runs on drawn scenes, made small: repeatable, resumable, and honest about failure."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from harness.checkpoint import load_checkpoint
+from harness.job import Job
+from harness.machine import environment
+from harness.metrics import scores
+from harness.progress import RunProgress
+from harness.records import load_run, save_run
+from harness.train import BEST, Diverged, Interrupted, Run
+from tests.harness.helpers import spec, tiny_protocol
+
+# Loss of the first iterations of SegNet on `roads` under `GOLDEN`, float32 on a CPU. Other processors and other
+# versions of torch sum in another order: hence the tolerance.
+GOLDEN = tiny_protocol(lr="0.01")
+GOLDEN_TRACE: tuple[float, ...] = (2.5, 2.5, 2.5, 2.5)
+GOLDEN_TOLERANCE = 2e-3
+
+
+def make_run(work: Path, stop: Callable[[], bool] = lambda: False, **changes: object) -> Run:
+    job = Job(
+        spec=spec(**changes),
+        device="cpu",
+        threads=1,
+        results=work / "results",
+        work=work,
+        data_root=None,
+        weights=None,
+    )
+    protocol = job.spec.protocol
+    progress = RunProgress(Console(quiet=True), job.spec.architecture, protocol.iterations, protocol.batch)
+    run = Run(job, progress, stop)
+    run.prepare()
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = make_run(tmp_path_factory.mktemp("run"), protocol=GOLDEN)
+    run.train()
+    run.finish()
+    return run
+
+
+def test_the_loss_trace_is_the_golden_one(finished_run: Run) -> None:
+    trace = [loss for _, loss, _ in finished_run.state.history]
+    assert trace == pytest.approx(GOLDEN_TRACE, rel=GOLDEN_TOLERANCE)
+
+
+def test_the_record_holds_every_evaluation_and_its_scores(finished_run: Run, tmp_path: Path) -> None:
+    record, files = finished_run.record(environment())
+    stored = load_run(save_run(tmp_path, record, files))
+    assert stored.record == record
+    assert record.reduced[0] == "quick protocol on drawn data"
+    at_end = {(e.split, e.labels) for e in record.evaluations if e.iteration == 4}
+    best = (BEST,) if record.best_iteration == 4 else ()
+    assert at_end == {("val", ("end", *best)), ("test", ("end", *best)), ("train", ("end",))}
+    for evaluation in record.evaluations:
+        matrices = stored.matrices(evaluation)
+        assert matrices.shape == (evaluation.images, 11, 11)
+        assert matrices.sum() > 0.8 * evaluation.images * 180 * 240  # all but void, at full label size
+        if evaluation.boundary:
+            boundary = stored.boundary(evaluation)
+            assert boundary.shape == (evaluation.images, 11)
+            assert 0 <= np.nanmin(boundary) <= np.nanmax(boundary) <= 1
+    history = stored.history()
+    assert history.iteration == [1, 2, 3, 4]
+    mious = [scores(np.array(v.matrix)).miou for v in history.validation]
+    assert record.best_iteration == history.validation[int(np.argmax(mious))].iteration
+    size = sum(file.stat().st_size for file in stored.folder.iterdir())
+    assert size < 150_000
+    assert len(record.stems) == 3
+    assert all(stored.prediction_path(stem).exists() for stem in record.stems)
+
+
+def test_two_runs_of_one_spec_agree_to_the_bit(finished_run: Run, tmp_path: Path) -> None:
+    again = make_run(tmp_path, protocol=GOLDEN)
+    again.train()
+    again.finish()
+    assert_same_outcome(again, finished_run)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 60, 75])
+def test_a_stopped_and_resumed_run_agrees_to_the_bit(
+    finished_run: Run, tmp_path: Path, stop_after: int
+) -> None:
+    """Stops after the first step, in the midst of evaluations, and late; then goes on in a new Run."""
+    calls = 0
+
+    def stop() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls == stop_after
+
+    stopped = make_run(tmp_path, stop, protocol=GOLDEN)
+    with pytest.raises(Interrupted):
+        stopped.train()
+        stopped.finish()
+    resumed = make_run(tmp_path, protocol=GOLDEN)
+    assert resumed.state.segments == 2
+    resumed.train()
+    resumed.finish()
+    assert_same_outcome(resumed, finished_run)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_run_starts_again(tmp_path: Path) -> None:
+    stopped = make_run(tmp_path, lambda: True, protocol=GOLDEN)
+    with pytest.raises(Interrupted):
+        stopped.train()
+    checkpoint = stopped.job.folder / "checkpoint.pt"
+    assert load_checkpoint(checkpoint) is not None
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    assert make_run(tmp_path, protocol=GOLDEN).state.iteration == 0
+
+
+def test_a_diverging_run_says_at_which_iteration(tmp_path: Path) -> None:
+    run = make_run(tmp_path, protocol=tiny_protocol(lr="1e30"))
+    with pytest.raises(Diverged) as caught:
+        run.train()
+    assert 2 <= caught.value.iteration <= 4
+
+
+def assert_same_outcome(one: Run, other: Run) -> None:
+    assert one.state.history == other.state.history
+    assert one.state.validations == other.state.validations
+    assert one.state.evaluations == other.state.evaluations
+    assert one.state.predictions == other.state.predictions
+    for name, array in other.state.arrays.items():
+        np.testing.assert_array_equal(one.state.arrays[name], array)
+    for name, tensor in other.model.state_dict().items():
+        assert torch.equal(one.model.state_dict()[name], tensor), name
