@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+COLUMN_BYTES = 2**25
+
 
 class WholeMapConv2d(nn.Conv2d):
     """A convolution whose window is the whole map: (N, C, h, w) -> (N, D, 1, 1), one matrix product.
@@ -72,16 +74,46 @@ class _SmallMapConvolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         input, weight = ctx.saved_tensors
-        by_input = by_weight = by_bias = None
-        if ctx.needs_input_grad[0]:
-            by_input = F.conv_transpose2d(gradient, weight, padding=ctx.padding)
-        if ctx.needs_input_grad[1]:
-            by_weight = weight.new_zeros(weight.shape[0], weight[0].numel())
-            for n in range(len(input)):
-                # an image at a time: all windows side by side take k*k times the map's memory
-                columns = F.unfold(input[n : n + 1], weight.shape[2:], padding=ctx.padding)[0]  # (C*k*k, h*w)
-                by_weight.addmm_(gradient[n].flatten(1), columns.t())
-            by_weight = by_weight.view(weight.shape)
-        if ctx.needs_input_grad[2]:
-            by_bias = gradient.sum((0, 2, 3))
-        return by_input, by_weight, by_bias, None
+        flat = weight.permute(0, 2, 3, 1) if _channels_last(weight) else weight
+        flat = flat.reshape(weight.shape[0], -1)  # (D, C*k*l): a view, whatever the weight's memory format
+        by_input = torch.empty_like(input)
+        by_weight = torch.zeros_like(flat)
+        # all windows side by side take k*l times the map's memory, hence a few images at a time
+        image_bytes = flat.shape[1] * input[0, 0].numel() * input.element_size()
+        images = max(1, COLUMN_BYTES // image_bytes)
+        for start in range(0, len(input), images):
+            part = slice(start, start + images)
+            given = gradient[part].flatten(2).transpose(0, 1).flatten(1)  # (D, n*h*w)
+            by_weight.addmm_(given, _columns(input[part], weight, ctx.padding).t())
+            by_input[part] = _maps(flat.t() @ given, input[part], weight, ctx.padding)
+        return by_input, _unflattened(by_weight, weight), gradient.sum((0, 2, 3)), None
+
+
+def _channels_last(weight: Tensor) -> bool:
+    return weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def _columns(input: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
+    """Windows of (n, C, h, w) side by side, (C*k*l, n*h*w), values in the weight's memory order."""
+    channels, height, width = weight.shape[1:]
+    columns = F.unfold(input, (height, width), padding=padding)  # (n, C*k*l, h*w)
+    if _channels_last(weight):
+        columns = columns.view(len(columns), channels, height * width, -1).transpose(1, 2).flatten(1, 2)
+    return columns.transpose(0, 1).flatten(1)
+
+
+def _maps(columns: Tensor, input: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
+    """The opposite of `_columns`: sums of all that lies over each pixel, (n, C, h, w)."""
+    channels, height, width = weight.shape[1:]
+    columns = columns.view(len(columns), len(input), -1).transpose(0, 1)  # (n, C*k*l, h*w)
+    if _channels_last(weight):
+        columns = columns.reshape(len(input), height * width, channels, -1).transpose(1, 2).flatten(1, 2)
+    return F.fold(columns, tuple(input.shape[2:]), (height, width), padding=padding)
+
+
+def _unflattened(flat: Tensor, weight: Tensor) -> Tensor:
+    """(D, C*k*l) as (D, C, k, l) in the weight's memory format."""
+    outputs, channels, height, width = weight.shape
+    if _channels_last(weight):
+        return flat.view(outputs, height, width, channels).permute(0, 3, 1, 2)
+    return flat.view(outputs, channels, height, width)

@@ -73,7 +73,7 @@ class Protocol(BaseModel):
         """The protocol with some fields changed, its name saying so.
 
         A change of `iterations` moves `test_at` in proportion and validates in proportion too, but at most
-        four times, since a short run can't afford more.
+        twice, since each time costs a pass over the training images.
 
         Raises:
             UserError: unknown field, or a value that the field refuses.
@@ -112,7 +112,7 @@ class Protocol(BaseModel):
         moved: dict[str, Any] = {"test_at": test_at}
         if "validate_every" not in changes:
             moved["validate_every"] = max(
-                math.ceil(self.validate_every * share), math.ceil(iterations / 4), 1
+                math.ceil(self.validate_every * share), math.ceil(iterations / 2), 1
             )
         return moved
 

@@ -23,6 +23,7 @@ from harness.errors import UserError
 from harness.spec import RunSpec
 
 HISTORY_POINTS = 1000
+BEST = "best by val"  # label of the evaluation at the highest val mIoU
 
 
 class Failure(BaseModel):
@@ -81,6 +82,7 @@ class RunRecord(BaseModel):
     evaluations: tuple[Evaluation, ...] = ()
     stems: tuple[str, ...] = Field((), description="test images whose predictions are kept")
     timing: Timing | None = None
+    device: str = Field(description="what it was trained on, by name")
     environment: dict[str, Any] = Field(description="the machine and the software")
 
     @model_validator(mode="after")

@@ -44,8 +44,10 @@ class RunSpec(BaseModel):
     def identity(self) -> str:
         """SHA-256 over what determines the outcome (not over texts such as a protocol's summary)."""
         values = self.model_dump(mode="json")
-        for text in ("summary", "source"):
-            del values["protocol"][text]
+        # without defaults, so that a field added to protocols later leaves the ids of finished runs alone
+        values["protocol"] = self.protocol.model_dump(
+            mode="json", exclude_defaults=True, exclude={"summary", "source"}
+        )
         del values["initial_weights"]["title"]
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -19,16 +19,16 @@ from harness.checkpoint import CheckpointError, load_checkpoint, load_weights, s
 from harness.data import SplitData, batch_indices, flips
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.job import Job
+from harness.machine import device_name
 from harness.metrics import scores
 from harness.optimiser import build_optimiser, learning_rate, set_rate
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
 from harness.progression import Progression, restore
-from harness.records import Evaluation, History, RunRecord, Timing, Validation, thin, to_json
+from harness.records import BEST, Evaluation, History, RunRecord, Timing, Validation, thin, to_json
 
 CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations between looks at the loss: each look makes the host wait for the device
-BEST = "best by val"
 
 
 class Diverged(Exception):
@@ -331,6 +331,7 @@ class Run:
                 total_s=round(state.train_s + state.evaluate_s, 1),
                 segments=state.segments,
             ),
+            device=device_name(self.job.device),
             environment=environment,
         )
         return record, files

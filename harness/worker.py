@@ -38,7 +38,7 @@ class StopRequest:
 def failed_record(job: Job, failure: Failure) -> RunRecord:
     """The record of a run that ended without a result."""
     import datasets
-    from harness.machine import environment
+    from harness.machine import device_name, environment
 
     full = datasets.info(job.spec.dataset).size
     return RunRecord(
@@ -47,6 +47,7 @@ def failed_record(job: Job, failure: Failure) -> RunRecord:
         status="failed",
         failure=failure,
         reduced=tuple(job.spec.protocol.reductions(full)),
+        device=device_name(job.device),
         environment=environment(),
     )
 

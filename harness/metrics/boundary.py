@@ -12,6 +12,7 @@ fork of a process that holds a CUDA context or running threads is not safe. They
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -113,7 +114,10 @@ class BoundaryPool:
         self._open = True
         if self._processes > 1:
             context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(self._processes, mp_context=context)
+            # Ctrl-C reaches every process of the terminal: only the one that hands out the images may act on it
+            self._executor = ProcessPoolExecutor(
+                self._processes, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+            )
         return self
 
     def __exit__(

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from datasets import DatasetInfo
 from harness import paper
-from harness.report.groups import BEST, Group, Run, Scored, title
+from harness.records import BEST
+from harness.report.groups import Group, Run, Scored, title
 
 METRICS = ("G", "C", "mIoU", "BF")
 SPLITS = ("train", "val", "test")

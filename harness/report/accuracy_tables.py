@@ -6,9 +6,10 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness import paper
+from harness.records import BEST
 from harness.report.accuracy import FINISHED, METRICS, SPLITS
 from harness.report.floors import BASELINE
-from harness.report.groups import BEST, BLOCK, Group
+from harness.report.groups import BLOCK, Group
 from harness.report.tables import csv, latex, listing, markdown, percent, signed, spread
 from harness.report.wording import group_title, ranking_notes, reduced_mark
 
@@ -18,11 +19,13 @@ def not_like_for_like(dataset: DatasetInfo) -> str:
     return f"not like for like: {dataset.splits['train']} of {paper.TRAINING_IMAGES} images"
 
 
-def table3_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> dict[str, str]:
-    """`table3.md`, `.csv` and `.tex` of a group, from `accuracy.table3`."""
+def table3_files(
+    group: Group, dataset: DatasetInfo, frame: pd.DataFrame, verdicts: Sequence[str] = ()
+) -> dict[str, str]:
+    """`table3.md`, `.csv` and `.tex` of a group, from `accuracy.table3`; on drawn data with its verdicts."""
     heading = f"Table 3 on {dataset.title}, test split: {group_title(group)}"
     mark = reduced_mark(group)
-    notes = table3_notes(group, dataset, frame)
+    notes = [*verdicts, *table3_notes(group, dataset, frame)]
     text = [f"# {heading}\n", f"**{mark}**\n" if mark else "", markdown(table3_text(frame, dataset), 2)]
     text.append(listing(notes))
     caption = ". ".join(part.rstrip(".") for part in (heading, mark) if part) + "."
@@ -205,7 +208,7 @@ def per_class_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> 
     mark = reduced_mark(group)
     text = [f"# Per-class values on {dataset.title}, test split: {group_title(group)}\n"]
     text.append(
-        f"Checkpoint: {group.last_label}. Percent, mean over seeds.{f' **{mark}**' if mark else ''}\n"
+        f"Checkpoint {group.last_checkpoint}. Percent, mean over seeds.{f' **{mark}**' if mark else ''}\n"
     )
     for column, name in (("accuracy", "Accuracy"), ("iou", "Intersection over union")):
         values = frame.pivot(index="class", columns="network", values=column)

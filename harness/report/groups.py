@@ -11,12 +11,11 @@ import architectures
 import datasets
 from harness import metrics
 from harness.protocol import Protocol
-from harness.records import Evaluation, History, RunRecord, StoredRun
+from harness.records import BEST, Evaluation, History, RunRecord, StoredRun
 from harness.spec import InitialWeights, Precision
 from harness.suite import Suite
 
 # The label that training gives to the checkpoint of highest val mIoU.
-BEST = "best by val"
 # Neighbouring frames of a drive resemble each other: they are drawn together, or an interval is too narrow.
 BLOCK = 10
 
@@ -128,6 +127,11 @@ class Group:
     def last_label(self) -> str:
         """The last fixed iteration's row."""
         return self.fixed_labels[-1]
+
+    @property
+    def last_checkpoint(self) -> str:
+        """The last fixed row with its iteration, since a reduced run's `80K` is not at 80,000."""
+        return f"{self.last_label} (iteration {self.protocol.test_at[self.last_label]:,})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -90,7 +89,10 @@ def _link(head: str) -> str:
 
 
 def _group_head(group: Group) -> str:
-    return f"{group.protocol.name} on {group.variant}, {group.precision}, {group.weights.title}"
+    """Unlike that of every other group: where the slug names the edition of the data, so does the heading."""
+    edition = group.digest[:8]
+    named = f" {edition}" if group.slug.endswith(f"-{edition}") else ""
+    return f"{group.protocol.name} on {group.variant}{named}, {group.precision}, {group.weights.title}"
 
 
 def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
@@ -106,7 +108,7 @@ def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
     if group.runs:
         text += [
             f"#### Train, val and test side by side\n\n{markdown(splits_text(one.splits))}",
-            f"At `{group.last_label}`. A large step from train to test is over-fitting.\n",
+            "A large step from train to test is over-fitting.\n",
             _links("Files", files, ("splits.md", "splits.csv")),
             _links("Per-class accuracy and IoU", files, ("per-class.md", "per-class.csv")),
         ]
@@ -123,7 +125,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
     images = ", ".join(f"{split} {count}" for split, count in dataset.splits.items())
     size = extent(input_size(protocol, dataset))
     every = [*(run.record for run in group.runs), *group.failed]
-    machines = sorted({machine(record.environment) for record in every})
+    devices = sorted({record.device for record in every})
     versions = sorted({str(record.environment.get("torch", "unknown")) for record in every})
     return [
         f"Data: {dataset.title}, variant `{group.variant}`, {images}; SHA-256 of its content "
@@ -135,17 +137,17 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"{extent(dataset.size)}.",
         f"Precision: {group.precision}.",
         _weights(group),
-        f"Machine: {'; '.join(machines)}. torch {', '.join(versions)}.",
-        f"Made by `{command(group, records.suite, dataset)}`.",
+        f"Trained on: {'; '.join(devices)}. torch {', '.join(versions)}.",
+        f"Made by `{command(group, records.suite, dataset)}`{_placeholders(group, dataset)}.",
     ]
 
 
-def machine(environment: Mapping[str, Any]) -> str:
-    """The processor, and the GPU where the machine has one."""
-    cores = environment.get("cpu_cores")
-    processor = f"{environment.get('cpu_model') or 'unknown processor'}{f' ({cores} cores)' if cores else ''}"
-    gpu = environment.get("gpu_name")
-    return f"{gpu}, {processor}" if gpu else processor
+def _placeholders(group: Group, dataset: DatasetInfo) -> str:
+    """What the words in capitals of the command stand for."""
+    meant = [] if dataset.drawn else ["FOLDER is the one that holds the dataset's folder"]
+    if group.weights.kind == "file":
+        meant.append("FILE the initial weights of the SHA-256 above")
+    return f" ({', '.join(meant)})" if meant else ""
 
 
 def _weights(group: Group) -> str:

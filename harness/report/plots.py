@@ -73,6 +73,7 @@ def learning_curves(context: PlotContext) -> bytes:
             dashes=False,
             **shared,
         )
+        right.margins(y=0.1)
         left.set(
             xlabel="iteration", ylabel=f"training loss, mean over {_window(points)} points", ylim=(0, None)
         )
@@ -126,7 +127,9 @@ def class_bars(context: PlotContext, frame: pd.DataFrame) -> bytes:
         for label in axes.get_xticklabels():
             label.set_horizontalalignment("right")
         _legend(figure, context, list(dict.fromkeys(frame["network"])), bars=True)
-        figure.suptitle(context.heading(f"IoU of each class at {context.group.last_label}"))
+        figure.suptitle(
+            context.heading(f"IoU of each class on test, checkpoint {context.group.last_checkpoint}")
+        )
 
     return png(draw, 4.0)
 
@@ -153,8 +156,9 @@ def confusion_matrices(context: PlotContext) -> bytes:
             if place % 2:
                 axes.set_yticklabels([])
         figure.set_layout_engine(layout)
-        heading = f"Confusion matrices on test at {context.group.last_label}: % of the pixels of a class"
-        figure.suptitle(context.heading(f"{heading} (blank: below 0.5, grey: class absent)"))
+        heading = f"Confusion matrices on test, checkpoint {context.group.last_checkpoint}"
+        how = "% of the pixels of a class; blank: below 0.5, grey: class absent"
+        figure.suptitle(context.heading(f"{heading}\n{how}"))
 
     return png(draw, 0.9 + 3.9 * rows)
 
@@ -224,7 +228,7 @@ def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -
         what = (
             "inference memory, live tensors' peak, batch 1 (MiB)" if memory else "forward pass, batch 1 (ms)"
         )
-        axes.set(xlabel=what, ylabel=f"mIoU on test at {context.group.last_label} (%)")
+        axes.set(xlabel=what, ylabel="mIoU on test (%)")
         axes.set_xlim(0, 1.1 * float(frame["x"].max()))
         _legend(figure, context, list(frame["network"]), lines=False)
         figure.suptitle(
@@ -240,7 +244,9 @@ def _trade_off_heading(
     what = "memory" if memory else "time"
     size = input_size(context.group.protocol, context.dataset)
     bars = "± standard deviation over seeds" if context.several_seeds else "95 % bootstrap interval"
-    heading = f"{what.capitalize()} versus accuracy (bars: {bars})\n{what} on {describe(measured)}"
+    checkpoint = context.group.last_checkpoint
+    heading = f"{what.capitalize()} versus accuracy, checkpoint {checkpoint} (bars: {bars})"
+    heading += f"\n{what} on {describe(measured)}"
     if measured.size != size:
         heading += f"\nmind: accuracy is that of input {extent(size)}, {what} that of {extent(measured.size)}"
     missing = [text for name in context.group.networks if (text := title(name)) not in shown]

@@ -88,7 +88,8 @@ def _group_files(
 ) -> tuple[dict[str, bytes], GroupPage]:
     group, dataset = context.group, context.dataset
     table3, splits = accuracy.table3(group, dataset, floor_rows(baselines)), accuracy.splits(group)
-    texts = table3_files(group, dataset, table3)
+    found_verdicts = verdicts(group, REFERENCE, baselines) if baselines else []
+    texts = table3_files(group, dataset, table3, found_verdicts)
     found = Gallery(pictures=(), remarks=())
     if group.runs:
         per_class = accuracy.per_class(group, dataset)
@@ -99,7 +100,7 @@ def _group_files(
     entry = GroupPage(
         group=group,
         table3=table3,
-        verdicts=verdicts(group, REFERENCE, baselines) if baselines else (),
+        verdicts=found_verdicts,
         splits=splits,
         pictures={picture.title: picture.path for picture in found.pictures if picture.shown},
         remarks=found.remarks,

@@ -26,7 +26,7 @@ def record(failed: bool = False, seed: int = 0) -> RunRecord:
     failure = Failure(kind="oom", message="OOM at batch 5") if failed else None
     status = "failed" if failed else "finished"
     values = {"run_id": run.run_id, "spec": run, "status": status, "failure": failure}
-    return RunRecord.model_validate({**values, "reduced": ("x",), "environment": {}})
+    return RunRecord.model_validate({**values, "reduced": ("x",), "device": "CPU", "environment": {}})
 
 
 def test_a_saved_run_is_found_again(tmp_path: Path) -> None:

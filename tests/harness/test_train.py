@@ -13,12 +13,12 @@ from harness.job import Job
 from harness.machine import environment
 from harness.metrics import scores
 from harness.progress import RunProgress
-from harness.records import load_run, save_run
-from harness.train import BEST, Diverged, Interrupted, Run
+from harness.records import BEST, load_run, save_run
+from harness.train import Diverged, Interrupted, Run
 from tests.harness.helpers import spec, tiny_protocol
 
-# Loss of the first iterations of SegNet on `roads` under `GOLDEN`, float32 on a CPU. Other processors and other
-# versions of torch sum in another order: hence the tolerance.
+# Loss of the first iterations of SegNet on `roads` under `GOLDEN`, float32 on a CPU. Other processors and
+# other versions of torch sum in another order: hence the tolerance.
 GOLDEN = tiny_protocol(lr="0.01")
 GOLDEN_TRACE: tuple[float, ...] = (2.5, 2.5, 2.5, 2.5)
 GOLDEN_TOLERANCE = 2e-3

@@ -49,8 +49,8 @@ def noisy_matrices(seed: int, images: int, accuracy: float) -> NDArray[np.int64]
     confused = random.dirichlet(np.full(CLASSES, 0.5), size=CLASSES)
     skill = np.clip(accuracy + random.normal(0, 0.15, size=CLASSES), 0.05, 0.98)
     rows = skill[:, None] * np.eye(CLASSES) + (1 - skill[:, None]) * confused
-    ease = random.uniform(0.8, 1.2, size=(images, 1, 1))
-    return np.round(1000 * ease * share[None, :, None] * rows[None]).astype(np.int64)
+    shares = share * random.uniform(0.2, 1.8, size=(images, CLASSES))
+    return np.round(1000 * shares[:, :, None] * rows[None]).astype(np.int64)
 
 
 def blocks(size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
@@ -144,6 +144,7 @@ class Store:
             evaluations=tuple(evaluations),
             stems=tuple(sorted(stems or {})),
             timing=Timing(train_s=600.0, evaluate_s=60.0, total_s=660.0, segments=1),
+            device="Made-up CPU (2 cores)",
             environment=ENVIRONMENT,
         )
         files = {
@@ -162,6 +163,7 @@ class Store:
             status="failed",
             failure=failure,
             reduced=tuple(spec.protocol.reductions(datasets.info(spec.dataset).size)),
+            device="Made-up CPU (2 cores)",
             environment=ENVIRONMENT,
         )
         return save_run(self.results, record, {})
