@@ -68,29 +68,44 @@ class _SmallMapConvolution(torch.autograd.Function):
         ctx.save_for_backward(input, weight)
         ctx.padding = padding
         with torch.autocast("cpu", enabled=False):
-            return F.conv2d(input, weight, bias, padding=padding)
+            flat = _flat(weight)
+            maps = [
+                (flat @ _columns(part, weight, padding))
+                .view(len(flat), len(part), *input.shape[2:])
+                .transpose(0, 1)
+                for part in torch.split(input, _images_at_once(input, flat))
+            ]
+            return torch.cat(maps).add_(bias[:, None, None])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         input, weight = ctx.saved_tensors
-        flat = weight.permute(0, 2, 3, 1) if _channels_last(weight) else weight
-        flat = flat.reshape(weight.shape[0], -1)  # (D, C*k*l): a view, whatever the weight's memory format
+        flat = _flat(weight)
         by_input = torch.empty_like(input)
-        by_weight = torch.zeros_like(flat)
-        # all windows side by side take k*l times the map's memory, hence a few images at a time
-        image_bytes = flat.shape[1] * input[0, 0].numel() * input.element_size()
-        images = max(1, COLUMN_BYTES // image_bytes)
+        by_weight = torch.empty_like(flat)
+        images = _images_at_once(input, flat)
         for start in range(0, len(input), images):
             part = slice(start, start + images)
             given = gradient[part].flatten(2).transpose(0, 1).flatten(1)  # (D, n*h*w)
-            by_weight.addmm_(given, _columns(input[part], weight, ctx.padding).t())
+            columns = _columns(input[part], weight, ctx.padding)
+            by_weight.addmm_(given, columns.t(), beta=float(start > 0))
             by_input[part] = _maps(flat.t() @ given, input[part], weight, ctx.padding)
         return by_input, _unflattened(by_weight, weight), gradient.sum((0, 2, 3)), None
 
 
 def _channels_last(weight: Tensor) -> bool:
     return weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def _flat(weight: Tensor) -> Tensor:
+    """(D, C, k, l) as (D, C*k*l): a view, values in memory order, so that no weight has to be reordered."""
+    return (weight.permute(0, 2, 3, 1) if _channels_last(weight) else weight).reshape(len(weight), -1)
+
+
+def _images_at_once(input: Tensor, flat: Tensor) -> int:
+    """All windows side by side take k*l times the map's memory, hence a few images at a time."""
+    return max(1, COLUMN_BYTES // (flat.shape[1] * input[0, 0].numel() * input.element_size()))
 
 
 def _columns(input: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:

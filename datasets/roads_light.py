@@ -178,6 +178,7 @@ def develop(stage: Stage) -> NDArray[np.uint8]:
     picture += (plane(light.haze) - picture) * share
     picture *= plane(light.cast) * np.float32(light.exposure)
     picture *= _uneven(stage)
+    picture = _seen_by_camera(stage, picture)
     if stage.chance(0.6):
         picture = _soften(picture)
     grain = rng.standard_normal((3, HEIGHT, WIDTH), dtype=np.float32)
@@ -186,6 +187,21 @@ def develop(stage: Stage) -> NDArray[np.uint8]:
     grain += np.float32(light.noise * 1.2) * (value_noise(rng, HEIGHT, WIDTH, 3) - 0.5)
     levels = np.rint(np.clip(picture + grain, 0.0, 1.0) * np.float32(255.0)).astype(np.uint8)
     return np.ascontiguousarray(levels.transpose(1, 2, 0))
+
+
+def _seen_by_camera(stage: Stage, picture: Floats) -> Floats:
+    """The picture (3, HEIGHT, WIDTH) as one of many cameras gives it: white balance, contrast, saturation.
+
+    One in four is nearly or wholly grey. It is what makes colour alone a poor guide to the class.
+    """
+    warm, green = stage.between(-0.22, 0.22), stage.between(-0.10, 0.10)
+    gains = plane((1.0 + warm, 1.0 + green, 1.0 - warm))
+    contrast, lift = np.float32(stage.between(0.6, 1.3)), np.float32(stage.between(-0.10, 0.12))
+    saturation = np.float32(stage.between(0.0, 0.25) if stage.chance(0.25) else stage.between(0.35, 1.15))
+    grey = picture.mean(axis=0, keepdims=True)
+    seen: Floats = (grey + (picture - grey) * saturation) * gains
+    middle = np.float32(0.45)
+    return middle + (seen - middle) * contrast + lift
 
 
 def _uneven(stage: Stage) -> Floats:

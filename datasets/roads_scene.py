@@ -34,7 +34,7 @@ from datasets.roads_street import Street, paint_ground, sample_street
 from datasets.roads_vehicles import paint_crossing_vehicle, paint_vehicle, sample_model
 from datasets.roads_walls import WALLS, paint_building, paint_fence, paint_hedge, sample_facade
 
-REVISION = 1
+REVISION = 2
 """Raised by one with every change that alters a picture or a label."""
 
 
@@ -64,10 +64,10 @@ def _set_stage(rng: np.random.Generator) -> Stage:
     u = rng.random(6)
     camera = Camera(
         focal_px=float(WIDTH * SCALE * (0.82 + 0.28 * u[0])),
-        horizon_px=float(ROWS * (0.42 + 0.14 * u[1])),
-        centre_px=float(COLUMNS * (0.38 + 0.24 * u[2])),
-        height_m=float(1.25 + 0.45 * u[3]),
-        offset_m=float(-1.0 - 1.2 * u[4]),
+        horizon_px=float(ROWS * (0.26 + 0.40 * u[1])),
+        centre_px=float(COLUMNS * (0.15 + 0.70 * u[2])),
+        height_m=float(1.25 + 1.25 * u[3]),
+        offset_m=float(-2.6 + 3.4 * u[4]),
         bend=float((u[5] - 0.5) * (u[5] - 0.5) * (0.06 if u[5] > 0.5 else -0.06)),
     )
     coarse = _texture(rng, (24, 12, 6), (0.55, 0.3, 0.15))

@@ -73,13 +73,22 @@ class SplitData:
         height, width = self._labels.shape[1:]
         return int(height), int(width)
 
+    def class_pixels(self, num_classes: int) -> NDArray[np.int64]:
+        """Labelled pixels of each class over the whole split, (K,)."""
+        counts = np.zeros(num_classes, dtype=np.int64)
+        for indices in self.in_order(16):
+            labels = self.labels(indices)
+            counts += torch.bincount(labels[labels < num_classes].long(), minlength=num_classes).cpu().numpy()
+        return counts
+
     def images(self, indices: NDArray[np.int64], mirrored: NDArray[np.bool_] | None = None) -> Tensor:
-        """Network input (B, 3, h, w), float32, channels-last: (RGB - mean) / std."""
+        """Network input (B, 3, h, w), float32: (RGB - mean) / std; channels-last on a GPU."""
         pixels = self._take(self._images, indices)
         if mirrored is not None:
             pixels = _mirror(pixels, mirrored)
         scaled = (pixels.float() - self._mean) / self._std
-        return scaled.permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
+        images = scaled.permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
+        return images if self.device.type == "cuda" else images.contiguous()
 
     def labels(self, indices: NDArray[np.int64]) -> Tensor:
         """Labels (B, H, W), uint8, at full size, void 255."""

@@ -25,8 +25,8 @@ def learning_rate(protocol: Protocol, iteration: int) -> float:
     return protocol.lr * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def build_optimiser(model: nn.Module, protocol: Protocol) -> torch.optim.SGD:
-    """SGD with momentum over three groups, as in the original solver files.
+def build_optimiser(model: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
+    """SGD with momentum, or AdamW, over three groups, as in the original solver files.
 
     Weights and batch-norm scales decay; batch-norm shifts don't; biases of convolutions don't either and
     learn `bias_lr_factor` times as fast. Each group carries its `factor`, by which `set_rate` multiplies.
@@ -45,12 +45,10 @@ def build_optimiser(model: nn.Module, protocol: Protocol) -> torch.optim.SGD:
         {"params": shifts, "weight_decay": 0.0, "factor": 1.0},
         {"params": biases, "weight_decay": 0.0, "factor": protocol.bias_lr_factor},
     ]
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]],
-        lr=protocol.lr,
-        momentum=protocol.momentum,
-        fused=True,
-    )
+    groups = [group for group in groups if group["params"]]
+    if protocol.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=protocol.lr, betas=(protocol.momentum, 0.999), fused=True)
+    return torch.optim.SGD(groups, lr=protocol.lr, momentum=protocol.momentum, fused=True)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -31,9 +31,14 @@ class Protocol(BaseModel):
     input_mean: tuple[float, float, float] = (123.68, 116.779, 103.939)
     input_std: tuple[float, float, float] = (58.0, 58.0, 58.0)
     flip: bool = Field(False, description="mirror each training image with probability 1/2")
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    balancing: Literal["natural", "inverse-root"] = Field(
+        "natural",
+        description="class weights in the loss: none, or frequency in the training labels to the -1/2",
+    )
     lr: float = Field(gt=0)
     schedule: Literal["fixed", "warmup-cosine"] = "fixed"
-    momentum: float = Field(ge=0, lt=1)
+    momentum: float = Field(ge=0, lt=1, description="of AdamW: beta 1")
     weight_decay: float = Field(ge=0)
     bias_lr_factor: float = Field(2.0, gt=0, description="rate of conv biases over that of weights")
     batch: int = Field(ge=1)
@@ -72,8 +77,9 @@ class Protocol(BaseModel):
     def override(self, changes: Mapping[str, str]) -> "Protocol":
         """The protocol with some fields changed, its name saying so.
 
-        A change of `iterations` moves `test_at` in proportion and validates in proportion too, but at most
-        twice, since each time costs a pass over the training images.
+        A change of `iterations` puts the last row of `test_at` at the last iteration and moves the others in
+        proportion; validations move too, but at most two are left, since each costs a pass over the training
+        images.
 
         Raises:
             UserError: unknown field, or a value that the field refuses.
@@ -107,7 +113,7 @@ class Protocol(BaseModel):
             iterations = int(changes["iterations"])
         except ValueError:
             raise UserError(f"iterations {changes['iterations']!r}: must be a whole number") from None
-        share = iterations / self.iterations
+        share = iterations / max(self.test_at.values())
         test_at = {label: max(1, round(at * share)) for label, at in self.test_at.items()}
         moved: dict[str, Any] = {"test_at": test_at}
         if "validate_every" not in changes:

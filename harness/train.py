@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import architectures
@@ -43,14 +44,18 @@ class Interrupted(Exception):
     """The run was asked to stop; its checkpoint is written."""
 
 
-def masked_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+def masked_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean cross-entropy over labelled pixels; 0 for a batch without any.
+
+    Weighted or not, the sum is divided by the number of labelled pixels, as the original's loss layer does,
+    where torch's own mean divides by the sum of their weights.
 
     Args:
         logits: (B, K, h, w), any float type; the loss is taken in float32.
         target: (B, h, w) int64, void 255.
+        weights: (K,), a factor for the pixels of each class.
     """
-    total = F.cross_entropy(logits.float(), target, ignore_index=VOID, reduction="sum")
+    total = F.cross_entropy(logits.float(), target, weights, ignore_index=VOID, reduction="sum")
     return total / (target != VOID).sum().clamp(min=1)
 
 
@@ -86,6 +91,10 @@ class Run:
         torch.set_num_threads(self.job.threads)
         apply_precision(self.spec.precision)
         self.data = {split: self._open(split) for split in ("train", "val", "test")}
+        self.class_weights = None
+        if self.protocol.balancing == "inverse-root":
+            counts = self.data["train"].class_pixels(self.spec.num_classes)
+            self.class_weights = inverse_root_weights(counts).to(self.device)
         torch.manual_seed(self.spec.seed)
         size = self.protocol.size or self.data["test"].label_size
         self.model = architectures.build(self.spec.architecture, self.spec.num_classes, size)
@@ -93,7 +102,10 @@ class Run:
         self.layers_set: tuple[str, ...] = ()
         if self.job.weights is not None:
             self.layers_set = load_encoder_weights(self.model, self.job.weights, self.protocol.input_std)
-        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.to(self.device)
+        if self.device.type == "cuda":
+            # on a CPU oneDNN reorders for itself, and the fused optimiser is slow on permuted weights
+            self.model.to(memory_format=torch.channels_last)
         self.optimiser = build_optimiser(self.model, self.protocol)
         self._resume()
 
@@ -165,7 +177,9 @@ class Run:
         with autocast(self.spec.precision, self.device):
             logits = self.model(train.images(indices, mirrored))
         height, width = logits.shape[2:]
-        loss = masked_cross_entropy(logits, train.targets(indices, (height, width), mirrored))
+        loss = masked_cross_entropy(
+            logits, train.targets(indices, (height, width), mirrored), self.class_weights
+        )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         set_rate(self.optimiser, rate)
@@ -339,6 +353,17 @@ class Run:
     def clean_up(self) -> None:
         """Drop the checkpoint of a finished run; its weights stay."""
         self._checkpoint.unlink(missing_ok=True)
+
+
+def inverse_root_weights(pixels: NDArray[np.int64]) -> Tensor:
+    """Class weights frequency ** -1/2, (K,) float32, scaled so that labelled pixels weigh 1 on average.
+
+    Args:
+        pixels: labelled pixels of each class, (K,); a class without any weighs 0.
+    """
+    share = pixels / pixels.sum()
+    raw = np.divide(1.0, np.sqrt(share), out=np.zeros_like(share), where=share > 0)
+    return torch.tensor(raw / (raw * share).sum(), dtype=torch.float32)
 
 
 def parameter_count(model: nn.Module) -> int:

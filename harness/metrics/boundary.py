@@ -114,7 +114,7 @@ class BoundaryPool:
         self._open = True
         if self._processes > 1:
             context = multiprocessing.get_context("spawn")
-            # Ctrl-C reaches every process of the terminal: only the one that hands out the images may act on it
+            # Ctrl-C reaches every process of the terminal: only the one that hands out images may act on it
             self._executor = ProcessPoolExecutor(
                 self._processes, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
             )
