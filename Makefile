@@ -10,10 +10,10 @@ run: $(STAMP)  ## train, evaluate and measure all networks on the embedded road 
 	$(BIN)/python -m harness run --all
 
 test: $(STAMP)  ## the tests, without those marked slow
-	$(BIN)/python -m pytest -q -m "not slow" tests --benchmark-skip
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" tests --benchmark-skip
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -q -m slow tests --benchmark-skip
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests --benchmark-skip
 
 bench: $(STAMP)  ## smoke benchmarks; the figures go to work/benchmarks.json
 	mkdir -p work

@@ -13,9 +13,8 @@ from tests.harness.helpers import tiny_protocol
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> SplitData:
-    cache: Path = tmp_path_factory.mktemp("cache")
-    return SplitData(datasets.load("roads", "val"), tiny_protocol(), cache, torch.device("cpu"))
+def data(drawn_cache: Path) -> SplitData:
+    return SplitData(datasets.load("roads", "val"), tiny_protocol(), drawn_cache, torch.device("cpu"))
 
 
 def test_each_image_comes_once_an_epoch_and_batches_run_over_its_end() -> None:

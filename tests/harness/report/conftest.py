@@ -48,7 +48,7 @@ def fill(store: Store) -> None:
     for name in ("segnet", "deconvnet"):
         store.pictures(name, quick, accuracy=0.5)
         store.measurement(name, model_size_mb=117.8 if name == "segnet" else 877.0)
-        store.measurement(name, size=(60, 80), backward_ms=None)
+        store.measurement(name, size=(48, 64), backward_ms=None)
 
 
 @pytest.fixture(scope="session")

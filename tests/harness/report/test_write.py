@@ -124,7 +124,7 @@ class TestPage:
         full, reduced = page.split("## REDUCED runs")
         assert mark in reduced
         assert "| FCN (learnt deconv) | 80K | 80,000 | – |" in full
-        assert "| FCN (learnt deconv) | 80K | 80,000 | 299 |" in reduced
+        assert "| FCN (learnt deconv) | 80K | 80,000 | 300 |" in reduced
         assert "this is another DeconvNet" in reduced
         assert "this is another DeconvNet" not in full
 
