@@ -1,6 +1,5 @@
 """One run: train, evaluate where the protocol says, hand back all that its record is made of."""
 
-import io
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +25,17 @@ from harness.optimiser import build_optimiser, learning_rate, set_rate
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
 from harness.progression import Progression, restore
-from harness.records import BEST, Evaluation, History, RunRecord, Timing, Validation, thin, to_json
+from harness.records import (
+    BEST,
+    Evaluation,
+    History,
+    RunRecord,
+    Timing,
+    Validation,
+    pack_scores,
+    thin,
+    to_json,
+)
 
 CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations between looks at the loss: each look makes the host wait for the device
@@ -316,10 +325,8 @@ class Run:
         """The finished run's record and the files beside it."""
         state = self.state
         history = thin(state.history)
-        arrays = io.BytesIO()
-        np.savez_compressed(arrays, allow_pickle=False, **state.arrays)
         files = {f"prediction-{stem}.png": png for stem, png in sorted(state.predictions.items())}
-        files["scores.npz"] = arrays.getvalue()
+        files["scores.npz"] = pack_scores(state.arrays)
         files["history.json"] = to_json(
             History(
                 iteration=[point[0] for point in history],

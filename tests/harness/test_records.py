@@ -1,9 +1,11 @@
 """Records: written whole or not at all, found again, and damage named rather than hidden."""
 
+import io
 import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.errors import UserError
@@ -13,6 +15,7 @@ from harness.records import (
     finished,
     load_run,
     load_runs,
+    pack_scores,
     runs_folder,
     save_run,
     thin,
@@ -57,6 +60,18 @@ def test_damaged_records_are_named_and_the_others_read(tmp_path: Path) -> None:
     assert len(unreadable) == 3
     assert any(str(broken) in line for line in unreadable)
     assert finished(tmp_path, spec(seed=1)) is None
+
+
+def test_scores_come_back_as_they_were_and_equal_ones_make_equal_files() -> None:
+    rng = np.random.default_rng(0)
+    matrices = rng.integers(0, 9, (7, 11, 11)).astype(np.int32)
+    boundary = rng.random((7, 11)).astype(np.float32)
+    boundary[2, 3] = np.nan
+    packed = pack_scores({"test-000004-matrices": matrices, "test-000004-bf": boundary})
+    assert packed == pack_scores({"test-000004-matrices": matrices, "test-000004-bf": boundary})
+    with np.load(io.BytesIO(packed)) as arrays:
+        np.testing.assert_array_equal(arrays["test-000004-matrices"], matrices)
+        np.testing.assert_array_equal(arrays["test-000004-bf"], boundary)
 
 
 def test_a_failed_record_needs_a_reason() -> None:
