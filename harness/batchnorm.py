@@ -43,6 +43,9 @@ def reestimate(
     sums: dict[BatchNorm, list[Tensor]] = {}
     hooks = [norm.register_forward_hook(_Collector(sums)) for norm in norms]
     momenta = [norm.momentum for norm in norms]
+    # torch's count of training batches, which the passes made here don't belong to
+    counts = [buffer for name, buffer in model.named_buffers() if name.endswith("num_batches_tracked")]
+    counted = [count.clone() for count in counts]
     batches = 0
     try:
         for norm in norms:
@@ -54,6 +57,8 @@ def reestimate(
             batches += 1
             on_batch(len(indices))
     finally:
+        for count, before in zip(counts, counted, strict=True):
+            count.copy_(before)
         for norm, momentum, hook in zip(norms, momenta, hooks, strict=True):
             norm.momentum = momentum
             norm.eval()

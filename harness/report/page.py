@@ -15,6 +15,9 @@ from harness.report.resources import Measurements
 from harness.report.tables import listing, markdown
 from harness.report.wording import command, extent, reduced_mark
 
+OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
+BALANCINGS = {"natural": "", "inverse-root": ", classes weighted by frequency to the -1/2"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class GroupPage:
@@ -131,9 +134,9 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"Data: {dataset.title}, variant `{group.variant}`, {images}; SHA-256 of its content "
         f"`{group.digest}`.",
         f"Protocol `{protocol.name}`: {protocol.summary}. Input {size}, batch {protocol.batch}, "
-        f"{protocol.iterations:,} iterations, rate {protocol.lr:g} ({protocol.schedule}), momentum "
+        f"{protocol.iterations:,} iterations, {OPTIMISERS[protocol.optimiser]}, rate {protocol.lr:g} ({protocol.schedule}), momentum "
         f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
-        f"{', mirrored at random' if protocol.flip else ''}. Scored at the labels' full size, "
+        f"{', mirrored at random' if protocol.flip else ''}{BALANCINGS[protocol.balancing]}. Scored at the labels' full size, "
         f"{extent(dataset.size)}.",
         f"Precision: {group.precision}.",
         _weights(group),

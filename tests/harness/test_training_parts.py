@@ -101,6 +101,7 @@ def test_statistics_are_plain_means_of_batch_means_and_biased_variances() -> Non
     assert torch.allclose(norm.running_mean, mean, atol=1e-6)  # type: ignore[arg-type]
     assert torch.allclose(norm.running_var, variance, atol=1e-6)  # type: ignore[arg-type]
     assert norm.momentum == 0.1
+    assert norm.num_batches_tracked == 0
     assert not any(module.training for module in model.modules())
 
 
