@@ -15,6 +15,7 @@ import datasets
 from architectures.weights import load_encoder_weights
 from datasets import VOID
 from harness.batchnorm import reestimate
+from harness.board import Board
 from harness.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint, save_weights
 from harness.data import SplitData, batch_indices, flips
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
@@ -98,6 +99,7 @@ class Run:
             datasets.DatasetError, architectures.ArchitectureError: bad data or weights.
         """
         torch.set_num_threads(self.job.threads)
+        self.board = Board(self.job.folder / "tensorboard" if self.job.tensorboard else None)
         apply_precision(self.spec.precision)
         self.data = {split: self._open(split) for split in ("train", "val", "test")}
         self.class_weights = None
@@ -204,6 +206,7 @@ class Run:
             if not np.isfinite(loss):
                 raise Diverged(iteration)
             self.state.history.append((iteration, loss, rate))
+            self.board.step(iteration, loss, rate)
         self._pending.clear()
         done, loss, rate = self.state.history[-1]
         self.progress.step(done, loss, rate)
@@ -247,6 +250,7 @@ class Run:
         at, matrix = self.state.iteration, validated.matrices.sum(0)
         self.state.validations.append(Validation(iteration=at, matrix=matrix.tolist()))
         result = scores(matrix)
+        self.board.validation(at, result)
         if result.miou > self.state.best_miou:
             self.state.best_miou, self.state.best_iteration = result.miou, at
             save_weights(self._best, self.model)

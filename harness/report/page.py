@@ -136,8 +136,8 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"Protocol `{protocol.name}`: {protocol.summary}. Input {size}, batch {protocol.batch}, "
         f"{protocol.iterations:,} iterations, {OPTIMISERS[protocol.optimiser]}, rate {protocol.lr:g} ({protocol.schedule}), momentum "
         f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
-        f"{', mirrored at random' if protocol.flip else ''}{BALANCINGS[protocol.balancing]}. Scored at the labels' full size, "
-        f"{extent(dataset.size)}.",
+        f"{', mirrored at random' if protocol.flip else ''}{BALANCINGS[protocol.balancing]}. "
+        f"Scored at the labels' full size, {extent(dataset.size)}.",
         f"Precision: {group.precision}.",
         _weights(group),
         f"Trained on: {'; '.join(devices)}. torch {', '.join(versions)}.",
