@@ -26,7 +26,7 @@ class Board:
                 raise UserError(
                     "--tensorboard needs the package tensorboard: pip install tensorboard"
                 ) from None
-            self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(str(folder))
 
     def step(self, iteration: int, loss: float, rate: float) -> None:
         """Loss and learning rate of an iteration."""

@@ -134,7 +134,8 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"Data: {dataset.title}, variant `{group.variant}`, {images}; SHA-256 of its content "
         f"`{group.digest}`.",
         f"Protocol `{protocol.name}`: {protocol.summary}. Input {size}, batch {protocol.batch}, "
-        f"{protocol.iterations:,} iterations, {OPTIMISERS[protocol.optimiser]}, rate {protocol.lr:g} ({protocol.schedule}), momentum "
+        f"{protocol.iterations:,} iterations, "
+        f"{OPTIMISERS[protocol.optimiser]}, rate {protocol.lr:g} ({protocol.schedule}), momentum "
         f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
         f"{', mirrored at random' if protocol.flip else ''}{BALANCINGS[protocol.balancing]}. "
         f"Scored at the labels' full size, {extent(dataset.size)}.",
