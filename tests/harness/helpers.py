@@ -9,7 +9,9 @@ from harness.spec import RunSpec
 
 def tiny_protocol(**changes: str) -> Protocol:
     """quick@1 made so small that a run takes seconds."""
-    return load_protocol("quick@1").override({"size": "32x40", "iterations": "4", "batch": "2", **changes})
+    return load_protocol("quick@1").override(
+        {"size": "32x40", "iterations": "4", "batch": "2", "score_train": "true", **changes}
+    )
 
 
 def spec(**changes: Any) -> RunSpec:
