@@ -164,7 +164,7 @@ class Run:
             Interrupted: a stop was asked for; the checkpoint is written.
         """
         saved = time.monotonic()
-        self._evaluate_if_due()
+        self._evaluate_or_save()
         self.model.train()
         while self.state.iteration < self.protocol.iterations:
             started = time.perf_counter()
@@ -178,7 +178,7 @@ class Run:
                 self._save()
                 saved = time.monotonic()
             self._stop_if_asked()
-            self._evaluate_if_due()
+            self._evaluate_or_save()
 
     def _step(self, iteration: int) -> None:
         protocol, train = self.protocol, self.data["train"]
@@ -218,6 +218,13 @@ class Run:
             raise Interrupted
 
     # -- evaluation ----------------------------------------------------------------------------------------
+
+    def _evaluate_or_save(self) -> None:
+        try:
+            self._evaluate_if_due()
+        except Interrupted:
+            self._save()  # the evaluation is done again on resuming
+            raise
 
     def _evaluate_if_due(self) -> None:
         at = self.state.iteration
@@ -260,7 +267,7 @@ class Run:
             f"val G {result.global_accuracy:.3f}  C {result.class_accuracy:.3f}  mIoU {result.miou:.3f}"
         )
 
-    def _score(self, split: str, save: bool = True) -> SplitScores:
+    def _score(self, split: str) -> SplitScores:
         data = self.data[split]
         return evaluate(
             self.model,
@@ -270,17 +277,15 @@ class Run:
             precision=self.spec.precision,
             boundary=split == "test",
             keep=kept_indices(len(data)) if split == "test" else (),
-            on_batch=self._watch(f"scoring {split}", split, save),
+            on_batch=self._watch(f"scoring {split}", split),
         )
 
-    def _watch(self, name: str, split: str, save: bool = True) -> Callable[[int], None]:
+    def _watch(self, name: str, split: str) -> Callable[[int], None]:
         advance = self.progress.phase(name, len(self.data[split]))
 
         def on_batch(images: int) -> None:
             advance(images)
             if self._stop_asked():
-                if save:
-                    self._save()
                 raise Interrupted
 
         return on_batch
@@ -310,7 +315,7 @@ class Run:
         if not any(e.iteration == best and e.split == "test" for e in state.evaluations):
             started = time.perf_counter()
             load_weights(self._best, self.model)
-            validated, tested = self._score("val", save=False), self._score("test", save=False)
+            validated, tested = self._score("val"), self._score("test")
             self._record_evaluation("val", best, (), validated)
             self._record_evaluation("test", best, (), tested)
             state.evaluate_s += time.perf_counter() - started
