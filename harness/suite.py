@@ -1,6 +1,5 @@
 """Suites (named sets of runs, one TOML file each in `harness/suites/`) and the plan made of one."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,7 +70,8 @@ def plan(request: PlanRequest) -> list[RunSpec]:
     """Turn a suite into the runs it is made of, before anything is trained.
 
     Raises:
-        UserError: an architecture that is unknown or can't take the size.
+        UserError: an architecture that can't take the size.
+        architectures.ArchitectureError: an architecture that is unknown.
         datasets.DatasetError: the dataset is missing or broken.
     """
     names = list(dict.fromkeys(request.architectures)) or list(request.suite.architectures)
@@ -107,13 +107,9 @@ def check_architecture(name: str, size: tuple[int, int]) -> None:
     """Refuse an unknown architecture, or a size (H, W) that is too small for it.
 
     Raises:
-        UserError: in either case.
+        architectures.ArchitectureError: unknown name; it suggests the nearest.
+        UserError: size too small.
     """
-    known = architectures.names()
-    if name not in known:
-        hint = difflib.get_close_matches(name, known, 1)
-        near = f"did you mean {hint[0]!r}? " if hint else ""
-        raise UserError(f"unknown architecture {name!r}; {near}known: {', '.join(known)}")
     least = architectures.info(name).min_size
     if min(size) < least:
         raise UserError(f"size {size[0]}x{size[1]} is too small for {name}; use at least {least}x{least}")

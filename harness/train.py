@@ -51,7 +51,7 @@ class Diverged(Exception):
 
 
 class Interrupted(Exception):
-    """The run was asked to stop; its checkpoint is written."""
+    """The run was asked to stop."""
 
 
 def masked_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -11,7 +11,6 @@ fork of a process that holds a CUDA context or running threads is not safe. They
 """
 
 import multiprocessing
-import os
 import signal
 from collections import deque
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.machine import available_cores
 from harness.metrics.inputs import check_pair
 from harness.metrics.matching import matched_pairs
 
@@ -80,13 +80,6 @@ def boundary_pixels(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return boundary
 
 
-def available_processes() -> int:
-    """The number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class BoundaryPool:
     """Takes images one after another and scores them on other cores.
 
@@ -102,7 +95,7 @@ class BoundaryPool:
 
     def __init__(self, num_classes: int, processes: int | None = None) -> None:
         self._num_classes = num_classes
-        self._processes = available_processes() if processes is None else processes
+        self._processes = available_cores() if processes is None else processes
         if self._processes < 1:
             raise ValueError(f"processes must be at least 1, not {processes}")
         self._open = False
