@@ -1,8 +1,8 @@
 """The dataset "roads": drawn road scenes with CamVid's classes, for tests and quick runs without a download.
 
 Every picture follows from the generator's revision, its split and its index alone. The share of the classes
-is about CamVid's; colours overlap between classes (walls as grey as the road, dark trees before dark walls,
-cars of any colour, a sky as grey as tarmac at dusk), so that shape and context are needed to tell them.
+is about CamVid's, with twice its cars. Cameras differ in where they look, in exposure, white balance and
+saturation, so that neither a pixel's colour nor its place tells much: shape, texture and context must.
 No accuracy on it stands beside a figure of the paper.
 """
 

@@ -23,16 +23,11 @@ from datasets.roads_canvas import (
 
 LEAVES: tuple[Colour, ...] = (
     (0.16, 0.26, 0.10),
-    (0.28, 0.38, 0.14),
+    (0.18, 0.28, 0.10),
     (0.10, 0.16, 0.09),
-    (0.46, 0.36, 0.14),
-    (0.30, 0.27, 0.20),
-    (0.22, 0.32, 0.20),
-    (0.34, 0.32, 0.30),
-    (0.50, 0.42, 0.32),
-    (0.38, 0.22, 0.16),
+    (0.24, 0.20, 0.10),
 )
-"""Colours of leaves: green, brown in autumn, grey in winter."""
+"""Colours of leaves: greens, and brown in autumn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,18 +185,19 @@ def develop(stage: Stage) -> NDArray[np.uint8]:
 
 
 def _seen_by_camera(stage: Stage, picture: Floats) -> Floats:
-    """The picture (3, HEIGHT, WIDTH) as one of many cameras gives it: white balance, contrast, saturation.
+    """The picture (3, HEIGHT, WIDTH) as one of many cameras gives it: white balance, contrast, gain.
 
-    One in four is nearly or wholly grey. It is what makes colour alone a poor guide to the class.
+    All are pale, some wholly grey, and what is bright in one is dark in another: colour alone is a poor guide
+    to the class, while what is brighter or darker within a picture stays so.
     """
     warm, green = stage.between(-0.22, 0.22), stage.between(-0.10, 0.10)
     gains = plane((1.0 + warm, 1.0 + green, 1.0 - warm))
-    contrast, lift = np.float32(stage.between(0.6, 1.3)), np.float32(stage.between(-0.10, 0.12))
-    saturation = np.float32(stage.between(0.0, 0.25) if stage.chance(0.25) else stage.between(0.35, 1.15))
+    contrast, gain = np.float32(stage.between(0.8, 1.3)), np.float32(2.0 ** stage.between(-0.5, 0.7))
+    saturation = np.float32(stage.between(0.0, 0.35))
     grey = picture.mean(axis=0, keepdims=True)
     seen: Floats = (grey + (picture - grey) * saturation) * gains
     middle = np.float32(0.45)
-    return middle + (seen - middle) * contrast + lift
+    return (middle + (seen - middle) * contrast) * gain
 
 
 def _uneven(stage: Stage) -> Floats:

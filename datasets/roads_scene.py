@@ -34,7 +34,7 @@ from datasets.roads_street import Street, paint_ground, sample_street
 from datasets.roads_vehicles import paint_crossing_vehicle, paint_vehicle, sample_model
 from datasets.roads_walls import WALLS, paint_building, paint_fence, paint_hedge, sample_facade
 
-REVISION = 2
+REVISION = 3
 """Raised by one with every change that alters a picture or a label."""
 
 
@@ -64,8 +64,8 @@ def _set_stage(rng: np.random.Generator) -> Stage:
     u = rng.random(6)
     camera = Camera(
         focal_px=float(WIDTH * SCALE * (0.82 + 0.28 * u[0])),
-        horizon_px=float(ROWS * (0.26 + 0.40 * u[1])),
-        centre_px=float(COLUMNS * (0.15 + 0.70 * u[2])),
+        horizon_px=float(ROWS * (0.12 + 0.70 * u[1])),
+        centre_px=float(COLUMNS * (0.1 + 0.8 * u[2])),
         height_m=float(1.25 + 1.25 * u[3]),
         offset_m=float(-2.6 + 3.4 * u[4]),
         bend=float((u[5] - 0.5) * (u[5] - 0.5) * (0.06 if u[5] > 0.5 else -0.06)),
@@ -177,20 +177,20 @@ def _paint_trees(stage: Stage, street: Street, which: int) -> None:
 def _paint_traffic(stage: Stage, street: Street) -> None:
     """Draw parked cars along the kerbs, cars ahead in our lane, oncoming and crossing ones."""
     for which in (-1, 1):
-        if not stage.chance(0.52):
+        if not stage.chance(0.6):
             continue
-        near = stage.between(4.0, 20.0)
+        near = stage.between(3.0, 12.0)
         for _ in range(int(stage.rng.integers(1, 6))):
             model = sample_model(stage)
             if not street.open_at(which, near, near + model.length_m):
                 place = which * (street.half_m - model.half_m - 0.15)
                 paint_vehicle(stage, place, near, model, oncoming=which > 0)
             near += model.length_m + stage.between(0.8, 6.0)
-    if stage.chance(0.58):
+    if stage.chance(0.65):
         paint_vehicle(
             stage,
             -street.half_m * stage.between(0.3, 0.5),
-            stage.between(7.0, 35.0),
+            stage.between(6.0, 20.0),
             sample_model(stage),
             False,
         )

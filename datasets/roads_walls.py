@@ -18,7 +18,7 @@ from datasets.roads_canvas import (
 )
 from datasets.roads_light import Stage, mix, scaled
 
-# Walls take the colours of road, sky, trees and cars as well as brick: colour alone must not tell them.
+# Walls take the colours of road, sky and cars as well as brick: colour alone must not tell them.
 WALLS: tuple[Colour, ...] = (
     (0.56, 0.30, 0.22),
     (0.66, 0.46, 0.34),
@@ -28,10 +28,8 @@ WALLS: tuple[Colour, ...] = (
     (0.36, 0.37, 0.40),
     (0.66, 0.72, 0.80),
     (0.44, 0.46, 0.38),
-    (0.30, 0.24, 0.22),
     (0.74, 0.62, 0.44),
-    (0.26, 0.34, 0.20),
-    (0.16, 0.20, 0.14),
+    (0.66, 0.66, 0.60),
 )
 ROOFS: tuple[Colour, ...] = ((0.34, 0.22, 0.19), (0.28, 0.29, 0.33), (0.46, 0.28, 0.22), (0.22, 0.22, 0.24))
 SHOPS: tuple[Colour, ...] = (

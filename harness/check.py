@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import architectures
-from harness.train import masked_cross_entropy, parameter_count
+from harness.loss import masked_cross_entropy
+from harness.run_record import parameter_count
 
 CLASSES = 11
 SIZE = (64, 96)

@@ -91,7 +91,7 @@ def measure(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
     effort: Annotated[
-        str | None, typer.Option(help="full, lease or cpu; default: cpu on a CPU, else full.")
+        str | None, typer.Option(help="full, lease, cpu or quick; default: cpu on a CPU, else full.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what was measured before.")] = False,
     threads: Threads = 0,

@@ -86,7 +86,8 @@ def _run_and_report(specs: list[RunSpec], places: running.Places, suite: Suite, 
     trained = running.carry_out(specs, places, console)
     if trained.stopped:
         return trained.exit_code
-    effort: Effort = "cpu" if places.device == "cpu" else "lease"
+    quick = all(spec.protocol.quick for spec in specs)
+    effort: Effort = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
     wanted = running.measurement_specs(specs, places, effort)
     measured = running.measure_all(wanted, places.results, console)
     if measured.stopped:

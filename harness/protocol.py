@@ -36,6 +36,9 @@ class Protocol(BaseModel):
         "natural",
         description="class weights in the loss: none, or frequency in the training labels to the -1/2",
     )
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="rate of all dropout layers; none: as the architecture has it"
+    )
     lr: float = Field(gt=0)
     schedule: Literal["fixed", "warmup-cosine"] = "fixed"
     momentum: float = Field(ge=0, lt=1, description="of AdamW: beta 1")

@@ -1,4 +1,4 @@
-"""One run: train, evaluate where the protocol says, hand back all that its record is made of."""
+"""One run: train, evaluate where the protocol says, keep all that its record is made of."""
 
 import time
 from collections.abc import Callable
@@ -6,37 +6,24 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import architectures
 import datasets
 from architectures.weights import load_encoder_weights
-from datasets import VOID
 from harness.batchnorm import reestimate
 from harness.board import Board
 from harness.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint, save_weights
 from harness.data import SplitData, batch_indices, flips
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.job import Job
-from harness.machine import device_name
+from harness.loss import inverse_root_weights, masked_cross_entropy
 from harness.metrics import scores
 from harness.optimiser import build_optimiser, learning_rate, set_rate
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
 from harness.progression import Progression, restore
-from harness.records import (
-    BEST,
-    Evaluation,
-    History,
-    RunRecord,
-    Timing,
-    Validation,
-    pack_scores,
-    thin,
-    to_json,
-)
+from harness.records import BEST, Evaluation, Validation
 
 CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations between looks at the loss: each look makes the host wait for the device
@@ -52,21 +39,6 @@ class Diverged(Exception):
 
 class Interrupted(Exception):
     """The run was asked to stop."""
-
-
-def masked_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy over labelled pixels; 0 for a batch without any.
-
-    Weighted or not, the sum is divided by the number of labelled pixels, as the original's loss layer does,
-    where torch's own mean divides by the sum of their weights.
-
-    Args:
-        logits: (B, K, h, w), any float type; the loss is taken in float32.
-        target: (B, h, w) int64, void 255.
-        weights: (K,), a factor for the pixels of each class.
-    """
-    total = F.cross_entropy(logits.float(), target, weights, ignore_index=VOID, reduction="sum")
-    return total / (target != VOID).sum().clamp(min=1)
 
 
 class Run:
@@ -109,6 +81,8 @@ class Run:
         torch.manual_seed(self.spec.seed)
         size = self.protocol.size or self.data["test"].label_size
         self.model = architectures.build(self.spec.architecture, self.spec.num_classes, size)
+        if self.protocol.dropout is not None:
+            set_dropout(self.model, self.protocol.dropout)
         self.encoder_layers = len(self.model.encoder_layers())
         self.layers_set: tuple[str, ...] = ()
         if self.job.weights is not None:
@@ -328,60 +302,13 @@ class Run:
         if best == self.protocol.iterations:
             self._best.unlink(missing_ok=True)  # the same weights as final.safetensors
 
-    # -- the record ----------------------------------------------------------------------------------------
-
-    def record(self, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
-        """The finished run's record and the files beside it."""
-        state = self.state
-        history = thin(state.history)
-        files = {f"prediction-{stem}.png": png for stem, png in sorted(state.predictions.items())}
-        files["scores.npz"] = pack_scores(state.arrays)
-        files["history.json"] = to_json(
-            History(
-                iteration=[point[0] for point in history],
-                loss=[point[1] for point in history],
-                lr=[point[2] for point in history],
-                validation=state.validations,
-            )
-        )
-        record = RunRecord(
-            run_id=self.spec.run_id,
-            spec=self.spec,
-            status="finished",
-            reduced=tuple(self.protocol.reductions(self.data["test"].label_size)),
-            layers_set=self.layers_set,
-            encoder_layers=self.encoder_layers,
-            parameters=parameter_count(self.model),
-            best_iteration=state.best_iteration,
-            evaluations=tuple(state.evaluations),
-            stems=tuple(sorted(state.predictions)),
-            timing=Timing(
-                train_s=round(state.train_s, 1),
-                evaluate_s=round(state.evaluate_s, 1),
-                total_s=round(state.train_s + state.evaluate_s, 1),
-                segments=state.segments,
-            ),
-            device=device_name(self.job.device),
-            environment=environment,
-        )
-        return record, files
-
     def clean_up(self) -> None:
         """Drop the checkpoint of a finished run; its weights stay."""
         self._checkpoint.unlink(missing_ok=True)
 
 
-def inverse_root_weights(pixels: NDArray[np.int64]) -> Tensor:
-    """Class weights frequency ** -1/2, (K,) float32, scaled so that labelled pixels weigh 1 on average.
-
-    Args:
-        pixels: labelled pixels of each class, (K,); a class without any weighs 0.
-    """
-    share = pixels / pixels.sum()
-    raw = np.divide(1.0, np.sqrt(share), out=np.zeros_like(share), where=share > 0)
-    return torch.tensor(raw / (raw * share).sum(), dtype=torch.float32)
-
-
-def parameter_count(model: nn.Module) -> int:
-    """Weights and biases, batch-norm scale and shift included, running statistics not."""
-    return sum(parameter.numel() for parameter in model.parameters())
+def set_dropout(model: nn.Module, rate: float) -> None:
+    """Give all dropout layers of a network one rate, 0 to below 1."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate

@@ -85,8 +85,9 @@ def main(job_file: str) -> int:
         progress.say(f"FAILED: {failure.message} (details: {log})")
         return FAILED
     from harness.machine import environment
+    from harness.run_record import run_record
 
-    record, files = run.record(environment())
+    record, files = run_record(run, environment())
     save_run(job.results, record, files)
     run.clean_up()
     return FINISHED

@@ -15,7 +15,7 @@ from harness.machine import Device, available_cores, device_slug
 from harness.records import write_atomically
 from harness.spec import Precision
 
-Effort = Literal["full", "lease", "cpu"]
+Effort = Literal["full", "lease", "cpu", "quick"]
 
 PAPER_SIZE = (360, 480)
 INFERENCE_BATCH = 1

@@ -42,6 +42,8 @@ class TimingPlan:
 PLANS: Mapping[Effort, TimingPlan] = MappingProxyType(
     {
         "cpu": TimingPlan(warmup_samples=3, rounds=3, samples=10),
+        # for quick runs: shows that everything works, too few samples to compare by
+        "quick": TimingPlan(warmup_samples=1, rounds=3, samples=3),
         "lease": TimingPlan(warmup_samples=1, warmup_s=2.0, rounds=3, samples=1, round_s=3.0),
         "full": TimingPlan(
             warmup_samples=10,

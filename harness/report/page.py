@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from datasets import DatasetInfo
+from harness.protocol import Protocol
 from harness.records import RunRecord
 from harness.report.accuracy_tables import splits_text, table3_notes, table3_text
 from harness.report.groups import Group, SuiteRecords, input_size, title
@@ -137,13 +138,20 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"{protocol.iterations:,} iterations, "
         f"{OPTIMISERS[protocol.optimiser]}, rate {protocol.lr:g} ({protocol.schedule}), momentum "
         f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
-        f"{', mirrored at random' if protocol.flip else ''}{BALANCINGS[protocol.balancing]}. "
+        f"{', mirrored at random' if protocol.flip else ''}{BALANCINGS[protocol.balancing]}"
+        f"{_dropout(protocol)}. "
         f"Scored at the labels' full size, {extent(dataset.size)}.",
         f"Precision: {group.precision}.",
         _weights(group),
         f"Trained on: {'; '.join(devices)}. torch {', '.join(versions)}.",
         f"Made by `{command(group, records.suite, dataset)}`{_placeholders(group, dataset)}.",
     ]
+
+
+def _dropout(protocol: Protocol) -> str:
+    if protocol.dropout is None:
+        return ""
+    return f", every dropout rate {protocol.dropout:g}" if protocol.dropout else ", no dropout"
 
 
 def _placeholders(group: Group, dataset: DatasetInfo) -> str:

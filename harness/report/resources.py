@@ -49,7 +49,7 @@ _SPLIT = {
 # Columns of whole numbers, some of them missing.
 _COUNTS = ("parameters", "trainable_parameters", "forward_samples", "backward_samples")
 # The preferred measurement for a plot: a GPU's, then the most thorough one.
-_EFFORTS = ("full", "lease", "cpu")
+_EFFORTS = ("full", "lease", "cpu", "quick")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 import architectures
 from harness.batchnorm import reestimate
 from harness.evaluate import image_matrices, kept_indices, label_maps
+from harness.loss import masked_cross_entropy
 from harness.metrics import confusion_matrix
 from harness.optimiser import build_optimiser, learning_rate, set_rate
 from harness.protocol import load_protocol
-from harness.train import masked_cross_entropy
+from harness.train import set_dropout
 
 
 def test_fixed_rate_is_fixed_and_the_other_rises_and_falls() -> None:
@@ -59,6 +60,15 @@ def test_every_trainable_parameter_is_in_exactly_one_group(name: str) -> None:
     optimiser = build_optimiser(model, load_protocol("camvid@1"))
     grouped = [id(p) for group in optimiser.param_groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("name", ["segnet", "fcn8s", "deeplab-largefov"])
+def test_a_protocol_sets_the_rate_of_every_dropout(name: str) -> None:
+    model = architectures.build(name, 11, (32, 32))
+    layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+    assert {layer.p for layer in layers} == {0.5}
+    set_dropout(model, 0.25)
+    assert {layer.p for layer in layers} == {0.25}
 
 
 def test_loss_is_the_mean_over_labelled_pixels() -> None:

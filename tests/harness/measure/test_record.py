@@ -135,7 +135,7 @@ def test_zero_is_a_value() -> None:
         {"num_classes": 1},
         {"precision": "fp16"},
         {"precision": "tf32"},
-        {"effort": "quick"},
+        {"effort": "hasty"},
         {"device": "mps"},
         {"threads": 0},
         {"architecture": ""},

@@ -95,6 +95,11 @@ def test_cpu_effort_counts_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     assert flags == []
 
 
+def test_quick_effort_takes_few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    summary, flags = time_pass(NOTHING, ScriptedClock(constant(2000.0), monkeypatch), PLANS["quick"], 1)
+    assert (summary.warmup_n, summary.n, flags) == (1, 9, [])
+
+
 def test_lease_effort_counts_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     summary, flags = time_pass(NOTHING, ScriptedClock(constant(10.0), monkeypatch), PLANS["lease"], 1)
     assert summary.warmup_n == pytest.approx(200, abs=1)

@@ -1,0 +1,35 @@
+"""The loss, and the weights of the classes in it."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datasets import VOID
+
+
+def masked_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy over labelled pixels; 0 for a batch without any.
+
+    Weighted or not, the sum is divided by the number of labelled pixels, as the original's loss layer does,
+    where torch's own mean divides by the sum of their weights.
+
+    Args:
+        logits: (B, K, h, w), any float type; the loss is taken in float32.
+        target: (B, h, w) int64, void 255.
+        weights: (K,), a factor for the pixels of each class.
+    """
+    total = F.cross_entropy(logits.float(), target, weights, ignore_index=VOID, reduction="sum")
+    return total / (target != VOID).sum().clamp(min=1)
+
+
+def inverse_root_weights(pixels: NDArray[np.int64]) -> Tensor:
+    """Class weights frequency ** -1/2, (K,) float32, scaled so that labelled pixels weigh 1 on average.
+
+    Args:
+        pixels: labelled pixels of each class, (K,); a class without any weighs 0.
+    """
+    share = pixels / pixels.sum()
+    raw = np.divide(1.0, np.sqrt(share), out=np.zeros_like(share), where=share > 0)
+    return torch.tensor(raw / (raw * share).sum(), dtype=torch.float32)

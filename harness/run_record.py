@@ -1,0 +1,56 @@
+"""What a finished run leaves: its record and the files beside it."""
+
+from typing import Any
+
+from torch import nn
+
+from harness.machine import device_name
+from harness.records import History, RunRecord, Timing, pack_scores, thin, to_json
+from harness.train import Run
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Weights and biases, batch-norm scale and shift included, running statistics not."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
+    """The record of a finished run and the files beside it, by name.
+
+    Args:
+        run: trained and finished.
+        environment: of the machine it ran on (`harness.machine.environment`).
+    """
+    state = run.state
+    history = thin(state.history)
+    files = {f"prediction-{stem}.png": png for stem, png in sorted(state.predictions.items())}
+    files["scores.npz"] = pack_scores(state.arrays)
+    files["history.json"] = to_json(
+        History(
+            iteration=[point[0] for point in history],
+            loss=[point[1] for point in history],
+            lr=[point[2] for point in history],
+            validation=state.validations,
+        )
+    )
+    record = RunRecord(
+        run_id=run.spec.run_id,
+        spec=run.spec,
+        status="finished",
+        reduced=tuple(run.protocol.reductions(run.data["test"].label_size)),
+        layers_set=run.layers_set,
+        encoder_layers=run.encoder_layers,
+        parameters=parameter_count(run.model),
+        best_iteration=state.best_iteration,
+        evaluations=tuple(state.evaluations),
+        stems=tuple(sorted(state.predictions)),
+        timing=Timing(
+            train_s=round(state.train_s, 1),
+            evaluate_s=round(state.evaluate_s, 1),
+            total_s=round(state.train_s + state.evaluate_s, 1),
+            segments=state.segments,
+        ),
+        device=device_name(run.job.device),
+        environment=environment,
+    )
+    return record, files
