@@ -5,6 +5,8 @@ Prints the floors as JSON.
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ import datasets
 from datasets.cache import reduce_area
 from harness import metrics
 from harness.baselines import ColourPositionClassifier, position_prior
+from harness.machine import available_cores
 from harness.report.floors import FLOORS, Floor
 
 _Pixels = NDArray[np.uint8]
@@ -34,9 +37,15 @@ def compute(dataset: datasets.DatasetInfo, size: tuple[int, int]) -> tuple[Floor
 
 def _pictures(dataset: datasets.DatasetInfo, split: str, size: tuple[int, int]) -> tuple[_Pixels, _Pixels]:
     """Images (N, h, w, 3), reduced as for the networks, and labels (N, H, W) at full size."""
-    source = datasets.load(dataset.name, split)
-    pairs = [source[index] for index in range(len(source))]
-    return np.stack([reduce_area(image, size) for image, _ in pairs]), np.stack([label for _, label in pairs])
+    numbers = range(dataset.splits[split])
+    with ProcessPoolExecutor(available_cores()) as pool:
+        pairs = list(pool.map(partial(_picture, dataset.name, split, size), numbers, chunksize=8))
+    return np.stack([image for image, _ in pairs]), np.stack([label for _, label in pairs])
+
+
+def _picture(name: str, split: str, size: tuple[int, int], index: int) -> tuple[_Pixels, _Pixels]:
+    image, label = datasets.load(name, split)[index]
+    return reduce_area(image, size), label
 
 
 def _scored(name: str, margin: float, predictions: Sequence[_Pixels], labels: _Pixels, classes: int) -> Floor:

@@ -43,6 +43,14 @@ def test_same_output_and_gradients(
 
 
 @pytest.mark.parametrize(("ours", "torchs", "shape"), CASES)
+def test_same_without_gradients(ours: nn.Module, torchs: nn.Module, shape: tuple[int, ...]) -> None:
+    torchs.load_state_dict(ours.state_dict())
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), torchs(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("ours", "torchs", "shape"), CASES)
 def test_same_under_bfloat16_autocast(ours: nn.Module, torchs: nn.Module, shape: tuple[int, ...]) -> None:
     torchs.load_state_dict(ours.state_dict())
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
