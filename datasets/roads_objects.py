@@ -132,7 +132,7 @@ def _paint_crown(
     seen = mask & (field + 0.9 * leaves > stage.between(-0.2, 0.35))
     light = 0.5 + 0.3 * np.clip((up - clear) / (height - clear), 0.0, 1.0) + 0.28 * np.clip(field, 0.0, 1.0)
     side_light = 0.16 * stage.light.sun_side * np.clip(across / half, -1.0, 1.0)
-    shade = (light + side_light) * bright * (1.0 + 0.8 * stage.patch(stage.fine, *shape))
+    shade = (light + side_light) * bright * (1.0 + 1.1 * stage.patch(stage.fine, *shape))
     colour = tinted(scaled(leaf, 1.25), shade.astype(np.float32))
     stage.canvas.put(Region(rows, columns, mask), colour, TREE, figure.depth, seen)
 

@@ -34,7 +34,7 @@ from datasets.roads_street import Street, paint_ground, sample_street
 from datasets.roads_vehicles import paint_crossing_vehicle, paint_vehicle, sample_model
 from datasets.roads_walls import WALLS, paint_building, paint_fence, paint_hedge, sample_facade
 
-REVISION = 3
+REVISION = 4
 """Raised by one with every change that alters a picture or a label."""
 
 

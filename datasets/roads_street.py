@@ -77,7 +77,7 @@ def sample_street(stage: Stage) -> Street:
         crossing = (-1 if stage.chance(0.5) else 1, start, start + stage.between(6.0, 9.0))
     base = stage.between(0.26, 0.56)
     tint = mix((1.04, 1.0, 0.95), (0.95, 1.0, 1.07), stage.between(0.0, 1.0))
-    slab = base * stage.between(1.25, 1.8)
+    slab = base * stage.between(1.15, 1.6)
     warm = mix((1.08, 1.0, 0.92), (0.98, 1.0, 1.03), stage.between(0.0, 1.0))
     return Street(
         half_m=stage.between(3.0, 4.4),

@@ -63,6 +63,7 @@ class SplitData:
             self._labels = torch.from_numpy(np.array(stored.labels)).to(device)
         self._mean = torch.tensor(protocol.input_mean, device=device)
         self._std = torch.tensor(protocol.input_std, device=device)
+        self._standardise = protocol.standardise
 
     def __len__(self) -> int:
         return len(self._images)
@@ -82,11 +83,17 @@ class SplitData:
         return counts
 
     def images(self, indices: NDArray[np.int64], mirrored: NDArray[np.bool_] | None = None) -> Tensor:
-        """Network input (B, 3, h, w), float32: (RGB - mean) / std; channels-last on a GPU."""
+        """Network input (B, 3, h, w), float32: (RGB - mean) / std, standardised if the protocol says so.
+
+        Channels-last on a GPU.
+        """
         pixels = self._take(self._images, indices)
         if mirrored is not None:
             pixels = _mirror(pixels, mirrored)
         scaled = (pixels.float() - self._mean) / self._std
+        if self._standardise:
+            spread, middle = torch.std_mean(scaled, dim=(1, 2), keepdim=True)
+            scaled = (scaled - middle) / spread.clamp(min=1e-3)  # an image of one colour stays 0
         images = scaled.permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
         return images if self.device.type == "cuda" else images.contiguous()
 

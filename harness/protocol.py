@@ -30,6 +30,10 @@ class Protocol(BaseModel):
     size: tuple[int, int] | None = Field(None, description="input size; none: the dataset's full size")
     input_mean: tuple[float, float, float] = (123.68, 116.779, 103.939)
     input_std: tuple[float, float, float] = (58.0, 58.0, 58.0)
+    standardise: bool = Field(
+        False,
+        description="then bring each channel of each image to mean 0 and standard deviation 1",
+    )
     flip: bool = Field(False, description="mirror each training image with probability 1/2")
     optimiser: Literal["sgd", "adamw"] = "sgd"
     balancing: Literal["natural", "inverse-root"] = Field(

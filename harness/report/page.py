@@ -138,6 +138,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"{protocol.iterations:,} iterations, "
         f"{OPTIMISERS[protocol.optimiser]}, rate {protocol.lr:g} ({protocol.schedule}), momentum "
         f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
+        f"{', each image standardised' if protocol.standardise else ''}"
         f"{', mirrored at random' if protocol.flip else ''}{BALANCINGS[protocol.balancing]}"
         f"{_dropout(protocol)}. "
         f"Scored at the labels' full size, {extent(dataset.size)}.",

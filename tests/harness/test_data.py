@@ -14,7 +14,8 @@ from tests.harness.helpers import tiny_protocol
 
 @pytest.fixture(scope="module")
 def data(drawn_cache: Path) -> SplitData:
-    return SplitData(datasets.load("roads", "val"), tiny_protocol(), drawn_cache, torch.device("cpu"))
+    protocol = tiny_protocol(standardise="false")
+    return SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
 
 
 def test_each_image_comes_once_an_epoch_and_batches_run_over_its_end() -> None:
@@ -46,6 +47,17 @@ def test_input_is_scaled_rgb(data: SplitData) -> None:
     pixel = np.asarray(data._images)[2, 5, 6].astype(np.float64)  # type: ignore[index]
     expected = (pixel - (123.68, 116.779, 103.939)) / 58
     assert batch[0, :, 5, 6].numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_standardised_input_has_mean_0_and_deviation_1_in_each_channel(
+    data: SplitData, drawn_cache: Path
+) -> None:
+    protocol = tiny_protocol(standardise="true")
+    other = SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
+    batch, plain = other.images(np.array([2, 0])), data.images(np.array([2, 0]))
+    assert batch.mean((2, 3)).abs().max() < 1e-5
+    assert batch.std((2, 3)).numpy() == pytest.approx(np.ones((2, 3)), abs=1e-4)
+    assert torch.corrcoef(torch.stack([batch[1, 0].flatten(), plain[1, 0].flatten()]))[0, 1] > 0.9999
 
 
 def test_targets_are_taken_at_cell_centres(data: SplitData) -> None:
