@@ -1,6 +1,5 @@
 """Carrying out a plan: one process a run, then the measurements, then the reports."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from rich.table import Table
 import datasets
 from datasets.cache import open_split
 from harness import worker
+from harness.child import child_environment
 from harness.errors import UserError
 from harness.job import Job
 from harness.machine import Device
@@ -170,10 +170,7 @@ def _run_worker(job: Job) -> int:
 
 def call(command: Sequence[str]) -> int:
     """Run a child in this terminal's process group; on Ctrl-C wait for it to end in its own way."""
-    root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**KEEP_MEMORY, **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    with subprocess.Popen(command, env=environment) as child:
+    with subprocess.Popen(command, env={**KEEP_MEMORY, **child_environment()}) as child:
         while True:
             try:
                 return child.wait()

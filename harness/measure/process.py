@@ -1,6 +1,5 @@
 """Measuring in a process of its own, so that no measurement meets what another left in memory or in cuDNN."""
 
-import os
 import re
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.child import child_environment
 from harness.errors import UserError
 from harness.measure.record import (
     Failure,
@@ -108,14 +108,12 @@ def run_worker(command: Sequence[str], on_phase: Callable[[str], None]) -> Endin
     Raises:
         KeyboardInterrupt: Ctrl-C came; the worker has ended.
     """
-    root = str(Path(__file__).resolve().parents[2])
-    paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     kills = oom_kills()
     phase = "start"
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE, stderr=errors, text=True
+            command, env=child_environment(), stdout=subprocess.PIPE, stderr=errors, text=True
         ) as worker,
     ):
         assert worker.stdout is not None, "it is a pipe"

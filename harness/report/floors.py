@@ -1,21 +1,19 @@
 """Floors: the two baselines that see no context, scored on drawn data beside the networks."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 import datasets
+from harness.child import child_environment
 from harness.errors import UserError
 from harness.report.accuracy import summarise
 from harness.report.groups import Group, title
 
 # Status of a baseline's row in Table 3, where a network has "finished".
 BASELINE = "baseline"
-_ROOT = Path(__file__).resolve().parent.parent.parent
 # The order in which a product is summed depends on the threads, and training carries the last bit far.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -54,9 +52,8 @@ def floors(dataset: datasets.DatasetInfo, size: tuple[int, int]) -> tuple[Floor,
     Raises:
         UserError: the process failed.
     """
-    paths = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "harness.report.floor_process", dataset.name, *map(str, size)]
-    environment = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONPATH": paths}
+    environment = {**child_environment(), **dict.fromkeys(_ONE_THREAD, "1")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

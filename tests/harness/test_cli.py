@@ -47,9 +47,9 @@ def mini_camvid(root: Path, size: tuple[int, int] = (360, 480)) -> Path:
     return root
 
 
-def tiny(*names: str) -> list[str]:
-    """Arguments of a run of seconds."""
-    return ["run", *names, "--iterations", "3", "--size", "32x40", "--threads", "1"]
+def tiny(*names: str, iterations: int = 3) -> list[str]:
+    """Arguments of a run, by default one of seconds."""
+    return ["run", *names, "--iterations", str(iterations), "--size", "32x40", "--threads", "1"]
 
 
 def with_cache(folder: Path, cache: Path) -> Path:
@@ -172,25 +172,30 @@ def test_a_failed_run_is_a_row_and_the_others_go_on(tmp_path: Path, drawn_cache:
 def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(
     tmp_path: Path, drawn_cache: Path
 ) -> None:
-    arguments = [*tiny("segnet"), "--override", "iterations=400"]
-    del arguments[2:4]  # the other --iterations
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "harness", *arguments]
+    arguments = tiny("segnet", iterations=4000)  # far longer than it is let run
+    place = with_cache(tmp_path, drawn_cache)
+    said = interrupted(arguments, place)
+    assert "stopped at iteration" in said
+    assert not (tmp_path / "results" / "runs").exists()
+    assert list((tmp_path / "work" / "runs").glob("*/checkpoint.pt"))
+    assert "goes on from iteration" in interrupted(arguments, place)
+
+
+def interrupted(arguments: list[str], cwd: Path) -> str:
+    """What a command prints that is stopped by Ctrl-C in the midst of training."""
     with subprocess.Popen(
-        command,
-        cwd=with_cache(tmp_path, drawn_cache),
-        env=environment,
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as child:
-        time.sleep(25)  # past start-up, far from the end
+        time.sleep(25)  # past start-up
         os.killpg(child.pid, signal.SIGINT)
         said, _ = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert "stopped at iteration" in said
-    assert not (tmp_path / "results" / "runs").exists()
-    assert list((tmp_path / "work" / "runs").glob("*/checkpoint.pt"))
+    return said
 
 
 @pytest.mark.slow
