@@ -31,7 +31,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from architectures.base import Architecture
-from architectures.layers import bilinear_, block, conv_bn_relu, convolutions, dropout
+from architectures.layers import bilinear_, block, conv_bn_relu, convolutions, crop, dropout
 from architectures.registry import ArchitectureInfo
 from architectures.vgg16 import PoolingEncoder
 from architectures.windows import SmallMapConv2d
@@ -61,9 +61,9 @@ class FCN8s(Architecture):
         for layer in self.fully_connected:
             x = layer(x)
         x = self.score_fr(x)
-        x = crop(self.upscore2(x), pool4) + self.score_pool4(pool4)
-        x = crop(self.upscore_pool4(x), pool3) + self.score_pool3(pool3)
-        return crop(self.upscore8(x), images)
+        x = crop(self.upscore2(x), pool4.shape[-2:]) + self.score_pool4(pool4)
+        x = crop(self.upscore_pool4(x), pool3.shape[-2:]) + self.score_pool3(pool3)
+        return crop(self.upscore8(x), images.shape[-2:])
 
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:
         return {**self.encoder.convolutions(), **convolutions(self.fully_connected)}
@@ -92,8 +92,3 @@ def upsampling(num_classes: int, *, stride: int) -> nn.ConvTranspose2d:
     )
     bilinear_(layer)
     return layer
-
-
-def crop(x: Tensor, like: Tensor) -> Tensor:
-    """Cut the far ends of x to the height and width of `like`."""
-    return x[..., : like.shape[-2], : like.shape[-1]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -69,18 +70,24 @@ def gaussian_(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
 def bilinear_(layer: nn.ConvTranspose2d) -> None:
     """Bilinear interpolation from each map to itself, nothing between maps (surgery.interp of the FCN code).
 
-    For kernels of twice the stride, the taps that meet in one output pixel sum to 1.
+    Scaled so that the taps that meet in one output pixel sum to 1, which theirs do only where a kernel's side
+    is twice its stride: a constant map stays what it is.
     """
-    size = layer.kernel_size[0]
-    reach = (size + 1) // 2
-    centre = (size - 1) / 2 if size % 2 == 0 else reach - 1
-    taps = (
-        1 - (torch.arange(size, dtype=layer.weight.dtype, device=layer.weight.device) - centre).abs() / reach
+    down, across = (
+        _triangle(size, stride) for size, stride in zip(layer.kernel_size, layer.stride, strict=True)
     )
     with torch.no_grad():
         layer.weight.zero_()
         maps = torch.arange(layer.in_channels, device=layer.weight.device)
-        layer.weight[maps, maps] = taps[:, None] * taps[None, :]
+        layer.weight[maps, maps] = (down[:, None] * across[None, :]).to(layer.weight)
+
+
+def _triangle(size: int, stride: int) -> Tensor:
+    """The taps of linear interpolation along one side, (size,), summing to the stride."""
+    reach = (size + 1) // 2
+    centre = (size - 1) / 2 if size % 2 == 0 else reach - 1
+    taps = 1 - (torch.arange(size, dtype=torch.float32, device="cpu") - centre).abs() / reach
+    return taps * (stride / taps.sum())
 
 
 def conv_bn_relu(
@@ -97,6 +104,15 @@ def conv_bn_relu(
     conv = kind(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation)
     he_normal_(conv)
     return _bn_relu(name, conv, out_channels)
+
+
+def conv_bn(
+    name: str, in_channels: int, out_channels: int, kernel_size: int, *, padding: int, groups: int = 1
+) -> NamedLayers:
+    """He-filled convolution `name` with bias, then `name`_bn."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, groups=groups)
+    he_normal_(conv)
+    return _bn_relu(name, conv, out_channels)[:2]
 
 
 def deconv_bn_relu(
@@ -116,6 +132,11 @@ def deconv_bn_relu(
 
 def _bn_relu(name: str, layer: nn.Module, channels: int) -> NamedLayers:
     return [(name, layer), (f"{name}_bn", BatchNorm2d(channels)), (f"{name}_relu", nn.ReLU(inplace=True))]
+
+
+def crop(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Cut (N, C, H, W) maps at their far ends to a height and width, given as (height, width)."""
+    return x[..., : size[0], : size[1]]
 
 
 def dropout(name: str) -> NamedLayers:

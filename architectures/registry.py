@@ -22,7 +22,7 @@ class ArchitectureInfo:
     """What is known of an architecture without building it.
 
     name           key of the table, as typed on the command line
-    title          what the SegNet paper calls it in its Tables 3 and 6
+    title          what the SegNet paper calls it in its Tables 1, 3 and 6
     target         "module:Class" of the `Architecture`
     revision       raised with every change that alters results, so that old runs are not taken for new ones
     output_stride  s in (N, 3, H, W) -> (N, K, ceil(H/s), ceil(W/s))
@@ -98,6 +98,94 @@ _BUILT_IN = (
         min_size=32,
         reference="Noh, Hong, Han, ICCV 2015 (arXiv 1505.04366); DeconvNet 87dd133",
         summary="VGG16 encoder, fully connected middle of 1024 features, unpooling and deconvolution decoder",
+    ),
+    ArchitectureInfo(
+        name="bilinear-interpolation",
+        title="Bilinear-Interpolation",
+        target="architectures.bilinear_interpolation:BilinearInterpolation",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="4-stage encoder, scores of its last maps interpolated to full size",
+    ),
+    ArchitectureInfo(
+        name="segnet-basic",
+        title="SegNet-Basic",
+        target="architectures.segnet_basic:SegNetBasic",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561); SegNet-Tutorial bb68b64",
+        summary="4-stage encoder, decoder that unpools with its max-pooling indices",
+    ),
+    ArchitectureInfo(
+        name="segnet-basic-encoder-addition",
+        title="SegNet-Basic-EncoderAddition",
+        target="architectures.segnet_basic:EncoderAddition",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="SegNet-Basic with the pooled encoder maps added in its decoder",
+    ),
+    ArchitectureInfo(
+        name="segnet-basic-single-channel-decoder",
+        title="SegNet-Basic-SingleChannelDecoder",
+        target="architectures.segnet_basic:SingleChannelDecoder",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="SegNet-Basic whose decoder convolves each map by itself",
+    ),
+    ArchitectureInfo(
+        name="fcn-basic",
+        title="FCN-Basic",
+        target="architectures.fcn_basic:FCNBasic",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="4-stage encoder, maps reduced to K, learnt deconvolution, encoder maps added",
+    ),
+    ArchitectureInfo(
+        name="fcn-basic-no-addition",
+        title="FCN-Basic-NoAddition",
+        target="architectures.fcn_basic:NoAddition",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="FCN-Basic without the added encoder maps",
+    ),
+    ArchitectureInfo(
+        name="fcn-basic-no-dim-reduction",
+        title="FCN-Basic-NoDimReduction",
+        target="architectures.fcn_basic:NoDimReduction",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="FCN-Basic with 64 maps up to the last layer",
+    ),
+    ArchitectureInfo(
+        name="fcn-basic-no-addition-no-dim-reduction",
+        title="FCN-Basic-NoAddition-NoDimReduction",
+        target="architectures.fcn_basic:NoAdditionNoDimReduction",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="FCN-Basic with 64 maps and without the added encoder maps",
     ),
 )
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from architectures.layers import DROPOUT, block, conv_bn_relu, convolutions
-from architectures.pooling import Pooled, max_pool
+from architectures.pooling import IndexPool, Pooled
 
 DROPPED_BLOCKS = (3, 4, 5)  # dropout follows the pooling of these blocks
 
@@ -65,6 +65,10 @@ class PoolingEncoder(VGG16):
 class IndexEncoder(VGG16):
     """VGG16 with 2x2 max-pooling after each block, whose indices are kept for the decoder."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = IndexPool()
+
     def forward(self, images: Tensor) -> tuple[Tensor, list[Pooled]]:
         """(N, 3, H, W) -> pool5 (N, 512, ceil(H/32), ceil(W/32)) after dropout, and the poolings 1 to 5."""
         x = images
@@ -72,9 +76,8 @@ class IndexEncoder(VGG16):
         for number, stage in enumerate(self.blocks(), start=1):
             for layer in stage:
                 x = layer(x)
-            height, width = x.shape[-2:]
-            x, indices = max_pool(x)
-            pools.append(Pooled(indices, (height, width)))
+            x, pooled = self.pool(x)
+            pools.append(pooled)
             if number in DROPPED_BLOCKS:
                 x = self.dropout(x)
         return x, pools

@@ -51,12 +51,12 @@ def run_command(options: RunOptions) -> int:
 
     console = Console()
     suite = load_suite(options.suite)
-    protocol = _protocol(options, suite)
+    protocols = _protocols(options, suite)
     given_weights = options.encoder_weights or suite.encoder_weights
     specs = plan(
         PlanRequest(
             suite=suite,
-            protocol=protocol,
+            protocols=protocols,
             data_root=options.data_root,
             architectures=options.names,
             seeds=_seeds(options.seeds),
@@ -199,7 +199,8 @@ def check_data_command(name: str, data_root: str | None) -> int:
 # -- options ------------------------------------------------------------------------------------------------
 
 
-def _protocol(options: RunOptions, suite: Suite) -> Protocol:
+def _protocols(options: RunOptions, suite: Suite) -> list[Protocol]:
+    """The protocol with the options' changes, once for each balancing of the suite."""
     protocol = load_protocol(options.protocol or suite.protocol)
     if protocol.base not in suite.protocols:
         known = ", ".join(suite.protocols)
@@ -217,7 +218,9 @@ def _protocol(options: RunOptions, suite: Suite) -> Protocol:
             del changes["size"]
     if options.iterations is not None:
         changes["iterations"] = str(options.iterations)
-    return protocol.override(changes)
+    if "balancing" in changes or not suite.balancings:
+        return [protocol.override(changes)]
+    return [protocol.override({**changes, "balancing": balancing}) for balancing in suite.balancings]
 
 
 def _seeds(text: str) -> list[int]:

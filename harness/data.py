@@ -64,6 +64,7 @@ class SplitData:
         self._mean = torch.tensor(protocol.input_mean, device=device)
         self._std = torch.tensor(protocol.input_std, device=device)
         self._standardise = protocol.standardise
+        self._local_response = protocol.local_response
 
     def __len__(self) -> int:
         return len(self._images)
@@ -75,15 +76,16 @@ class SplitData:
         return int(height), int(width)
 
     def class_pixels(self, num_classes: int) -> NDArray[np.int64]:
-        """Labelled pixels of each class over the whole split, (K,)."""
-        counts = np.zeros(num_classes, dtype=np.int64)
-        for indices in self.in_order(16):
+        """Labelled pixels of each class in each image, (N, K)."""
+        counts = []
+        for indices in self.in_order(1):
             labels = self.labels(indices)
-            counts += torch.bincount(labels[labels < num_classes].long(), minlength=num_classes).cpu().numpy()
-        return counts
+            found = torch.bincount(labels[labels < num_classes].long(), minlength=num_classes)
+            counts.append(found.cpu().numpy())
+        return np.stack(counts)
 
     def images(self, indices: NDArray[np.int64], mirrored: NDArray[np.bool_] | None = None) -> Tensor:
-        """Network input (B, 3, h, w), float32: (RGB - mean) / std, standardised if the protocol says so.
+        """Network input (B, 3, h, w), float32: (RGB - mean) / std, normalised further as the protocol says.
 
         Channels-last on a GPU.
         """
@@ -94,6 +96,8 @@ class SplitData:
         if self._standardise:
             spread, middle = torch.std_mean(scaled, dim=(1, 2), keepdim=True)
             scaled = (scaled - middle) / spread.clamp(min=1e-3)  # an image of one colour stays 0
+        if self._local_response:
+            scaled = local_response(scaled)
         images = scaled.permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
         return images if self.device.type == "cuda" else images.contiguous()
 
@@ -134,6 +138,15 @@ class SplitData:
         for start in range(0, count, batch):
             chosen = np.arange(start, start + batch)
             yield chosen % count if wrap else chosen[chosen < count]
+
+
+def local_response(pixels: Tensor) -> Tensor:
+    """Each pixel's colour (..., 3) over (1 + 1e-4 / 5 * the sum of its squares) ** 0.75.
+
+    SegNet-Basic's LRN layer (local_size 5, alpha 1e-4, beta 0.75, k 1): its window spans all three channels.
+    The paper (section 4.1) calls it local contrast normalisation.
+    """
+    return pixels / (1.0 + (1e-4 / 5) * pixels.square().sum(-1, keepdim=True)) ** 0.75
 
 
 def _mirror(maps: Tensor, mirrored: NDArray[np.bool_]) -> Tensor:

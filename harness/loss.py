@@ -1,9 +1,6 @@
-"""The loss, and the weights of the classes in it."""
+"""The loss."""
 
-import numpy as np
-import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets import VOID
@@ -22,14 +19,3 @@ def masked_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None 
     """
     total = F.cross_entropy(logits.float(), target, weights, ignore_index=VOID, reduction="sum")
     return total / (target != VOID).sum().clamp(min=1)
-
-
-def inverse_root_weights(pixels: NDArray[np.int64]) -> Tensor:
-    """Class weights frequency ** -1/2, (K,) float32, scaled so that labelled pixels weigh 1 on average.
-
-    Args:
-        pixels: labelled pixels of each class, (K,); a class without any weighs 0.
-    """
-    share = pixels / pixels.sum()
-    raw = np.divide(1.0, np.sqrt(share), out=np.zeros_like(share), where=share > 0)
-    return torch.tensor(raw / (raw * share).sum(), dtype=torch.float32)

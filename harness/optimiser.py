@@ -28,8 +28,9 @@ def learning_rate(protocol: Protocol, iteration: int) -> float:
 def build_optimiser(model: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
     """SGD with momentum, or AdamW, over three groups, as in the original solver files.
 
-    Weights and batch-norm scales decay; batch-norm shifts don't; biases of convolutions don't either and
-    learn `bias_lr_factor` times as fast. Each group carries its `factor`, by which `set_rate` multiplies.
+    Weights and batch-norm scales decay; batch-norm shifts only if the protocol says so; biases of
+    convolutions don't and learn `bias_lr_factor` times as fast. Each group carries its `factor`, by which
+    `set_rate` multiplies.
     """
     decayed: list[nn.Parameter] = []
     shifts: list[nn.Parameter] = []
@@ -42,7 +43,11 @@ def build_optimiser(model: nn.Module, protocol: Protocol) -> torch.optim.Optimiz
                 target.append(parameter)
     groups = [
         {"params": decayed, "weight_decay": protocol.weight_decay, "factor": 1.0},
-        {"params": shifts, "weight_decay": 0.0, "factor": 1.0},
+        {
+            "params": shifts,
+            "weight_decay": protocol.weight_decay if protocol.decay_shifts else 0.0,
+            "factor": 1.0,
+        },
         {"params": biases, "weight_decay": 0.0, "factor": protocol.bias_lr_factor},
     ]
     groups = [group for group in groups if group["params"]]

@@ -23,10 +23,22 @@ class Progression:
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     predictions: dict[str, bytes] = field(default_factory=dict)
     best_iteration: int | None = None
-    best_miou: float = -1.0
+    best_score: float = -1.0
+    ended: bool = False
     train_s: float = 0.0
     evaluate_s: float = 0.0
     segments: int = 0
+
+    def fall(self, stretch: int) -> float | None:
+        """Share by which the mean loss of the last `stretch` iterations lies under that of those before.
+
+        None before there are two stretches.
+        """
+        losses = [loss for _, loss, _ in self.history[-2 * stretch :]]
+        if len(losses) < 2 * stretch:
+            return None
+        before, lately = sum(losses[:stretch]), sum(losses[stretch:])
+        return 1 - lately / before
 
     def tensors(self) -> dict[str, Tensor]:
         """Arrays and pictures as tensors, for a checkpoint."""
@@ -43,7 +55,8 @@ class Progression:
             "validations": [entry.model_dump(mode="json") for entry in self.validations],
             "evaluations": [entry.model_dump(mode="json") for entry in self.evaluations],
             "best_iteration": self.best_iteration,
-            "best_miou": self.best_miou,
+            "best_score": self.best_score,
+            "ended": self.ended,
             "train_s": self.train_s,
             "evaluate_s": self.evaluate_s,
             "segments": self.segments,

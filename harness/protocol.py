@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from harness.balancing import Balancing, check_balancing
 from harness.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -34,12 +35,13 @@ class Protocol(BaseModel):
         False,
         description="then bring each channel of each image to mean 0 and standard deviation 1",
     )
+    local_response: bool = Field(
+        False,
+        description="then SegNet-Basic's local response normalisation of each pixel, of values 0 to 255",
+    )
     flip: bool = Field(False, description="mirror each training image with probability 1/2")
     optimiser: Literal["sgd", "adamw"] = "sgd"
-    balancing: Literal["natural", "inverse-root"] = Field(
-        "natural",
-        description="class weights in the loss: none, or frequency in the training labels to the -1/2",
-    )
+    balancing: Balancing = Field("natural", description="class weights in the loss: harness/balancing.py")
     dropout: float | None = Field(
         None, ge=0, lt=1, description="rate of all dropout layers; none: as the architecture has it"
     )
@@ -47,6 +49,7 @@ class Protocol(BaseModel):
     schedule: Literal["fixed", "warmup-cosine"] = "fixed"
     momentum: float = Field(ge=0, lt=1, description="of AdamW: beta 1")
     weight_decay: float = Field(ge=0)
+    decay_shifts: bool = Field(False, description="whether batch-norm shifts decay, as their scales do")
     bias_lr_factor: float = Field(2.0, gt=0, description="rate of conv biases over that of weights")
     batch: int = Field(ge=1)
     iterations: int = Field(ge=1)
@@ -54,6 +57,15 @@ class Protocol(BaseModel):
     test_at: dict[str, int] = Field(
         description="label of the table's row -> iteration at which test is scored"
     )
+    choose_by: Literal["mIoU", "G"] = Field("mIoU", description="score on val that the best iteration is of")
+    plateau: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="training ends early where the mean loss over the last validate_every iterations "
+        "is not lower by this share than over those before; none: never",
+    )
+    score_train_chosen: bool = Field(False, description="score the training split at the best iteration too")
     score_train: bool = Field(True, description="score the training split too, at the last iteration")
     quick: bool = Field(False, description="a small recipe for drawn data, never beside full ones")
 
@@ -67,6 +79,10 @@ class Protocol(BaseModel):
         beyond = {label: at for label, at in self.test_at.items() if not 1 <= at <= self.iterations}
         if beyond or not self.test_at:
             raise ValueError(f"test_at {self.test_at} must name iterations from 1 to {self.iterations}")
+        try:
+            check_balancing(self.balancing, self.dataset)
+        except UserError as error:
+            raise ValueError(str(error)) from None
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"size {self.size} must be positive")
         return self

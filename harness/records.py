@@ -26,7 +26,7 @@ from harness.errors import UserError
 from harness.spec import RunSpec
 
 HISTORY_POINTS = 1000
-BEST = "best by val"  # label of the evaluation at the highest val mIoU
+BEST = "best by val"  # label of the evaluation at the iteration that val chose
 
 
 class Failure(BaseModel):
@@ -81,7 +81,12 @@ class RunRecord(BaseModel):
     layers_set: tuple[str, ...] = Field((), description="encoder layers that the initial weights set")
     encoder_layers: int = Field(0, description="how many layers could have been set")
     parameters: int | None = None
-    best_iteration: int | None = Field(None, description="highest val mIoU, the earliest on a tie")
+    best_iteration: int | None = Field(
+        None, description="highest val score that the protocol chooses by, the earliest on a tie"
+    )
+    trained_iterations: int | None = Field(
+        None, description="fewer than the protocol's where the loss had stopped falling"
+    )
     evaluations: tuple[Evaluation, ...] = ()
     stems: tuple[str, ...] = Field((), description="test images whose predictions are kept")
     timing: Timing | None = None

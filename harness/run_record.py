@@ -42,6 +42,7 @@ def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[s
         encoder_layers=run.encoder_layers,
         parameters=parameter_count(run.model),
         best_iteration=state.best_iteration,
+        trained_iterations=state.iteration,
         evaluations=tuple(state.evaluations),
         stems=tuple(sorted(state.predictions)),
         timing=Timing(

@@ -7,13 +7,17 @@ from pydantic import BaseModel, ConfigDict
 
 import architectures
 import datasets
+from harness.balancing import Balancing
 from harness.errors import UserError
 from harness.protocol import Protocol, read_toml, toml_names, validated
 from harness.spec import InitialWeights, Precision, RunSpec
 
 
 class Suite(BaseModel):
-    """The named set of runs that fills one group of the paper's tables."""
+    """The named set of runs that fills one group of the paper's tables.
+
+    balancings: each architecture is trained with each of them; none: with the protocol's own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,6 +28,7 @@ class Suite(BaseModel):
     also_reports: tuple[str, ...] = ()
     encoder_weights: str = "none"
     architectures: tuple[str, ...]
+    balancings: tuple[Balancing, ...] = ()
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -58,7 +63,7 @@ class PlanRequest:
     """
 
     suite: Suite
-    protocol: Protocol
+    protocols: Sequence[Protocol]
     data_root: str | None
     architectures: Sequence[str]
     seeds: Sequence[int]
@@ -76,14 +81,14 @@ def plan(request: PlanRequest) -> list[RunSpec]:
     """
     names = list(dict.fromkeys(request.architectures)) or list(request.suite.architectures)
     info = datasets.info(request.suite.dataset)
-    size = request.protocol.size or info.size
-    if size[0] > info.size[0] or size[1] > info.size[1]:
-        raise UserError(
-            f"size {size[0]}x{size[1]} is larger than {info.name}'s {info.size[0]}x{info.size[1]}; "
-            "choose a smaller --size"
-        )
-    for name in names:
-        check_architecture(name, size)
+    for size in {protocol.size or info.size for protocol in request.protocols}:
+        if size[0] > info.size[0] or size[1] > info.size[1]:
+            raise UserError(
+                f"size {size[0]}x{size[1]} is larger than {info.name}'s {info.size[0]}x{info.size[1]}; "
+                "choose a smaller --size"
+            )
+        for name in names:
+            check_architecture(name, size)
     variant, digest = datasets.content_hash(request.suite.dataset, request.data_root)
     return [
         RunSpec(
@@ -93,11 +98,12 @@ def plan(request: PlanRequest) -> list[RunSpec]:
             dataset_variant=variant,
             dataset_hash=digest,
             num_classes=len(info.classes),
-            protocol=request.protocol,
+            protocol=protocol,
             seed=seed,
             initial_weights=request.initial_weights,
             precision=request.precision,
         )
+        for protocol in request.protocols
         for seed in request.seeds
         for name in names
     ]

@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-import architectures
 import datasets
-from architectures.weights import load_encoder_weights
+from harness.balancing import class_weights
 from harness.batchnorm import reestimate
 from harness.board import Board
 from harness.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint, save_weights
 from harness.data import SplitData, batch_indices, flips
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.job import Job
-from harness.loss import inverse_root_weights, masked_cross_entropy
+from harness.loss import masked_cross_entropy
 from harness.metrics import scores
+from harness.network import build_network
 from harness.optimiser import build_optimiser, learning_rate, set_rate
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
@@ -74,29 +74,24 @@ class Run:
         self.board = Board(self.job.folder / "tensorboard" if self.job.tensorboard else None)
         apply_precision(self.spec.precision)
         self.data = {split: self._open(split) for split in ("train", "val", "test")}
-        self.class_weights = None
-        if self.protocol.balancing == "inverse-root":
-            counts = self.data["train"].class_pixels(self.spec.num_classes)
-            self.class_weights = inverse_root_weights(counts).to(self.device)
+        self.class_weights = self._class_weights()
         torch.manual_seed(self.spec.seed)
-        size = self.protocol.size or self.data["test"].label_size
-        self.model = architectures.build(self.spec.architecture, self.spec.num_classes, size)
-        if self.protocol.dropout is not None:
-            set_dropout(self.model, self.protocol.dropout)
+        self.model, self.layers_set = build_network(self.job, self.data["test"].label_size)
         self.encoder_layers = len(self.model.encoder_layers())
-        self.layers_set: tuple[str, ...] = ()
-        if self.job.weights is not None:
-            self.layers_set = load_encoder_weights(self.model, self.job.weights, self.protocol.input_std)
-        self.model.to(self.device)
-        if self.device.type == "cuda":
-            # on a CPU oneDNN reorders for itself, and the fused optimiser is slow on permuted weights
-            self.model.to(memory_format=torch.channels_last)
         self.optimiser = build_optimiser(self.model, self.protocol)
         self._resume()
 
     def _open(self, split: str) -> SplitData:
         dataset = datasets.load(self.spec.dataset, split, self.job.data_root)
         return SplitData(dataset, self.protocol, self.job.cache, self.device)
+
+    def _class_weights(self) -> Tensor | None:
+        train, (height, width) = self.data["train"], self.data["train"].label_size
+        if self.protocol.balancing == "natural":
+            return None
+        pixels = train.class_pixels(self.spec.num_classes)
+        weights = class_weights(self.protocol.balancing, self.spec.dataset, pixels, height * width)
+        return torch.from_numpy(weights).to(self.device)
 
     def _resume(self) -> None:
         try:
@@ -140,7 +135,7 @@ class Run:
         saved = time.monotonic()
         self._evaluate_or_save()
         self.model.train()
-        while self.state.iteration < self.protocol.iterations:
+        while self.state.iteration < self.protocol.iterations and not self.state.ended:
             started = time.perf_counter()
             self._step(self.state.iteration)
             self.state.iteration += 1
@@ -210,8 +205,10 @@ class Run:
         started = time.perf_counter()
         watch = self._watch("batch-norm statistics", "train")
         reestimate(self.model, self.data["train"], self.protocol.batch, self.spec.precision, watch)
-        labels = tuple(label for label, iteration in self.protocol.test_at.items() if iteration == at)
-        last = at == self.protocol.iterations
+        last = at == self.protocol.iterations or self._loss_stopped_falling()
+        labels = tuple(
+            label for label, due in self.protocol.test_at.items() if due == at or (last and due > at)
+        )
         validated = self._score("val")
         tested = self._score("test") if labels else None
         trained = self._score("train") if last and self.protocol.score_train else None
@@ -223,17 +220,24 @@ class Run:
         if trained is not None:
             self._record_evaluation("train", at, labels, trained)
         self._note_validation(validated)
+        self.state.ended = last
         self.state.evaluate_s += time.perf_counter() - started
         self.model.train()
         self._save()
+
+    def _loss_stopped_falling(self) -> bool:
+        least, stretch = self.protocol.plateau, self.protocol.validate_every
+        fall = self.state.fall(stretch) if self.state.iteration % stretch == 0 else None
+        return least is not None and fall is not None and fall < least
 
     def _note_validation(self, validated: SplitScores) -> None:
         at, matrix = self.state.iteration, validated.matrices.sum(0)
         self.state.validations.append(Validation(iteration=at, matrix=matrix.tolist()))
         result = scores(matrix)
         self.board.validation(at, result)
-        if result.miou > self.state.best_miou:
-            self.state.best_miou, self.state.best_iteration = result.miou, at
+        score = result.miou if self.protocol.choose_by == "mIoU" else result.global_accuracy
+        if score > self.state.best_score:
+            self.state.best_score, self.state.best_iteration = score, at
             save_weights(self._best, self.model)
         loss = self.state.history[-1][1]
         self.progress.say(
@@ -278,7 +282,7 @@ class Run:
             self.state.predictions[stems[index]] = label_png(label_map)
 
     def finish(self) -> None:
-        """Score test at the highest val mIoU, unless that iteration was scored already; keep the weights.
+        """Score test at the iteration that val chose, unless it was scored already; keep the weights.
 
         Raises:
             Interrupted: a stop was asked for; the checkpoint holds the state after the last iteration.
@@ -286,29 +290,24 @@ class Run:
         state, best = self.state, self.state.best_iteration
         assert best is not None, "every test_at point is validated"
         save_weights(self.job.folder / "final.safetensors", self.model)
-        if not any(e.iteration == best and e.split == "test" for e in state.evaluations):
+        scored = {e.split for e in state.evaluations if e.iteration == best}
+        wanted = {"val", "test", *(["train"] if self.protocol.score_train_chosen else [])}
+        if not wanted <= scored:
             started = time.perf_counter()
-            load_weights(self._best, self.model)
-            validated, tested = self._score("val"), self._score("test")
-            self._record_evaluation("val", best, (), validated)
-            self._record_evaluation("test", best, (), tested)
+            if best != state.iteration:
+                load_weights(self._best, self.model)
+            for split in sorted(wanted - scored):
+                self._record_evaluation(split, best, (), self._score(split))
             state.evaluate_s += time.perf_counter() - started
         state.evaluations = [
             e.model_copy(update={"labels": (*e.labels, BEST)})
-            if e.iteration == best and e.split != "train"
+            if e.iteration == best and e.split in wanted
             else e
             for e in state.evaluations
         ]
-        if best == self.protocol.iterations:
+        if best == state.iteration:
             self._best.unlink(missing_ok=True)  # the same weights as final.safetensors
 
     def clean_up(self) -> None:
         """Drop the checkpoint of a finished run; its weights stay."""
         self._checkpoint.unlink(missing_ok=True)
-
-
-def set_dropout(model: nn.Module, rate: float) -> None:
-    """Give all dropout layers of a network one rate, 0 to below 1."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = rate

@@ -1,0 +1,37 @@
+"""The network of a run, as training starts from it."""
+
+import torch
+from torch import nn
+
+import architectures
+from architectures.base import Architecture
+from architectures.weights import load_encoder_weights
+from harness.job import Job
+
+
+def build_network(job: Job, full_size: tuple[int, int]) -> tuple[Architecture, tuple[str, ...]]:
+    """The network on its device, and the names of the encoder layers that initial weights set.
+
+    Other parameters are drawn from torch's global generator.
+
+    Args:
+        job: what to run, and on what.
+        full_size: (height, width) of the dataset, which counts where the protocol names no size.
+
+    Raises:
+        architectures.ArchitectureError: weights that can't be read or don't fit.
+    """
+    spec, protocol = job.spec, job.spec.protocol
+    network = architectures.build(spec.architecture, spec.num_classes, protocol.size or full_size)
+    if protocol.dropout is not None:
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = protocol.dropout
+    layers_set: tuple[str, ...] = ()
+    if job.weights is not None:
+        layers_set = load_encoder_weights(network, job.weights, protocol.input_std)
+    network.to(job.device)
+    if job.device == "cuda":
+        # on a CPU oneDNN reorders for itself, and the fused optimiser is slow on permuted weights
+        network.to(memory_format=torch.channels_last)
+    return network, layers_set
