@@ -47,6 +47,13 @@ class Architecture(nn.Module, ABC):
         Each of them is followed by batch norm.
         """
 
+    def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        """What the encoder leaves for the decoder beside its last maps: the tensors of each pooling, in order.
+
+        Pooling indices, or encoder maps; empty by default, for an architecture without a decoder.
+        """
+        return ()
+
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the logits of an image of this size."""
         stride = self.info.output_stride

@@ -106,5 +106,11 @@ class BasicNetwork(Architecture):
         logits: Tensor = self.decoder(x, kept)
         return logits
 
+    def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        _, kept = self.encoder(images, self.decoder)
+        return tuple(
+            tuple(tensor for tensor in (entry.indices, entry.maps) if tensor is not None) for entry in kept
+        )
+
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:
         return {}  # none of VGG16's: the paper trains all of them from He initialisation

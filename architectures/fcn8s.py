@@ -65,6 +65,10 @@ class FCN8s(Architecture):
         x = crop(self.upscore_pool4(x), pool3.shape[-2:]) + self.score_pool3(pool3)
         return crop(self.upscore8(x), images.shape[-2:])
 
+    def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        pool3, pool4, _ = self.encoder(images)
+        return (), (), (pool3,), (pool4,), ()
+
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:
         return {**self.encoder.convolutions(), **convolutions(self.fully_connected)}
 

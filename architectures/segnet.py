@@ -64,5 +64,9 @@ class SegNet(Architecture):
                 x = layer(x)
         return x
 
+    def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        _, pools = self.encoder(images)
+        return tuple((pooled.indices,) for pooled in pools)
+
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:
         return self.encoder.convolutions()

@@ -9,7 +9,7 @@ import architectures
 from harness.errors import UserError
 from harness.machine import gpu_uuid, is_wsl
 from harness.measure import nvml
-from harness.measure.counts import count
+from harness.measure.counts import count, decoder_storage
 from harness.measure.draft import Draft, load_average
 from harness.measure.memory import CudaMemory, MemoryProbe, ProcessMemory, is_out_of_memory
 from harness.measure.record import (
@@ -147,6 +147,7 @@ class _Cell:
         counts = count(self._build, self._spec.size)
         self._logits_size = counts.logits_size
         self.draft.set_counts(counts)
+        self.draft.set_decoder_storage(decoder_storage(self._build, self._spec.size))
 
     def _live_inference(self) -> None:
         spec = self._spec

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from architectures.base import Architecture
+from architectures.pooling import STORAGES, Storage, set_storage
 from harness.measure.workload import Build, built, image_batches
 
 BYTES_A_PARAMETER = 4  # float32, whatever precision is measured: the Caffe file holds nothing else
@@ -61,6 +63,27 @@ def count(build: Build, size: tuple[int, int]) -> Counts:
         not_counted=tuple(sorted(others.names)),
         logits_size=(height, width),
     )
+
+
+def decoder_storage(build: Build, size: tuple[int, int]) -> dict[Storage, tuple[int, ...]]:
+    """Bytes kept for the decoder of each pooling of one image, for each way to store indices.
+
+    Counted on the tensors that the network keeps, without memory (FakeTensorMode). Empty where the network is
+    none of `architectures`, or has no decoder.
+
+    Args:
+        build: makes the network.
+        size: height and width of the image.
+    """
+    found: dict[Storage, tuple[int, ...]] = {}
+    with FakeTensorMode(), torch.no_grad():
+        model: nn.Module = built(build).eval()
+        [images] = image_batches(1, 1, size, torch.device("cpu"))
+        for storage in STORAGES:
+            set_storage(model, storage)
+            kept = model.kept_for_decoder(images) if isinstance(model, Architecture) else ()
+            found[storage] = tuple(sum(tensor.nbytes for tensor in tensors) for tensors in kept)
+    return found
 
 
 class _Uncounted(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
+from architectures.pooling import Storage
 from harness.machine import device_name, device_slug, environment
 from harness.measure.counts import Counts
 from harness.measure.record import (
     INFERENCE_BATCH,
     PAPER_SIZE,
     TRAINING_BATCH,
+    DecoderStorage,
     DeviceState,
     Failure,
     LiveSplit,
@@ -89,6 +91,12 @@ class Draft:
             "gmacs": Quantity(value=counts.gmacs),
             "gmacs_not_counted": counts.not_counted,
         }
+
+    def set_decoder_storage(self, kept: Mapping[Storage, tuple[int, ...]]) -> None:
+        """Bytes kept for the decoder of each pooling, by the storage of indices."""
+        self._fields["decoder_storage"] = DecoderStorage(
+            int64_bytes=kept["int64"], uint8_bytes=kept["uint8"], two_bit_bytes=kept["2bit"]
+        )
 
     def set_live(self, field: str, live: LiveFigures) -> None:
         """The live-tensor part of a memory field."""

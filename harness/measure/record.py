@@ -130,6 +130,18 @@ class Memory(_Frozen):
     process_rss_idle_bytes: Quantity = Field(description="the same before the network was built")
 
 
+class DecoderStorage(_Frozen):
+    """Bytes kept in inference for the decoder of one image, an entry a pooling of the encoder in order.
+
+    Pooling indices as each storage of `architectures.pooling` holds them, and encoder maps, which are the
+    same in all three. Empty without a decoder.
+    """
+
+    int64_bytes: tuple[int, ...]
+    uint8_bytes: tuple[int, ...]
+    two_bit_bytes: tuple[int, ...]
+
+
 class DeviceState(_Frozen):
     """One look at the GPU."""
 
@@ -165,6 +177,7 @@ class MeasurementRecord(_Frozen):
     model_size_mb: Quantity = Field(description="4 bytes a parameter, 10^6 bytes, as the Caffe file has it")
     gmacs: Quantity = Field(description="multiply-accumulates of a forward pass at batch 1, 10^9")
     gmacs_not_counted: tuple[str, ...] = Field(description="operators of that pass that add nothing to gmacs")
+    decoder_storage: DecoderStorage | None = Field(None, description="none in records of before it was taken")
     forward: TimeSummary | None = Field(description="batch 1, evaluation mode, inference_mode")
     forward_reason: str | None = Field(description="why there is none")
     backward: TimeSummary | None = Field(description="batch 1, training mode, loss.backward() alone")
