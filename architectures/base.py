@@ -48,7 +48,7 @@ class Architecture(nn.Module, ABC):
         """
 
     def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """What the encoder leaves for the decoder beside its last maps: the tensors of each pooling, in order.
+        """What the encoder leaves for the decoder beside its last maps: tensors of each pooling, in order.
 
         Pooling indices, or encoder maps; empty by default, for an architecture without a decoder.
         """

@@ -98,8 +98,9 @@ def set_storage(network: nn.Module, storage: Storage) -> None:
 def pack(codes: Tensor) -> Tensor:
     """uint8 codes (N, C, h, w) -> (N, Q, h, w), Q = ceil(C/4), four codes a byte.
 
-    Byte q holds those of channels q, q+Q, q+2Q, q+3Q, low bits first. Channels that lie far apart share a byte, so that whole planes (contiguous) or whole
-    runs of channels (channels-last) are combined at once. Beyond the last channel the bits are 0.
+    Byte q holds those of channels q, q+Q, q+2Q, q+3Q, low bits first. Channels that lie far apart share a
+    byte, so that whole planes (contiguous) or whole runs of channels (channels-last) are combined at once.
+    Beyond the last channel the bits are 0.
     """
     groups = -(-codes.shape[1] // 4)
     missing = 4 * groups - codes.shape[1]
@@ -107,14 +108,15 @@ def pack(codes: Tensor) -> Tensor:
         codes = functional.pad(codes, (0, 0, 0, 0, 0, missing))
     packed, *others = (codes[:, start : start + groups] for start in range(0, 4 * groups, groups))
     for number, part in enumerate(others, start=1):
-        packed = packed | (part << (2 * number))
+        packed = packed | part * 4**number
     return packed
 
 
 def unpack(packed: Tensor, channels: int) -> Tensor:
     """Inverse of `pack`: (N, ceil(channels/4), h, w) -> (N, channels, h, w)."""
-    codes = torch.cat([packed >> shift & 3 for shift in (0, 2, 4, 6)], dim=1)
-    return codes[:, :channels]
+    # not shifted: torch's shift of bytes is slow on a CPU, and its ONNX exporter takes bytes for signed ones
+    parts = [torch.div(packed, 4**number, rounding_mode="floor") & 3 for number in range(4)]
+    return torch.cat(parts, dim=1)[:, :channels]
 
 
 class _Kernels(Protocol):
@@ -139,9 +141,9 @@ def _kernels(x: Tensor) -> _Kernels:
 
 
 def _check_codes(values: Tensor, indices: Tensor) -> None:
-    count, channels, height, width = values.shape
-    allowed = {(count, channels, height, width), (count, -(-channels // 4), height, width)}
-    if indices.dtype != torch.uint8 or tuple(indices.shape) not in allowed:
+    channels = values.shape[1]
+    fits = indices.shape[0] == values.shape[0] and indices.shape[2:] == values.shape[2:]
+    if indices.dtype != torch.uint8 or not fits or indices.shape[1] not in (channels, -(-channels // 4)):
         raise ValueError(
             f"indices are {indices.dtype} {tuple(indices.shape)}, which does not go with values of "
             f"{tuple(values.shape)}"

@@ -114,6 +114,31 @@ def measure(
     raise typer.Exit(code)
 
 
+@app.command("measure-indices")
+def measure_indices(
+    name: Annotated[str, typer.Argument(help="Architecture that unpools with indices.")] = "segnet",
+    size: Annotated[str, typer.Option(help="Input size, height x width.")] = "360x480",
+    classes: Annotated[int, typer.Option(help="Number of classes.", min=2)] = 11,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    threads: Threads = 0,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Compare the ways to store pooling indices: bytes, memory and time of a whole network."""
+    from harness.commands import measure_indices_command
+
+    code = measure_indices_command(
+        name=name,
+        size=size,
+        classes=classes,
+        device=device,
+        precision=precision,
+        threads=threads,
+        results=results,
+    )
+    raise typer.Exit(code)
+
+
 @app.command()
 def report(
     suite: Annotated[

@@ -140,6 +140,36 @@ def measure_command(
     return running.measure_all(specs, _writable(results, "--results"), Console(), again).exit_code
 
 
+def measure_indices_command(
+    *, name: str, size: str, classes: int, device: str, precision: str, threads: int, results: Path
+) -> int:
+    """`measure-indices`.
+
+    Raises:
+        UserError: a bad option, or an architecture without pooling indices.
+    """
+    from harness.measure.index_record import save_indices
+    from harness.measure.indices import IndexSpec, compare
+    from harness.suite import check_architecture
+
+    height, width = parse_size(size)
+    check_architecture(name, (height, width))
+    spec = IndexSpec(
+        architecture=name,
+        num_classes=classes,
+        size=(height, width),
+        precision=_precision(precision),
+        device=running.pick_device(_one_of(device, ("auto", "cpu", "cuda"), "device")),
+        threads=threads or available_cores(),
+    )
+    folder, console = _writable(results, "--results"), Console()
+    with console.status(f"{name}: starting") as status:
+        record = compare(spec, lambda phase: status.update(f"{name}: {phase}"))
+    path = save_indices(folder, record)
+    console.print(f"compared in {record.wall_s:.0f} s: {path}", highlight=False, soft_wrap=True)
+    return 0
+
+
 def report_command(results: Path, reports: Path, suites: list[str] | None, data_root: str | None) -> int:
     """`report`.
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 import architectures
 import datasets
@@ -12,11 +13,15 @@ from harness.errors import UserError
 from harness.protocol import Protocol, read_toml, toml_names, validated
 from harness.spec import InitialWeights, Precision, RunSpec
 
+# The paper's table that a suite's scores are shown in.
+Table = Literal["table1", "table3"]
+
 
 class Suite(BaseModel):
     """The named set of runs that fills one group of the paper's tables.
 
     balancings: each architecture is trained with each of them; none: with the protocol's own.
+    table: of the paper, that the report shows the scores in; Table 1 joins the balancings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +34,13 @@ class Suite(BaseModel):
     encoder_weights: str = "none"
     architectures: tuple[str, ...]
     balancings: tuple[Balancing, ...] = ()
+    table: Table = "table3"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.table == "table1" and datasets.info(self.dataset).drawn:
+            raise ValueError(f"table1 is the paper's, which has no figure of {self.dataset}; choose table3")
+        return self
 
     @property
     def protocols(self) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The paper's own figures: Tables 1 to 6 of Badrinarayanan, Kendall, Cipolla, "SegNet", PAMI 2017.
 
 The CSV files beside this module were transcribed by hand from arXiv 1511.00561v3; an empty cell is
-"not given". They are facts to compare with, measured on other data and other hardware than ours.
+"not given". They are facts to compare with, measured on other hardware than ours and, but for Table 1, on
+other data.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import pandas as pd
 
 # What the paper trained Table 3 on: CamVid and three other road-scene sets (section 4.1).
 TRAINING_IMAGES = 3433
+# What it trained Table 1 on: CamVid alone.
+DECODER_TRAINING_IMAGES = 367
 # Table 6: input of its single image, and how it was measured.
 RESOURCE_SIZE = (360, 480)
 RESOURCE_DEVICE = "Titan X"
@@ -24,6 +27,21 @@ class Accuracy:
     checkpoint: str
     iterations: int
     scores: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoder:
+    """A variant of Table 1, with the rows of both balancings and both splits.
+
+    storage_multiplier: maps kept for the decoder at the first pooled resolution; none where not given.
+    scores: balancing and split -> metric -> percent; BF of test only.
+    """
+
+    variant: str
+    params_m: float
+    storage_multiplier: float | None
+    infer_ms: float
+    scores: dict[tuple[str, str], dict[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +77,32 @@ def accuracies() -> tuple[Accuracy, ...]:
         )
         for row in table("table3_camvid").to_dict("records")
     )
+
+
+def decoders() -> tuple[Decoder, ...]:
+    """Table 1 (decoder variants on CamVid) in the paper's order."""
+    rows = table("table1_decoder_variants").to_dict("records")
+    found = []
+    for variant in dict.fromkeys(str(row["variant"]) for row in rows):
+        own = [row for row in rows if row["variant"] == variant]
+        multiplier = own[0]["storage_multiplier"]
+        found.append(
+            Decoder(
+                variant=variant,
+                params_m=float(own[0]["params_m"]),
+                storage_multiplier=None if pd.isna(multiplier) else float(multiplier),
+                infer_ms=float(own[0]["infer_ms"]),
+                scores={
+                    (str(row["balancing"]), str(row["split"])): {
+                        metric: float(row[metric])
+                        for metric in ("G", "C", "mIoU", "BF")
+                        if not pd.isna(row[metric])
+                    }
+                    for row in own
+                },
+            )
+        )
+    return tuple(found)
 
 
 def resources() -> tuple[Resources, ...]:

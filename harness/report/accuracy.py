@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from datasets import DatasetInfo
 from harness import paper
-from harness.records import BEST
+from harness.records import BEST, RunRecord
 from harness.report.groups import Group, Run, Scored, title
 
 METRICS = ("G", "C", "mIoU", "BF")
@@ -102,7 +102,8 @@ def layers_loaded(group: Group, runs: Sequence[Run]) -> str | None:
 
 
 # Columns of whole numbers, some of them missing.
-_COUNTS = ("paper_iterations", "seeds", "images", "C_over_classes", "mIoU_over_classes", "classes")
+CLASS_COUNTS = ("C_over_classes", "mIoU_over_classes", "classes")
+_COUNTS = ("paper_iterations", "seeds", "images", *CLASS_COUNTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +170,17 @@ def _table3_row(group: Group, row: _Row) -> dict[str, object]:
         "layers_loaded": layers_loaded(group, runs),
         "seeds": summary.seeds if summary else 0,
         "failed_seeds": len(failed),
-        "status": _status(summary, row, [record.failure.kind for record in failed if record.failure]),
+        "status": status(summary, failed, ran=row.architecture is not None),
         "images": summary.images if summary else None,
     }
+    return cells | score_cells(summary, row.published.scores if row.published else {})
+
+
+def score_cells(summary: Summary | None, published: Mapping[str, float]) -> dict[str, object]:
+    """M_paper, M_ours, M_difference, M_std, M_low, M_high of each metric, and what class means are over."""
+    cells: dict[str, object] = {}
     for metric in METRICS:
-        theirs = row.published.scores[metric] if row.published else np.nan
+        theirs = published.get(metric, np.nan)
         ours = summary.mean.get(metric, np.nan) if summary else np.nan
         low, high = summary.interval.get(metric, (np.nan, np.nan)) if summary else (np.nan, np.nan)
         cells |= {
@@ -188,19 +195,21 @@ def _table3_row(group: Group, row: _Row) -> dict[str, object]:
 
 
 def _class_means(summary: Summary | None) -> dict[str, object]:
-    over = ("C_over_classes", "mIoU_over_classes", "classes", "C_all_classes", "mIoU_all_classes")
+    over = (*CLASS_COUNTS, "C_all_classes", "mIoU_all_classes")
     if summary is None:
         return dict.fromkeys(over)
     values = (summary.labelled, summary.present, summary.num_classes, *summary.all_classes.values())
     return dict(zip(over, values, strict=True))
 
 
-def _status(summary: Summary | None, row: _Row, failures: Sequence[str]) -> str:
+def status(summary: Summary | None, failed: Sequence[RunRecord], *, ran: bool) -> str:
+    """`finished`, `failed (diverged)`, or why there is neither."""
     if summary is not None:
         return FINISHED
+    failures = {record.failure.kind for record in failed if record.failure}
     if failures:
-        return f"failed ({', '.join(sorted(set(failures)))})"
-    return "not scored" if row.architecture else "not run"
+        return f"failed ({', '.join(sorted(failures))})"
+    return "not scored" if ran else "not run"
 
 
 def span(iterations: Sequence[int]) -> str:
@@ -210,7 +219,7 @@ def span(iterations: Sequence[int]) -> str:
 
 
 def splits(group: Group) -> pd.DataFrame:
-    """Train, val and test of each network side by side at the last fixed iteration, in columns of their own.
+    """Train, val and test of each network side by side at the group's shown row, in columns of their own.
 
     Columns network, seeds, then for each split S_iterations, S_images, S_G, S_C, S_mIoU; percent, mean over
     seeds.
@@ -220,7 +229,7 @@ def splits(group: Group) -> pd.DataFrame:
         runs = group.of(name)
         cells: dict[str, object] = {"network": title(name), "seeds": len(runs)}
         for split in SPLITS:
-            summary = summarise(runs, split, _split_label(runs, split, group.last_label))
+            summary = summarise(runs, split, _split_label(runs, split, group.shown_label))
             cells[f"{split}_iterations"] = span(summary.iterations) if summary else None
             cells[f"{split}_images"] = summary.images if summary else None
             for metric in METRICS[:3]:
@@ -230,8 +239,8 @@ def splits(group: Group) -> pd.DataFrame:
 
 
 def _split_label(runs: Sequence[Run], split: str, label: str) -> str:
-    """Train is scored at the end of training only, which can be later than the last row of the table."""
-    if split != "train":
+    """Unless at the chosen one, train is scored at the end only, which can be later than the last row."""
+    if split != "train" or label == BEST:
         return label
     found = [
         one.evaluation.labels[0] for run in runs for one in run.scored if one.evaluation.split == "train"
@@ -240,14 +249,14 @@ def _split_label(runs: Sequence[Run], split: str, label: str) -> str:
 
 
 def per_class(group: Group, dataset: DatasetInfo) -> pd.DataFrame:
-    """Accuracy and IoU of every class on test at the last fixed iteration, mean over seeds.
+    """Accuracy and IoU of every class on test at the group's shown row, mean over seeds.
 
     Columns network, class, labelled_pixels, accuracy, accuracy_std, iou, iou_std; percent, NaN where the
     class is absent, standard deviations NaN for one seed.
     """
     rows = []
     for name in group.networks:
-        scored = [one for run in group.of(name) if (one := run.at("test", group.last_label)) is not None]
+        scored = [one for run in group.of(name) if (one := run.at("test", group.shown_label)) is not None]
         for index, label in enumerate(dataset.classes):
             accuracy = pd.Series([100 * one.scores.per_class_accuracy[index] for one in scored], dtype=float)
             iou = pd.Series([100 * one.scores.per_class_iou[index] for one in scored], dtype=float)
@@ -266,14 +275,14 @@ def per_class(group: Group, dataset: DatasetInfo) -> pd.DataFrame:
 
 
 def confusion(group: Group, architecture: str) -> NDArray[np.float64]:
-    """Confusion matrix (K, K) on test at the last fixed iteration, seeds added up, rows summing to 1.
+    """Confusion matrix (K, K) on test at the group's shown row, seeds added up, rows summing to 1.
 
     The row of an absent class is NaN.
     """
     classes = group.runs[0].record.spec.num_classes
     total = np.zeros((classes, classes))
     for run in group.of(architecture):
-        scored = run.at("test", group.last_label)
+        scored = run.at("test", group.shown_label)
         total += 0 if scored is None else scored.matrix
     rows = total.sum(axis=1, keepdims=True)
     shares: NDArray[np.float64] = np.divide(total, rows, out=np.full_like(total, np.nan), where=rows > 0)

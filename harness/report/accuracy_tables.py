@@ -9,9 +9,14 @@ from harness import paper
 from harness.records import BEST
 from harness.report.accuracy import FINISHED, METRICS, SPLITS
 from harness.report.floors import BASELINE
-from harness.report.groups import BLOCK, Group
+from harness.report.groups import BLOCK, SCORE_NAMES, Group
 from harness.report.tables import csv, latex, listing, markdown, percent, signed, spread
 from harness.report.wording import group_title, ranking_notes, reduced_mark
+
+METRICS_NOTE = (
+    "G: share of labelled pixels that are right. C: mean of the classes' accuracies. mIoU: mean of their "
+    "intersection over union. BF: boundary F1, mean over classes, then over images. All in percent."
+)
 
 
 def not_like_for_like(dataset: DatasetInfo) -> str:
@@ -50,23 +55,20 @@ def table3_text(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
 def _text(frame: pd.DataFrame, dataset: DatasetInfo, difference: str, join: str) -> pd.DataFrame:
     columns: dict[str, Sequence[str]] = {
         "network": list(frame["network"]),
-        "checkpoint": [_plain(value) for value in frame["checkpoint"]],
+        "checkpoint": [plain(value) for value in frame["checkpoint"]],
     }
     if not dataset.drawn:
-        columns["iterations, paper"] = [_whole(value) for value in frame["paper_iterations"]]
-    columns["iterations, ours"] = [_plain(value) for value in frame["iterations"]]
+        columns["iterations, paper"] = [whole(value) for value in frame["paper_iterations"]]
+    columns["iterations, ours"] = [plain(value) for value in frame["iterations"]]
     columns["initial weights"] = [
-        _plain(weights) if _plain(layers) == "–" else f"loaded: {layers} layers"
+        plain(weights) if plain(layers) == "–" else f"loaded: {layers} layers"
         for weights, layers in zip(frame["initial_weights"], frame["layers_loaded"], strict=True)
     ]
-    columns["seeds"] = [
-        f"{seeds} ({failed} failed)" if failed else str(seeds or "–")
-        for seeds, failed in zip(frame["seeds"], frame["failed_seeds"], strict=True)
-    ]
+    columns["seeds"] = seeds_cells(frame)
     for metric in METRICS:
         if not dataset.drawn:
             columns[f"{metric}{join}paper"] = [percent(value) for value in frame[f"{metric}_paper"]]
-        columns[f"{metric}{join}ours"] = _ours(frame, metric)
+        columns[f"{metric}{join}ours"] = ours_cells(frame, metric)
         if not dataset.drawn:
             columns[f"{metric}{join}{difference}"] = [
                 signed(value) for value in frame[f"{metric}_difference"]
@@ -74,7 +76,16 @@ def _text(frame: pd.DataFrame, dataset: DatasetInfo, difference: str, join: str)
     return pd.DataFrame(columns | _class_columns(frame))
 
 
-def _ours(frame: pd.DataFrame, metric: str) -> list[str]:
+def seeds_cells(frame: pd.DataFrame) -> list[str]:
+    """How many seeds were scored, and how many failed."""
+    return [
+        f"{seeds} ({failed} failed)" if failed else str(seeds or "–")
+        for seeds, failed in zip(frame["seeds"], frame["failed_seeds"], strict=True)
+    ]
+
+
+def ours_cells(frame: pd.DataFrame, metric: str) -> list[str]:
+    """Our scores with their spread, or why there are none."""
     cells = []
     for row in frame.to_dict("records"):
         value = row[f"{metric}_ours"]
@@ -85,7 +96,7 @@ def _ours(frame: pd.DataFrame, metric: str) -> list[str]:
 
 def _class_columns(frame: pd.DataFrame) -> dict[str, list[str]]:
     """What C and mIoU are the mean over, only where a class is absent in some row."""
-    if not _has_absent(frame):
+    if not has_absent(frame):
         return {}
     columns: dict[str, list[str]] = {}
     for metric in ("C", "mIoU"):
@@ -95,7 +106,8 @@ def _class_columns(frame: pd.DataFrame) -> dict[str, list[str]]:
     return columns
 
 
-def _has_absent(frame: pd.DataFrame) -> bool:
+def has_absent(frame: pd.DataFrame) -> bool:
+    """Whether C or mIoU of some row is not over all classes."""
     scored = frame[frame["classes"].notna()]
     whole = scored["C_over_classes"].eq(scored["classes"]) & scored["mIoU_over_classes"].eq(scored["classes"])
     return not bool(whole.all())
@@ -103,22 +115,13 @@ def _has_absent(frame: pd.DataFrame) -> bool:
 
 def table3_notes(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> list[str]:
     """What a reader must know of the table's figures."""
-    notes = [
-        "G: share of labelled pixels that are right. C: mean of the classes' accuracies. mIoU: mean of their "
-        "intersection over union. BF: boundary F1, mean over classes, then over images. All in percent."
-    ]
+    notes = [METRICS_NOTE]
     if not dataset.drawn:
         notes.append(_difference_note(dataset) + ".")
-    if (frame["seeds"] > 1).any():
-        notes.append("`±`: standard deviation over seeds (sample, n − 1).")
-    if frame["G_low"].notna().any():
-        notes.append(
-            f"`[low, high]`: 95 % bootstrap interval of one seed, over blocks of {BLOCK} neighbouring "
-            "frames; it holds the choice of test images, not what another seed would change."
-        )
+    notes += spread_notes(frame)
     if (frame["checkpoint"] == BEST).any():
-        notes.append(_best_note(dataset))
-    if _has_absent(frame):
+        notes.append(chosen_note(group, dataset, "; the fixed iterations are the ones to compare"))
+    if has_absent(frame):
         notes.append(
             "Classes absent from truth and prediction are left out of the means ('k of n'); the column "
             "'divided by all classes' counts them as 0, as the authors' script does."
@@ -126,12 +129,26 @@ def table3_notes(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> lis
     return notes + ranking_notes(group, dataset)
 
 
-def _best_note(dataset: DatasetInfo) -> str:
-    text = f"'{BEST}': the iteration of highest val mIoU."
+def spread_notes(frame: pd.DataFrame) -> list[str]:
+    """What `±` and `[low, high]` are, where they occur."""
+    notes = []
+    if (frame["seeds"] > 1).any():
+        notes.append("`±`: standard deviation over seeds (sample, n − 1).")
+    if frame["G_low"].notna().any():
+        notes.append(
+            f"`[low, high]`: 95 % bootstrap interval of one seed, over blocks of {BLOCK} neighbouring "
+            "frames; it holds the choice of test images, not what another seed would change."
+        )
+    return notes
+
+
+def chosen_note(group: Group, dataset: DatasetInfo, advice: str = "") -> str:
+    """By which score the iteration was chosen and, on CamVid, what that says; `advice` ends its sentence."""
+    text = f"'{BEST}': the iteration of highest val {SCORE_NAMES[group.protocol.choose_by]}."
     if dataset.name == "camvid":
         text += (
             " All 101 val frames come from the sequence of 204 of the training frames, so val says little of "
-            "unseen streets; the fixed iterations are the ones to compare."
+            f"unseen streets{advice}."
         )
     return text
 
@@ -193,11 +210,11 @@ def splits_text(frame: pd.DataFrame) -> pd.DataFrame:
     """The splits side by side as text cells; each column is of one split."""
     columns: dict[str, list[str]] = {"network": list(frame["network"])}
     iterations = frame[[f"{split}_iterations" for split in SPLITS]]
-    if iterations.stack().nunique() == 1:
-        columns["iteration"] = [_plain(value) for value in frame["test_iterations"]]
+    if (iterations.nunique(axis=1) <= 1).all():
+        columns["iteration"] = [plain(value) for value in frame["test_iterations"]]
     for split in SPLITS:
         if "iteration" not in columns:
-            columns[f"{split}: iteration"] = [_plain(value) for value in iterations[f"{split}_iterations"]]
+            columns[f"{split}: iteration"] = [plain(value) for value in iterations[f"{split}_iterations"]]
         for metric in METRICS[:3]:
             columns[f"{split}: {metric} %"] = [percent(value) for value in frame[f"{split}_{metric}"]]
     return pd.DataFrame(columns)
@@ -208,7 +225,7 @@ def per_class_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> 
     mark = reduced_mark(group)
     text = [f"# Per-class values on {dataset.title}, test split: {group_title(group)}\n"]
     text.append(
-        f"Checkpoint {group.last_checkpoint}. Percent, mean over seeds.{f' **{mark}**' if mark else ''}\n"
+        f"Checkpoint {group.shown_checkpoint}. Percent, mean over seeds.{f' **{mark}**' if mark else ''}\n"
     )
     for column, name in (("accuracy", "Accuracy"), ("iou", "Intersection over union")):
         values = frame.pivot(index="class", columns="network", values=column)
@@ -218,9 +235,11 @@ def per_class_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> 
     return {"per-class.md": "\n".join(text), "per-class.csv": csv(_with_origin(group, frame))}
 
 
-def _whole(value: float) -> str:
+def whole(value: float) -> str:
+    """A whole number, or `–` for what there is not."""
     return "–" if pd.isna(value) else f"{int(value):,}"
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A value as it is, or `–` for what there is not."""
     return "–" if value is None or value != value else str(value)

@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import architectures
@@ -10,13 +10,15 @@ import datasets
 from harness.records import RunRecord, StoredRun, load_runs
 from harness.report.groups import Group, Run, Scored, SuiteRecords, network_order
 from harness.spec import METRICS_REVISION
-from harness.suite import Suite
+from harness.suite import Suite, load_suite, suite_names
 
 
 def collect(results: Path, suite: Suite) -> SuiteRecords:
     """Read a suite's records and sort them into groups, full ones first."""
     stored, unreadable = load_runs(results)
+    others = _others(suite)
     lines = [line.replace(f"{results}/", "") for line in unreadable]
+    lines = [line for line in lines if _may_be_of(line, suite, others)]
     current: list[StoredRun] = []
     outdated: list[tuple[str, str]] = []
     for run in stored:
@@ -45,7 +47,7 @@ def collect(results: Path, suite: Suite) -> SuiteRecords:
         suite=suite,
         dataset=datasets.info(suite.dataset),
         groups=_groups(suite, finished, failed),
-        unreadable=tuple(sorted(line for line in lines if _may_be_of(line, suite))),
+        unreadable=tuple(sorted(lines)),
         outdated=tuple(outdated),
         networks=tuple(order),
     )
@@ -65,10 +67,25 @@ def _outdated(record: RunRecord) -> str:
     return ""
 
 
-def _may_be_of(line: str, suite: Suite) -> bool:
-    """Whether an unreadable record may belong to the suite: its folder's name holds the dataset's."""
-    others = (name for name in datasets.names() if name != suite.dataset)
-    return not any(f"-{name}-s" in line for name in others)
+def _others(suite: Suite) -> set[str]:
+    """Architectures that only other suites on the same dataset have."""
+    found = (load_suite(name) for name in suite_names() if name != suite.name)
+    return {name for other in found if other.dataset == suite.dataset for name in other.architectures} - set(
+        suite.architectures
+    )
+
+
+def _may_be_of(line: str, suite: Suite, others: Collection[str]) -> bool:
+    """Whether an unreadable record may belong to the suite: its folder is named by architecture and dataset.
+
+    Args:
+        line: which record, and what ails it.
+        suite: on its dataset.
+        others: architectures whose runs belong to another suite.
+    """
+    if any(f"/{name}-{suite.dataset}-s" in line for name in others):
+        return False
+    return not any(f"-{name}-s" in line for name in datasets.names() if name != suite.dataset)
 
 
 def _load(run: StoredRun) -> Run:
@@ -124,9 +141,12 @@ def _groups(suite: Suite, finished: Sequence[Run], failed: Sequence[RunRecord]) 
     )
 
 
-def _protocol_order(suite: Suite, group: Group) -> tuple[int, int]:
-    """The suite's own protocol first; among reduced runs the least reduced first."""
-    return suite.protocols.index(group.protocol.base), -group.protocol.iterations
+def _protocol_order(suite: Suite, group: Group) -> tuple[int, int, int]:
+    """The suite's own protocol first, the least reduced first; balancings in the suite's order."""
+    protocol = group.protocol
+    ranked = protocol.balancing in suite.balancings
+    balancing = suite.balancings.index(protocol.balancing) if ranked else len(suite.balancings)
+    return suite.protocols.index(protocol.base), -protocol.iterations, balancing
 
 
 def _slug(record: RunRecord) -> str:

@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import KDTree
 
-import architectures
 from harness.report.groups import title
+from harness.suite import Suite
 
 MAX_BYTES = 100_000
 WIDTH_IN = 8.3
 DPI = 110
-# From seaborn's colour-blind safe palette, in the registry's order; further networks take what is left.
+# From seaborn's colour-blind safe palette, in the order of the report.
 _COLOURS = ("#0173b2", "#d55e00", "#de8f05", "#029e73", "#cc78bc", "#56b4e9", "#949494", "#ca9161", "#fbafe4")
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">")
 _SETTINGS = {
@@ -44,14 +44,14 @@ class Palette:
     markers: Mapping[str, str]
 
 
-def palette(networks: Sequence[str]) -> Palette:
-    """The same colour and marker for the same network in every plot.
+def palette(suite: Suite, networks: Sequence[str]) -> Palette:
+    """The same colour and marker for the same network in every plot of a suite.
 
     Args:
-        networks: architectures of the report; those that are not registered here come after those that are.
+        suite: its architectures come first, run or not.
+        networks: architectures of the report, in its order.
     """
-    known = architectures.names()
-    order = [*known, *(name for name in networks if name not in known)]
+    order = dict.fromkeys([*suite.architectures, *networks])
     places = {title(name): place for place, name in enumerate(order)}
     return Palette(
         colours={name: _COLOURS[place % len(_COLOURS)] for name, place in places.items()},

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from harness.report.class_plots import class_scores, confusion_matrices
 from harness.report.groups import input_size
 from harness.report.panels import Source, data_strips, draw_panels, prediction_strips, stems_of
-from harness.report.plots import PlotContext, class_bars, confusion_matrices, learning_curves, trade_off
+from harness.report.plots import PlotContext, learning_curves, trade_off
 from harness.report.resources import Measurements, for_size
 
 # Folder of pictures made of a dataset that is not ours to spread; ignored by git.
@@ -47,7 +48,9 @@ def gallery(
     pictures = [
         *trade_offs,
         Picture(title="Learning curves", path=f"{slug}/learning-curves.png", data=learning_curves(context)),
-        Picture(title="IoU of each class", path=f"{slug}/per-class.png", data=class_bars(context, per_class)),
+        Picture(
+            title="IoU of each class", path=f"{slug}/per-class.png", data=class_scores(context, per_class)
+        ),
         Picture(title="Confusion matrices", path=f"{slug}/confusion.png", data=confusion_matrices(context)),
         *_panels(context, source),
     ]

@@ -15,9 +15,10 @@ from harness.records import BEST, Evaluation, History, RunRecord, StoredRun
 from harness.spec import InitialWeights, Precision
 from harness.suite import Suite
 
-# The label that training gives to the checkpoint of highest val mIoU.
 # Neighbouring frames of a drive resemble each other: they are drawn together, or an interval is too narrow.
 BLOCK = 10
+# What a protocol can choose the best iteration by.
+SCORE_NAMES = {"mIoU": "mIoU", "G": "global accuracy"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +130,17 @@ class Group:
         return self.fixed_labels[-1]
 
     @property
-    def last_checkpoint(self) -> str:
-        """The last fixed row with its iteration, since a reduced run's `80K` is not at 80,000."""
-        return f"{self.last_label} (iteration {self.protocol.test_at[self.last_label]:,})"
+    def shown_label(self) -> str:
+        """The row that plots and further tables are of: the chosen one where train is scored there too."""
+        return BEST if self.protocol.score_train_chosen else self.last_label
+
+    @property
+    def shown_checkpoint(self) -> str:
+        """That row; the last fixed one with its iteration, since a reduced run's `80K` is not at 80,000."""
+        label = self.shown_label
+        if label == BEST:
+            return f"{BEST} ({SCORE_NAMES[self.protocol.choose_by]})"
+        return f"{label} (iteration {self.protocol.test_at[label]:,})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,27 +9,28 @@ import pandas as pd
 from datasets import DatasetInfo
 from harness.protocol import Protocol
 from harness.records import RunRecord
+from harness.report import table1_tables
 from harness.report.accuracy_tables import splits_text, table3_notes, table3_text
-from harness.report.groups import Group, SuiteRecords, input_size, title
+from harness.report.families import Family
+from harness.report.groups import SCORE_NAMES, Group, SuiteRecords, input_size, title
 from harness.report.resource_tables import Sheet, body, general_notes
-from harness.report.resources import Measurements
+from harness.report.resources import Measurements, comparison
 from harness.report.tables import listing, markdown
-from harness.report.wording import command, extent, reduced_mark
+from harness.report.wording import balancing_words, command, extent, ranking_notes, reduced_mark
 
 OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
-BALANCINGS = {"natural": "", "inverse-root": ", classes weighted by frequency to the -1/2"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupPage:
     """What the page shows of one group.
 
-    verdicts: whether SegNet exceeds the baselines, on drawn data. pictures: title -> file, of the plots and
-    panels that there are. remarks: what is missing, and why.
+    table3: none in a suite that fills another table. verdicts: whether SegNet exceeds the baselines, on drawn
+    data. pictures: title -> file, of the plots and panels that there are. remarks: what is missing, and why.
     """
 
     group: Group
-    table3: pd.DataFrame
+    table3: pd.DataFrame | None
     verdicts: Sequence[str]
     splits: pd.DataFrame
     pictures: Mapping[str, str]
@@ -37,52 +38,69 @@ class GroupPage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FamilyPage:
+    """What the page shows of the groups that Table 1 joins. pictures and remarks: as of a group."""
+
+    family: Family
+    sheet: table1_tables.Sheet
+    pictures: Mapping[str, str]
+    remarks: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DevicePage:
-    """What the page shows of one device's measurements. file: start of its files' names."""
+    """What the page shows of one device's measurements."""
 
     sheet: Sheet
-    file: str
     command: str
 
 
-def page(
-    records: SuiteRecords,
-    measurements: Measurements,
-    groups: Sequence[GroupPage],
-    devices: Sequence[DevicePage],
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class PageContent:
+    """All that a suite's page is made of. families: only of a suite that fills Table 1."""
+
+    records: SuiteRecords
+    measurements: Measurements
+    groups: Sequence[GroupPage]
+    families: Sequence[FamilyPage]
+    devices: Sequence[DevicePage]
+
+
+def page(content: PageContent) -> str:
     """README.md of a suite."""
-    suite = records.suite
+    records, suite = content.records, content.records.suite
     text = [
         f"# {suite.title}\n",
         f"Report of suite `{suite.name}`, regenerated from the records in `results/` alone by "
         f"`python -m harness report --suite {suite.name}`. Do not edit it by hand.\n",
         "## Contents\n",
-        _contents(records, groups, devices),
+        _contents(content),
     ]
     for head, reduced in (("Full runs", False), ("REDUCED runs: never to be compared with full ones", True)):
-        chosen = [one for one in groups if bool(one.group.reduced) == reduced]
+        chosen = [one for one in content.groups if bool(one.group.reduced) == reduced]
+        joined = [one for one in content.families if bool(one.family.first.reduced) == reduced]
         if chosen:
             text.append(f"## {head}\n")
+            for family in joined:
+                text += _family_section(family)
             for one in chosen:
                 text += _group_section(records, one)
-    text += _device_sections(records.dataset, devices)
+    text += _device_sections(records, content.devices)
     text += _runs_section(records)
-    text += _left_out_section(records, measurements)
+    text += _left_out_section(records, content.measurements)
     return "\n".join(part.rstrip("\n") + "\n" for part in text if part)
 
 
-def _contents(records: SuiteRecords, groups: Sequence[GroupPage], devices: Sequence[DevicePage]) -> str:
-    lines = []
-    for one in groups:
-        mark = f" **{reduced_mark(one.group)}**" if one.group.reduced else ""
-        lines.append(f"Accuracy: {_link(_group_head(one.group))}.{mark}")
-    if not groups:
-        lines.append("No run of this suite is recorded yet.")
-    for device in devices:
-        mark = f" **{device.sheet.mark}**" if device.sheet.mark else ""
-        lines.append(f"Resources: {_link(device.sheet.heading)}.{mark}")
-    lines.append(f"{_link('Runs')}: every record, {len(records.failed)} failed.")
+def _contents(content: PageContent) -> str:
+    marked = [(_link(family.sheet.heading), family.sheet.mark) for family in content.families]
+    marked += [
+        (f"Accuracy: {_link(_group_head(one.group))}", reduced_mark(one.group)) for one in content.groups
+    ]
+    if not content.groups:
+        marked.append(("No run of this suite is recorded yet", ""))
+    marked += [(f"Resources: {_link(one.sheet.heading)}", one.sheet.mark) for one in content.devices]
+    lines = [f"{text}.{f' **{mark}**' if mark else ''}" for text, mark in marked]
+    lines.append(f"{_link('Runs')}: every record, {len(content.records.failed)} failed.")
     return listing(lines)
 
 
@@ -104,20 +122,40 @@ def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
     mark = reduced_mark(group)
     files = f"{quote(group.slug)}/"
     text = [f"### {_group_head(group)}\n", f"**{mark}**\n" if mark else "", listing(_facts(records, group))]
-    text += [
-        f"#### Table 3 (test split)\n\n{markdown(table3_text(one.table3, dataset), 2)}",
-        listing([*one.verdicts, *table3_notes(group, dataset, one.table3)]),
-        _links("Files", files, ("table3.md", "table3.csv", "table3.tex")),
-    ]
+    small = []
+    if one.table3 is not None:
+        text += [
+            f"#### Table 3 (test split)\n\n{markdown(table3_text(one.table3, dataset), 2)}",
+            listing([*one.verdicts, *table3_notes(group, dataset, one.table3)]),
+            _links("Files", files, ("table3.md", "table3.csv", "table3.tex")),
+        ]
+    else:
+        small = ranking_notes(group, dataset, records.suite.table)
     if group.runs:
         text += [
             f"#### Train, val and test side by side\n\n{markdown(splits_text(one.splits))}",
             "A large step from train to test is over-fitting.\n",
+            listing(small) if small else "",
             _links("Files", files, ("splits.md", "splits.csv")),
             _links("Per-class accuracy and IoU", files, ("per-class.md", "per-class.csv")),
         ]
-    text += [f"#### {name}\n\n![{name}]({quote(file)})" for name, file in one.pictures.items()]
-    return [*text, listing(one.remarks) if one.remarks else ""]
+    return [*text, *_pictures(one.pictures), listing(one.remarks) if one.remarks else ""]
+
+
+def _pictures(pictures: Mapping[str, str]) -> list[str]:
+    return [f"#### {name}\n\n![{name}]({quote(file)})" for name, file in pictures.items()]
+
+
+def _family_section(one: FamilyPage) -> list[str]:
+    sheet = one.sheet
+    return [
+        f"### {sheet.heading}\n",
+        f"**{sheet.mark}**\n" if sheet.mark else "",
+        *table1_tables.body(sheet, level=4),
+        _links("Files", f"{quote(one.family.slug)}/", ("table1.md", "table1.csv", "table1.tex")),
+        *_pictures(one.pictures),
+        listing(one.remarks) if one.remarks else "",
+    ]
 
 
 def _links(what: str, folder: str, names: Sequence[str]) -> str:
@@ -138,9 +176,12 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"{protocol.iterations:,} iterations, "
         f"{OPTIMISERS[protocol.optimiser]}, rate {protocol.lr:g} ({protocol.schedule}), momentum "
         f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
+        f"{' (of batch-norm shifts too)' if protocol.decay_shifts else ''}"
         f"{', each image standardised' if protocol.standardise else ''}"
-        f"{', mirrored at random' if protocol.flip else ''}{BALANCINGS[protocol.balancing]}"
-        f"{_dropout(protocol)}. "
+        f"{', local response normalisation' if protocol.local_response else ''}"
+        f"{', mirrored at random' if protocol.flip else ''}"
+        f"{f', {weighted}' if (weighted := balancing_words(protocol)) else ''}"
+        f"{_dropout(protocol)}{_choice(protocol)}. "
         f"Scored at the labels' full size, {extent(dataset.size)}.",
         f"Precision: {group.precision}.",
         _weights(group),
@@ -153,6 +194,19 @@ def _dropout(protocol: Protocol) -> str:
     if protocol.dropout is None:
         return ""
     return f", every dropout rate {protocol.dropout:g}" if protocol.dropout else ", no dropout"
+
+
+def _choice(protocol: Protocol) -> str:
+    """When training ends early and which iteration is the best, where it is not plainly the best val mIoU."""
+    text, every = "", f"{protocol.validate_every:,}"
+    if protocol.plateau is not None:
+        text = (
+            f", ended early where the mean loss over {every} iterations is not lower by "
+            f"{100 * protocol.plateau:g} % than over the {every} before"
+        )
+    if protocol.choose_by != "mIoU":
+        text += f", best iteration by val {SCORE_NAMES[protocol.choose_by]} every {every}"
+    return text
 
 
 def _placeholders(group: Group, dataset: DatasetInfo) -> str:
@@ -181,16 +235,18 @@ def _weights(group: Group) -> str:
     return f"{text}. Where they set nothing, the architecture's own initialisation stands."
 
 
-def _device_sections(dataset: DatasetInfo, devices: Sequence[DevicePage]) -> list[str]:
+def _device_sections(records: SuiteRecords, devices: Sequence[DevicePage]) -> list[str]:
+    against = comparison(records.suite, records.dataset)
     if not devices:
         return [
             "## Resources\n",
             "No measurement at a size of this suite's runs: `python -m harness measure`.",
         ]
-    text = ["## Resources (Table 6)\n", listing(general_notes(dataset))]
+    head = "Resources" if against.table == "table1" else "Resources (Table 6)"
+    text = [f"## {head}\n", listing(general_notes(against))]
     for device in devices:
         mark = f"**{device.sheet.mark}**\n" if device.sheet.mark else ""
-        names = [f"{device.file}.{kind}" for kind in ("md", "csv", "tex")]
+        names = [f"{device.sheet.file}.{kind}" for kind in ("md", "csv", "tex")]
         text += [f"### {device.sheet.heading}\n", mark, *body(device.sheet, level=4)]
         text += [_links("Files", "", names), f"Made by `{device.command}`."]
     return text
@@ -220,13 +276,18 @@ def _run_row(group: Group, record: RunRecord) -> dict[str, str]:
         "network": title(record.spec.architecture),
         "protocol": group.protocol.name,
         "seed": str(record.spec.seed),
-        "status": f"FAILED: {failure.kind}" if failure else "finished",
+        "status": f"FAILED: {failure.kind}" if failure else _finished(record),
         "best by val at": "–" if record.best_iteration is None else f"{record.best_iteration:,}",
         "wall time, min (no measurement of speed)": f"{record.timing.total_s / 60:.1f}"
         if record.timing
         else "–",
         "code": f"{str(commit)[:10]}{dirty}" if commit else "unknown",
     }
+
+
+def _finished(record: RunRecord) -> str:
+    done, all_of_them = record.trained_iterations, record.spec.protocol.iterations
+    return f"finished after {done:,} of {all_of_them:,}" if done and done < all_of_them else "finished"
 
 
 def _left_out_section(records: SuiteRecords, measurements: Measurements) -> list[str]:

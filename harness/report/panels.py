@@ -1,5 +1,6 @@
 """Qualitative panels: kept predictions in class colours, beside image and truth where these may be shown."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from harness.report.groups import Group, Run, title
 from harness.report.plots import PlotContext
 
 VOID_COLOUR = (0, 0, 0)
+# As many fit beside a picture; longer names are broken at a hyphen.
+NAME_SIGNS = 24
 _Pixels = NDArray[np.uint8]
 
 
@@ -110,7 +113,7 @@ def draw_panels(context: PlotContext, strips: Sequence[Strip]) -> bytes:
                     axes.imshow(picture, interpolation="nearest" if strip.name != "image" else "antialiased")
                 if strip is strips[0]:
                     axes.set_title(stem)
-            row[0].set_ylabel(strip.name)
+            row[0].set_ylabel(textwrap.fill(strip.name, NAME_SIGNS))
         figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
         _class_legend(figure, context.dataset, with_void=any(strip.name == "truth" for strip in strips))
         what = "Predictions on test" if strips[0].name != "image" else "Test images, truth and predictions"

@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from datasets import DatasetInfo
 from harness import metrics
-from harness.report.accuracy import confusion, summarise
-from harness.report.figures import Palette, png
+from harness.report.accuracy import summarise
+from harness.report.figures import WIDTH_IN, Palette, png
 from harness.report.groups import Group, Run, input_size, title
 from harness.report.resource_tables import describe
 from harness.report.resources import MIB, MeasurementGroup
-from harness.report.wording import extent, reduced_mark
+from harness.report.wording import balancing_words, extent, reduced_mark
 
 # A training loss is smoothed over this share of its points.
 SMOOTHING = 1 / 40
+# Width of a sign and of a line with its space in a legend, in inches.
+SIGN_IN, HANDLE_IN = 0.066, 0.5
 # As many fit beside each other in a title.
 TITLE_CHARACTERS = 100
 
@@ -37,15 +38,19 @@ class PlotContext:
 
     def heading(self, what: str) -> str:
         """Title of a figure: what it shows, of which runs, and whether they are reduced."""
-        group = self.group
-        made = f"{self.dataset.title}, {group.protocol.base}, {group.precision}, {group.weights.title}"
-        lines = [*what.split("\n"), made, reduced_mark(group)]
-        return "\n".join(textwrap.fill(line, TITLE_CHARACTERS) for line in lines if line)
+        return figure_heading(what, self.dataset, self.group, balancing_words(self.group.protocol))
 
     @property
     def several_seeds(self) -> bool:
         """Whether some network has runs of more than one seed."""
         return any(len(self.group.of(name)) > 1 for name in self.group.networks)
+
+
+def figure_heading(what: str, dataset: DatasetInfo, group: Group, balancing: str = "") -> str:
+    """Title of a figure: what it shows, of which runs, and whether they are reduced."""
+    made = [dataset.title, group.protocol.base, balancing, group.precision, group.weights.title]
+    lines = [*what.split("\n"), ", ".join(word for word in made if word), reduced_mark(group)]
+    return "\n".join(textwrap.fill(line, TITLE_CHARACTERS) for line in lines if line)
 
 
 def learning_curves(context: PlotContext) -> bytes:
@@ -78,11 +83,11 @@ def learning_curves(context: PlotContext) -> bytes:
             xlabel="iteration", ylabel=f"training loss, mean over {_window(points)} points", ylim=(0, None)
         )
         right.set(xlabel="iteration", ylabel="mIoU on val (%)", ylim=(0, None))
-        _legend(figure, context, [title(name) for name in context.group.networks])
+        legend(figure, context, [title(name) for name in context.group.networks])
         seeds = "\nlines: mean over seeds, bands: from lowest to highest" if context.several_seeds else ""
         figure.suptitle(context.heading(f"Learning curves: cross-entropy in training, mIoU on val{seeds}"))
 
-    return png(draw, 4.2)
+    return png(draw, 4.2 + legend_height([title(name) for name in context.group.networks]))
 
 
 def _window(points: int) -> int:
@@ -104,89 +109,6 @@ def _validations(run: Run) -> pd.DataFrame:
     return pd.DataFrame(
         {"network": title(run.record.spec.architecture), "iteration": iterations, "mIoU": miou}
     )
-
-
-def class_bars(context: PlotContext, frame: pd.DataFrame) -> bytes:
-    """IoU of every class on test, a bar a network; from `accuracy.per_class`."""
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        sns.barplot(
-            frame,
-            x="class",
-            y="iou",
-            hue="network",
-            palette=dict(context.palette.colours),
-            saturation=1.0,
-            errorbar=None,
-            ax=axes,
-            legend=False,
-        )
-        axes.set(xlabel="", ylabel="IoU on test (%)", ylim=(0, 100))
-        axes.tick_params(axis="x", rotation=30)
-        for label in axes.get_xticklabels():
-            label.set_horizontalalignment("right")
-        _legend(figure, context, list(dict.fromkeys(frame["network"])), bars=True)
-        figure.suptitle(
-            context.heading(f"IoU of each class on test, checkpoint {context.group.last_checkpoint}")
-        )
-
-    return png(draw, 4.0)
-
-
-def confusion_matrices(context: PlotContext) -> bytes:
-    """Row-normalised confusion matrix of each network on test, percent."""
-    names = context.group.networks
-    classes = context.dataset.classes
-    rows = -(-len(names) // 2)
-
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(rows, 2, squeeze=False)
-        layout = figure.get_layout_engine()
-        figure.set_layout_engine("none")  # seaborn draws the whole figure for each heatmap: lay it out once
-        for place, axes in enumerate(grid.flat):
-            if place >= len(names):
-                axes.set_axis_off()
-                continue
-            values = 100 * confusion(context.group, names[place])
-            _heatmap(axes, values, classes)
-            axes.set_title(title(names[place]), fontweight="bold")
-            axes.set_ylabel("truth" if place % 2 == 0 else "")
-            axes.set_xlabel("predicted")
-            if place % 2:
-                axes.set_yticklabels([])
-        figure.set_layout_engine(layout)
-        heading = f"Confusion matrices on test, checkpoint {context.group.last_checkpoint}"
-        how = "% of the pixels of a class; blank: below 0.5, grey: class absent"
-        figure.suptitle(context.heading(f"{heading}\n{how}"))
-
-    return png(draw, 0.9 + 3.9 * rows)
-
-
-def _heatmap(axes: Axes, values: np.ndarray, classes: Sequence[str]) -> None:
-    frame = pd.DataFrame(values, index=list(classes), columns=list(classes))
-    shown = frame.map(lambda value: "" if pd.isna(value) or value < 0.5 else f"{value:.0f}")
-    sns.heatmap(
-        frame,
-        ax=axes,
-        vmin=0,
-        vmax=100,
-        cmap="Blues",
-        annot=shown,
-        fmt="",
-        annot_kws={"fontsize": 6.5},
-        cbar=False,
-        square=True,
-        linewidths=0.4,
-        linecolor="#dddddd",
-        mask=frame.isna(),
-    )
-    axes.set_facecolor("#eeeeee")
-    axes.tick_params(axis="x", rotation=60, labelsize=7)
-    axes.tick_params(axis="y", rotation=0, labelsize=7)
-    for label in axes.get_xticklabels():
-        label.set_horizontalalignment("right")
-        label.set_rotation_mode("anchor")
 
 
 def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -> bytes | None:
@@ -230,12 +152,12 @@ def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -
         )
         axes.set(xlabel=what, ylabel="mIoU on test (%)")
         axes.set_xlim(0, 1.1 * float(frame["x"].max()))
-        _legend(figure, context, list(frame["network"]), lines=False)
+        legend(figure, context, list(frame["network"]), lines=False)
         figure.suptitle(
             context.heading(_trade_off_heading(context, measured, memory, list(frame["network"])))
         )
 
-    return png(draw, 4.4)
+    return png(draw, 4.4 + legend_height([point[0] for point in points]))
 
 
 def _trade_off_heading(
@@ -244,7 +166,7 @@ def _trade_off_heading(
     what = "memory" if memory else "time"
     size = input_size(context.group.protocol, context.dataset)
     bars = "± standard deviation over seeds" if context.several_seeds else "95 % bootstrap interval"
-    checkpoint = context.group.last_checkpoint
+    checkpoint = context.group.shown_checkpoint
     heading = f"{what.capitalize()} versus accuracy, checkpoint {checkpoint} (bars: {bars})"
     heading += f"\n{what} on {describe(measured)}"
     if measured.size != size:
@@ -257,7 +179,7 @@ _Point = tuple[str, float, float, tuple[float, float]]
 
 
 def _point(group: Group, measured: MeasurementGroup, name: str, quantity: str) -> _Point | None:
-    summary, record = summarise(group.of(name), "test", group.last_label), measured.of(name)
+    summary, record = summarise(group.of(name), "test", group.shown_label), measured.of(name)
     if summary is None or record is None:
         return None
     if quantity == "memory":
@@ -272,7 +194,7 @@ def _point(group: Group, measured: MeasurementGroup, name: str, quantity: str) -
     return title(name), x, y, summary.interval.get("mIoU", (y - half, y + half))
 
 
-def _legend(
+def legend(
     figure: Figure, context: PlotContext, names: Sequence[str], *, bars: bool = False, lines: bool = True
 ) -> None:
     """One legend for the figure, under it, so that it hides no data."""
@@ -287,4 +209,20 @@ def _legend(
         )
         for name in names
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), frameon=False)
+    columns = legend_columns(names)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def legend_columns(names: Sequence[str]) -> int:
+    """As many columns as fit the figure's width, at most five; a column is as wide as its longest name."""
+    for columns in range(min(len(names), 5), 1, -1):
+        # The first columns are one longer where the rows do not come out even.
+        longest = [max(map(len, column)) for column in np.array_split(np.array(names), columns)]
+        if sum(longest) * SIGN_IN + columns * HANDLE_IN < WIDTH_IN:
+            return columns
+    return 1
+
+
+def legend_height(names: Sequence[str]) -> float:
+    """Inches that the legend's rows need beyond the first."""
+    return 0.18 * (-(-len(names) // legend_columns(names)) - 1)

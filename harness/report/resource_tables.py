@@ -6,13 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from datasets import DatasetInfo
 from harness import paper
 from harness.measure.record import INFERENCE_BATCH, TRAINING_BATCH
 from harness.report.groups import title
-from harness.report.resources import COMPARED, Footnotes, MeasurementGroup
+from harness.report.resources import COMPARED, Comparison, Footnotes, MeasurementGroup
 from harness.report.tables import csv, latex, listing, markdown, significant
-from harness.report.wording import extent, small_input_notes
+from harness.report.wording import extent, input_notes
 
 # Columns that a kind of device does not have are left out of the Markdown, with one line that says why.
 _DEVICE_MEMORY = {
@@ -35,21 +34,23 @@ class Part:
 class Sheet:
     """Table 6 of one device, ready to be written down.
 
-    notes: lines under the tables, on this device alone. reasons: of each `n/a (n)`.
+    file: start of its files' names. notes: lines under the tables, on this device alone. reasons: of each
+    `n/a (n)`.
     """
 
     heading: str
+    file: str
     mark: str
     parts: tuple[Part, ...]
     notes: tuple[str, ...]
     reasons: tuple[str, ...] = field(default=())
 
 
-def table6_files(group: MeasurementGroup, dataset: DatasetInfo, frame: pd.DataFrame) -> dict[str, str]:
+def table6_files(group: MeasurementGroup, against: Comparison, frame: pd.DataFrame) -> dict[str, str]:
     """`table6-<device>.md`, `.csv` and `.tex`, from `resources.table6`."""
-    sheet = sheet_of(group, dataset, frame)
-    name = f"table6-{group.slug}"
-    general = general_notes(dataset)
+    sheet = sheet_of(group, against, frame)
+    name = sheet.file
+    general = general_notes(against)
     return {
         f"{name}.md": _markdown(sheet, general),
         f"{name}.csv": csv(_with_origin(group, frame)),
@@ -57,10 +58,10 @@ def table6_files(group: MeasurementGroup, dataset: DatasetInfo, frame: pd.DataFr
     }
 
 
-def sheet_of(group: MeasurementGroup, dataset: DatasetInfo, frame: pd.DataFrame) -> Sheet:
+def sheet_of(group: MeasurementGroup, against: Comparison, frame: pd.DataFrame) -> Sheet:
     """The tables and notes of one device."""
     footnotes = Footnotes()
-    maker = _Maker(frame=frame, footnotes=footnotes, with_paper=not dataset.drawn)
+    maker = _Maker(frame=frame, footnotes=footnotes, against=against)
     parts = (
         Part(title="Time of one image (batch 1)", frame=maker.times()),
         Part(title=f"Training memory (batch {TRAINING_BATCH})", frame=maker.memory("training")),
@@ -69,10 +70,11 @@ def sheet_of(group: MeasurementGroup, dataset: DatasetInfo, frame: pd.DataFrame)
     )
     left_out = [f"n/a for every network: {', '.join(what)}: {why}" for why, what in maker.left_out.items()]
     return Sheet(
-        heading=f"Table 6 on {describe(group)}",
+        heading=f"{against.name} on {describe(group)}",
+        file=f"{against.file_start}-{group.slug}",
         mark=f"REDUCED: {group.reduced}" if group.reduced else "",
         parts=parts,
-        notes=tuple([*left_out, *_notes(group, frame)]),
+        notes=tuple([*left_out, *_notes(group, against, frame)]),
         reasons=tuple(footnotes.reasons),
     )
 
@@ -91,7 +93,7 @@ class _Maker:
 
     frame: pd.DataFrame
     footnotes: Footnotes
-    with_paper: bool
+    against: Comparison
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
     def times(self) -> pd.DataFrame:
@@ -130,16 +132,17 @@ class _Maker:
         return {"network": list(self.frame["network"])}
 
     def _paper(self, name: str, head: str) -> dict[str, list[str]]:
-        if not self.with_paper:
+        if not self.against.with_paper:
             return {}
         return {f"{head}, paper": [_given(value, "{:,.10g}") for value in self.frame[f"{name}_paper"]]}
 
     def _ratios(self, name: str, what: str) -> dict[str, list[str]]:
         columns = {}
-        if self.with_paper:
+        ratio = f"{what}: ratio to {title(self.against.reference)}"
+        if self.against.with_paper:
             ratios = self.frame[f"{name}_ratio_paper"]
-            columns[f"{what}: ratio to SegNet, paper"] = [_given(value, "{:.2f}") for value in ratios]
-        columns[f"{what}: ratio to SegNet, here"] = self._cells(f"{name}_ratio", show="{:.2f}".format)
+            columns[f"{ratio}, paper"] = [_given(value, "{:.2f}") for value in ratios]
+        columns[f"{ratio}, here"] = self._cells(f"{name}_ratio", show="{:.2f}".format)
         return columns
 
     def _cells(self, name: str, digits: int = 3, show: Callable[[float], str] | None = None) -> list[str]:
@@ -157,10 +160,10 @@ def _given(value: float | None, shape: str) -> str:
     return "not given" if value is None or pd.isna(value) else shape.format(value)
 
 
-def general_notes(dataset: DatasetInfo) -> list[str]:
+def general_notes(against: Comparison) -> list[str]:
     """What holds for the tables of every device."""
     notes = []
-    if not dataset.drawn:
+    if against.with_paper:
         notes.append(
             f"The paper's figures: {paper.RESOURCE_DEVICE}, Caffe, input {extent(paper.RESOURCE_SIZE)}; its "
             f"memory is nvidia-smi's MB with batch {TRAINING_BATCH} (training) and {INFERENCE_BATCH} "
@@ -177,7 +180,7 @@ def general_notes(dataset: DatasetInfo) -> list[str]:
     ]
 
 
-def _notes(group: MeasurementGroup, frame: pd.DataFrame) -> list[str]:
+def _notes(group: MeasurementGroup, against: Comparison, frame: pd.DataFrame) -> list[str]:
     notes = []
     spread = frame.reindex(columns=["forward_spread_percent", "backward_spread_percent"]).max().max()
     if pd.notna(spread):
@@ -189,7 +192,7 @@ def _notes(group: MeasurementGroup, frame: pd.DataFrame) -> list[str]:
         notes += [f"{title(record.spec.architecture)}: {flag}" for flag in record.flags]
         if record.failure:
             notes.append(f"{title(record.spec.architecture)}: FAILED, {record.failure.message}")
-    return notes + (small_input_notes(group.size) if group.reduced else [])
+    return notes + (input_notes(group.size, against.table) if group.reduced else [])
 
 
 def _markdown(sheet: Sheet, general: Sequence[str]) -> str:

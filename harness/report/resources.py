@@ -3,7 +3,7 @@
 Memory in MiB (2^20 bytes), model size in MB (10^6 bytes, as the paper has it), times in milliseconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 import architectures
+from datasets import DatasetInfo
 from harness import paper
 from harness.measure.record import (
     PAPER_SIZE,
@@ -21,10 +22,11 @@ from harness.measure.record import (
     load_measurements,
 )
 from harness.report.groups import SuiteRecords, input_size, network_order, title
+from harness.suite import Suite, Table
 
 MIB = 2**20
-# Ratios are taken to the paper's own network, on the same device.
-REFERENCE = "segnet"
+# Ratios are taken to the paper's own network, on the same device; by the table that a suite fills.
+REFERENCES: Mapping[Table, str] = {"table1": "segnet-basic", "table3": "segnet"}
 # Columns that Table 6 of the paper has, and what they are compared with.
 COMPARED = {
     "forward_ms": "forward_ms",
@@ -97,13 +99,14 @@ class Measurements:
 
 
 def collect_measurements(results: Path, records: SuiteRecords) -> Measurements:
-    """The measurements of a suite: its number of classes, at the size of its runs and at the paper's.
+    """The measurements of a suite: its networks and number of classes, at its runs' size and the paper's.
 
     A suite on drawn data shows the paper's size only where there is no measurement at the size of its runs.
     """
     found, unreadable = load_measurements(results)
     classes = records.dataset.num_classes
-    fitting = [record for record in found if record.spec.num_classes == classes]
+    own = {*records.suite.architectures, *records.networks}
+    fitting = [one for one in found if one.spec.num_classes == classes and one.spec.architecture in own]
     sizes = {input_size(group.protocol, records.dataset) for group in records.groups}
     chosen = [record for record in fitting if record.spec.size in sizes]
     if not records.dataset.drawn or (sizes and not chosen):
@@ -171,15 +174,45 @@ class Footnotes:
         return f"n/a ({self.reasons.index(reason) + 1})"
 
 
-def table6(group: MeasurementGroup, *, with_paper: bool) -> pd.DataFrame:
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What a suite's resources are held against.
+
+    table: that the suite fills. reference: architecture that ratios are to. with_paper: whether the paper's
+    Table 6 stands beside; it has none of the networks of Table 1.
+    """
+
+    table: Table
+    reference: str
+    with_paper: bool
+
+    @property
+    def name(self) -> str:
+        """Of the table of resources."""
+        return "Resources" if self.table == "table1" else "Table 6"
+
+    @property
+    def file_start(self) -> str:
+        """Start of the names of its files."""
+        return self.name.lower().replace(" ", "")
+
+
+def comparison(suite: Suite, dataset: DatasetInfo) -> Comparison:
+    """What the resources of a suite's networks are held against."""
+    with_paper = suite.table == "table3" and not dataset.drawn
+    return Comparison(table=suite.table, reference=REFERENCES[suite.table], with_paper=with_paper)
+
+
+def table6(group: MeasurementGroup, against: Comparison) -> pd.DataFrame:
     """Table 6 of one device: a row a network in the paper's order, then those that the paper does not have.
 
-    For each compared column X: X, X_reason, X_ratio (to SegNet here), X_ratio_reason and, with the paper's
+    For each compared column X: X, X_reason, X_ratio (to the reference), X_ratio_reason and, with the paper's
     figures, X_paper and X_ratio_paper. Besides p90, IQR, spread and number of samples of the times, the
     further memory figures, parameters and GMACs, each with its reason.
     """
-    published = {row.network: row for row in paper.resources()} if with_paper else {}
-    reference = group.of(REFERENCE)
+    published = {row.network: row for row in paper.resources()} if against.with_paper else {}
+    reference = group.of(against.reference)
+    base_title = title(against.reference)
     rows = []
     for network, record in _rows(group, list(published)):
         cells: dict[str, object] = {"network": network, "status": _status(record)}
@@ -189,9 +222,9 @@ def table6(group: MeasurementGroup, *, with_paper: bool) -> pd.DataFrame:
             cells[name] = quantity.value
             cells[f"{name}_reason"] = quantity.reason
         for name, theirs in COMPARED.items():
-            cells |= _ratio(name, values.get(name), base.get(name), reference is not None)
-            if with_paper:
-                cells |= _paper_cells(name, theirs, published, network)
+            cells |= _ratio(name, values.get(name), base.get(name), base_title, reference is not None)
+            if against.with_paper:
+                cells |= _paper_cells(name, theirs, published, network, base_title)
         cells["flags"] = " ".join(record.flags) if record else None
         rows.append(cells)
     frame = pd.DataFrame(rows)
@@ -248,21 +281,23 @@ def _mib(quantity: Quantity) -> Quantity:
     return quantity if quantity.value is None else Quantity(value=quantity.value / MIB)
 
 
-def _ratio(name: str, value: Quantity | None, base: Quantity | None, referenced: bool) -> dict[str, Any]:
+def _ratio(
+    name: str, value: Quantity | None, base: Quantity | None, base_title: str, referenced: bool
+) -> dict[str, Any]:
     if value is None or value.value is None:
         reason = value.reason if value else "not measured on this device"
     elif not referenced:
-        reason = "no measurement of SegNet on this device"
+        reason = f"no measurement of {base_title} on this device"
     elif base is None or not base.value:
-        reason = f"SegNet: {base.reason if base and base.reason else 'no figure'}"
+        reason = f"{base_title}: {base.reason if base and base.reason else 'no figure'}"
     else:
         return {f"{name}_ratio": value.value / base.value, f"{name}_ratio_reason": None}
     return {f"{name}_ratio": None, f"{name}_ratio_reason": reason}
 
 
 def _paper_cells(
-    name: str, theirs: str, published: dict[str, paper.Resources], network: str
+    name: str, theirs: str, published: dict[str, paper.Resources], network: str, base_title: str
 ) -> dict[str, Any]:
-    row, base = published.get(network), published[title(REFERENCE)]
+    row, base = published.get(network), published[base_title]
     value = getattr(row, theirs) if row else None
     return {f"{name}_paper": value, f"{name}_ratio_paper": value / getattr(base, theirs) if value else None}

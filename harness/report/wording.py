@@ -5,13 +5,31 @@ import re
 import architectures
 from datasets import DatasetInfo
 from harness.measure.record import PAPER_SIZE
+from harness.protocol import Protocol
 from harness.report.groups import Group
 from harness.report.resources import MeasurementGroup
-from harness.suite import Suite
+from harness.suite import Suite, Table
 
 # DeepLab-LargeFOV's fc6: 3 x 3 taps, 12 apart. FCN's fc6: 7 x 7 taps side by side.
 DEEPLAB_WINDOW = 2 * 12 + 1
 FCN_WINDOW = 7
+# Height and width of the input that one place of the Basic encoders' last maps depends on, in pixels: four
+# times a 7 x 7 convolution and a 2 x 2 pooling.
+BASIC_FIELD = 106
+
+# Class weights in the loss, by a protocol's name for them.
+BALANCINGS = {
+    "natural": "classes not weighted",
+    "inverse-root": "classes weighted by frequency to the -1/2",
+    "median": "classes weighted by median frequency balancing",
+    "segnet-release": "classes weighted as in SegNet's definition files",
+}
+
+
+def balancing_words(protocol: Protocol) -> str:
+    """Class weights in the loss; empty where there are none and no other protocol of the name has any."""
+    plain = protocol.balancing == "natural" and "+balancing=" not in protocol.name
+    return "" if plain else BALANCINGS[protocol.balancing]
 
 
 def extent(size: tuple[int, int]) -> str:
@@ -35,10 +53,28 @@ def map_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
     return -(-size[0] // stride), -(-size[1] // stride)
 
 
-def small_input_notes(size: tuple[int, int]) -> list[str]:
-    """Why an input smaller than the paper's distorts the ranking; empty at the paper's size or above."""
+def input_notes(size: tuple[int, int], table: Table) -> list[str]:
+    """Why an input smaller than the paper's distorts that table's ranking; empty at its size or above."""
     if size[0] >= PAPER_SIZE[0] and size[1] >= PAPER_SIZE[1]:
         return []
+    return decoder_input_notes(size) if table == "table1" else small_input_notes(size)
+
+
+def decoder_input_notes(size: tuple[int, int]) -> list[str]:
+    """What a small input does to the decoders of Table 1."""
+    here, full = map_size(size, 16), map_size(PAPER_SIZE, 16)
+    share, full_share = (BASIC_FIELD / height for height in (size[0], PAPER_SIZE[0]))
+    return [
+        f"The encoder's last map, pool4, is {extent(here)} here and {extent(full)} at {extent(PAPER_SIZE)}: "
+        "objects are fewer places wide in it, and more of their outline is left to the decoder.",
+        f"One place of that map depends on {BASIC_FIELD} x {BASIC_FIELD} pixels of the input (four 7 x 7 "
+        f"convolutions and poolings): {share:.2f} of the input's height here, {full_share:.2f} at "
+        f"{extent(PAPER_SIZE)}. A network here sees more of the scene at once, and less of its detail.",
+    ]
+
+
+def small_input_notes(size: tuple[int, int]) -> list[str]:
+    """What a small input does to the networks of Tables 3 and 6."""
     pool5, eighth = map_size(size, 32), map_size(size, 8)
     full_pool5, full_eighth = map_size(PAPER_SIZE, 32), map_size(PAPER_SIZE, 8)
     return [
@@ -59,11 +95,11 @@ def _relation(window: int, size: tuple[int, int]) -> str:
     return "higher than" if higher else "wider than" if wider else "no larger than"
 
 
-def ranking_notes(group: Group, dataset: DatasetInfo) -> list[str]:
+def ranking_notes(group: Group, dataset: DatasetInfo, table: Table = "table3") -> list[str]:
     """What stands under a reduced table."""
     if not group.reduced:
         return []
-    notes = small_input_notes(group.protocol.size or dataset.size)
+    notes = input_notes(group.protocol.size or dataset.size, table)
     if any("iterations" in reason for reason in group.reduced):
         notes.append("So few iterations show how fast a network starts to learn, not what it reaches.")
     return notes
@@ -79,7 +115,11 @@ def command(group: Group, suite: Suite, dataset: DatasetInfo) -> str:
         words.append("--data-root FOLDER")
     if group.protocol.base != suite.protocol:
         words.append(f"--protocol {group.protocol.base}")
-    words += [_option(change) for change in re.split(r"\+(?=[a-z_]+=)", group.protocol.name)[1:]]
+    changes = re.split(r"\+(?=[a-z_]+=)", group.protocol.name)[1:]
+    balancing = f"balancing={group.protocol.balancing}"
+    if suite.balancings and balancing not in changes:
+        changes.insert(0, balancing)  # else the command would run the suite's others too
+    words += [_option(change) for change in changes]
     if group.precision != "fp32":
         words.append(f"--precision {group.precision}")
     words.append(f"--seeds {','.join(str(seed) for seed in sorted({spec.seed for spec in specs}))}")

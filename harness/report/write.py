@@ -9,17 +9,19 @@ from harness.records import write_atomically
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.collect import collect
+from harness.report.families import families
 from harness.report.figures import palette
 from harness.report.floors import Floor, floor_rows, floors, verdicts
 from harness.report.gallery import Gallery, gallery
 from harness.report.groups import SuiteRecords, input_size
-from harness.report.page import DevicePage, GroupPage, page
+from harness.report.page import DevicePage, GroupPage, PageContent, page
 from harness.report.panels import Source, open_source
 from harness.report.plots import PlotContext
 from harness.report.resource_tables import sheet_of, table6_files
-from harness.report.resources import REFERENCE, Measurements, collect_measurements, table6
+from harness.report.resources import REFERENCES, Measurements, collect_measurements, comparison, table6
 from harness.report.wording import measure_command
-from harness.suite import load_suite, suite_names
+from harness.report.write_family import family_files
+from harness.suite import Suite, load_suite, suite_names
 
 # What a report consists of; nothing else in its folder is ever removed.
 _KINDS = (".md", ".csv", ".tex", ".png")
@@ -50,7 +52,7 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     source = open_source(dataset, data_root)
     if source is not None:
         _check_edition(records, source, data_root)
-    colours = palette(records.networks)
+    colours = palette(records.suite, records.networks)
     files: dict[str, bytes] = {}
     groups = []
     baselines: dict[tuple[int, int], tuple[Floor, ...]] = {}
@@ -61,16 +63,23 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
             baselines[size] = floors(dataset, size)
         found = baselines[size] if dataset.drawn and own else ()
         context = PlotContext(group=group, dataset=dataset, palette=colours)
-        made, entry = _group_files(context, measurements, own, found)
+        made, entry = _group_files(context, records.suite, measurements, own, found)
         files |= made
         groups.append(entry)
-    devices = []
+    joined = []
+    for family in families(records.suite, records.groups) if records.suite.table == "table1" else ():
+        made, family_entry = family_files(family, records, measurements, colours)
+        files |= made
+        joined.append(family_entry)
+    against, devices = comparison(records.suite, dataset), []
     for device in measurements.groups:
-        frame = table6(device, with_paper=not dataset.drawn)
-        files |= {name: text.encode() for name, text in table6_files(device, dataset, frame).items()}
-        sheet = sheet_of(device, dataset, frame)
-        devices.append(DevicePage(sheet=sheet, file=f"table6-{device.slug}", command=measure_command(device)))
-    return {"README.md": page(records, measurements, groups, devices).encode(), **files}
+        frame = table6(device, against)
+        files |= {name: text.encode() for name, text in table6_files(device, against, frame).items()}
+        devices.append(DevicePage(sheet=sheet_of(device, against, frame), command=measure_command(device)))
+    content = PageContent(
+        records=records, measurements=measurements, groups=groups, families=joined, devices=devices
+    )
+    return {"README.md": page(content).encode(), **files}
 
 
 def _check_edition(records: SuiteRecords, source: Source, data_root: str | None) -> None:
@@ -84,12 +93,19 @@ def _check_edition(records: SuiteRecords, source: Source, data_root: str | None)
 
 
 def _group_files(
-    context: PlotContext, measurements: Measurements, source: Source | None, baselines: Sequence[Floor]
+    context: PlotContext,
+    suite: Suite,
+    measurements: Measurements,
+    source: Source | None,
+    baselines: Sequence[Floor],
 ) -> tuple[dict[str, bytes], GroupPage]:
     group, dataset = context.group, context.dataset
-    table3, splits = accuracy.table3(group, dataset, floor_rows(baselines)), accuracy.splits(group)
-    found_verdicts = verdicts(group, REFERENCE, baselines) if baselines else []
-    texts = table3_files(group, dataset, table3, found_verdicts)
+    splits = accuracy.splits(group)
+    table3, texts = None, {}
+    found_verdicts = verdicts(group, REFERENCES[suite.table], baselines) if baselines else []
+    if suite.table == "table3":
+        table3 = accuracy.table3(group, dataset, floor_rows(baselines))
+        texts = table3_files(group, dataset, table3, found_verdicts)
     found = Gallery(pictures=(), remarks=())
     if group.runs:
         per_class = accuracy.per_class(group, dataset)

@@ -89,8 +89,11 @@ def test_export(network: Architecture) -> None:
         torch.testing.assert_close(program.module()(images), network(images))
 
 
-def test_encoder_layers_are_vgg16_s(network: Architecture) -> None:
+def test_encoder_layers_are_vgg16_s_or_none(network: Architecture) -> None:
     layers = network.encoder_layers()
+    if not layers:  # the Basic networks start from no weights
+        assert network.info.min_size == 16
+        return
     names = [f"conv{i}_{j}" for i, depth in enumerate((2, 2, 3, 3, 3), 1) for j in range(1, depth + 1)]
     assert list(layers)[:13] == names
     assert set(list(layers)[13:]) <= {"fc6", "fc7"}
@@ -116,7 +119,7 @@ def test_every_parameter_learns(name: str) -> None:
     before_batch_norm = {
         f"{key}.bias" for key, _ in network.named_modules() if f"{key}_bn" in dict(network.named_modules())
     }
-    assert len(before_batch_norm) >= 15
+    assert len(before_batch_norm) >= 4
     for key, parameter in network.named_parameters():
         if key in frozen:
             assert parameter.grad is None and torch.equal(parameter, frozen[key]), key
@@ -127,9 +130,11 @@ def test_every_parameter_learns(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [(31, 32), (64, 20)])
-def test_too_small_images_are_refused(name: str, size: tuple[int, int]) -> None:
-    message = f"{name}: .* {size[0]}x{size[1]}, but at least 32x32 is needed"
+@pytest.mark.parametrize("missing", [(1, 0), (-32, 12)])
+def test_too_small_images_are_refused(name: str, missing: tuple[int, int]) -> None:
+    least = architectures.info(name).min_size
+    size = least - missing[0], least - missing[1]
+    message = f"{name}: .* {size[0]}x{size[1]}, but at least {least}x{least} is needed"
     with torch.device("meta"):
         with pytest.raises(architectures.ArchitectureError, match=message):
             architectures.build(name, CLASSES, size)

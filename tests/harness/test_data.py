@@ -9,6 +9,7 @@ import torch
 
 import datasets
 from harness.data import SplitData, batch_indices, flips
+from harness.protocol import load_protocol
 from tests.harness.helpers import tiny_protocol
 
 
@@ -58,6 +59,23 @@ def test_standardised_input_has_mean_0_and_deviation_1_in_each_channel(
     assert batch.mean((2, 3)).abs().max() < 1e-5
     assert batch.std((2, 3)).numpy() == pytest.approx(np.ones((2, 3)), abs=1e-4)
     assert torch.corrcoef(torch.stack([batch[1, 0].flatten(), plain[1, 0].flatten()]))[0, 1] > 0.9999
+
+
+def test_local_response_is_torch_s_layer_on_grey_values(data: SplitData, drawn_cache: Path) -> None:
+    protocol = load_protocol("decoders@1").override({"size": "32x40"})
+    other = SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
+    batch = other.images(np.array([2, 0]))
+    grey = torch.from_numpy(np.asarray(data._images)[[2, 0]]).permute(0, 3, 1, 2).float()
+    expected = torch.nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(grey)
+    torch.testing.assert_close(batch, expected)
+    assert batch.min() >= 0 and batch.max() > 40
+
+
+def test_class_pixels_are_counted_by_image(data: SplitData) -> None:
+    counts = data.class_pixels(11)
+    labels = data.labels(np.arange(len(data))).numpy()
+    assert counts.shape == (len(data), 11)
+    assert counts.tolist() == [[int((label == k).sum()) for k in range(11)] for label in labels]
 
 
 def test_targets_are_taken_at_cell_centres(data: SplitData) -> None:

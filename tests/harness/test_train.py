@@ -13,6 +13,8 @@ from harness.job import Job
 from harness.machine import environment
 from harness.metrics import scores
 from harness.progress import RunProgress
+from harness.progression import Progression
+from harness.protocol import Protocol, load_protocol
 from harness.records import BEST, load_run, save_run
 from harness.run_record import run_record
 from harness.train import Diverged, Interrupted, Run
@@ -158,3 +160,61 @@ def assert_same_outcome(one: Run, other: Run) -> None:
         np.testing.assert_array_equal(one.state.arrays[name], array)
     for name, tensor in other.model.state_dict().items():
         assert torch.equal(one.model.state_dict()[name], tensor), name
+
+
+def decoders(**changes: str) -> Protocol:
+    """decoders@1 on drawn roads, made so small that a run takes seconds."""
+    values = load_protocol("decoders@1").model_dump() | {"dataset": "roads", "name": "decoders@1"}
+    roads = Protocol.model_validate(values)
+    return roads.override(
+        {"size": "32x40", "batch": "2", "iterations": "12", "validate_every": "2", **changes}
+    )
+
+
+def test_training_ends_where_the_loss_no_longer_falls(tmp_path: Path, drawn_cache: Path) -> None:
+    """A fall of 99.9 % within two iterations is not to be had: the first test of it, at 4, ends the run."""
+    run = make_run(
+        tmp_path, drawn_cache, architecture="bilinear-interpolation", protocol=decoders(plateau="0.999")
+    )
+    run.train()
+    assert run.state.iteration == 4 and run.state.ended
+    assert [v.iteration for v in run.state.validations] == [2, 4]
+    run.finish()
+    record, _ = run_record(run, environment())
+    assert record.trained_iterations == 4
+    last = {e.split for e in record.evaluations if "end" in e.labels}
+    assert last == {"val", "test"}
+    best = {e.split: e.iteration for e in record.evaluations if BEST in e.labels}
+    accuracies = [scores(np.array(v.matrix)).global_accuracy for v in run.state.validations]
+    chosen = run.state.validations[int(np.argmax(accuracies))].iteration
+    assert best == {"val": chosen, "test": chosen, "train": chosen}
+    again = make_run(
+        tmp_path, drawn_cache, architecture="bilinear-interpolation", protocol=decoders(plateau="0.999")
+    )
+    again.train()  # nothing is left to do
+    assert again.state.iteration == 4
+
+
+def test_the_iteration_is_chosen_by_the_score_that_the_protocol_names(
+    tmp_path: Path, drawn_cache: Path
+) -> None:
+    chosen = {}
+    for score in ("G", "mIoU"):
+        work = tmp_path / score
+        work.mkdir()
+        protocol = decoders(choose_by=score, iterations="6")
+        run = make_run(work, drawn_cache, architecture="bilinear-interpolation", protocol=protocol)
+        run.train()
+        found = [scores(np.array(v.matrix)) for v in run.state.validations]
+        by = [one.global_accuracy if score == "G" else one.miou for one in found]
+        assert len(by) == 3
+        assert run.state.best_iteration == run.state.validations[int(np.argmax(by))].iteration
+        assert run.state.best_score == max(by)
+        chosen[score] = run.state.best_score
+    assert chosen["G"] != chosen["mIoU"]
+
+
+def test_a_fall_is_the_share_that_the_mean_loss_lost() -> None:
+    state = Progression(history=[(i + 1, loss, 0.1) for i, loss in enumerate([9.0, 4.0, 2.0, 3.0, 1.5])])
+    assert state.fall(2) == pytest.approx(1 - 4.5 / 6)
+    assert state.fall(3) is None

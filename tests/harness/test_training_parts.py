@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,11 +14,13 @@ from torch import Tensor, nn
 import architectures
 from harness.batchnorm import reestimate
 from harness.evaluate import image_matrices, kept_indices, label_maps
+from harness.job import Job
 from harness.loss import masked_cross_entropy
 from harness.metrics import confusion_matrix
+from harness.network import build_network
 from harness.optimiser import build_optimiser, learning_rate, set_rate
 from harness.protocol import load_protocol
-from harness.train import set_dropout
+from tests.harness.helpers import spec, tiny_protocol
 
 
 def test_fixed_rate_is_fixed_and_the_other_rises_and_falls() -> None:
@@ -63,12 +67,31 @@ def test_every_trainable_parameter_is_in_exactly_one_group(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["segnet", "fcn8s", "deeplab-largefov"])
-def test_a_protocol_sets_the_rate_of_every_dropout(name: str) -> None:
-    model = architectures.build(name, 11, (32, 32))
-    layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
-    assert {layer.p for layer in layers} == {0.5}
-    set_dropout(model, 0.25)
-    assert {layer.p for layer in layers} == {0.25}
+def test_a_protocol_sets_the_rate_of_every_dropout(name: str, tmp_path: Path) -> None:
+    for protocol, rate in ((tiny_protocol(dropout="0.25"), 0.25), (load_protocol("camvid@1"), 0.5)):
+        job = Job(
+            spec=spec(architecture=name, protocol=protocol),
+            device="cpu",
+            threads=1,
+            results=tmp_path,
+            work=tmp_path,
+            data_root=None,
+            weights=None,
+        )
+        with torch.device("meta"), patch.object(nn.Module, "to", lambda module, *to, **how: module):
+            network, layers_set = build_network(job, (180, 240))
+        assert {module.p for module in network.modules() if isinstance(module, nn.Dropout)} == {rate}
+        assert layers_set == ()
+
+
+def test_batch_norm_shifts_decay_where_the_protocol_says_so() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    for name, decay in (("camvid@1", 0.0), ("decoders@1", 5e-4)):
+        groups = build_optimiser(model, load_protocol(name)).param_groups
+        [shifts] = [group for group in groups if any(p is model[1].bias for p in group["params"])]
+        assert shifts["weight_decay"] == decay
+        [biases] = [group for group in groups if any(p is model[0].bias for p in group["params"])]
+        assert biases["weight_decay"] == 0.0
 
 
 def test_loss_is_the_mean_over_labelled_pixels() -> None:

@@ -27,6 +27,12 @@ def camvid() -> Protocol:
 
 
 @pytest.fixture
+def decoders() -> Protocol:
+    """The decoders suite's protocol; `override` makes its other balancing."""
+    return load_protocol("decoders@1")
+
+
+@pytest.fixture
 def quick() -> Protocol:
     """The quick suite's protocol."""
     return load_protocol("quick@1")

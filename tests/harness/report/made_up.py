@@ -14,6 +14,7 @@ import datasets
 from harness.initial_weights import HE
 from harness.measure.record import (
     PAPER_SIZE,
+    DecoderStorage,
     DeviceState,
     LiveSplit,
     MeasurementRecord,
@@ -26,7 +27,17 @@ from harness.measure.record import (
     save_measurement,
 )
 from harness.protocol import Protocol
-from harness.records import Evaluation, Failure, History, RunRecord, Timing, Validation, save_run, to_json
+from harness.records import (
+    BEST,
+    Evaluation,
+    Failure,
+    History,
+    RunRecord,
+    Timing,
+    Validation,
+    save_run,
+    to_json,
+)
 from harness.spec import InitialWeights, Precision, RunSpec
 
 CLASSES = 11
@@ -101,24 +112,36 @@ class Store:
         best: str | None = None,
         stems: Mapping[str, NDArray[np.uint8]] | None = None,
         layers: tuple[tuple[str, ...], int] = ((), 13),
+        chosen: int | None = None,
+        train: NDArray[np.int64] | None = None,
+        trained: int | None = None,
+        parameters: int = 29_449_355,
     ) -> Path:
         """Save a finished run.
 
         Args:
             spec: of the run.
-            matrices: label of a row ("40K") -> matrices (N, K, K) of test; val and train get them too.
+            matrices: label of a row ("40K") -> matrices (N, K, K) of test; val and train get them too. The
+                row "best by val" is at the iteration `chosen`.
             bf: BF of every class of every image.
             best: label that is the best by val too; none: the last.
             stems: kept predictions.
             layers: names of the encoder layers set, and how many there are.
+            chosen: iteration that val chose, where it is no fixed row's.
+            train: matrices of train, where they are not test's.
+            trained: iterations, where they are not the protocol's.
+            parameters: of the network.
         """
         protocol = spec.protocol
         evaluations, arrays = [], {}
-        best = best or list(matrices)[-1]
-        for label, values in matrices.items():
-            labels = (label, "best by val") if label == best else (label,)
-            for split in ("val", "test", "train") if label == list(matrices)[-1] else ("val", "test"):
-                at = protocol.test_at[label]
+        best = BEST if chosen else best or list(matrices)[-1]
+        with_train = best if protocol.score_train_chosen else list(matrices)[-1]
+        iterations = {**protocol.test_at, BEST: chosen or 0}
+        for label, test in matrices.items():
+            labels = (label, BEST) if label == best != BEST else (label,)
+            for split in ("val", "test", "train") if label == with_train else ("val", "test"):
+                values = train if train is not None and split == "train" else test
+                at = iterations[label]
                 evaluation = Evaluation.model_validate(
                     {
                         "split": split,
@@ -139,8 +162,9 @@ class Store:
             reduced=tuple(protocol.reductions(datasets.info(spec.dataset).size)),
             layers_set=layers[0],
             encoder_layers=layers[1],
-            parameters=29_449_355,
-            best_iteration=protocol.test_at[best],
+            parameters=parameters,
+            best_iteration=iterations[best],
+            trained_iterations=trained,
             evaluations=tuple(evaluations),
             stems=tuple(sorted(stems or {})),
             timing=Timing(train_s=600.0, evaluate_s=60.0, total_s=660.0, segments=1),
@@ -187,7 +211,8 @@ class Store:
             for number, label in enumerate(protocol.test_at)
         }
         spec = self.spec(architecture, protocol=protocol, **changes)
-        return self.run(spec, matrices, stems=stems, layers=(layers, 13))
+        bf = round(0.6 * accuracy, 3)
+        return self.run(spec, matrices, stems=stems, layers=(layers, 13), bf=bf)
 
     def measurement(self, architecture: str, **changes: Any) -> Path:
         """Save a measurement; see `measured`."""
@@ -207,8 +232,12 @@ def measured(
     effort: str = "cpu",
     revision: int = 1,
     flags: tuple[str, ...] = (),
+    kept: tuple[int, ...] | None = None,
 ) -> MeasurementRecord:
-    """A measurement record; a figure given as None is missing for the reason "not tried"."""
+    """A measurement record; a figure given as None is missing for the reason "not tried".
+
+    kept: bytes kept for the decoder of each pooling, with indices as 2-bit codes.
+    """
     spec = MeasureSpec.model_validate(
         {
             "architecture": architecture,
@@ -234,6 +263,9 @@ def measured(
         model_size_mb=Quantity(value=model_size_mb),
         gmacs=Quantity(value=160.5),
         gmacs_not_counted=("aten.relu",),
+        decoder_storage=None
+        if kept is None
+        else DecoderStorage(int64_bytes=kept, uint8_bytes=kept, two_bit_bytes=kept),
         forward=_time(forward_ms),
         forward_reason="not tried" if forward_ms is None else None,
         backward=_time(backward_ms),

@@ -91,6 +91,15 @@ def test_unreadable_run_of_another_dataset_is_none_of_ours(store: Store) -> None
     assert line.startswith("runs/segnet-camvid-s0-00000000/record.json: ")
 
 
+def test_unreadable_run_of_another_suite_on_the_same_data_is_none_of_ours(store: Store) -> None:
+    for name in ("segnet", "segnet-basic", "smp-Unet-resnet34"):
+        (store.results / "runs" / f"{name}-camvid-s0-00000000").mkdir(parents=True)
+    for suite, other in (("camvid", "segnet-basic"), ("decoders", "segnet")):
+        lines = collect(store.results, load_suite(suite)).unreadable
+        assert len(lines) == 2
+        assert not [line for line in lines if line.startswith(f"runs/{other}-camvid")]
+
+
 def test_title_of_an_unregistered_architecture_is_its_name() -> None:
     assert title("fcn8s") == "FCN (learnt deconv)"
     assert title("smp:Unet/resnet34") == "smp:Unet/resnet34"

@@ -48,6 +48,15 @@ def test_resources() -> None:
     assert (segnet.forward_ms, segnet.inference_memory_mb, segnet.model_size_mb) == (422.5, 1052, 117)
 
 
+def test_decoders_in_the_papers_order() -> None:
+    rows = paper.decoders()
+    assert len(rows) == 8
+    assert (rows[1].variant, rows[1].params_m, rows[1].storage_multiplier) == ("SegNet-Basic", 1.425, 1)
+    assert rows[1].scores["median", "test"] == {"G": 82.7, "C": 62.0, "mIoU": 47.7, "BF": 35.78}
+    assert rows[1].scores["natural", "train"] == {"G": 96.1, "C": 83.9, "mIoU": 73.3}
+    assert [row.storage_multiplier for row in rows] == [0, 1, 64, 1, 11, None, 64, 0]
+
+
 def test_unknown_table() -> None:
     with pytest.raises(FileNotFoundError):
         paper.table("table7")

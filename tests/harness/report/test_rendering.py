@@ -11,12 +11,13 @@ from PIL import Image
 
 import datasets
 from harness.initial_weights import HE
-from harness.protocol import Protocol
+from harness.protocol import Protocol, load_protocol
 from harness.records import Failure
 from harness.report.collect import collect
 from harness.report.figures import MAX_BYTES, palette, png, small_png
+from harness.report.plots import legend_columns
 from harness.report.tables import csv, latex, markdown, signed, significant, spread
-from harness.report.wording import command, map_size, small_input_notes
+from harness.report.wording import command, decoder_input_notes, input_notes, map_size, small_input_notes
 from harness.spec import InitialWeights
 from harness.suite import load_suite
 from tests.harness.report.made_up import Store
@@ -71,7 +72,8 @@ class TestWording:
         assert map_size((90, 120), 32) == (3, 4)
 
     def test_nothing_to_say_at_the_papers_size(self) -> None:
-        assert small_input_notes((360, 480)) == []
+        assert input_notes((360, 480), "table3") == []
+        assert input_notes((360, 480), "table1") == []
 
     def test_small_maps(self) -> None:
         deeplab, fcn, deconvnet = small_input_notes((90, 120))
@@ -86,6 +88,25 @@ class TestWording:
         deeplab, fcn, _ = small_input_notes((270, 360))
         assert "no larger than its map of 34 x 45" in deeplab
         assert "no larger than the pool5 map of 9 x 12" in fcn
+
+    def test_small_maps_of_the_decoders(self) -> None:
+        pool4, field = decoder_input_notes((120, 160))
+        assert input_notes((120, 160), "table1") == [pool4, field]
+        assert "pool4, is 8 x 10 here and 23 x 30 at 360 x 480" in pool4
+        assert "0.88 of the input's height here, 0.29 at 360 x 480" in field
+
+    def test_command_of_one_balancing_names_it(self, store: Store) -> None:
+        decoders = load_protocol("decoders@1")
+        for balancing in ("median", "natural"):
+            protocol = decoders.override({"balancing": balancing})
+            store.failed(store.spec("fcn-basic", protocol=protocol), Failure(kind="oom", message="OOM"))
+        records = collect(store.results, load_suite("decoders"))
+        assert [group.protocol.balancing for group in records.groups] == ["median", "natural"]
+        for group in records.groups:
+            assert command(group, records.suite, records.dataset) == (
+                "python -m harness run fcn-basic --suite decoders --data-root FOLDER "
+                f"--override 'balancing={group.protocol.balancing}' --seeds 0 --encoder-weights none"
+            )
 
     def test_command_of_a_group(self, store: Store, camvid: Protocol) -> None:
         protocol = camvid.override({"size": "90x120", "iterations": "300", "lr": "1e-2"})
@@ -142,6 +163,18 @@ class TestFigures:
         assert small_png(data) is data
 
     def test_a_network_has_one_colour_whatever_else_is_shown(self) -> None:
-        few, more = palette(["segnet"]), palette(["deconvnet", "smp:Unet/resnet34", "segnet"])
+        suite = load_suite("camvid")
+        few = palette(suite, ["segnet"])
+        more = palette(suite, ["deconvnet", "smp:Unet/resnet34", "segnet"])
         assert few.colours["SegNet"] == more.colours["SegNet"]
         assert len(set(more.colours.values())) == len(more.colours)
+
+    def test_eight_decoders_have_eight_colours_and_markers(self) -> None:
+        found = palette(load_suite("decoders"), [])
+        assert len(set(found.colours.values())) == len(set(found.markers.values())) == 8
+
+    def test_long_names_take_fewer_columns_of_a_legend(self) -> None:
+        assert legend_columns(["SegNet", "FCN (learnt deconv)", "FCN", "DeepLab-LargeFOV", "DeconvNet"]) == 5
+        assert legend_columns(["FCN-Basic-NoAddition-NoDimReduction"] * 6) == 2
+        assert legend_columns(["SegNet"] * 4 + ["FCN-Basic-NoAddition-NoDimReduction"] * 2) == 4
+        assert legend_columns(["SegNet"]) == 1

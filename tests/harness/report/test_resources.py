@@ -7,11 +7,11 @@ import datasets
 from harness.protocol import Protocol
 from harness.report.collect import collect
 from harness.report.resource_tables import table6_files
-from harness.report.resources import Measurements, collect_measurements, for_size, table6
+from harness.report.resources import Measurements, collect_measurements, comparison, for_size, table6
 from harness.suite import load_suite
 from tests.harness.report.made_up import MIB, Store
 
-CAMVID = datasets.info("camvid")
+AGAINST = comparison(load_suite("camvid"), datasets.info("camvid"))
 
 
 def measurements(store: Store, suite: str = "camvid") -> Measurements:
@@ -20,12 +20,12 @@ def measurements(store: Store, suite: str = "camvid") -> Measurements:
 
 def only_table(store: Store) -> pd.DataFrame:
     (group,) = measurements(store).groups
-    return table6(group, with_paper=True).set_index("network")
+    return table6(group, AGAINST).set_index("network")
 
 
 def text_of(store: Store) -> str:
     (group,) = measurements(store).groups
-    files = table6_files(group, CAMVID, table6(group, with_paper=True))
+    files = table6_files(group, AGAINST, table6(group, AGAINST))
     (name,) = [name for name in files if name.endswith(".md")]
     return files[name]
 
@@ -139,6 +139,34 @@ def test_drawn_suite_shows_the_size_of_its_runs_only(store: Store, quick: Protoc
     assert [group.size for group in measurements(store, "quick").groups] == [(360, 480)]
     store.measurement("segnet", size=(48, 64))
     assert [group.size for group in measurements(store, "quick").groups] == [(48, 64)]
+
+
+def test_a_suite_shows_the_measurements_of_its_own_networks(store: Store, camvid: Protocol) -> None:
+    store.pictures("smp:Unet/resnet34", camvid, accuracy=0.5)
+    for name in ("segnet", "smp:Unet/resnet34", "segnet-basic", "fcn-basic"):
+        store.measurement(name)
+    for suite, expected in (
+        ("camvid", ["segnet", "smp:Unet/resnet34"]),
+        ("decoders", ["segnet-basic", "fcn-basic"]),
+    ):
+        (group,) = measurements(store, suite).groups
+        assert [record.spec.architecture for record in group.records] == expected
+
+
+def test_decoders_are_held_against_segnet_basic_and_not_the_papers_table6(store: Store) -> None:
+    store.measurement("segnet-basic", forward_ms=100)
+    store.measurement("fcn-basic", forward_ms=50)
+    (group,) = measurements(store, "decoders").groups
+    against = comparison(load_suite("decoders"), datasets.info("camvid"))
+    frame = table6(group, against).set_index("network")
+    assert list(frame.index) == ["SegNet-Basic", "FCN-Basic"]
+    assert frame.loc["FCN-Basic", "forward_ms_ratio"] == pytest.approx(0.5)
+    files = table6_files(group, against, table6(group, against))
+    assert "resources-cpu-made-up-360x480-fp32-cpu-2t.csv" in files
+    text = files["resources-cpu-made-up-360x480-fp32-cpu-2t.md"]
+    assert "| forward: ratio to SegNet-Basic, here |" in text
+    assert "Titan" not in text
+    assert "Table 6" not in text
 
 
 def test_other_revision_and_unreadable_are_named(store: Store) -> None:

@@ -1,0 +1,130 @@
+"""The plots of one group of runs class by class. Each function returns the PNG's bytes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.report.accuracy import confusion
+from harness.report.figures import png
+from harness.report.groups import title
+from harness.report.plots import PlotContext, legend
+
+# Bars of more networks are too thin to be told apart.
+MOST_BARS = 6
+
+
+def class_scores(context: PlotContext, frame: pd.DataFrame) -> bytes:
+    """IoU of every class on test; from `accuracy.per_class`. Bars are told apart of a few networks only."""
+    few = frame["network"].nunique() <= MOST_BARS
+    return _class_bars(context, frame) if few else _class_cells(context, frame)
+
+
+def _class_cells(context: PlotContext, frame: pd.DataFrame) -> bytes:
+    """A cell a network and class, with its IoU."""
+    values = frame.pivot(index="network", columns="class", values="iou")
+    names = list(dict.fromkeys(frame["network"]))
+    values = values.reindex(index=names, columns=list(context.dataset.classes))
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        layout = figure.get_layout_engine()
+        figure.set_layout_engine("none")  # seaborn draws the whole figure for a heatmap: lay it out once
+        shown = values.map(lambda value: "–" if pd.isna(value) else f"{value:.0f}")
+        _cells(axes, values, shown, font_size=8.0)
+        axes.set(xlabel="", ylabel="")
+        figure.set_layout_engine(layout)
+        heading = f"IoU of each class on test (%), checkpoint {context.group.shown_checkpoint}"
+        figure.suptitle(context.heading(heading))
+
+    return png(draw, 1.9 + 0.32 * len(names))
+
+
+def _class_bars(context: PlotContext, frame: pd.DataFrame) -> bytes:
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        sns.barplot(
+            frame,
+            x="class",
+            y="iou",
+            hue="network",
+            palette=dict(context.palette.colours),
+            saturation=1.0,
+            errorbar=None,
+            ax=axes,
+            legend=False,
+        )
+        axes.set(xlabel="", ylabel="IoU on test (%)", ylim=(0, 100))
+        axes.tick_params(axis="x", rotation=30)
+        for label in axes.get_xticklabels():
+            label.set_horizontalalignment("right")
+        legend(figure, context, list(dict.fromkeys(frame["network"])), bars=True)
+        figure.suptitle(
+            context.heading(f"IoU of each class on test, checkpoint {context.group.shown_checkpoint}")
+        )
+
+    return png(draw, 4.0)
+
+
+def confusion_matrices(context: PlotContext) -> bytes:
+    """Row-normalised confusion matrix of each network on test, percent."""
+    names = context.group.networks
+    classes = context.dataset.classes
+    rows = -(-len(names) // 2)
+
+    def draw(figure: Figure) -> None:
+        grid = figure.subplots(rows, 2, squeeze=False)
+        layout = figure.get_layout_engine()
+        figure.set_layout_engine("none")  # seaborn draws the whole figure for each heatmap: lay it out once
+        for place, axes in enumerate(grid.flat):
+            if place >= len(names):
+                axes.set_axis_off()
+                continue
+            values = 100 * confusion(context.group, names[place])
+            _heatmap(axes, values, classes)
+            axes.set_title(title(names[place]), fontweight="bold")
+            axes.set_ylabel("truth" if place % 2 == 0 else "")
+            axes.set_xlabel("predicted")
+            if place % 2:
+                axes.set_yticklabels([])
+        figure.set_layout_engine(layout)
+        heading = f"Confusion matrices on test, checkpoint {context.group.shown_checkpoint}"
+        how = "% of the pixels of a class; blank: below 0.5, grey: class absent"
+        figure.suptitle(context.heading(f"{heading}\n{how}"))
+
+    return png(draw, 0.9 + 3.9 * rows)
+
+
+def _heatmap(axes: Axes, values: np.ndarray, classes: Sequence[str]) -> None:
+    frame = pd.DataFrame(values, index=list(classes), columns=list(classes))
+    shown = frame.map(lambda value: "" if pd.isna(value) or value < 0.5 else f"{value:.0f}")
+    _cells(axes, frame, shown, font_size=6.5)
+
+
+def _cells(axes: Axes, frame: pd.DataFrame, shown: pd.DataFrame, font_size: float) -> None:
+    """A table of percentages as coloured cells, `shown` written into them; grey where there is none."""
+    sns.heatmap(
+        frame,
+        ax=axes,
+        vmin=0,
+        vmax=100,
+        cmap="Blues",
+        annot=shown,
+        fmt="",
+        annot_kws={"fontsize": font_size},
+        cbar=False,
+        square=frame.shape[0] == frame.shape[1],
+        linewidths=0.4,
+        linecolor="#dddddd",
+        mask=frame.isna(),
+    )
+    axes.set_facecolor("#eeeeee")
+    axes.tick_params(axis="x", rotation=60, labelsize=7)
+    axes.tick_params(axis="y", rotation=0, labelsize=7)
+    for label in axes.get_xticklabels():
+        label.set_horizontalalignment("right")
+        label.set_rotation_mode("anchor")

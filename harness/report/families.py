@@ -1,0 +1,78 @@
+"""Families: groups that are equal but for the class weights in the loss, which Table 1 joins."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.protocol import Protocol
+from harness.records import RunRecord
+from harness.report.groups import Group, Run
+from harness.suite import Suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Groups of one protocol, data, precision and initial weights; full and reduced ones never mix.
+
+    slug: name of the family's folder. name: of the protocol, without its balancing. balancings: the suite's,
+    then further ones that were run.
+    """
+
+    slug: str
+    name: str
+    balancings: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def first(self) -> Group:
+        """Any of the groups, for what they share."""
+        return self.groups[0]
+
+    @property
+    def networks(self) -> list[str]:
+        """Architectures with a finished or failed run, in the order of the report."""
+        finished = [name for group in self.groups for name in group.networks]
+        return list(dict.fromkeys([*finished, *(record.spec.architecture for record in self.failed)]))
+
+    @property
+    def runs(self) -> list[Run]:
+        """The finished runs of all balancings."""
+        return [run for group in self.groups for run in group.runs]
+
+    @property
+    def failed(self) -> list[RunRecord]:
+        """The failed runs of all balancings."""
+        return [record for group in self.groups for record in group.failed]
+
+    def of(self, balancing: str) -> Group | None:
+        """The group of a balancing, if there is one."""
+        return next((group for group in self.groups if group.protocol.balancing == balancing), None)
+
+
+def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
+    """The groups joined, families in the order in which their first groups come."""
+    members: dict[tuple[object, ...], list[Group]] = {}
+    for group in groups:
+        key = (
+            _without(group.protocol.name, group.protocol),
+            *(group.variant, group.digest, group.precision, group.weights.kind, group.weights.sha256),
+            group.reduced,
+        )
+        members.setdefault(key, []).append(group)
+    found = []
+    for joined in members.values():
+        ran = [group.protocol.balancing for group in joined]
+        first = joined[0]
+        found.append(
+            Family(
+                slug=f"table1-{_without(first.slug, first.protocol)}",
+                name=_without(first.protocol.name, first.protocol),
+                balancings=tuple(dict.fromkeys([*suite.balancings, *ran])),
+                groups=tuple(joined),
+            )
+        )
+    return tuple(found)
+
+
+def _without(text: str, protocol: Protocol) -> str:
+    """A protocol's name, or a slug that holds it, without the balancing among its overrides."""
+    return text.replace(f"+balancing={protocol.balancing}", "")
