@@ -42,7 +42,7 @@ class Rounds:
 
 ROUNDS: dict[tuple[Device, Phase], Rounds] = {
     ("cpu", "inference"): Rounds(warmup=3, timed=25),
-    ("cpu", "training step"): Rounds(warmup=1, timed=7),
+    ("cpu", "training step"): Rounds(warmup=1, timed=5),
     ("cuda", "inference"): Rounds(warmup=20, timed=100),
     ("cuda", "training step"): Rounds(warmup=10, timed=50),
 }
