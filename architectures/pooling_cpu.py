@@ -70,7 +70,8 @@ def _parts(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Views of (N, C, H, W) maps and their pooled values and codes, each whole in memory.
 
-    Contiguous: some of the N * C maps, as (maps, H, W). Channels-last: some rows of one image, (C, rows, W).
+    Contiguous: some of the N * C maps, as (maps, H, W). Channels-last: some rows of one image, as
+    (1, C, rows, W), since torch's pooling knows that layout of batches only and would copy others.
     """
     count, channels, height, width = values.shape
     piece = PIECE * torch.get_num_threads()
@@ -85,8 +86,9 @@ def _parts(
     for image in range(count):
         for start in range(0, height, step):
             stop = start + step
-            rows = values[image, :, start:stop], codes[image, :, start:stop]
-            yield maps[image, :, 2 * start : 2 * stop], *rows
+            one = slice(image, image + 1)
+            rows = values[one, :, start:stop], codes[one, :, start:stop]
+            yield maps[one, :, 2 * start : 2 * stop], *rows
 
 
 def _corners(pooled: Tensor, width: int) -> Tensor:
@@ -113,4 +115,4 @@ def _flat(part: Tensor, layout: torch.memory_format) -> Tensor:
     """A view of a part with one axis for height and width: (maps, H * W) or, channels-last, (rows * W, C)."""
     if layout is torch.contiguous_format:
         return part.flatten(1)
-    return part.permute(1, 2, 0).flatten(0, 1)
+    return part[0].permute(1, 2, 0).flatten(0, 1)

@@ -41,8 +41,8 @@ class Rounds:
 
 
 ROUNDS: dict[tuple[Device, Phase], Rounds] = {
-    ("cpu", "inference"): Rounds(warmup=3, timed=25),
-    ("cpu", "training step"): Rounds(warmup=1, timed=5),
+    ("cpu", "inference"): Rounds(warmup=2, timed=15),
+    ("cpu", "training step"): Rounds(warmup=1, timed=3),
     ("cuda", "inference"): Rounds(warmup=20, timed=100),
     ("cuda", "training step"): Rounds(warmup=10, timed=50),
 }

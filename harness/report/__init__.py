@@ -7,12 +7,12 @@ from pathlib import Path
 def write_reports(
     results: Path, reports: Path, suites: Sequence[str] | None = None, data_root: str | None = None
 ) -> list[Path]:
-    """Write `reports/<suite>/` for every suite that has a record.
+    """Write `reports/<suite>/` for every suite that has a record, and `reports/indices/`.
 
     Args:
         results: the results folder.
         reports: the reports folder.
-        suites: only these; none: all.
+        suites: only these; none: all, and the comparison of index storages.
         data_root: folder that holds the datasets, for panels with image and truth, which stay local; none:
             such panels are made for drawn data only, which is embedded.
 

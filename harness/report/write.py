@@ -13,6 +13,8 @@ from harness.report.families import families
 from harness.report.figures import palette
 from harness.report.floors import Floor, floor_rows, floors, verdicts
 from harness.report.gallery import Gallery, gallery
+from harness.report.indices import FOLDER as INDICES
+from harness.report.indices import indices_files
 from harness.report.groups import SuiteRecords, input_size
 from harness.report.page import DevicePage, GroupPage, PageContent, page
 from harness.report.panels import Source, open_source
@@ -38,6 +40,8 @@ def write_suites(
         if _is_empty(records, measurements):
             continue
         written += _replace(reports / name, suite_files(records, measurements, data_root))
+    if suites is None and (compared := indices_files(results)):
+        written += _replace(reports / INDICES, compared)
     return written
 
 

@@ -1,0 +1,100 @@
+"""The report on index storages, from made-up records whose figures can be checked by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.measure.index_record import IndexRecord, Samples, StorageBytes, indices_folder, save_indices
+from harness.report import write_reports
+from harness.report.indices import indices_files, targets, times_frame
+
+MIB = 2**20
+TIMES = {"int64": (100.0, 200.0, 400.0), "uint8": (102.0, 206.0, 400.0), "2bit": (120.0, 236.0, 480.0)}
+
+
+def record(size: tuple[int, int] = (360, 480)) -> IndexRecord:
+    sizes = {"int64": (3200, 30, 300), "uint8": (400, 30, 290), "2bit": (100, 20, 300)}
+    return IndexRecord(
+        architecture="segnet",
+        architecture_revision=1,
+        num_classes=11,
+        size=size,
+        precision="fp32",
+        device="cpu",
+        device_name="Made-up CPU",
+        device_slug="cpu-made-up",
+        threads=2,
+        training_batch=4,
+        measured_at="2026-01-01T00:00:00+00:00",
+        wall_s=60.0,
+        storages=tuple(
+            StorageBytes(
+                storage=name,
+                index_bytes=indices,
+                inference_live_peak_bytes=inference * MIB,
+                training_live_peak_bytes=training * MIB,
+            )
+            for name, (indices, inference, training) in sizes.items()
+        ),
+        times=tuple(
+            Samples(storage=name, phase="training step", layout="contiguous", batch=4, samples_ms=samples)
+            for name, samples in TIMES.items()
+        ),
+        flags=("training step, contiguous: others used the machine",),
+        environment={"torch": "2.15.0", "git_commit": "a" * 40, "git_dirty": False},
+    )
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    frame = times_frame(record()).set_index("storage")
+    assert list(frame["ratio"]) == pytest.approx([1.0, 1.02, 1.2])  # medians of 1.02 1.03 1; 1.2 1.18 1.2
+    assert frame.loc["uint8", "ratio_low"] == pytest.approx(1.01)
+    assert list(frame["median_ms"]) == [200.0, 206.0, 236.0]
+
+
+def test_targets_are_judged_by_the_figures() -> None:
+    lines = targets(record())
+    assert "uint8: index bytes 0.125 of int64's (target 0.125): met." in lines
+    assert "2bit: index bytes 0.03125 of int64's (target 0.03125): met." in lines
+    assert "uint8: peak of a training step 10.0 MiB under int64's (target: lower): met." in lines
+    assert "2bit: peak of a training step 0.0 MiB under int64's (target: lower): NOT met." in lines
+    assert any(
+        "uint8, training step, contiguous: 1.020" in line and line.endswith(": met.") for line in lines
+    )
+    assert any("2bit, training step, contiguous: 1.200" in line and "NOT met" in line for line in lines)
+
+
+def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
+    save_indices(tmp_path, record())
+    save_indices(tmp_path, record((90, 120)))
+    files = indices_files(tmp_path)
+    page = files["README.md"].decode()
+    assert "Made-up CPU" in page and "2 threads" in page and "Doubtful: training step" in page
+    assert page.count("**REDUCED: input 90 x 120**") == 1
+    assert "| 2bit | 100 | 0.03125 | 20.0 | 300.0 |" in page
+    assert files["indices.csv"].decode().count("\n") == 1 + 2 * 3
+    assert indices_files(tmp_path) == files
+
+
+def test_it_is_written_with_all_reports_but_not_with_a_suite_s(tmp_path: Path) -> None:
+    save_indices(tmp_path / "results", record())
+    reports = tmp_path / "reports"
+    assert write_reports(tmp_path / "results", reports, ["camvid"]) == []
+    written = write_reports(tmp_path / "results", reports)
+    assert {path.relative_to(reports).as_posix() for path in written} == {
+        "indices/README.md",
+        "indices/indices.csv",
+    }
+
+
+def test_without_a_record_there_is_no_page(tmp_path: Path) -> None:
+    assert indices_files(tmp_path) == {}
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    path = indices_folder(tmp_path) / "cpu-made-up" / "segnet.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(UserError, match=r"segnet\.json: not a comparison of index storages"):
+        indices_files(tmp_path)

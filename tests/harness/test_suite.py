@@ -1,0 +1,86 @@
+"""Suites, and the plans made of them."""
+
+import pytest
+
+from harness.commands import RunOptions, _protocols
+from harness.initial_weights import HE
+from harness.protocol import load_protocol
+from harness.suite import PlanRequest, load_suite, plan, suite_names
+from tests.harness.test_cli import ROOT
+
+
+def options(**changes: object) -> RunOptions:
+    values: dict[str, object] = {
+        "names": (),
+        "suite": "decoders",
+        "data_root": None,
+        "device": "cpu",
+        "precision": "fp32",
+        "seeds": "0",
+        "protocol": None,
+        "size": None,
+        "iterations": None,
+        "override": (),
+        "encoder_weights": None,
+        "dry_run": True,
+        "tensorboard": False,
+        "threads": 1,
+        "results": ROOT,
+        "reports": ROOT,
+        "work": ROOT,
+        **changes,
+    }
+    return RunOptions(**values)  # type: ignore[arg-type]
+
+
+def names(**changes: object) -> list[str]:
+    return [protocol.name for protocol in _protocols(options(**changes), load_suite("decoders"))]
+
+
+def test_each_balancing_of_a_suite_is_a_protocol_of_its_own() -> None:
+    assert names() == ["decoders@1", "decoders@1+balancing=natural"]
+    assert names(size="120x160") == [
+        "decoders@1+size=120x160",
+        "decoders@1+balancing=natural+size=120x160",
+    ]
+
+
+def test_a_balancing_that_is_asked_for_replaces_the_suite_s() -> None:
+    assert names(override=("balancing=natural",)) == ["decoders@1+balancing=natural"]
+    assert names(override=("balancing=segnet-release",)) == ["decoders@1+balancing=segnet-release"]
+
+
+def test_a_plan_holds_every_architecture_with_every_protocol_and_seed() -> None:
+    suite = load_suite("quick")
+    protocols = [load_protocol("quick@1"), load_protocol("quick@1").override({"lr": "0.01"})]
+    specs = plan(
+        PlanRequest(
+            suite=suite,
+            protocols=protocols,
+            data_root=None,
+            architectures=("segnet", "segnet-basic"),
+            seeds=(0, 1),
+            precision="fp32",
+            initial_weights=HE,
+        )
+    )
+    found = [(spec.protocol.name, spec.seed, spec.architecture) for spec in specs]
+    assert len(set(found)) == len(found) == 8
+    assert found[0] == ("quick@1", 0, "segnet")
+    assert len({spec.run_id for spec in specs}) == 8
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_suite_names_protocols_of_its_own_dataset(name: str) -> None:
+    suite = load_suite(name)
+    assert {load_protocol(protocol).dataset for protocol in suite.protocols} == {suite.dataset}
+
+
+def test_decoders_is_the_recipe_of_table_1() -> None:
+    suite, protocol = load_suite("decoders"), load_protocol("decoders@1")
+    assert len(suite.architectures) == 8 and suite.balancings == ("median", "natural")
+    assert (protocol.optimiser, protocol.lr, protocol.schedule) == ("sgd", 0.1, "fixed")
+    assert (protocol.momentum, protocol.weight_decay, protocol.batch) == (0.9, 5e-4, 12)
+    assert (protocol.iterations, protocol.validate_every, protocol.plateau) == (10_000, 1_000, 0.01)
+    assert protocol.local_response and not protocol.flip and protocol.choose_by == "G"
+    assert protocol.evaluation_points() == list(range(1_000, 10_001, 1_000))
