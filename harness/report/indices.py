@@ -66,9 +66,9 @@ def bytes_frame(record: IndexRecord) -> pd.DataFrame:
 
 
 def times_frame(record: IndexRecord) -> pd.DataFrame:
-    """Storage, phase, layout, batch, n, median_ms, ratio (median over rounds), ratio_low and _high (quartiles).
+    """Storage, phase, layout, batch, n, median_ms, and ratio with its quartiles ratio_low and ratio_high.
 
-    A ratio is that of a storage's time to int64's in the same round.
+    A ratio is that of a storage's time to int64's in the same round; of n rounds, the median.
     """
     rows = []
     for one in record.times:
@@ -120,9 +120,9 @@ def targets(record: IndexRecord) -> list[str]:
 
 def _general() -> list[str]:
     return [
-        "`int64`: torch's own pair of pooling and unpooling, which keeps a position of 64 bits a window. `uint8`: "
-        "a code of 0 to 3 a window, a byte each. `2bit`: four codes a byte. Pooled values, unpooled maps and "
-        "gradients are the same bits with all three.",
+        "`int64`: torch's own pair of pooling and unpooling, which keeps a position of 64 bits a window. "
+        "`uint8`: a code of 0 to 3 a window, a byte each. `2bit`: four codes a byte. Pooled values, unpooled "
+        "maps and gradients are the same bits with all three.",
         "Times are taken in turns in one process: in each round every storage once, in rotated order; ratios "
         "are taken within a round. Shown are their median and quartiles.",
         "Live memory: bytes of all tensors alive at the peak, counted on torch's CPU code path (MiB = 2^20).",
@@ -131,11 +131,12 @@ def _general() -> list[str]:
 
 def _section(record: IndexRecord) -> list[str]:
     commit = record.environment.get("git_commit")
-    head = f"## {title(record.architecture)} at {extent(record.size)}, {record.precision}, {record.device_name}\n"
+    what = f"{title(record.architecture)} at {extent(record.size)}"
+    head = f"## {what}, {record.precision}, {record.device_name}\n"
     reduced = "" if record.size == PAPER_SIZE else f"**REDUCED: input {extent(record.size)}**\n"
     facts = [
-        f"Measured {record.measured_at[:10]} in {record.wall_s:.0f} s, torch {record.environment.get('torch')}, "
-        f"{record.threads} threads, code {str(commit)[:10]}"
+        f"Measured {record.measured_at[:10]} in {record.wall_s:.0f} s, "
+        f"torch {record.environment.get('torch')}, {record.threads} threads, code {str(commit)[:10]}"
         f"{' (changed)' if record.environment.get('git_dirty') else ''}.",
         *(f"Doubtful: {flag}." for flag in record.flags),
         f"Made by `python -m harness measure-indices {record.architecture} --size "

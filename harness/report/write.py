@@ -13,9 +13,9 @@ from harness.report.families import families
 from harness.report.figures import palette
 from harness.report.floors import Floor, floor_rows, floors, verdicts
 from harness.report.gallery import Gallery, gallery
+from harness.report.groups import SuiteRecords, input_size
 from harness.report.indices import FOLDER as INDICES
 from harness.report.indices import indices_files
-from harness.report.groups import SuiteRecords, input_size
 from harness.report.page import DevicePage, GroupPage, PageContent, page
 from harness.report.panels import Source, open_source
 from harness.report.plots import PlotContext
