@@ -10,9 +10,9 @@ uint8   (N, C, h, w) codes 0 to 3, a byte each: `pooling_plain` says what they m
 2bit    (N, ceil(C/4), h, w) uint8, four codes a byte: see `pack`
 
 Values, and gradients too, are the same bits with each of them, on CPU and GPU, compiled or not. With codes,
-the backward pass keeps the codes alone and is deterministic. All three export to ONNX with standard operators:
-torch's pair as two MaxPool, for positions in the whole batch and where each map begins, and a ScatterND; codes
-as comparisons and Where.
+the backward pass keeps the codes alone and is deterministic. All three export to ONNX with standard
+operators: torch's pair as two MaxPool, for positions in the whole batch and where each map begins, and a
+ScatterND; codes as comparisons and Where.
 """
 
 from __future__ import annotations
