@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 import architectures
-from architectures.fcn8s import FCN8s, crop, upsampling
+from architectures.fcn8s import FCN8s, upsampling
+from architectures.layers import crop
 
 SIZES = [(32, 32), (33, 64), (37, 53), (45, 60), (95, 121)]
 
@@ -29,7 +30,7 @@ def inside(ramp: Tensor, coarse: Tensor) -> Tensor:
 def test_upsampling_is_aligned_with_the_finer_map(stride: int, size: tuple[int, int]) -> None:
     fine, coarse = pooled_ramp(size, 1), pooled_ramp(size, stride)
     with torch.no_grad():
-        result = crop(upsampling(2, stride=stride)(coarse), fine)
+        result = crop(upsampling(2, stride=stride)(coarse), fine.shape[-2:])
     assert result.shape == fine.shape
     mask = inside(fine, coarse)
     assert mask.any()
@@ -43,7 +44,7 @@ def test_scores_of_pool5_arrive_in_place_in_the_image(size: tuple[int, int]) -> 
     x = ramps[32]
     with torch.no_grad():
         for factor, stride in ((16, 2), (8, 2), (1, 8)):
-            x = crop(upsampling(2, stride=stride)(x), ramps[factor])
+            x = crop(upsampling(2, stride=stride)(x), ramps[factor].shape[-2:])
     # the zeros outside reach in from the first centre, 15.5, by half a pixel of the maps at 1/16 and 1/8
     rows, columns = (slice(28, 32 * (-(-side // 32) - 1) + 4) for side in size)
     assert ramps[1][..., rows, columns].numel() >= 1000

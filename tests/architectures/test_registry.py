@@ -13,10 +13,21 @@ import architectures
 from architectures.registry import make_table
 
 ROOT = Path(__file__).parents[2]
+VGG_SIZED = ["segnet", "fcn8s", "fcn8s-bilinear", "deeplab-largefov", "deconvnet"]
+BASIC = [
+    "bilinear-interpolation",
+    "segnet-basic",
+    "segnet-basic-encoder-addition",
+    "segnet-basic-single-channel-decoder",
+    "fcn-basic",
+    "fcn-basic-no-addition",
+    "fcn-basic-no-dim-reduction",
+    "fcn-basic-no-addition-no-dim-reduction",
+]
 
 
 def test_names() -> None:
-    assert architectures.names() == ["segnet", "fcn8s", "fcn8s-bilinear", "deeplab-largefov", "deconvnet"]
+    assert architectures.names() == [*VGG_SIZED, *BASIC]
 
 
 def test_listing_does_not_import_torch() -> None:
@@ -35,7 +46,7 @@ def test_listing_does_not_import_torch() -> None:
 def test_entry_is_complete(name: str) -> None:
     info = architectures.info(name)
     assert info.name == name
-    assert info.min_size == 32
+    assert info.min_size == (32 if name in VGG_SIZED else 16)
     assert info.output_stride == (8 if name == "deeplab-largefov" else 1)
     assert info.fixed_size == (name == "deconvnet")
     assert info.revision >= 1
@@ -46,8 +57,10 @@ def test_entry_is_complete(name: str) -> None:
 
 
 def test_titles_are_those_of_the_paper(shared_file: Callable[[str], Path]) -> None:
-    with shared_file("paper/table3_camvid.csv").open(newline="") as file:
-        in_paper = {row["network"] for row in csv.DictReader(file)}
+    in_paper = set()
+    for table, column in (("table3_camvid", "network"), ("table1_decoder_variants", "variant")):
+        with shared_file(f"paper/{table}.csv").open(newline="") as file:
+            in_paper |= {row[column] for row in csv.DictReader(file)}
     assert {architectures.info(name).title for name in architectures.names()} == in_paper - {
         "DeepLab-LargeFOV-denseCRF"
     }
