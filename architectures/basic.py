@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from architectures.base import Architecture
-from architectures.layers import block, conv_bn_relu
+from architectures.layers import block, conv_bn_relu, he_normal_
 from architectures.pooling import IndexPool
 from architectures.registry import ArchitectureInfo
 
@@ -57,6 +57,13 @@ class Decoder(nn.Module, ABC):
 
         Takes the entries off the list as it goes, so that each can be freed once it is used.
         """
+
+
+def classifier(num_classes: int) -> nn.Conv2d:
+    """1x1 convolution of 64 maps to K scores, He-filled, with bias."""
+    layer = nn.Conv2d(WIDTH, num_classes, 1)
+    he_normal_(layer)
+    return layer
 
 
 class BasicEncoder(nn.Module):

@@ -11,11 +11,11 @@ Parameters: 613,003.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from architectures.basic import WIDTH, BasicNetwork, Decoder, Kept
-from architectures.layers import crop, he_normal_
+from architectures.basic import BasicNetwork, Decoder, Kept, classifier
+from architectures.layers import crop
 
 
 class BilinearDecoder(Decoder):
@@ -23,8 +23,7 @@ class BilinearDecoder(Decoder):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.conv_classifier = nn.Conv2d(WIDTH, num_classes, 1)
-        he_normal_(self.conv_classifier)
+        self.conv_classifier = classifier(num_classes)
 
     def forward(self, x: Tensor, kept: list[Kept]) -> Tensor:
         x = self.conv_classifier(x)

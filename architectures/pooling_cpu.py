@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from architectures.pooling_plain import empty_pooled, layout_of
+
 # Pooled values that each thread works on at a time: 1 MiB of positions. Much smaller pieces are slower, since
 # torch splits elementwise work among threads only from 32,768 values on.
 PIECE = 131_072
@@ -21,14 +23,11 @@ def pool(x: Tensor) -> tuple[Tensor, Tensor]:
     """As `pooling_plain.pool`."""
     layout = layout_of(x)
     x = x.contiguous(memory_format=layout)
-    count, channels, height, width = x.shape
-    shape = (count, channels, -(-height // 2), -(-width // 2))
-    values = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
-    codes = torch.empty(shape, dtype=torch.uint8, device=x.device, memory_format=layout)
+    values, codes = empty_pooled(x, layout)
     for part, values_part, codes_part in _parts(layout, x, values, codes):
         found, positions = torch.ops.aten.max_pool2d_with_indices(part, [2, 2], [2, 2], [0, 0], [1, 1], True)
-        positions -= _corners(positions, width)  # leaves 0, 1, width or width + 1
-        positions -= (positions >= width) * (width - 2)
+        positions -= _corners(positions, x.shape[-1])  # leaves 0, 1, width or width + 1
+        positions -= (positions >= x.shape[-1]) * (x.shape[-1] - 2)
         values_part.copy_(found)
         codes_part.copy_(positions)
     return values, codes
@@ -57,12 +56,6 @@ def pick(maps: Tensor, codes: Tensor) -> Tensor:
         picked = _flat(part, layout).gather(_axis(layout), _flat(positions, layout))
         _flat(values_part, layout).copy_(picked)
     return values
-
-
-def layout_of(x: Tensor) -> torch.memory_format:
-    """Channels-last for a tensor that lies so in memory, else contiguous, which holds where both do."""
-    channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 def _parts(

@@ -33,7 +33,7 @@ def spread(values: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
     chosen = codes[:, :, :, None, :, None] == cells  # (N, C, h, 2, w, 2)
     maps = torch.where(chosen, values[:, :, :, None, :, None], 0.0)
     maps = maps.reshape(count, channels, 2 * height, 2 * width)[:, :, : size[0], : size[1]]
-    return maps.contiguous(memory_format=_layout(values))
+    return maps.contiguous(memory_format=layout_of(values))
 
 
 def pick(maps: Tensor, codes: Tensor) -> Tensor:
@@ -54,6 +54,15 @@ def _cells(x: Tensor, fill: float) -> list[Tensor]:
     return [padded[..., row::2, column::2] for row in (0, 1) for column in (0, 1)]
 
 
-def _layout(x: Tensor) -> torch.memory_format:
+def layout_of(x: Tensor) -> torch.memory_format:
+    """Channels-last for a tensor that lies so in memory, else contiguous, which holds where both do."""
     channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return torch.channels_last if channels_last else torch.contiguous_format
+
+
+def empty_pooled(x: Tensor, layout: torch.memory_format) -> tuple[Tensor, Tensor]:
+    """Room for the values and codes of (N, C, H, W) maps, lying so in memory."""
+    count, channels, height, width = x.shape
+    shape = (count, channels, -(-height // 2), -(-width // 2))
+    values = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+    return values, torch.empty(shape, dtype=torch.uint8, device=x.device, memory_format=layout)

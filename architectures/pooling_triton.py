@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from architectures.pooling_cpu import layout_of
+from architectures.pooling_plain import empty_pooled, layout_of
 
 try:
     import triton  # type: ignore[import-untyped]
@@ -47,10 +47,7 @@ def pool(x: Tensor) -> tuple[Tensor, Tensor]:
     """As `pooling_plain.pool`: (N, C, H, W) -> values and uint8 codes, (N, C, ceil(H/2), ceil(W/2))."""
     layout = layout_of(x)
     x = x.contiguous(memory_format=layout)
-    count, channels, height, width = x.shape
-    shape = (count, channels, -(-height // 2), -(-width // 2))
-    values = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
-    codes = torch.empty(shape, dtype=torch.uint8, device=x.device, memory_format=layout)
+    values, codes = empty_pooled(x, layout)
     _launch(
         _pool_kernel, x, values, codes, layout, FLOAT=getattr(tl, _FLOATS[x.dtype]), PAIR=_pair(x, layout)
     )

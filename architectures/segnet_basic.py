@@ -12,10 +12,10 @@ Parameters: 626,315 (SingleChannelDecoder).
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from architectures.basic import STAGES, WIDTH, BasicNetwork, Decoder, Kept
-from architectures.layers import block, conv_bn, he_normal_
+from architectures.basic import STAGES, WIDTH, BasicNetwork, Decoder, Kept, classifier
+from architectures.layers import block, conv_bn
 from architectures.pooling import max_unpool
 
 
@@ -35,8 +35,7 @@ class UnpoolingDecoder(Decoder):
             block(conv_bn(f"conv_decode{stage}", WIDTH, WIDTH, 7, padding=3, groups=groups))
             for stage in range(STAGES, 0, -1)
         )
-        self.conv_classifier = nn.Conv2d(WIDTH, num_classes, 1)
-        he_normal_(self.conv_classifier)
+        self.conv_classifier = classifier(num_classes)
 
     def keep(self, stage: int, pooled: Tensor) -> Tensor | None:
         return pooled if self.additions and stage < STAGES else None

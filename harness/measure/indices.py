@@ -77,7 +77,10 @@ def compare(spec: IndexSpec, on_phase: Callable[[str], None] = lambda phase: Non
     torch.manual_seed(0)
     model = architectures.build(spec.architecture, spec.num_classes, spec.size)
     on_phase("bytes")
-    storages = tuple(_bytes(spec, storage) for storage in STORAGES)
+    kept = decoder_storage(
+        lambda: architectures.build(spec.architecture, spec.num_classes, spec.size), spec.size
+    )
+    storages = tuple(_bytes(spec, storage, sum(kept[storage])) for storage in STORAGES)
     if len({one.index_bytes for one in storages}) == 1:
         raise UserError(
             f"{spec.architecture} keeps no pooling indices; choose segnet, segnet-basic or deconvnet"
@@ -112,7 +115,7 @@ def compare(spec: IndexSpec, on_phase: Callable[[str], None] = lambda phase: Non
     )
 
 
-def _bytes(spec: IndexSpec, storage: Storage) -> StorageBytes:
+def _bytes(spec: IndexSpec, storage: Storage, index_bytes: int) -> StorageBytes:
     def build() -> Architecture:
         network = architectures.build(spec.architecture, spec.num_classes, spec.size)
         set_storage(network, storage)
@@ -129,7 +132,7 @@ def _bytes(spec: IndexSpec, storage: Storage) -> StorageBytes:
     )
     return StorageBytes(
         storage=storage,
-        index_bytes=sum(decoder_storage(build, spec.size)[storage]),
+        index_bytes=index_bytes,
         inference_live_peak_bytes=inference.peak_bytes,
         training_live_peak_bytes=training.peak_bytes,
     )
