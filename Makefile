@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-slow bench lint types report lock clean
+.PHONY: run test test-slow bench performance performance-baseline performance-check lint types report lock clean
 
 run: $(STAMP)  ## train, evaluate and measure all networks on the embedded road scenes
 	$(BIN)/python -m harness run --all
@@ -18,6 +18,22 @@ test-slow: $(STAMP)
 bench: $(STAMP)  ## smoke benchmarks; the figures go to work/benchmarks.json
 	mkdir -p work
 	$(BIN)/python -m pytest -q tests/benchmarks --benchmark-only --benchmark-json=work/benchmarks.json
+
+# CamVid is looked for in SEGNET_DATA_ROOT, ../shared/data and data. WEIGHTS: safetensors of a trained SegNet,
+# whose predictions are scored; WEIGHTS_SIZE: the input size of its training.
+PERFORMANCE := $(BIN)/python -m tests.benchmarks.performance
+WEIGHTED := $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(WEIGHTS_SIZE),--weights-size $(WEIGHTS_SIZE))
+
+performance: $(STAMP)  ## the comparison with the plain way at 360x480, and its report; half an hour alone
+	$(PERFORMANCE) measure $(WEIGHTED)
+	$(BIN)/python -m harness report
+
+performance-baseline: $(STAMP)  ## the same at 90x120, which performance-check judges by
+	$(PERFORMANCE) measure --small
+	$(BIN)/python -m harness report
+
+performance-check: $(STAMP)  ## fails where a ratio at 90x120 is worse than the committed one by more than 25 %
+	$(PERFORMANCE) check
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

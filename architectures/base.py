@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ class Architecture(nn.Module, ABC):
 
     Any H and W of at least `info.min_size` are taken, odd ones too, unless `info.fixed_size` is set: then
     only `image_size`. Holds no loss, optimiser, batch size, seed or backend flag. Subclasses write `logits`
-    and `encoder_layers`.
+    and `encoder_layers`; one with a decoder calls its encoder as the module `encoder`.
 
     info         the registry's entry that it was built from
     num_classes  K
@@ -50,8 +51,13 @@ class Architecture(nn.Module, ABC):
     def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
         """What the encoder leaves for the decoder beside its last maps: tensors of each pooling, in order.
 
-        Pooling indices, or encoder maps; empty by default, for an architecture without a decoder.
+        Pooling indices, or encoder maps; empty by default, for an architecture without a decoder. Runs the
+        encoder for it.
         """
+        return ()
+
+    def kept_of(self, encoded: Any) -> tuple[tuple[Tensor, ...], ...]:
+        """The same, of what `encoder` has returned, so that a hook on it can tell a pass's own tensors."""
         return ()
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:

@@ -114,7 +114,10 @@ class BasicNetwork(Architecture):
         return logits
 
     def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        _, kept = self.encoder(images, self.decoder)
+        return self.kept_of(self.encoder(images, self.decoder))
+
+    def kept_of(self, encoded: tuple[Tensor, list[Kept]]) -> tuple[tuple[Tensor, ...], ...]:
+        _, kept = encoded
         return tuple(
             tuple(tensor for tensor in (entry.indices, entry.maps) if tensor is not None) for entry in kept
         )

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from architectures.base import Architecture
 from architectures.layers import NamedLayers, block, conv_bn_relu, deconv_bn_relu, dropout, gaussian_
-from architectures.pooling import max_unpool
+from architectures.pooling import Pooled, max_unpool
 from architectures.registry import ArchitectureInfo
 from architectures.vgg16 import IndexEncoder
 from architectures.windows import WholeMapConv2d, WholeMapConvTranspose2d
@@ -68,7 +68,10 @@ class DeconvNet(Architecture):
         return x
 
     def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        _, pools = self.encoder(images)
+        return self.kept_of(self.encoder(images))
+
+    def kept_of(self, encoded: tuple[Tensor, list[Pooled]]) -> tuple[tuple[Tensor, ...], ...]:
+        _, pools = encoded
         return tuple((pooled.indices,) for pooled in pools)
 
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:

@@ -66,7 +66,10 @@ class FCN8s(Architecture):
         return crop(self.upscore8(x), images.shape[-2:])
 
     def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        pool3, pool4, _ = self.encoder(images)
+        return self.kept_of(self.encoder(images))
+
+    def kept_of(self, encoded: tuple[Tensor, Tensor, Tensor]) -> tuple[tuple[Tensor, ...], ...]:
+        pool3, pool4, _ = encoded
         return (), (), (pool3,), (pool4,), ()
 
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from architectures.base import Architecture
 from architectures.layers import block, conv_bn_relu, dropout, he_normal_
-from architectures.pooling import max_unpool
+from architectures.pooling import Pooled, max_unpool
 from architectures.registry import ArchitectureInfo
 from architectures.vgg16 import IndexEncoder
 
@@ -65,7 +65,10 @@ class SegNet(Architecture):
         return x
 
     def kept_for_decoder(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        _, pools = self.encoder(images)
+        return self.kept_of(self.encoder(images))
+
+    def kept_of(self, encoded: tuple[Tensor, list[Pooled]]) -> tuple[tuple[Tensor, ...], ...]:
+        _, pools = encoded
         return tuple((pooled.indices,) for pooled in pools)
 
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:

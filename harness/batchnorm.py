@@ -81,7 +81,7 @@ class _Collector:
         # torch stores the unbiased variance; over a single value ours stores 0
         biased = norm.running_var.double() * ((values - 1) / values)
         if norm in self._sums:
-            self._sums[norm][0] += norm.running_mean.double()
+            self._sums[norm][0] += norm.running_mean  # in float64, the sum's type
             self._sums[norm][1] += biased
         else:
             self._sums[norm] = [norm.running_mean.double(), biased]

@@ -50,6 +50,9 @@ def run(
     encoder_weights: Annotated[
         str | None, typer.Option(help="none, imagenet, or a file; default: the suite's.")
     ] = None,
+    compile: Annotated[
+        str | None, typer.Option(help="Compile training steps: default, or graphs (CUDA graphs).")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
     threads: Threads = 0,
@@ -72,6 +75,7 @@ def run(
         iterations=iterations,
         override=tuple(override or ()),
         encoder_weights=encoder_weights,
+        compile=compile,
         dry_run=dry_run,
         tensorboard=tensorboard,
         threads=threads,
@@ -86,10 +90,30 @@ def run(
 def measure(
     names: Names = None,
     everything: AllOption = False,
-    size: Annotated[str, typer.Option(help="Input size, height x width.")] = "360x480",
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="Input size, height x width; several may be given; default: 360x480."),
+    ] = None,
     classes: Annotated[int, typer.Option(help="Number of classes.", min=2)] = 11,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "fp32",
+    precision: Annotated[
+        list[str] | None, typer.Option(help="fp32, tf32 or bf16; several may be given; default: fp32.")
+    ] = None,
+    way: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="plain, channels-last, compiled or folded (batch norm into convolutions), "
+            "joined by + as in channels-last+folded; several may be given; default: plain."
+        ),
+    ] = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only these: shapes, inference-memory, training-memory, forward, end-to-end, backward, "
+            "training-step."
+        ),
+    ] = None,
+    step_batch: Annotated[int, typer.Option(help="Images of a training step.", min=1)] = 5,
     effort: Annotated[
         str | None, typer.Option(help="full, lease, cpu or quick; default: cpu on a CPU, else full.")
     ] = None,
@@ -97,21 +121,24 @@ def measure(
     threads: Threads = 0,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """Measure time and memory (Table 6), each architecture in a process of its own."""
-    from harness.commands import measure_command
+    """Measure time, memory and energy (Table 6): each phase in a process of its own, rounds in turns."""
+    from harness.measure_commands import MeasureOptions, measure_command
 
-    code = measure_command(
+    options = MeasureOptions(
         names=_chosen(names, everything),
-        size=size,
+        sizes=tuple(dict.fromkeys(size or ("360x480",))),
         classes=classes,
         device=device,
-        precision=precision,
+        precisions=tuple(dict.fromkeys(precision or ("fp32",))),
+        ways=tuple(dict.fromkeys(way or ("plain",))),
+        phases=tuple(phase or ()),
+        step_batch=step_batch,
         effort=effort,
         again=again,
         threads=threads,
         results=results,
     )
-    raise typer.Exit(code)
+    raise typer.Exit(measure_command(options))
 
 
 @app.command("measure-indices")
@@ -125,7 +152,7 @@ def measure_indices(
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Compare the ways to store pooling indices: bytes, memory and time of a whole network."""
-    from harness.commands import measure_indices_command
+    from harness.measure_commands import measure_indices_command
 
     code = measure_indices_command(
         name=name,

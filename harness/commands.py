@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from rich.console import Console
 from rich.progress import Progress
@@ -13,9 +12,10 @@ from harness import run as running
 from harness.errors import UserError
 from harness.initial_weights import locate, resolve
 from harness.machine import available_cores
-from harness.measure.record import Effort, MeasureSpec
+from harness.measure.record import Effort
+from harness.options import one_of, precision_named, writable
 from harness.protocol import Protocol, load_protocol, parse_size
-from harness.spec import Precision, RunSpec
+from harness.spec import Compiled, RunSpec
 from harness.suite import PlanRequest, Suite, load_suite, plan
 
 
@@ -34,6 +34,7 @@ class RunOptions:
     iterations: int | None
     override: tuple[str, ...]
     encoder_weights: str | None
+    compile: str | None
     dry_run: bool
     tensorboard: bool
     threads: int
@@ -48,6 +49,7 @@ def run_command(options: RunOptions) -> int:
     Raises:
         UserError: a bad option; datasets.DatasetError: bad data.
     """
+    from harness.compiling import check_compiling
 
     console = Console()
     suite = load_suite(options.suite)
@@ -60,23 +62,25 @@ def run_command(options: RunOptions) -> int:
             data_root=options.data_root,
             architectures=options.names,
             seeds=_seeds(options.seeds),
-            precision=_precision(options.precision),
+            precision=precision_named(options.precision),
             initial_weights=resolve(given_weights),
+            compiled=_compiled(options.compile),
         )
     )
     if options.dry_run:
         console.print(running.plan_table(specs, options.results))
         return 0
     places = running.Places(
-        results=_writable(options.results, "--results"),
-        reports=_writable(options.reports, "--reports"),
-        work=_writable(options.work, "--work"),
+        results=writable(options.results, "--results"),
+        reports=writable(options.reports, "--reports"),
+        work=writable(options.work, "--work"),
         data_root=options.data_root,
         weights=locate(specs[0].initial_weights, given_weights),
-        device=running.pick_device(_one_of(options.device, ("auto", "cpu", "cuda"), "device")),
+        device=running.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
         threads=options.threads or available_cores(),
         tensorboard=options.tensorboard,
     )
+    check_compiling(specs[0].compiled, places.device)
     _say_if_slow(specs, places.device, console)
     return _run_and_report(specs, places, suite, console)
 
@@ -88,86 +92,12 @@ def _run_and_report(specs: list[RunSpec], places: running.Places, suite: Suite, 
         return trained.exit_code
     quick = all(spec.protocol.quick for spec in specs)
     effort: Effort = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
-    wanted = running.measurement_specs(specs, places, effort)
+    wanted = running.measurement_requests(specs, places, effort)
     measured = running.measure_all(wanted, places.results, console)
     if measured.stopped:
         return measured.exit_code
     code = max(trained.exit_code, measured.exit_code)
     return max(code, report_command(places.results, places.reports, [suite.name], None))
-
-
-def measure_command(
-    *,
-    names: tuple[str, ...],
-    size: str,
-    classes: int,
-    device: str,
-    precision: str,
-    effort: str | None,
-    again: bool,
-    threads: int,
-    results: Path,
-) -> int:
-    """`measure`.
-
-    Raises:
-        UserError: a bad option.
-    """
-    import architectures
-    from harness.suite import check_architecture
-
-    height, width = parse_size(size)
-    chosen = names or tuple(architectures.names())
-    for name in chosen:
-        check_architecture(name, (height, width))
-    picked = running.pick_device(_one_of(device, ("auto", "cpu", "cuda"), "device"))
-    level = _one_of(effort or ("cpu" if picked == "cpu" else "full"), get_args(Effort), "effort")
-    specs = [
-        MeasureSpec.model_validate(
-            {
-                "architecture": name,
-                "architecture_revision": architectures.info(name).revision,
-                "num_classes": classes,
-                "size": (height, width),
-                "precision": _precision(precision),
-                "device": picked,
-                "effort": level,
-                "threads": threads or available_cores(),
-            }
-        )
-        for name in chosen
-    ]
-    return running.measure_all(specs, _writable(results, "--results"), Console(), again).exit_code
-
-
-def measure_indices_command(
-    *, name: str, size: str, classes: int, device: str, precision: str, threads: int, results: Path
-) -> int:
-    """`measure-indices`.
-
-    Raises:
-        UserError: a bad option, or an architecture without pooling indices.
-    """
-    from harness.measure.index_record import save_indices
-    from harness.measure.indices import IndexSpec, compare
-    from harness.suite import check_architecture
-
-    height, width = parse_size(size)
-    check_architecture(name, (height, width))
-    spec = IndexSpec(
-        architecture=name,
-        num_classes=classes,
-        size=(height, width),
-        precision=_precision(precision),
-        device=running.pick_device(_one_of(device, ("auto", "cpu", "cuda"), "device")),
-        threads=threads or available_cores(),
-    )
-    folder, console = _writable(results, "--results"), Console()
-    with console.status(f"{name}: starting") as status:
-        record = compare(spec, lambda phase: status.update(f"{name}: {phase}"))
-    path = save_indices(folder, record)
-    console.print(f"compared in {record.wall_s:.0f} s: {path}", highlight=False, soft_wrap=True)
-    return 0
 
 
 def report_command(results: Path, reports: Path, suites: list[str] | None, data_root: str | None) -> int:
@@ -181,7 +111,7 @@ def report_command(results: Path, reports: Path, suites: list[str] | None, data_
     console = Console()
     for name in suites or ():
         load_suite(name)
-    written = write_reports(results, _writable(reports, "--reports"), suites, data_root)
+    written = write_reports(results, writable(reports, "--reports"), suites, data_root)
     if not written:
         raise UserError(f"no records in {results} to report on; `python -m harness run` makes some")
     for page in written:
@@ -197,7 +127,7 @@ def check_command(name: str, device: str) -> int:
 
     check_architecture(name, (32, 32))
     console = Console()
-    picked = running.pick_device(_one_of(device, ("auto", "cpu", "cuda"), "device"))
+    picked = running.pick_device(one_of(device, ("auto", "cpu", "cuda"), "device"))
     table = Table("check", "result", "found", title=name, title_justify="left")
     results = check_architecture_contract(name, picked)
     for result in results:
@@ -260,29 +190,10 @@ def _seeds(text: str) -> list[int]:
     return list(dict.fromkeys(int(part) for part in parts))
 
 
-def _one_of(value: str, allowed: tuple[str, ...], what: str) -> str:
-    if value not in allowed:
-        raise UserError(f"{what} {value!r}: must be one of {', '.join(allowed)}")
-    return value
-
-
-def _precision(value: str) -> Precision:
-    for known in get_args(Precision):
-        if value == known:
-            return known  # type: ignore[no-any-return]
-    raise UserError(f"precision {value!r}: must be one of {', '.join(get_args(Precision))}")
-
-
-def _writable(folder: Path, option: str) -> Path:
-    """The folder, made if need be and tried by writing to it."""
-    probe = folder / ".write-test"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"{option} {folder}: {error.strerror}; choose a folder that can be written") from None
-    return folder
+def _compiled(value: str | None) -> Compiled:
+    if value is None:
+        return "no"
+    return "graphs" if one_of(value, ("default", "graphs"), "compile") == "graphs" else "default"
 
 
 def _say_if_slow(specs: list[RunSpec], device: str, console: Console) -> None:

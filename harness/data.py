@@ -1,10 +1,13 @@
 """Batches for training and evaluation: a pure function of (seed, iteration), whatever reads them.
 
-All of a split lies on the device when that is a GPU; on a CPU it is a memory map.
+All of a split lies on the device when that is a GPU; on a CPU it is a memory map. What a batch holds is sent
+there without the host waiting for it.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +21,10 @@ from harness.protocol import Protocol
 # Streams of random numbers, so that no two uses draw the same ones.
 ORDER_STREAM = 1
 FLIP_STREAM = 2
+STRETCH = 20  # iterations whose batches are sent to the device in one copy
+
+Indices = NDArray[np.int64] | Tensor
+Mirrored = NDArray[np.bool_] | Tensor
 
 
 def batch_indices(seed: int, iteration: int, batch: int, images: int) -> NDArray[np.int64]:
@@ -40,6 +47,64 @@ def flips(seed: int, iteration: int, indices: NDArray[np.int64]) -> NDArray[np.b
     return np.asarray(draws, dtype=bool)
 
 
+def sent(array: NDArray[Any], device: torch.device) -> Tensor:
+    """The array on the device. A GPU copies it from pinned memory while the host goes on."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Which images a training batch holds, on the device.
+
+    indices: (B,) int64.
+    mirrored: (B,) bool; none where the protocol mirrors nothing.
+    """
+
+    indices: Tensor
+    mirrored: Tensor | None
+
+
+class BatchStream:
+    """The batches of a run, sent to the device a stretch of iterations at a time.
+
+    Args:
+        protocol: gives the batch size, and whether images are mirrored.
+        seed: of the run.
+        images: in the training split.
+        device: where batches are wanted.
+    """
+
+    def __init__(self, protocol: Protocol, seed: int, images: int, device: torch.device) -> None:
+        self._protocol = protocol
+        self._seed = seed
+        self._images = images
+        self._device = device
+        self._start = 0
+        self._indices = self._mirrored = torch.empty(0)
+
+    def at(self, iteration: int) -> Batch:
+        """The batch of an iteration, from 0."""
+        place = iteration - self._start
+        if not 0 <= place < len(self._indices):
+            self._send(iteration)
+            place = 0
+        mirrored = self._mirrored[place] if self._protocol.flip else None
+        return Batch(indices=self._indices[place], mirrored=mirrored)
+
+    def _send(self, start: int) -> None:
+        iterations = range(start, start + STRETCH)
+        chosen = [batch_indices(self._seed, i, self._protocol.batch, self._images) for i in iterations]
+        drawn = [
+            flips(self._seed, i, indices) if self._protocol.flip else np.zeros_like(indices)
+            for i, indices in zip(iterations, chosen, strict=True)
+        ]
+        both = sent(np.stack([np.stack(chosen), np.stack(drawn)]), self._device)  # (2, STRETCH, B) int64
+        self._start, self._indices, self._mirrored = start, both[0], both[1] != 0
+
+
 class SplitData:
     """One split, ready to be cut into batches.
 
@@ -56,6 +121,7 @@ class SplitData:
         stored = open_split(dataset, protocol.size, cache)
         self.stems: Sequence[str] = stored.stems
         self.device = device
+        self._host_labels: NDArray[np.uint8] = stored.labels
         self._images: NDArray[np.uint8] | Tensor = stored.images
         self._labels: NDArray[np.uint8] | Tensor = stored.labels
         if device.type == "cuda":
@@ -65,6 +131,7 @@ class SplitData:
         self._std = torch.tensor(protocol.input_std, device=device)
         self._standardise = protocol.standardise
         self._local_response = protocol.local_response
+        self._centres: dict[tuple[int, int], Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._images)
@@ -77,21 +144,17 @@ class SplitData:
 
     def class_pixels(self, num_classes: int) -> NDArray[np.int64]:
         """Labelled pixels of each class in each image, (N, K)."""
-        counts = []
-        for indices in self.in_order(1):
-            labels = self.labels(indices)
-            found = torch.bincount(labels[labels < num_classes].long(), minlength=num_classes)
-            counts.append(found.cpu().numpy())
-        return np.stack(counts)
+        counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for labels in self._host_labels]
+        return np.stack(counts).astype(np.int64)
 
-    def images(self, indices: NDArray[np.int64], mirrored: NDArray[np.bool_] | None = None) -> Tensor:
+    def images(self, indices: Indices, mirrored: Mirrored | None = None) -> Tensor:
         """Network input (B, 3, h, w), float32: (RGB - mean) / std, normalised further as the protocol says.
 
         Channels-last on a GPU.
         """
         pixels = self._take(self._images, indices)
         if mirrored is not None:
-            pixels = _mirror(pixels, mirrored)
+            pixels = self._mirror(pixels, mirrored)
         scaled = (pixels.float() - self._mean) / self._std
         if self._standardise:
             spread, middle = torch.std_mean(scaled, dim=(1, 2), keepdim=True)
@@ -101,13 +164,15 @@ class SplitData:
         images = scaled.permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
         return images if self.device.type == "cuda" else images.contiguous()
 
-    def labels(self, indices: NDArray[np.int64]) -> Tensor:
+    def labels(self, indices: Indices) -> Tensor:
         """Labels (B, H, W), uint8, at full size, void 255."""
         return self._take(self._labels, indices)
 
-    def targets(
-        self, indices: NDArray[np.int64], size: tuple[int, int], mirrored: NDArray[np.bool_] | None = None
-    ) -> Tensor:
+    def host_labels(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The same in the host's memory, whatever the device."""
+        return self._host_labels[indices]
+
+    def targets(self, indices: Indices, size: tuple[int, int], mirrored: Mirrored | None = None) -> Tensor:
         """Labels (B, h, w), int64, taken where upsampled logits of that size have their cell centres.
 
         With align_corners=False cell i of n has its centre at (i + 1/2) * N/n - 1/2 of the full label;
@@ -115,17 +180,26 @@ class SplitData:
         """
         full = self.labels(indices)
         if mirrored is not None:
-            full = _mirror(full, mirrored)
+            full = self._mirror(full, mirrored)
         if size != self.label_size:
             for axis, (wanted, whole) in enumerate(zip(size, self.label_size, strict=True), start=1):
-                centres = torch.from_numpy(nearest_exact_indices(whole, wanted)).to(self.device)
-                full = full.index_select(axis, centres)
+                full = full.index_select(axis, self._cell_centres(whole, wanted))
         return full.long()
 
-    def _take(self, source: NDArray[np.uint8] | Tensor, indices: NDArray[np.int64]) -> Tensor:
+    def _cell_centres(self, whole: int, wanted: int) -> Tensor:
+        if (whole, wanted) not in self._centres:
+            self._centres[whole, wanted] = sent(nearest_exact_indices(whole, wanted), self.device)
+        return self._centres[whole, wanted]
+
+    def _take(self, source: NDArray[np.uint8] | Tensor, indices: Indices) -> Tensor:
         if isinstance(source, Tensor):
-            return source[torch.from_numpy(indices).to(source.device)]
-        return torch.from_numpy(source[indices])
+            return source[indices if isinstance(indices, Tensor) else sent(indices, self.device)]
+        return torch.from_numpy(source[np.asarray(indices)])
+
+    def _mirror(self, maps: Tensor, mirrored: Mirrored) -> Tensor:
+        """Mirror the chosen maps (B, H, W, ...) left to right."""
+        chosen = mirrored if isinstance(mirrored, Tensor) else sent(mirrored, self.device)
+        return torch.where(chosen.view(-1, *([1] * (maps.dim() - 1))), maps.flip(2), maps)
 
     def in_order(self, batch: int, wrap: bool = False) -> Iterator[NDArray[np.int64]]:
         """Indices of the whole split in order, `batch` at a time.
@@ -147,9 +221,3 @@ def local_response(pixels: Tensor) -> Tensor:
     The paper (section 4.1) calls it local contrast normalisation.
     """
     return pixels / (1.0 + (1e-4 / 5) * pixels.square().sum(-1, keepdim=True)) ** 0.75
-
-
-def _mirror(maps: Tensor, mirrored: NDArray[np.bool_]) -> Tensor:
-    """Mirror the chosen maps (B, H, W, ...) left to right."""
-    chosen = torch.from_numpy(mirrored).to(maps.device).view(-1, *([1] * (maps.dim() - 1)))
-    return torch.where(chosen, maps.flip(2), maps)

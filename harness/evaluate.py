@@ -1,6 +1,11 @@
-"""Scoring a network on a split, at full label size."""
+"""Scoring a network on a split, at full label size.
+
+Confusion matrices are counted on the device and stay there to the end of the split. Label maps go to the host
+only where BF or pictures are made of them, one batch behind the network, so that neither waits for the other.
+"""
 
 import io
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -49,11 +54,33 @@ def image_matrices(predictions: Tensor, labels: Tensor, num_classes: int) -> Ten
         predictions: (B, H, W) uint8, in 0 ... K - 1.
         labels: (B, H, W) uint8, in 0 ... K - 1 or 255.
     """
-    cells = num_classes * num_classes
-    image = torch.arange(len(labels), device=labels.device).view(-1, 1, 1)
-    index = image * cells + labels.long() * num_classes + predictions.long()
-    counts = torch.bincount(index[labels != VOID], minlength=len(labels) * cells)
-    return counts.view(-1, num_classes, num_classes)
+    images, cells = len(labels), num_classes * num_classes
+    # A cell beyond the matrix takes void: to choose pixels by a mask, the host waits for their number.
+    cell = torch.where(labels != VOID, labels.long() * num_classes + predictions, cells)
+    index = cell + torch.arange(images, device=labels.device).view(-1, 1, 1) * (cells + 1)
+    counts = torch.zeros(images * (cells + 1), dtype=torch.int64, device=labels.device)
+    one = torch.ones((), dtype=torch.int64, device=labels.device)
+    counts.index_add_(0, index.flatten(), one.expand(index.numel()))
+    return counts.view(images, -1)[:, :cells].reshape(-1, num_classes, num_classes)
+
+
+class _MapsToHost:
+    """Label maps (B, H, W) uint8 on their way to the host."""
+
+    def __init__(self, maps: Tensor) -> None:
+        self._maps = maps
+        self._arrived: torch.cuda.Event | None = None
+        if maps.device.type == "cuda":
+            self._maps = torch.empty(maps.shape, dtype=maps.dtype, pin_memory=True)
+            self._maps.copy_(maps, non_blocking=True)
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._arrived.record()
+
+    def get(self) -> NDArray[np.uint8]:
+        """The maps; waits for them."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return self._maps.numpy()
 
 
 @torch.inference_mode()
@@ -81,23 +108,34 @@ def evaluate(
         on_batch: called with the number of images done, for progress.
     """
     model.eval()
-    matrices: list[NDArray[np.int64]] = []
+    matrices: list[Tensor] = []
     kept: dict[int, NDArray[np.uint8]] = {}
+    waiting: deque[tuple[NDArray[np.int64], _MapsToHost]] = deque()
     with BoundaryPool(num_classes) as pool:
+
+        def take_oldest() -> None:
+            indices, on_their_way = waiting.popleft()
+            maps = on_their_way.get()
+            if boundary:
+                for one, other in zip(maps, data.host_labels(indices), strict=True):
+                    pool.submit(one, other)
+            kept.update({int(i): maps[n].copy() for n, i in enumerate(indices) if int(i) in keep})
+
         for indices in data.in_order(batch):
             with autocast(precision, data.device):
                 logits = model(data.images(indices))
-            labels = data.labels(indices)
             predicted = label_maps(logits, data.label_size)
-            matrices.append(image_matrices(predicted, labels, num_classes).cpu().numpy())
-            maps, truth = predicted.cpu().numpy(), labels.cpu().numpy()
-            if boundary:
-                for one, other in zip(maps, truth, strict=True):
-                    pool.submit(one, other)
-            kept.update({int(i): maps[n] for n, i in enumerate(indices) if int(i) in keep})
+            matrices.append(image_matrices(predicted, data.labels(indices), num_classes))
+            if boundary or any(int(i) in keep for i in indices):
+                waiting.append((indices, _MapsToHost(predicted)))
+            if len(waiting) > 1:
+                take_oldest()
             on_batch(len(indices))
+        while waiting:
+            take_oldest()
+        counted = torch.cat(matrices).cpu().numpy()
         scores = pool.results() if boundary else None
-    return SplitScores(matrices=np.concatenate(matrices), boundary=scores, predictions=kept)
+    return SplitScores(matrices=counted, boundary=scores, predictions=kept)
 
 
 def kept_indices(images: int) -> set[int]:

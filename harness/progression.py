@@ -1,5 +1,6 @@
-"""How far a run is, in a form that a checkpoint can hold."""
+"""How far a run is, in a form that a checkpoint can hold, and the losses still on their way there."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,74 @@ from torch import Tensor
 from harness.records import Evaluation, Validation
 
 _PICTURE = "png:"
+
+
+class Diverged(Exception):
+    """The loss is no longer finite."""
+
+    def __init__(self, iteration: int) -> None:
+        super().__init__(f"the loss was not finite at iteration {iteration}")
+        self.iteration = iteration
+
+
+class PendingLosses:
+    """Losses of steps that are done or queued on the device, (iteration, loss, rate).
+
+    They come to the host a stretch at a time, each stretch while the device computes the next one, so that
+    the device never runs dry for want of a host that waits.
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[int, Tensor, float]] = []
+        self._sent: list[_Stretch] = []
+
+    def add(self, iteration: int, loss: Tensor, rate: float) -> None:
+        """Take note of a step; `loss` is a scalar without a graph, on its device."""
+        self._steps.append((iteration, loss, rate))
+
+    def send(self) -> None:
+        """Let the noted losses go to the host; does not wait."""
+        if self._steps:
+            self._sent.append(_Stretch(self._steps))
+            self._steps = []
+
+    def arrived(self, last: bool) -> list[tuple[int, float, float]]:
+        """Losses that were sent, in order, but for the latest stretch unless `last`; waits for these.
+
+        Raises:
+            Diverged: one of them is not finite.
+        """
+        ready = self._sent if last else self._sent[:-1]
+        self._sent = self._sent[len(ready) :]
+        entries = [entry for stretch in ready for entry in stretch.get()]
+        for iteration, loss, _ in entries:
+            if not math.isfinite(loss):
+                raise Diverged(iteration)
+        return entries
+
+
+class _Stretch:
+    """Losses of a stretch of iterations on their way to the host."""
+
+    def __init__(self, steps: list[tuple[int, Tensor, float]]) -> None:
+        self._steps = steps
+        self._losses = torch.stack([loss for _, loss, _ in steps])
+        self._copied: torch.cuda.Event | None = None
+        if self._losses.device.type == "cuda":
+            on_device = self._losses
+            self._losses = torch.empty(on_device.shape, dtype=on_device.dtype, pin_memory=True)
+            self._losses.copy_(on_device, non_blocking=True)
+            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._copied.record()
+
+    def get(self) -> list[tuple[int, float, float]]:
+        """(iteration, loss, rate) of each step; waits for the copy."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        losses = self._losses.tolist()
+        return [
+            (iteration, loss, rate) for (iteration, _, rate), loss in zip(self._steps, losses, strict=True)
+        ]
 
 
 @dataclass
@@ -27,6 +96,7 @@ class Progression:
     ended: bool = False
     train_s: float = 0.0
     evaluate_s: float = 0.0
+    compile_s: float = 0.0
     segments: int = 0
 
     def fall(self, stretch: int) -> float | None:
@@ -59,6 +129,7 @@ class Progression:
             "ended": self.ended,
             "train_s": self.train_s,
             "evaluate_s": self.evaluate_s,
+            "compile_s": self.compile_s,
             "segments": self.segments,
         }
 

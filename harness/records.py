@@ -57,12 +57,20 @@ class Evaluation(BaseModel):
 
 
 class Timing(BaseModel):
-    """Wall time of the run, added up over its segments. Not a measurement of speed."""
+    """Wall time of the run, added up over its segments. Not a measurement of speed.
+
+    Time that torch.compile took stands apart: train_s is without it, total_s with it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     train_s: float
     evaluate_s: float
+    compile_s: float | None = Field(
+        None,
+        description="what first steps took beyond a usual one, less where torch's cache on disk held some of "
+        "it; none for a run that is not compiled",
+    )
     total_s: float
     segments: int = Field(description="1, plus one for each time the run was resumed")
 

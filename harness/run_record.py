@@ -48,7 +48,8 @@ def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[s
         timing=Timing(
             train_s=round(state.train_s, 1),
             evaluate_s=round(state.evaluate_s, 1),
-            total_s=round(state.train_s + state.evaluate_s, 1),
+            compile_s=None if run.spec.compiled == "no" else round(state.compile_s, 1),
+            total_s=round(state.train_s + state.evaluate_s + state.compile_s, 1),
             segments=state.segments,
         ),
         device=device_name(run.job.device),

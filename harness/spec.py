@@ -12,6 +12,8 @@ from harness.protocol import Protocol
 METRICS_REVISION = 1
 
 Precision = Literal["fp32", "tf32", "bf16"]
+# How training steps are compiled: not at all, by torch.compile, or by it and replayed as CUDA graphs.
+Compiled = Literal["no", "default", "graphs"]
 
 
 class InitialWeights(BaseModel):
@@ -39,6 +41,7 @@ class RunSpec(BaseModel):
     seed: int = Field(ge=0)
     initial_weights: InitialWeights
     precision: Precision
+    compiled: Compiled = "no"
     metrics_revision: int = METRICS_REVISION
 
     def identity(self) -> str:
@@ -49,6 +52,8 @@ class RunSpec(BaseModel):
             mode="json", exclude_defaults=True, exclude={"summary", "source"}
         )
         del values["initial_weights"]["title"]
+        if self.compiled == "no":
+            del values["compiled"]  # the field is younger than the first finished runs
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -11,7 +11,7 @@ import datasets
 from harness.balancing import Balancing
 from harness.errors import UserError
 from harness.protocol import Protocol, read_toml, toml_names, validated
-from harness.spec import InitialWeights, Precision, RunSpec
+from harness.spec import Compiled, InitialWeights, Precision, RunSpec
 
 # The paper's table that a suite's scores are shown in.
 Table = Literal["table1", "table3"]
@@ -81,6 +81,7 @@ class PlanRequest:
     seeds: Sequence[int]
     precision: Precision
     initial_weights: InitialWeights
+    compiled: Compiled = "no"
 
 
 def plan(request: PlanRequest) -> list[RunSpec]:
@@ -114,6 +115,7 @@ def plan(request: PlanRequest) -> list[RunSpec]:
             seed=seed,
             initial_weights=request.initial_weights,
             precision=request.precision,
+            compiled=request.compiled,
         )
         for protocol in request.protocols
         for seed in request.seeds

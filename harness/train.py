@@ -13,7 +13,8 @@ from harness.balancing import class_weights
 from harness.batchnorm import reestimate
 from harness.board import Board
 from harness.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint, save_weights
-from harness.data import SplitData, batch_indices, flips
+from harness.compiling import CompileClock, training_call
+from harness.data import BatchStream, SplitData
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.job import Job
 from harness.loss import masked_cross_entropy
@@ -22,19 +23,11 @@ from harness.network import build_network
 from harness.optimiser import build_optimiser, learning_rate, set_rate
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
-from harness.progression import Progression, restore
+from harness.progression import PendingLosses, Progression, restore
 from harness.records import BEST, Evaluation, Validation
 
 CHECKPOINT_SECONDS = 600.0
-FLUSH_EVERY = 20  # iterations between looks at the loss: each look makes the host wait for the device
-
-
-class Diverged(Exception):
-    """The loss is no longer finite."""
-
-    def __init__(self, iteration: int) -> None:
-        super().__init__(f"the loss was not finite at iteration {iteration}")
-        self.iteration = iteration
+FLUSH_EVERY = 20  # iterations whose losses go to the host at once
 
 
 class Interrupted(Exception):
@@ -60,7 +53,9 @@ class Run:
         self.state = Progression()
         self._checkpoint = job.folder / "checkpoint.pt"
         self._best = job.folder / "best.safetensors"
-        self._pending: list[tuple[int, Tensor, float]] = []
+        self._pending = PendingLosses()
+        self._evaluated_at = frozenset(self.protocol.evaluation_points())
+        self._compiling = CompileClock(job.spec.compiled)
 
     # -- preparation ---------------------------------------------------------------------------------------
 
@@ -78,6 +73,8 @@ class Run:
         torch.manual_seed(self.spec.seed)
         self.model, self.layers_set = build_network(self.job, self.data["test"].label_size)
         self.encoder_layers = len(self.model.encoder_layers())
+        self.call = training_call(self.model, self.spec.compiled)
+        self.batches = BatchStream(self.protocol, self.spec.seed, len(self.data["train"]), self.device)
         self.optimiser = build_optimiser(self.model, self.protocol)
         self._resume()
 
@@ -136,12 +133,7 @@ class Run:
         self._evaluate_or_save()
         self.model.train()
         while self.state.iteration < self.protocol.iterations and not self.state.ended:
-            started = time.perf_counter()
-            self._step(self.state.iteration)
-            self.state.iteration += 1
-            if self.state.iteration % FLUSH_EVERY == 0 or self.device.type == "cpu":
-                self._flush()
-            self.state.train_s += time.perf_counter() - started
+            self._timed_step()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self._flush()
                 self._save()
@@ -149,36 +141,48 @@ class Run:
             self._stop_if_asked()
             self._evaluate_or_save()
 
+    def _timed_step(self) -> None:
+        started = time.perf_counter()
+        watched = self._compiling.watching
+        self._step(self.state.iteration)
+        self.state.iteration += 1
+        if watched or self.device.type == "cpu" or self._evaluation_due():
+            self._flush()
+        elif self.state.iteration % FLUSH_EVERY == 0:
+            self._flush(last=False)
+        step_s = time.perf_counter() - started
+        compile_s = self._compiling.add(step_s)
+        self.state.compile_s += compile_s
+        self.state.train_s += step_s - compile_s
+
     def _step(self, iteration: int) -> None:
-        protocol, train = self.protocol, self.data["train"]
-        rate = learning_rate(protocol, iteration)
-        indices = batch_indices(self.spec.seed, iteration, protocol.batch, len(train))
-        mirrored = flips(self.spec.seed, iteration, indices) if protocol.flip else None
+        """Queue a step on the device. On a GPU nothing here may make the host wait for it."""
+        train, batch = self.data["train"], self.batches.at(iteration)
+        rate = learning_rate(self.protocol, iteration)
+        self.optimiser.zero_grad(set_to_none=True)  # first: the forward pass then has their memory
         with autocast(self.spec.precision, self.device):
-            logits = self.model(train.images(indices, mirrored))
+            logits = self.call(train.images(batch.indices, batch.mirrored))
         height, width = logits.shape[2:]
-        loss = masked_cross_entropy(
-            logits, train.targets(indices, (height, width), mirrored), self.class_weights
-        )
-        self.optimiser.zero_grad(set_to_none=True)
+        targets = train.targets(batch.indices, (height, width), batch.mirrored)
+        loss = masked_cross_entropy(logits, targets, self.class_weights)
         loss.backward()  # type: ignore[no-untyped-call]
         set_rate(self.optimiser, rate)
         self.optimiser.step()
-        self._pending.append((iteration + 1, loss.detach(), rate))
+        self._pending.add(iteration + 1, loss.detach(), rate)
 
-    def _flush(self) -> None:
-        """Bring pending losses to the host, into the history."""
-        if not self._pending:
-            return
-        losses = torch.stack([loss for _, loss, _ in self._pending]).tolist()
-        for (iteration, _, rate), loss in zip(self._pending, losses, strict=True):
-            if not np.isfinite(loss):
-                raise Diverged(iteration)
-            self.state.history.append((iteration, loss, rate))
-            self.board.step(iteration, loss, rate)
-        self._pending.clear()
-        done, loss, rate = self.state.history[-1]
-        self.progress.step(done, loss, rate)
+    def _flush(self, last: bool = True) -> None:
+        """Bring pending losses into the history: all, or unless `last` those of earlier stretches.
+
+        Raises:
+            Diverged: one of them is not finite.
+        """
+        self._pending.send()
+        arrived = self._pending.arrived(last)
+        for entry in arrived:
+            self.state.history.append(entry)
+            self.board.step(*entry)
+        if arrived:
+            self.progress.step(*arrived[-1])
 
     def _stop_if_asked(self) -> None:
         if self._stop_asked():
@@ -196,11 +200,9 @@ class Run:
             raise
 
     def _evaluate_if_due(self) -> None:
-        at = self.state.iteration
-        if at not in self.protocol.evaluation_points() or any(
-            v.iteration == at for v in self.state.validations
-        ):
+        if not self._evaluation_due():
             return
+        at = self.state.iteration
         self._flush()
         started = time.perf_counter()
         watch = self._watch("batch-norm statistics", "train")
@@ -224,6 +226,10 @@ class Run:
         self.state.evaluate_s += time.perf_counter() - started
         self.model.train()
         self._save()
+
+    def _evaluation_due(self) -> bool:
+        at = self.state.iteration
+        return at in self._evaluated_at and all(v.iteration != at for v in self.state.validations)
 
     def _loss_stopped_falling(self) -> bool:
         least, stretch = self.protocol.plateau, self.protocol.validate_every

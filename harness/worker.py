@@ -97,7 +97,7 @@ def explain(error: Exception, batch: int) -> Failure:
     """Sort an error into the kinds a record knows."""
     import torch
 
-    from harness.train import Diverged
+    from harness.progression import Diverged
 
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Diverged):

@@ -18,10 +18,9 @@ from architectures.base import Architecture
 from architectures.pooling import STORAGES, Storage, set_storage
 from harness.errors import UserError
 from harness.machine import Device, device_name, device_slug, environment
-from harness.measure.cell import load_flags
 from harness.measure.counts import decoder_storage
-from harness.measure.draft import load_average
 from harness.measure.index_record import IndexRecord, Layout, Phase, Samples, StorageBytes
+from harness.measure.load import load_average, load_flags
 from harness.measure.record import INFERENCE_BATCH, TRAINING_BATCH
 from harness.measure.timing import Clock, CudaClock, Pass, WallClock
 from harness.measure.tracker import live_inference, live_training

@@ -1,37 +1,26 @@
 """Memory of inference and training on the device: allocator and NVML on a GPU, resident memory on a CPU."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
+from harness.measure.figures import DeviceMemory, Live, Quantity
 from harness.measure.nvml import Baseline, used_minus_idle
-from harness.measure.record import Quantity
 
 WARMUPS = 3  # before the allocator's peaks are reset; the optimiser's state exists from the first on
 MEASURED = 3
 CPU_RUNS = 2  # the second training step holds the optimiser's state
-
-Figures = Mapping[str, Quantity]
-
-ALLOCATOR_FIELDS = (
-    "allocated_peak_bytes",
-    "reserved_peak_bytes",
-    "warmup_allocated_peak_bytes",
-    "warmup_reserved_peak_bytes",
-    "nvml_used_minus_idle_bytes",
-    "context_bytes",
-)
-PROCESS_FIELDS = ("process_rss_peak_bytes", "process_rss_idle_bytes")
+WORKSPACE_SHARE = 0.05  # of the live tensors, from which a training step's workspace is doubtful
 
 
 class MemoryProbe(Protocol):
     """Runs a step some times and says what memory that took."""
 
-    def measure(self, step: Callable[[], None]) -> tuple[Figures, list[str]]:
-        """Figures by the names of `record.Memory`, and doubts about them."""
+    def measure(self, step: Callable[[], None], live: Live) -> tuple[DeviceMemory, list[str]]:
+        """Figures, and doubts about them. `live` is what the tracker gives for the same step."""
 
 
 class CudaMemory:
@@ -50,23 +39,27 @@ class CudaMemory:
         torch.cuda.empty_cache()
         self._context = used_minus_idle(uuid, idle)
 
-    def measure(self, step: Callable[[], None]) -> tuple[Figures, list[str]]:
-        """Warm up, reset the peaks, repeat. What the allocator had cached is given back before each half."""
+    def measure(self, step: Callable[[], None], live: Live) -> tuple[DeviceMemory, list[str]]:
+        """Warm up, reset the peaks, repeat. What the allocator had cached is given back before each half.
+
+        cuDNN's benchmark mode is to be off: its search takes memory of its own.
+        """
         warmup_allocated, warmup_reserved = self._peaks(step, WARMUPS)
         allocated, reserved = self._peaks(step, MEASURED)
-        figures = {
-            "allocated_peak_bytes": Quantity(value=allocated),
-            "reserved_peak_bytes": Quantity(value=reserved),
-            "warmup_allocated_peak_bytes": Quantity(value=warmup_allocated),
-            "warmup_reserved_peak_bytes": Quantity(value=warmup_reserved),
-            # the allocator keeps what it reserved until it is emptied, so that this is the peak of the phase
-            "nvml_used_minus_idle_bytes": used_minus_idle(self._uuid, self._idle),
-            "context_bytes": self._context,
-        }
         none = Quantity(reason="measured on a GPU, where the device's memory counts")
-        retries = torch.cuda.memory_stats().get("num_alloc_retries", 0)
-        flags = [f"the allocator had to free its cache {retries} times: memory is short"] if retries else []
-        return {**figures, **dict.fromkeys(PROCESS_FIELDS, none)}, flags
+        figures = DeviceMemory(
+            allocated_peak_bytes=Quantity(value=allocated),
+            reserved_peak_bytes=Quantity(value=reserved),
+            warmup_allocated_peak_bytes=Quantity(value=warmup_allocated),
+            warmup_reserved_peak_bytes=Quantity(value=warmup_reserved),
+            workspace_bytes=Quantity(value=allocated - live.peak_bytes),
+            # the allocator keeps what it reserved until it is emptied, so that this is the peak of the phase
+            nvml_used_minus_idle_bytes=used_minus_idle(self._uuid, self._idle),
+            context_bytes=self._context,
+            process_rss_peak_bytes=none,
+            process_rss_idle_bytes=none,
+        )
+        return figures, _doubts(allocated, max(reserved, warmup_reserved), live)
 
     @staticmethod
     def _peaks(step: Callable[[], None], times: int) -> tuple[int, int]:
@@ -87,16 +80,44 @@ class ProcessMemory:
     def __init__(self) -> None:
         self._idle = resident_bytes("VmRSS")
 
-    def measure(self, step: Callable[[], None]) -> tuple[Figures, list[str]]:
+    def measure(self, step: Callable[[], None], live: Live) -> tuple[DeviceMemory, list[str]]:
         """Run the step twice and read the peak."""
         for _ in range(CPU_RUNS):
             step()
         none = Quantity(reason="measured on a CPU")
-        figures = {
-            "process_rss_peak_bytes": resident_bytes("VmHWM"),
-            "process_rss_idle_bytes": self._idle,
-        }
-        return {**figures, **dict.fromkeys(ALLOCATOR_FIELDS, none)}, []
+        figures = DeviceMemory(
+            allocated_peak_bytes=none,
+            reserved_peak_bytes=none,
+            warmup_allocated_peak_bytes=none,
+            warmup_reserved_peak_bytes=none,
+            workspace_bytes=none,
+            nvml_used_minus_idle_bytes=none,
+            context_bytes=none,
+            process_rss_peak_bytes=resident_bytes("VmHWM"),
+            process_rss_idle_bytes=self._idle,
+        )
+        return figures, []
+
+
+def _doubts(allocated: int, reserved: int, live: Live) -> list[str]:
+    flags = []
+    retries = torch.cuda.memory_stats().get("num_alloc_retries", 0)
+    if retries:
+        flags.append(f"the allocator had to free its cache {retries} times: memory is short")
+    if torch.backends.cudnn.benchmark:
+        flags.append("cuDNN's benchmark mode was on: its search takes memory of its own")
+    _, physical = torch.cuda.mem_get_info()
+    if reserved > physical:  # Windows lets it spill, under WSL too, where others fail
+        flags.append(
+            f"{reserved} bytes were reserved of a GPU with {physical}: some lie in the host's memory"
+        )
+    share = abs(allocated - live.peak_bytes) / live.peak_bytes
+    if live.optimiser_state_bytes and share > WORKSPACE_SHARE:  # a training step
+        flags.append(
+            f"allocated peak and live tensors differ by {share:.1%} (limit {WORKSPACE_SHARE:.0%}): "
+            "kernels' workspaces, or another code path than the CPU's"
+        )
+    return flags
 
 
 def resident_bytes(field: str) -> Quantity:

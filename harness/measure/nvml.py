@@ -1,10 +1,9 @@
-"""What NVML says of a GPU: memory in use, clocks, temperature, power. Every failure is a reason, nothing
-raises.
+"""What NVML says of a GPU: memory in use, clocks, temperature, power, energy. Every failure is a reason.
 
 Cards are told apart by UUID alone: NVML's order of them differs from CUDA's. "Used" is that of
 nvmlDeviceGetMemoryInfo version 2, which leaves out what the driver keeps for itself; it is the whole card's,
 so only the difference to an idle baseline says anything of this process, and only if nobody else uses the
-card.
+card. Clocks, power and energy are the whole card's too: there are none for a MIG slice.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.machine import is_wsl
-from harness.measure.record import DeviceState, Missing, Quantity, blank_state
+from harness.measure.figures import Missing, Quantity
 
 BUSY_PERCENT = 5  # of the card's time, from which it counts as used by others
 
@@ -32,8 +31,10 @@ CLOCK_REASONS = {
 # Reasons that make a time doubtful; a power cap is part of the card.
 SLOWDOWNS = frozenset(CLOCK_REASONS[bit] for bit in (0x008, 0x020, 0x040, 0x080))
 
+_SLICE = "MIG is on: NVML gives the whole card's {what}, not the slice's"
 
-class _Unavailable(Exception):
+
+class Unavailable(Exception):
     """NVML can't say; the text is the reason."""
 
 
@@ -46,6 +47,98 @@ class Baseline:
     reason: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """A card at one moment.
+
+    busy: whether it was at work in the driver's last sampling period (up to 1 s); None if NVML can't tell.
+    """
+
+    sm_clock_mhz: Quantity
+    memory_clock_mhz: Quantity
+    temperature_c: Quantity
+    power_w: Quantity
+    clock_reasons: tuple[str, ...] | Missing
+    busy: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One card while NVML is open; what it can't say is a reason in the answer."""
+
+    library: Any
+    handle: Any
+
+    def look(self) -> Look:
+        """All that changes while it works."""
+        library, handle = self.library, self.handle
+        reasons = self._clock_reasons()
+        return Look(
+            sm_clock_mhz=self._ask(lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_SM)),
+            memory_clock_mhz=self._ask(
+                lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_MEM)
+            ),
+            temperature_c=self.temperature_c(),
+            power_w=self._ask(lambda: library.nvmlDeviceGetPowerUsage(handle) / 1000),  # of milliwatts
+            clock_reasons=reasons,
+            busy=self._busy(reasons),
+        )
+
+    def temperature_c(self) -> Quantity:
+        """Of the chip."""
+        sensor = self.library.NVML_TEMPERATURE_GPU
+        return self._ask(lambda: self.library.nvmlDeviceGetTemperature(self.handle, sensor))
+
+    def energy_mj(self) -> int:
+        """Millijoules since the driver was loaded.
+
+        Raises:
+            Unavailable: this card has no such counter.
+        """
+        try:
+            return int(self.library.nvmlDeviceGetTotalEnergyConsumption(self.handle))
+        except self.library.NVMLError as error:
+            raise Unavailable(f"NVML gives no energy of this GPU (only from Volta on): {error}") from error
+
+    def _busy(self, reasons: tuple[str, ...] | Missing) -> bool | None:
+        try:
+            return bool(self.library.nvmlDeviceGetUtilizationRates(self.handle).gpu > 0)
+        except self.library.NVMLError:
+            return None if isinstance(reasons, Missing) else "idle" not in reasons
+
+    def _clock_reasons(self) -> tuple[str, ...] | Missing:
+        try:
+            mask = self.library.nvmlDeviceGetCurrentClocksEventReasons(self.handle)
+        except self.library.NVMLError as error:
+            return Missing(reason=f"NVML: {error}")
+        return tuple(name for bit, name in CLOCK_REASONS.items() if mask & bit)
+
+    def _ask(self, question: Callable[[], float]) -> Quantity:
+        try:
+            return Quantity(value=question())
+        except self.library.NVMLError as error:
+            return Quantity(reason=f"NVML: {error}")
+
+
+@contextmanager
+def card(uuid: str) -> Iterator[Card]:
+    """The whole card of that UUID, for its clocks, power and energy.
+
+    Raises:
+        Unavailable: no NVML, no such card, or a slice of one; also for what NVML refuses inside the block.
+    """
+    if uuid.startswith("MIG-"):
+        raise Unavailable(_SLICE.format(what="clocks and power"))
+    with _session() as library:
+        try:
+            handle = library.nvmlDeviceGetHandleByUUID(uuid)
+        except library.NVMLError as error:
+            raise Unavailable(f"NVML finds no {uuid} (a MIG slice, or hidden from here): {error}") from error
+        if _is_split(library, handle):
+            raise Unavailable(_SLICE.format(what="clocks and power"))
+        yield Card(library=library, handle=handle)
+
+
 def baseline() -> Baseline:
     """Look at every card. To be called before CUDA is touched, while this process is no user of one."""
     used: dict[str, int] = {}
@@ -55,12 +148,12 @@ def baseline() -> Baseline:
             for index in range(library.nvmlDeviceGetCount()):
                 handle = library.nvmlDeviceGetHandleByIndex(index)
                 uuid = library.nvmlDeviceGetUUID(handle)
-                with suppress(_Unavailable, library.NVMLError):
+                with suppress(Unavailable, library.NVMLError):
                     used[uuid] = _used_bytes(library, handle)
                 with suppress(library.NVMLError):
                     if found := _other_use(library, handle):
                         others[uuid] = found
-    except _Unavailable as error:
+    except Unavailable as error:
         return Baseline(reason=str(error))
     return Baseline(used_bytes=used, others=others)
 
@@ -69,7 +162,7 @@ def used_minus_idle(uuid: str, idle: Baseline) -> Quantity:
     """Bytes in use on the card now, minus the baseline.
 
     Args:
-        uuid: the card's, as NVML writes it ("GPU-...").
+        uuid: the card's, as NVML writes it ("GPU-..."); a slice's ("MIG-...") has none.
         idle: taken before CUDA was touched.
     """
     if idle.reason is not None:
@@ -80,30 +173,8 @@ def used_minus_idle(uuid: str, idle: Baseline) -> Quantity:
         with _session() as library:
             handle = library.nvmlDeviceGetHandleByUUID(uuid)
             return Quantity(value=_used_bytes(library, handle) - idle.used_bytes[uuid])
-    except _Unavailable as error:
+    except Unavailable as error:
         return Quantity(reason=str(error))
-
-
-def device_state(uuid: str) -> DeviceState:
-    """Clocks, temperature, power and what holds the clocks back, at this moment."""
-    try:
-        with _session() as library:
-            handle = library.nvmlDeviceGetHandleByUUID(uuid)
-            return DeviceState(
-                sm_clock_mhz=_ask(
-                    library, lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_SM)
-                ),
-                memory_clock_mhz=_ask(
-                    library, lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_MEM)
-                ),
-                temperature_c=_ask(
-                    library, lambda: library.nvmlDeviceGetTemperature(handle, library.NVML_TEMPERATURE_GPU)
-                ),
-                power_w=_ask(library, lambda: library.nvmlDeviceGetPowerUsage(handle) / 1000),
-                throttle_reasons=_clock_reasons(library, handle),
-            )
-    except _Unavailable as error:
-        return blank_state(str(error))
 
 
 def driver_version() -> str | None:
@@ -111,27 +182,27 @@ def driver_version() -> str | None:
     try:
         with _session() as library:
             return str(library.nvmlSystemGetDriverVersion())
-    except _Unavailable:
+    except Unavailable:
         return None
 
 
 @contextmanager
 def _session() -> Iterator[Any]:
-    """The initialised library; what it raises inside the block becomes _Unavailable."""
+    """The initialised library; what it raises inside the block becomes Unavailable."""
     if is_wsl():
-        raise _Unavailable("WSL: NVML does not see what Windows takes and spills of the GPU's memory")
+        raise Unavailable("WSL: NVML does not see what Windows takes and spills of the GPU's memory")
     try:
         import pynvml
     except ImportError:
-        raise _Unavailable("the package nvidia-ml-py is not installed") from None
+        raise Unavailable("the package nvidia-ml-py is not installed") from None
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        raise _Unavailable(f"NVML: {error}") from error
+        raise Unavailable(f"NVML: {error}") from error
     try:
         yield pynvml
     except pynvml.NVMLError as error:
-        raise _Unavailable(f"NVML: {error}") from error
+        raise Unavailable(f"NVML: {error}") from error
     finally:
         with suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
@@ -139,10 +210,10 @@ def _session() -> Iterator[Any]:
 
 def _used_bytes(library: Any, handle: Any) -> int:
     if _is_split(library, handle):
-        raise _Unavailable("MIG is on: NVML gives the whole card's memory, not the slice's")
+        raise Unavailable(_SLICE.format(what="memory"))
     memory = library.nvmlDeviceGetMemoryInfo(handle, version=library.nvmlMemory_v2)
     if memory.used > memory.total:  # NVML's "not available" is the largest number there is
-        raise _Unavailable("NVML gives no used memory for this card")
+        raise Unavailable("NVML gives no used memory for this card")
     return int(memory.used)
 
 
@@ -160,18 +231,3 @@ def _other_use(library: Any, handle: Any) -> str | None:
         return f"{processes} other compute process{'es' if processes > 1 else ''} on the GPU"
     percent = library.nvmlDeviceGetUtilizationRates(handle).gpu
     return f"the GPU was {percent} % busy before the measurement" if percent >= BUSY_PERCENT else None
-
-
-def _ask(library: Any, question: Callable[[], float]) -> Quantity:
-    try:
-        return Quantity(value=question())
-    except library.NVMLError as error:
-        return Quantity(reason=f"NVML: {error}")
-
-
-def _clock_reasons(library: Any, handle: Any) -> tuple[str, ...] | Missing:
-    try:
-        mask = library.nvmlDeviceGetCurrentClocksEventReasons(handle)
-    except library.NVMLError as error:
-        return Missing(reason=f"NVML: {error}")
-    return tuple(name for bit, name in CLOCK_REASONS.items() if mask & bit)

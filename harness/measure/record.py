@@ -1,27 +1,42 @@
 """Measurements: what one is of, what it leaves, and where that lies.
 
-`results/measurements/<device>/<architecture>-<H>x<W>-k<classes>-<precision>-<effort>.json`. Importing this
-module does not import torch. Bytes are bytes, times are milliseconds, MB is 10^6 bytes as in the paper's
-Table 6.
+`results/measurements/<device>/<architecture>-<H>x<W>-k<classes>-<precision>[-<option>]-<effort>.json`: one
+record of many cells, each a phase at a batch that a process of its own has measured. Importing this module
+does not import torch. Bytes are bytes, times are milliseconds, MB is 10^6 bytes as in the paper's Table 6.
 """
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import UserError
 from harness.machine import Device, available_cores, device_slug
+from harness.measure.figures import DeviceMemory, Quantity, Shapes, Timing
 from harness.records import write_atomically
 from harness.spec import Precision
 
 Effort = Literal["full", "lease", "cpu", "quick"]
+# Ways to run a network that are measured beside the plain one, in rows of their own.
+Option = Literal["channels-last", "compiled", "folded"]
+# shapes: what is counted without running anything. end-to-end: host image to label map on the host.
+# backward: `loss.backward()` alone. training-step: forward, loss, backward and optimiser.
+Phase = Literal[
+    "shapes", "inference-memory", "training-memory", "forward", "end-to-end", "backward", "training-step"
+]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+TIMED: tuple[Phase, ...] = ("forward", "end-to-end", "backward", "training-step")
+TRAINING: tuple[Phase, ...] = ("training-memory", "backward", "training-step")
 
 PAPER_SIZE = (360, 480)
 INFERENCE_BATCH = 1
-TRAINING_BATCH = 4
+TRAINING_BATCH = 4  # of training memory, as in the paper
 TIME_BATCH = 1
-KEPT_SAMPLES = 200  # of a round, at most
+THROUGHPUT_BATCH = 8
+STEP_BATCH = 5  # of CamVid's protocol
+IMAGES = 8  # different ones, cycled through for times
+SEED = 0
+MOMENTUM = 0.9
 
 
 class _Frozen(BaseModel):
@@ -29,13 +44,14 @@ class _Frozen(BaseModel):
 
 
 class MeasureSpec(_Frozen):
-    """One measurement: an architecture on a device, at one size, precision and effort."""
+    """What a record is of: an architecture on a device, at one size, precision and effort."""
 
     architecture: str = Field(min_length=1)
     architecture_revision: int = Field(ge=1)
     num_classes: int = Field(11, ge=2)
     size: tuple[int, int] = Field(PAPER_SIZE, description="input height and width")
     precision: Precision = "fp32"
+    options: tuple[Option, ...] = Field((), description="in the order of `Option`, each at most once")
     device: Device
     effort: Effort
     threads: int = Field(default_factory=available_cores, ge=1, description="torch's threads on the CPU")
@@ -46,6 +62,8 @@ class MeasureSpec(_Frozen):
             raise ValueError(f"size {self.size}: height and width must be at least 1")
         if self.precision == "tf32" and self.device == "cpu":
             raise ValueError("precision tf32 exists on a GPU only; choose fp32 or bf16, or the device cuda")
+        if list(self.options) != [one for one in get_args(Option) if one in self.options]:
+            raise ValueError(f"options {self.options}: give each once, in the order {get_args(Option)}")
         return self
 
     @property
@@ -53,169 +71,152 @@ class MeasureSpec(_Frozen):
         """Name of the record within the device's folder."""
         name = self.architecture.replace(":", "-").replace("/", "-")
         height, width = self.size
-        return f"{name}-{height}x{width}-k{self.num_classes}-{self.precision}-{self.effort}.json"
+        made = "-".join([self.precision, *self.options, self.effort])
+        return f"{name}-{height}x{width}-k{self.num_classes}-{made}.json"
 
 
-class Quantity(_Frozen):
-    """A number, or why there is none: exactly one of the two."""
+class CellKey(_Frozen):
+    """A phase at a batch: what one process measures."""
 
-    value: float | None = None
-    reason: str | None = Field(None, min_length=1)
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.value is None) == (self.reason is None):
-            raise ValueError("a quantity has either a value or a reason for having none")
-        return self
-
-
-class Missing(_Frozen):
-    """Stands where a value that is no single number would, with the reason for its absence."""
-
-    reason: str = Field(min_length=1)
-
-
-class Round(_Frozen):
-    """One round of samples."""
-
-    n: int = Field(ge=1, description="samples taken")
-    median_ms: float
-    samples_ms: tuple[float, ...] = Field(
-        max_length=KEPT_SAMPLES, description="in order of time; evenly thinned where n is larger"
-    )
-
-
-class TimeSummary(_Frozen):
-    """Time of one pass. The headline is the median of the rounds' medians, never the shortest."""
-
+    phase: Phase
     batch: int = Field(ge=1)
-    median_ms: float
-    p90_ms: float = Field(description="90th percentile of all samples of all rounds")
-    iqr_ms: float = Field(description="interquartile range of all samples of all rounds")
-    n: int = Field(ge=1, description="samples of all rounds")
-    spread_percent: float = Field(description="largest minus smallest round median, over the headline")
-    warmup_n: int = Field(ge=0)
-    warmup_s: float = Field(ge=0)
-    rounds: tuple[Round, ...] = Field(min_length=1)
 
-
-class LiveSplit(_Frozen):
-    """What the live bytes consist of at their peak."""
-
-    weights_bytes: Quantity
-    gradients_bytes: Quantity
-    optimiser_state_bytes: Quantity
-    rest_bytes: Quantity = Field(description="input, labels, activations, buffers, gradients of activations")
-
-
-class Memory(_Frozen):
-    """Memory of inference or of training. Each figure holds one input batch, training also its labels."""
-
-    batch: int = Field(ge=1)
-    live_peak_bytes: Quantity = Field(
-        description="distinct tensor storages, torch's CPU code path (tracker.py)"
-    )
-    live_split: LiveSplit
-    allocated_peak_bytes: Quantity = Field(description="CUDA allocator, after warm-up")
-    reserved_peak_bytes: Quantity = Field(description="CUDA allocator, after warm-up")
-    warmup_allocated_peak_bytes: Quantity
-    warmup_reserved_peak_bytes: Quantity
-    nvml_used_minus_idle_bytes: Quantity = Field(
-        description="NVML v2 'used' after the phase, minus before CUDA"
-    )
-    context_bytes: Quantity = Field(
-        description="the same for an empty CUDA context; contained in the figure above"
-    )
-    process_rss_peak_bytes: Quantity = Field(description="resident memory of the whole process, CPU only")
-    process_rss_idle_bytes: Quantity = Field(description="the same before the network was built")
-
-
-class DecoderStorage(_Frozen):
-    """Bytes kept in inference for the decoder of one image, an entry a pooling of the encoder in order.
-
-    Pooling indices as each storage of `architectures.pooling` holds them, and encoder maps, which are the
-    same in all three. Empty without a decoder.
-    """
-
-    int64_bytes: tuple[int, ...]
-    uint8_bytes: tuple[int, ...]
-    two_bit_bytes: tuple[int, ...]
-
-
-class DeviceState(_Frozen):
-    """One look at the GPU."""
-
-    sm_clock_mhz: Quantity
-    memory_clock_mhz: Quantity
-    temperature_c: Quantity
-    power_w: Quantity
-    throttle_reasons: tuple[str, ...] | Missing = Field(description="NVML's clock event reasons, by name")
+    def __str__(self) -> str:
+        return f"{self.phase} at batch {self.batch}"
 
 
 class Failure(_Frozen):
-    """Why a measurement is not whole. What was measured before or beside it stands in the record."""
+    """Why a cell has no figures."""
 
     kind: Literal["oom", "error"]
     message: str = Field(min_length=1, description="such as 'OOM at batch 4'")
-    phase: str
 
 
-class MeasurementRecord(_Frozen):
-    """What a measurement leaves: Table 6's columns with all that they were measured on."""
+# -- records ------------------------------------------------------------------------------------------------
 
-    schema_version: Literal[1] = 1
-    spec: MeasureSpec
-    device_name: str
-    device_slug: str
+
+class Cell(_Frozen):
+    """What one phase at one batch left: one of shapes, memory and timing, by its phase, or a failure."""
+
+    key: CellKey
     measured_at: str = Field(description="start, UTC, ISO 8601")
     wall_s: float = Field(ge=0)
-    status: Literal["finished", "failed"]
+    environment: int = Field(0, ge=0, description="number of its manifest in the record")
     failure: Failure | None = None
-    reduced: bool = Field(description="input size differs from the paper's 360 x 480")
-    parameters: Quantity
-    trainable_parameters: Quantity
-    model_size_mb: Quantity = Field(description="4 bytes a parameter, 10^6 bytes, as the Caffe file has it")
-    gmacs: Quantity = Field(description="multiply-accumulates of a forward pass at batch 1, 10^9")
-    gmacs_not_counted: tuple[str, ...] = Field(description="operators of that pass that add nothing to gmacs")
-    decoder_storage: DecoderStorage | None = Field(None, description="none in records of before it was taken")
-    forward: TimeSummary | None = Field(description="batch 1, evaluation mode, inference_mode")
-    forward_reason: str | None = Field(description="why there is none")
-    backward: TimeSummary | None = Field(description="batch 1, training mode, loss.backward() alone")
-    backward_reason: str | None = Field(description="why there is none")
-    inference_memory: Memory
-    training_memory: Memory
-    device_before: DeviceState
-    device_after: DeviceState
+    shapes: Shapes | None = None
+    memory: DeviceMemory | None = None
+    timing: Timing | None = None
     load_average_before: Quantity = Field(description="over 1 minute")
     load_average_after: Quantity = Field(description="over 1 minute")
     flags: tuple[str, ...] = Field((), description="doubts about the figures, one sentence each")
-    settings: dict[str, Any] = Field(description="backend switches, input, optimiser")
-    environment: dict[str, Any] = Field(description="machine and software, harness.machine.environment")
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        if (self.status == "failed") != (self.failure is not None):
-            raise ValueError("a failed measurement has a failure, a finished one has none")
-        for time, reason in ((self.forward, self.forward_reason), (self.backward, self.backward_reason)):
-            if (time is None) == (reason is None):
-                raise ValueError("forward and backward have either a time or a reason for having none")
-        if self.reduced != (self.spec.size != PAPER_SIZE):
-            raise ValueError(f"reduced is {self.reduced} at size {self.spec.size}")
+        filled = [name for name in ("failure", "shapes", "memory", "timing") if getattr(self, name)]
+        phase = self.key.phase
+        wanted = "timing" if phase in TIMED else "shapes" if phase == "shapes" else "memory"
+        if filled not in ([wanted], ["failure"]):
+            raise ValueError(f"{self.key} has {' and '.join(filled) or 'nothing'}; wanted: {wanted}")
         return self
 
 
-def blank_memory(batch: int, reason: str) -> Memory:
-    """Memory figures that are all missing for one reason."""
-    none = Quantity(reason=reason)
-    split = LiveSplit.model_validate(dict.fromkeys(LiveSplit.model_fields, none))
-    figures = dict.fromkeys(Memory.model_fields.keys() - {"batch", "live_split"}, none)
-    return Memory.model_validate({**figures, "batch": batch, "live_split": split})
+class MeasurementRecord(_Frozen):
+    """What measuring leaves: cells, with all that they were measured on."""
+
+    schema_version: Literal[2] = 2
+    spec: MeasureSpec
+    device_name: str
+    device_slug: str
+    reduced: bool = Field(description="input size differs from the paper's 360 x 480")
+    cells: tuple[Cell, ...] = Field(min_length=1, description="in the order of `PHASES`, then of batches")
+    environments: tuple[dict[str, Any], ...] = Field(
+        min_length=1, description="machine and software, harness.machine.environment; cells say which"
+    )
+    settings: dict[str, Any] = Field(description="backend switches, input, optimiser")
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.reduced != (self.spec.size != PAPER_SIZE):
+            raise ValueError(f"reduced is {self.reduced} at size {self.spec.size}")
+        keys = [cell.key for cell in self.cells]
+        if keys != sorted(set(keys), key=_order):
+            raise ValueError("cells must stand once each, in the order of phases and batches")
+        if any(cell.environment >= len(self.environments) for cell in self.cells):
+            raise ValueError("a cell names an environment that is not there")
+        return self
+
+    @property
+    def failures(self) -> tuple[Cell, ...]:
+        """Cells that failed."""
+        return tuple(cell for cell in self.cells if cell.failure)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Doubts of all cells, each after the name of its cell."""
+        return tuple(f"{cell.key}: {flag}" for cell in self.cells for flag in cell.flags)
+
+    @property
+    def shapes(self) -> Shapes | None:
+        """What follows from shapes alone, if that was measured."""
+        return next((cell.shapes for cell in self.cells if cell.shapes), None)
+
+    def cell(self, phase: Phase, batch: int) -> Cell | None:
+        """The cell of a phase and batch, a failed one too."""
+        key = CellKey(phase=phase, batch=batch)
+        return next((cell for cell in self.cells if cell.key == key), None)
+
+    def reason(self, phase: Phase, batch: int) -> str:
+        """Why a cell has no figures."""
+        cell = self.cell(phase, batch)
+        return cell.failure.message if cell and cell.failure else f"not measured: {phase} at batch {batch}"
 
 
-def blank_state(reason: str) -> DeviceState:
-    """A look at the GPU that could not be taken."""
-    none = dict.fromkeys(DeviceState.model_fields.keys() - {"throttle_reasons"}, Quantity(reason=reason))
-    return DeviceState.model_validate({**none, "throttle_reasons": Missing(reason=reason)})
+def _order(key: CellKey) -> tuple[int, int]:
+    return PHASES.index(key.phase), key.batch
+
+
+def joined(
+    record: MeasurementRecord | None,
+    new: MeasurementRecord,
+) -> MeasurementRecord:
+    """One record with the cells of both; a cell of the new one takes the place of the old one's.
+
+    Raises:
+        ValueError: records of different specs.
+    """
+    if record is None:
+        return new
+    if record.spec != new.spec:
+        raise ValueError(f"{record.spec.file_name} and {new.spec.file_name} are not of one spec")
+    environments: list[dict[str, Any]] = []
+    cells: dict[CellKey, Cell] = {}
+    replaced = {cell.key for cell in new.cells}
+    for source in (record, new):
+        for cell in source.cells:
+            if source is record and cell.key in replaced:
+                continue
+            manifest = source.environments[cell.environment]
+            if manifest not in environments:
+                environments.append(manifest)
+            cells[cell.key] = cell.model_copy(update={"environment": environments.index(manifest)})
+    ordered = tuple(cells[key] for key in sorted(cells, key=_order))
+    return MeasurementRecord.model_validate(
+        {**dict(new), "cells": ordered, "environments": tuple(environments)}
+    )
+
+
+def settings(spec: MeasureSpec) -> dict[str, Any]:
+    """How the networks are run, as far as the spec does not say it."""
+    return {
+        "cudnn_benchmark": {"memory": False, "time": True},
+        "tf32": {"matmul": spec.precision == "tf32", "cudnn": spec.precision == "tf32"},
+        "autocast": "bfloat16" if spec.precision == "bf16" else None,
+        "seed": SEED,
+        "input": f"standard normal noise, {IMAGES} different batches cycled for times, 1 for memory; "
+        f"end-to-end: {IMAGES} different noise images of 8 bits",
+        "loss": "mean cross-entropy at the logits' own size",
+        "optimiser": f"SGD, momentum {MOMENTUM}, fused, learning rate 0",
+    }
 
 
 def measurements_folder(results: Path) -> Path:
@@ -239,17 +240,8 @@ def save_measurement(results: Path, record: MeasurementRecord) -> Path:
         UserError: the folder can't be written.
     """
     path = measurement_path(results, record.spec, record.device_slug)
-    write_record(path, record)
-    return path
-
-
-def write_record(path: Path, record: MeasurementRecord) -> None:
-    """Write a record to a file of one's choice, whole or not at all.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
     write_atomically(path, f"{record.model_dump_json(indent=1)}\n".encode())
+    return path
 
 
 def read_record(path: Path) -> MeasurementRecord:
@@ -265,7 +257,8 @@ def read_record(path: Path) -> MeasurementRecord:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(f"{path}: not a measurement record: {where}: {first['msg']}") from error
+        advice = "; it is of another version: measure anew" if where == "schema_version" else ""
+        raise UserError(f"{path}: not a measurement record: {where}: {first['msg']}{advice}") from error
 
 
 def load_measurements(results: Path) -> tuple[list[MeasurementRecord], list[tuple[Path, str]]]:

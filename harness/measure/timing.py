@@ -3,60 +3,24 @@
 On a GPU each sample lies between two CUDA events, and the host waits once a block; on a CPU it is wall time.
 """
 
-import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from harness.measure.record import KEPT_SAMPLES, Effort, Round, TimeSummary
+from harness.measure.figures import KEPT_SAMPLES, Quantity, Round, TimeSummary
+from harness.measure.plans import TimingPlan
 
 SPREAD_LIMIT_PERCENT = 3.0  # between the medians of rounds
 HOST_LIMIT_SHARE = 0.05  # of a block's wall time that no event covers
 STEADY_SAMPLES = 10  # a side in the comparison of medians that ends a warm-up
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimingPlan:
-    """How long to warm up and to sample. All minima hold at once; a limit ends what takes too long.
-
-    steady_share: the warm-up also lasts until the medians of the last two groups of ten samples differ by
-    less.
-    """
-
-    warmup_samples: int
-    warmup_s: float = 0.0
-    steady_share: float | None = None
-    warmup_limit_s: float = math.inf
-    rounds: int
-    samples: int
-    round_s: float = 0.0
-    round_limit_s: float = math.inf
-
-
-PLANS: Mapping[Effort, TimingPlan] = MappingProxyType(
-    {
-        "cpu": TimingPlan(warmup_samples=3, rounds=3, samples=10),
-        # for quick runs: shows that everything works, too few samples to compare by
-        "quick": TimingPlan(warmup_samples=1, rounds=3, samples=3),
-        "lease": TimingPlan(warmup_samples=1, warmup_s=2.0, rounds=3, samples=1, round_s=3.0),
-        "full": TimingPlan(
-            warmup_samples=10,
-            warmup_s=2.0,
-            steady_share=0.01,
-            warmup_limit_s=30.0,
-            rounds=5,
-            samples=200,
-            round_s=10.0,
-            round_limit_s=60.0,
-        ),
-    }
-)
+# Fewer samples support no such percentile at 99 % confidence (MLPerf Inference's rule of early stopping).
+P95_SAMPLES, P99_SAMPLES = 130, 662
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,39 +98,25 @@ def _event() -> torch.cuda.Event:
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
-def time_pass(timed: Pass, clock: Clock, plan: TimingPlan, batch: int) -> tuple[TimeSummary, list[str]]:
-    """Warm up, sample all rounds, and sum up.
-
-    Returns:
-        The summary, and the doubts about it, without the name of what was timed.
-    """
-    warmup = _warm_up(timed, clock, plan)
-    rounds = [_round(timed, clock, plan) for _ in range(plan.rounds)]
-    summary = summarise(
-        [samples for samples, _ in rounds], batch=batch, warmup_n=warmup.samples, warmup_s=warmup.seconds
-    )
-    flags = []
-    if not warmup.steady:
-        flags.append(f"not steady after {warmup.seconds:.0f} s of warm-up")
-    if summary.spread_percent > SPREAD_LIMIT_PERCENT:
-        flags.append(f"rounds spread by {summary.spread_percent:.1f} % (limit {SPREAD_LIMIT_PERCENT:.0f} %)")
-    fewest = min(one.n for one in summary.rounds)
-    if fewest < plan.samples:
-        flags.append(f"{fewest} samples in a round, {plan.samples} wanted")
-    uncovered = statistics.median(share for _, share in rounds)
-    if uncovered > HOST_LIMIT_SHARE:
-        flags.append(f"CPU-bound: {uncovered:.0%} of the wall time lies outside the device's events")
-    return summary, flags
-
-
 @dataclass(frozen=True, kw_only=True)
-class _WarmUp:
+class WarmUp:
+    """What a warm-up took."""
+
     samples: int
     seconds: float
     steady: bool
 
 
-def _warm_up(timed: Pass, clock: Clock, plan: TimingPlan) -> _WarmUp:
+@dataclass(frozen=True, kw_only=True)
+class RoundSamples:
+    """One round as it was taken. uncovered_share: the median of its blocks'."""
+
+    samples_ms: tuple[float, ...]
+    uncovered_share: float
+
+
+def warm_up(timed: Pass, clock: Clock, plan: TimingPlan) -> WarmUp:
+    """Run the pass until the plan's conditions hold, or its limit is reached."""
     samples: list[float] = []
     began = time.perf_counter()
     while True:
@@ -175,13 +125,13 @@ def _warm_up(timed: Pass, clock: Clock, plan: TimingPlan) -> _WarmUp:
         long_enough = len(samples) >= plan.warmup_samples and seconds >= plan.warmup_s
         steady = plan.steady_share is None or is_steady(samples, plan.steady_share)
         if long_enough and steady:
-            return _WarmUp(samples=len(samples), seconds=seconds, steady=True)
+            return WarmUp(samples=len(samples), seconds=seconds, steady=True)
         if seconds >= plan.warmup_limit_s:
-            return _WarmUp(samples=len(samples), seconds=seconds, steady=steady)
+            return WarmUp(samples=len(samples), seconds=seconds, steady=steady)
 
 
-def _round(timed: Pass, clock: Clock, plan: TimingPlan) -> tuple[list[float], float]:
-    """Samples of one round, and the median of the blocks' uncovered shares."""
+def take_round(timed: Pass, clock: Clock, plan: TimingPlan) -> RoundSamples:
+    """Take one round of samples."""
     samples: list[float] = []
     uncovered: list[float] = []
     began = time.perf_counter()
@@ -191,7 +141,23 @@ def _round(timed: Pass, clock: Clock, plan: TimingPlan) -> tuple[list[float], fl
         uncovered.append(block.uncovered_share)
         seconds = time.perf_counter() - began
         if (len(samples) >= plan.samples and seconds >= plan.round_s) or seconds >= plan.round_limit_s:
-            return samples, statistics.median(uncovered)
+            return RoundSamples(samples_ms=tuple(samples), uncovered_share=statistics.median(uncovered))
+
+
+def doubts(summary: TimeSummary, rounds: Sequence[RoundSamples], plan: TimingPlan, steady: bool) -> list[str]:
+    """What is doubtful about times, a sentence each, without the name of what was timed."""
+    flags = []
+    if not steady:
+        flags.append(f"not steady after {summary.warmup_s:.0f} s of warm-up")
+    if summary.spread_percent > SPREAD_LIMIT_PERCENT:
+        flags.append(f"rounds spread by {summary.spread_percent:.1f} % (limit {SPREAD_LIMIT_PERCENT:.0f} %)")
+    fewest = min(one.n for one in summary.rounds)
+    if fewest < plan.samples:
+        flags.append(f"{fewest} samples in a round, {plan.samples} wanted")
+    uncovered = statistics.median(one.uncovered_share for one in rounds)
+    if uncovered > HOST_LIMIT_SHARE:
+        flags.append(f"CPU-bound: {uncovered:.0%} of the wall time lies outside the device's events")
+    return flags
 
 
 def is_steady(samples: Sequence[float], share: float) -> bool:
@@ -203,19 +169,19 @@ def is_steady(samples: Sequence[float], share: float) -> bool:
     return abs(last - before) < share * before
 
 
-def summarise(
-    rounds: Sequence[Sequence[float]], *, batch: int, warmup_n: int, warmup_s: float
-) -> TimeSummary:
+def summarise(rounds: Sequence[Sequence[float]], *, warmup_n: int, warmup_s: float) -> TimeSummary:
     """The summary of samples in milliseconds, one sequence a round, all of them non-empty."""
     medians = [statistics.median(samples) for samples in rounds]
     headline = statistics.median(medians)
-    low, high, p90 = np.percentile(np.concatenate([np.asarray(samples) for samples in rounds]), [25, 75, 90])
+    joined = np.concatenate([np.asarray(samples) for samples in rounds])
+    low, high, p90 = np.percentile(joined, [25, 75, 90])
     return TimeSummary(
-        batch=batch,
         median_ms=_rounded(headline),
         p90_ms=_rounded(p90),
+        p95_ms=_tail(joined, 95, P95_SAMPLES),
+        p99_ms=_tail(joined, 99, P99_SAMPLES),
         iqr_ms=_rounded(high - low),
-        n=sum(len(samples) for samples in rounds),
+        n=len(joined),
         spread_percent=round((max(medians) - min(medians)) / headline * 100, 3),
         warmup_n=warmup_n,
         warmup_s=round(warmup_s, 2),
@@ -224,6 +190,12 @@ def summarise(
             for samples, median in zip(rounds, medians, strict=True)
         ),
     )
+
+
+def _tail(samples: NDArray[np.float64], percent: int, needed: int) -> Quantity:
+    if len(samples) < needed:
+        return Quantity(reason=f"needs {needed} samples")
+    return Quantity(value=_rounded(float(np.percentile(samples, percent))))
 
 
 def thin(samples: Sequence[float]) -> tuple[float, ...]:

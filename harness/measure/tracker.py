@@ -10,18 +10,20 @@ and a fraction of a second. The figure is that of torch's CPU code path, whateve
 """
 
 import weakref
-from collections.abc import Iterable
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from architectures.base import Architecture
+from harness.measure.figures import Live
 from harness.measure.workload import Build, TrainingStep, built, image_batches, label_batch
 from harness.precision import autocast
 from harness.spec import Precision
@@ -42,6 +44,9 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._changes: list[tuple[int, int]] = []  # (key of a storage, bytes gained or lost), in order
         self._alive: dict[int, tuple[int, int]] = {}  # id of a live storage -> its key and bytes
         self._finalizers: list[weakref.finalize[..., Any]] = []
+        # (changes before it, key of a storage, 1 saved by autograd or -1 released), in order
+        self._savings: list[tuple[int, int, int]] = []
+        self._met = 0  # storages so far; the next one's key
         self._peak_at = 0
         self.live_bytes = 0
         self.peak_bytes = 0
@@ -62,6 +67,18 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for key, change in self._changes[: self._peak_at]:
             alive[key] = alive.get(key, 0) + change
         return {key: size for key, size in alive.items() if size}
+
+    def saved_at_peak(self) -> set[int]:
+        """Keys of the storages that autograd had saved when the peak was first reached."""
+        saved: dict[int, int] = {}
+        for moment, key, change in self._savings:
+            if moment < self._peak_at:
+                saved[key] = saved.get(key, 0) + change
+        return {key for key, times in saved.items() if times}
+
+    def watch_saving(self) -> saved_tensors_hooks:
+        """The context in which what autograd saves is noted."""
+        return saved_tensors_hooks(self._pack, lambda packed: packed.tensor)
 
     def keys(self, tensors: Iterable[Tensor]) -> set[int]:
         """Keys of the storages of these tensors, as far as they are counted."""
@@ -84,6 +101,19 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for finalizer in self._finalizers:
             finalizer.detach()
 
+    def _pack(self, tensor: Tensor) -> "_Packed":
+        self._meet(tensor)
+        key = self._alive[id(tensor.untyped_storage())][0]
+        packed = _Packed(tensor.detach())  # itself it would hold the node that saves it, in a circle
+        self._note_saving(key, 1)
+        finalizer = weakref.finalize(packed, self._note_saving, key, -1)
+        finalizer.atexit = False
+        self._finalizers.append(finalizer)
+        return packed
+
+    def _note_saving(self, key: int, change: int) -> None:
+        self._savings.append((len(self._changes), key, change))
+
     def _meet_all(self, tree: Any) -> None:
         for leaf in tree_iter(tree):
             if isinstance(leaf, Tensor):
@@ -95,7 +125,8 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         size = storage.nbytes()
         known = self._alive.get(id(storage))
         if known is None:
-            key = len(self._finalizers)
+            key = self._met
+            self._met += 1
             finalizer = weakref.finalize(storage, self._free, id(storage))
             finalizer.atexit = False
             self._finalizers.append(finalizer)
@@ -117,24 +148,16 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._peak_at = len(self._changes)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LiveFigures:
-    """Bytes alive at the peak. The rest: input, labels, activations, buffers and gradients of activations."""
+class _Packed:
+    """A tensor as autograd holds it; its end is that of the saving."""
 
-    peak_bytes: int
-    weights_bytes: int
-    gradients_bytes: int = 0
-    optimiser_state_bytes: int = 0
-
-    @property
-    def rest_bytes(self) -> int:
-        """What is neither weight nor gradient of one nor the optimiser's."""
-        return self.peak_bytes - self.weights_bytes - self.gradients_bytes - self.optimiser_state_bytes
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
 
 
 def live_inference(
     build: Build, *, batch: int, size: tuple[int, int], precision: Precision, fake: bool = True
-) -> LiveFigures:
+) -> Live:
     """Peak of a forward pass in evaluation mode without gradients, the input batch included.
 
     no_grad stands for inference_mode, which keeps the same tensors alive but shows a dispatch mode composite
@@ -150,13 +173,18 @@ def live_inference(
     with FakeTensorMode() if fake else nullcontext():
         model = built(build).eval()
         [images] = image_batches(batch, 1, size, _CPU)
+        kept = _Kept(model)
         with LiveTensors() as live, torch.no_grad(), autocast(precision, _CPU):
             live.hold([*model.parameters(), *model.buffers(), images])
             live.reset_peak()
-            model(images)
-            weights = live.keys(model.parameters())
-        alive = live.alive_at_peak()
-    return LiveFigures(peak_bytes=live.peak_bytes, weights_bytes=_sum(alive, weights))
+            with kept.watched_by(live):
+                model(images)
+            parts = {
+                "weights_bytes": live.keys(model.parameters()),
+                "decoder_storage_bytes": kept.keys,
+                "input_bytes": live.keys([images]),
+            }
+    return _split(live, batch, parts)
 
 
 def live_training(
@@ -168,7 +196,7 @@ def live_training(
     num_classes: int,
     precision: Precision,
     fake: bool = True,
-) -> LiveFigures:
+) -> Live:
     """Peak of the second training step, in which the optimiser's state exists from the start.
 
     Args:
@@ -184,23 +212,67 @@ def live_training(
         model = built(build).train()
         [images] = image_batches(batch, 1, size, _CPU)
         labels = label_batch(batch, label_size, num_classes, _CPU)
-        step = TrainingStep(model, precision)
+        step, kept = TrainingStep(model, precision), _Kept(model)
         with LiveTensors() as live:
             live.hold([*model.parameters(), *model.buffers(), images, labels])
             step(images, labels)
             live.reset_peak()
-            step(images, labels)
-            weights = live.keys(model.parameters())
-            gradients = live.keys(p.grad for p in model.parameters() if p.grad is not None)
-            state = live.keys(step.state())
-        alive = live.alive_at_peak()
-    return LiveFigures(
-        peak_bytes=live.peak_bytes,
-        weights_bytes=_sum(alive, weights),
-        gradients_bytes=_sum(alive, gradients),
-        optimiser_state_bytes=_sum(alive, state),
-    )
+            with kept.watched_by(live), live.watch_saving():
+                step(images, labels)
+            parts = {
+                "weights_bytes": live.keys(model.parameters()),
+                "gradients_bytes": live.keys(p.grad for p in model.parameters() if p.grad is not None),
+                "optimiser_state_bytes": live.keys(step.state()),
+                "decoder_storage_bytes": kept.keys,
+                "kept_for_backward_bytes": live.saved_at_peak(),
+                "input_bytes": live.keys([images, labels]),
+            }
+    return _split(live, batch, parts)
 
 
-def _sum(alive: dict[int, int], keys: set[int]) -> int:
-    return sum(alive.get(key, 0) for key in keys)
+class _Kept:
+    """Keys of the storages that a network's encoder hands to its decoder, seen as it does so.
+
+    None for a network that is none of `architectures` and says nothing of its decoder.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self.keys: set[int] = set()
+
+    @contextmanager
+    def watched_by(self, live: LiveTensors) -> Iterator[None]:
+        model = self._model
+        encoder = dict(model.named_children()).get("encoder")
+        if not isinstance(model, Architecture) or encoder is None:
+            yield
+            return
+
+        def note(module: nn.Module, args: Any, encoded: Any) -> None:
+            self.keys |= live.keys(tensor for tensors in model.kept_of(encoded) for tensor in tensors)
+
+        handle = encoder.register_forward_hook(note)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+
+_PARTS = (
+    "weights_bytes",
+    "gradients_bytes",
+    "optimiser_state_bytes",
+    "decoder_storage_bytes",
+    "kept_for_backward_bytes",
+    "input_bytes",
+)
+
+
+def _split(live: LiveTensors, batch: int, parts: Mapping[str, set[int]]) -> Live:
+    """The peak by parts; a storage counts in the first that it belongs to."""
+    alive = live.alive_at_peak()
+    sizes = {}
+    for name in _PARTS:
+        keys = parts.get(name, set()) & alive.keys()
+        sizes[name] = sum(alive.pop(key) for key in keys)
+    return Live(batch=batch, peak_bytes=live.peak_bytes, rest_bytes=sum(alive.values()), **sizes)

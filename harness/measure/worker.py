@@ -1,38 +1,52 @@
-"""The process that carries out one measurement: `python -m harness.measure.worker SPEC.json OUTPUT.json`.
+"""The process that measures: `python -m harness.measure.worker TASK.json OUTPUT.json`.
 
-Before each phase it writes the record as it would stand if the process ended there, so that what was measured
-outlives it, and prints `phase: <name>`. Exit codes: 0 measured (a failed record says why), 2 bad input, 1 any
-other error, 130 stopped by Ctrl-C.
+It prepares, prints `ready`, and then does what each line of its standard input asks, printing `done` after
+it: `round` takes a round, `conclude` all that comes after the last one. `end`, or the end of the input, ends
+it. After every turn the output file holds what was found until then. What begins is printed as
+`phase: <name>`. Exit codes: 0 done (what was found says if it failed), 2 bad input, 1 any other error, 130
+stopped by Ctrl-C.
 """
 
 import sys
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.measure.process import BAD_INPUT, DONE, PHASE, STOPPED
-from harness.measure.record import MeasureSpec, write_record
+from harness.measure.process import BAD_INPUT, FINISHED, STOPPED
+from harness.measure.work import CONCLUDE, DONE, PHASE, READY, ROUND, Task
+from harness.records import write_atomically
 
 
-def main(spec_file: str, output_file: str) -> int:
-    """Measure what the first file asks for, leave the record in the second."""
+def main(task_file: str, output_file: str) -> int:
+    """Carry out the task in the first file, leave what is found in the second."""
     from architectures import ArchitectureError
-    from harness.measure.cell import measure
+    from harness.measure.bench import Bench
+    from harness.measure.cell import Measuring
 
-    spec = MeasureSpec.model_validate_json(Path(spec_file).read_bytes())
-    output = Path(output_file)
+    def say(what: str) -> None:
+        print(what, flush=True)
+
+    def leave() -> None:
+        write_atomically(Path(output_file), measuring.found().model_dump_json().encode())
+
+    task = Task.model_validate_json(Path(task_file).read_bytes())
     try:
-        record = measure(
-            spec,
-            on_phase=lambda phase: print(f"{PHASE}{phase}", flush=True),
-            on_record=lambda record: write_record(output, record),
-        )
+        measuring = Measuring(Bench(task), on_phase=lambda what: say(f"{PHASE}{what}"))
+        measuring.prepare()
+        leave()
+        say(READY)
+        turns = {ROUND: measuring.round, CONCLUDE: measuring.conclude}
+        for line in sys.stdin:
+            if (turn := turns.get(line.strip())) is None:
+                break
+            turn()
+            leave()
+            say(DONE)
     except (UserError, ArchitectureError) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return STOPPED
-    write_record(output, record)
-    return DONE
+    return FINISHED
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.evaluate import label_maps
+from harness.measure.record import MOMENTUM, SEED
 from harness.measure.timing import Pass
 from harness.precision import autocast
 from harness.spec import Precision
-
-SEED = 0
-IMAGES = 8  # different ones, cycled through
-MOMENTUM = 0.9
 
 Build = Callable[[], nn.Module]
 
@@ -76,6 +74,13 @@ class TrainingStep:
             yield from (value for value in values.values() if isinstance(value, Tensor))
 
 
+def host_images(count: int, size: tuple[int, int]) -> list[Tensor]:
+    """Different images (H, W, 3), uint8, in the host's memory, as a decoder leaves them."""
+    generator = torch.Generator().manual_seed(SEED)
+    shape = (*size, 3)
+    return [torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator) for _ in range(count)]
+
+
 def forward_pass(model: nn.Module, batches: list[Tensor], precision: Precision) -> Pass:
     """Forward in evaluation mode, to be timed; nothing to prepare."""
     model.eval()
@@ -97,3 +102,40 @@ def backward_pass(model: nn.Module, batches: list[Tensor], labels: Tensor, preci
         pending.append(cross_entropy(logits, labels))
 
     return Pass(prepare=prepare, run=lambda: pending.pop().backward())  # type: ignore[no-untyped-call]
+
+
+def end_to_end_pass(
+    model: nn.Module, images: list[Tensor], device: torch.device, precision: Precision
+) -> Pass:
+    """From an image in the host's memory to its label map there, to be timed by the host's clock.
+
+    Transfer, scaling, forward pass, upsampling to the image's size, argmax, transfer. The last one waits for
+    the device. Reading and decoding files are not in it.
+    """
+    model.eval()
+    waiting = cycle(images)
+    layout = _layout(model)
+
+    def run() -> None:
+        image = next(waiting)
+        pixels = image.to(device).permute(2, 0, 1)[None].float() / 255
+        with torch.inference_mode(), autocast(precision, device):
+            logits = model(pixels.contiguous(memory_format=layout))
+        with torch.inference_mode():
+            label_maps(logits, (image.shape[0], image.shape[1])).cpu()
+
+    return Pass(prepare=lambda: None, run=run)
+
+
+def training_pass(model: nn.Module, batches: list[Tensor], labels: Tensor, precision: Precision) -> Pass:
+    """A whole training step on data that lies on the device, to be timed; nothing to prepare."""
+    model.train()
+    images = cycle(batches)
+    step = TrainingStep(model, precision)
+    return Pass(prepare=lambda: None, run=lambda: step(next(images), labels))
+
+
+def _layout(model: nn.Module) -> torch.memory_format:
+    weight = next(parameter for parameter in model.parameters() if parameter.dim() == 4)
+    last = weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+    return torch.channels_last if last else torch.contiguous_format

@@ -182,7 +182,7 @@ def _with_origin(group: Group, frame: pd.DataFrame) -> pd.DataFrame:
         "protocol": group.protocol.name,
         "data": group.variant,
         "data_sha256": group.digest,
-        "precision": group.precision,
+        "precision": group.computed,
         "reduced": "; ".join(group.reduced),
     }
     return pd.concat([pd.DataFrame([origin] * len(frame), index=frame.index), frame], axis=1)

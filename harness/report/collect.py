@@ -96,7 +96,7 @@ def _load(run: StoredRun) -> Run:
     return Run(stored=run, scored=tuple(scored), history=run.history())
 
 
-_Key = tuple[str, str, str, str, str, str]
+_Key = tuple[str, str, str, str, str, str, str]
 
 
 def _key(record: RunRecord) -> _Key:
@@ -107,6 +107,7 @@ def _key(record: RunRecord) -> _Key:
         spec.dataset_variant,
         spec.dataset_hash,
         spec.precision,
+        spec.compiled,
         weights.kind,
         weights.sha256 or "",
     )
@@ -130,6 +131,7 @@ def _groups(suite: Suite, finished: Sequence[Run], failed: Sequence[RunRecord]) 
                 variant=first.spec.dataset_variant,
                 digest=first.spec.dataset_hash,
                 precision=first.spec.precision,
+                compiled=first.spec.compiled,
                 weights=first.spec.initial_weights,
                 reduced=next((record.reduced for record in group if record.reduced), ()),
                 runs=tuple(run for run in finished if _key(run.record) == key),
@@ -156,6 +158,7 @@ def _slug(record: RunRecord) -> str:
         record.spec.protocol.name,
         record.spec.dataset_variant,
         record.spec.precision,
+        *([f"compiled-{record.spec.compiled}"] if record.spec.compiled != "no" else []),
         f"weights-{start}",
     )
     return re.sub(r"[^A-Za-z0-9@+=._-]+", "-", "-".join(parts))

@@ -54,7 +54,7 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
     for group in groups:
         key = (
             _without(group.protocol.name, group.protocol),
-            *(group.variant, group.digest, group.precision, group.weights.kind, group.weights.sha256),
+            *(group.variant, group.digest, group.computed, group.weights.kind, group.weights.sha256),
             group.reduced,
         )
         members.setdefault(key, []).append(group)

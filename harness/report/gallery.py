@@ -7,8 +7,9 @@ import pandas as pd
 from harness.report.class_plots import class_scores, confusion_matrices
 from harness.report.groups import input_size
 from harness.report.panels import Source, data_strips, draw_panels, prediction_strips, stems_of
-from harness.report.plots import PlotContext, learning_curves, trade_off
+from harness.report.plots import PlotContext, learning_curves
 from harness.report.resources import Measurements, for_size
+from harness.report.trade_offs import COSTS, missing_reasons, trade_off
 
 # Folder of pictures made of a dataset that is not ours to spread; ignored by git.
 LOCAL = "local"
@@ -40,7 +41,7 @@ def gallery(
     Args:
         context: the group's.
         per_class: from `accuracy.per_class`.
-        measurements: the suite's, for the plots against memory and time.
+        measurements: the suite's, for the plots against memory, time and energy.
         source: pictures of the data that the group was scored on, if they may be had.
     """
     trade_offs, remarks = _trade_offs(context, measurements)
@@ -67,11 +68,13 @@ def _trade_offs(context: PlotContext, measurements: Measurements) -> tuple[list[
     size = input_size(group.protocol, context.dataset)
     measured = for_size(measurements, size, group.precision)
     pictures, remarks = [], []
-    for quantity in ("memory", "time"):
+    for quantity in COSTS:
         data = trade_off(context, measured, quantity) if measured else None
         name = f"{quantity.capitalize()} versus accuracy"
         if data is None:
-            remarks.append(f"{name}: no plot, since no network here has a measurement in {group.precision}.")
+            reasons = missing_reasons(context, measured, quantity) if measured else []
+            why = f": {'; '.join(reasons)}" if reasons else f" in {group.precision}"
+            remarks.append(f"{name}: no plot, since no network here has a measurement{why}.")
         else:
             pictures.append(Picture(title=name, path=f"{group.slug}/{quantity}-accuracy.png", data=data))
     return pictures, remarks

@@ -12,7 +12,7 @@ import datasets
 from harness import metrics
 from harness.protocol import Protocol
 from harness.records import BEST, Evaluation, History, RunRecord, StoredRun
-from harness.spec import InitialWeights, Precision
+from harness.spec import Compiled, InitialWeights, Precision
 from harness.suite import Suite
 
 # Neighbouring frames of a drive resemble each other: they are drawn together, or an interval is too narrow.
@@ -96,10 +96,16 @@ class Group:
     variant: str
     digest: str
     precision: Precision
+    compiled: Compiled
     weights: InitialWeights
     reduced: tuple[str, ...]
     runs: tuple[Run, ...]
     failed: tuple[RunRecord, ...]
+
+    @property
+    def computed(self) -> str:
+        """Precision, and how training steps were compiled where they were."""
+        return self.precision if self.compiled == "no" else f"{self.precision}, compiled ({self.compiled})"
 
     @property
     def networks(self) -> list[str]:

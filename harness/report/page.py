@@ -13,8 +13,9 @@ from harness.report import table1_tables
 from harness.report.accuracy_tables import splits_text, table3_notes, table3_text
 from harness.report.families import Family
 from harness.report.groups import SCORE_NAMES, Group, SuiteRecords, input_size, title
-from harness.report.resource_tables import Sheet, body, general_notes
-from harness.report.resources import Measurements, comparison
+from harness.report.links import file_links, heading_link, picture_sections
+from harness.report.page_resources import DevicePage, GrowthPage, device_sections
+from harness.report.resources import Measurements
 from harness.report.tables import listing, markdown
 from harness.report.wording import balancing_words, command, extent, ranking_notes, reduced_mark
 
@@ -48,22 +49,18 @@ class FamilyPage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DevicePage:
-    """What the page shows of one device's measurements."""
-
-    sheet: Sheet
-    command: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class PageContent:
-    """All that a suite's page is made of. families: only of a suite that fills Table 1."""
+    """All that a suite's page is made of.
+
+    families: only of a suite that fills Table 1. growth: of each device, at several sizes and batches.
+    """
 
     records: SuiteRecords
     measurements: Measurements
     groups: Sequence[GroupPage]
     families: Sequence[FamilyPage]
     devices: Sequence[DevicePage]
+    growth: Sequence[GrowthPage] = ()
 
 
 def page(content: PageContent) -> str:
@@ -85,36 +82,31 @@ def page(content: PageContent) -> str:
                 text += _family_section(family)
             for one in chosen:
                 text += _group_section(records, one)
-    text += _device_sections(records, content.devices)
+    text += device_sections(records, content.devices, content.growth)
     text += _runs_section(records)
     text += _left_out_section(records, content.measurements)
     return "\n".join(part.rstrip("\n") + "\n" for part in text if part)
 
 
 def _contents(content: PageContent) -> str:
-    marked = [(_link(family.sheet.heading), family.sheet.mark) for family in content.families]
+    marked = [(heading_link(family.sheet.heading), family.sheet.mark) for family in content.families]
     marked += [
-        (f"Accuracy: {_link(_group_head(one.group))}", reduced_mark(one.group)) for one in content.groups
+        (f"Accuracy: {heading_link(_group_head(one.group))}", reduced_mark(one.group))
+        for one in content.groups
     ]
     if not content.groups:
         marked.append(("No run of this suite is recorded yet", ""))
-    marked += [(f"Resources: {_link(one.sheet.heading)}", one.sheet.mark) for one in content.devices]
+    marked += [(f"Resources: {heading_link(one.sheet.heading)}", one.sheet.mark) for one in content.devices]
     lines = [f"{text}.{f' **{mark}**' if mark else ''}" for text, mark in marked]
-    lines.append(f"{_link('Runs')}: every record, {len(content.records.failed)} failed.")
+    lines.append(f"{heading_link('Runs')}: every record, {len(content.records.failed)} failed.")
     return listing(lines)
-
-
-def _link(head: str) -> str:
-    """A link to a heading of this page, by GitHub's rule for anchors."""
-    kept = "".join(sign for sign in head.lower() if sign.isalnum() or sign in " -_")
-    return f"[{head}](#{kept.replace(' ', '-')})"
 
 
 def _group_head(group: Group) -> str:
     """Unlike that of every other group: where the slug names the edition of the data, so does the heading."""
     edition = group.digest[:8]
     named = f" {edition}" if group.slug.endswith(f"-{edition}") else ""
-    return f"{group.protocol.name} on {group.variant}{named}, {group.precision}, {group.weights.title}"
+    return f"{group.protocol.name} on {group.variant}{named}, {group.computed}, {group.weights.title}"
 
 
 def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
@@ -127,7 +119,7 @@ def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
         text += [
             f"#### Table 3 (test split)\n\n{markdown(table3_text(one.table3, dataset), 2)}",
             listing([*one.verdicts, *table3_notes(group, dataset, one.table3)]),
-            _links("Files", files, ("table3.md", "table3.csv", "table3.tex")),
+            file_links("Files", files, ("table3.md", "table3.csv", "table3.tex")),
         ]
     else:
         small = ranking_notes(group, dataset, records.suite.table)
@@ -136,14 +128,10 @@ def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
             f"#### Train, val and test side by side\n\n{markdown(splits_text(one.splits))}",
             "A large step from train to test is over-fitting.\n",
             listing(small) if small else "",
-            _links("Files", files, ("splits.md", "splits.csv")),
-            _links("Per-class accuracy and IoU", files, ("per-class.md", "per-class.csv")),
+            file_links("Files", files, ("splits.md", "splits.csv")),
+            file_links("Per-class accuracy and IoU", files, ("per-class.md", "per-class.csv")),
         ]
-    return [*text, *_pictures(one.pictures), listing(one.remarks) if one.remarks else ""]
-
-
-def _pictures(pictures: Mapping[str, str]) -> list[str]:
-    return [f"#### {name}\n\n![{name}]({quote(file)})" for name, file in pictures.items()]
+    return [*text, *picture_sections(one.pictures), listing(one.remarks) if one.remarks else ""]
 
 
 def _family_section(one: FamilyPage) -> list[str]:
@@ -152,14 +140,10 @@ def _family_section(one: FamilyPage) -> list[str]:
         f"### {sheet.heading}\n",
         f"**{sheet.mark}**\n" if sheet.mark else "",
         *table1_tables.body(sheet, level=4),
-        _links("Files", f"{quote(one.family.slug)}/", ("table1.md", "table1.csv", "table1.tex")),
-        *_pictures(one.pictures),
+        file_links("Files", f"{quote(one.family.slug)}/", ("table1.md", "table1.csv", "table1.tex")),
+        *picture_sections(one.pictures),
         listing(one.remarks) if one.remarks else "",
     ]
-
-
-def _links(what: str, folder: str, names: Sequence[str]) -> str:
-    return f"{what}: " + ", ".join(f"[{name}]({folder}{name})" for name in names) + "."
 
 
 def _facts(records: SuiteRecords, group: Group) -> list[str]:
@@ -183,7 +167,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"{f', {weighted}' if (weighted := balancing_words(protocol)) else ''}"
         f"{_dropout(protocol)}{_choice(protocol)}. "
         f"Scored at the labels' full size, {extent(dataset.size)}.",
-        f"Precision: {group.precision}.",
+        f"Precision: {group.computed}.",
         _weights(group),
         f"Trained on: {'; '.join(devices)}. torch {', '.join(versions)}.",
         f"Made by `{command(group, records.suite, dataset)}`{_placeholders(group, dataset)}.",
@@ -233,23 +217,6 @@ def _weights(group: Group) -> str:
         whose = "" if len(networks) == len(group.networks) else f" of {', '.join(networks)}"
         text += f"; they set {len(names)} of {total} layers{whose}: {which}"
     return f"{text}. Where they set nothing, the architecture's own initialisation stands."
-
-
-def _device_sections(records: SuiteRecords, devices: Sequence[DevicePage]) -> list[str]:
-    against = comparison(records.suite, records.dataset)
-    if not devices:
-        return [
-            "## Resources\n",
-            "No measurement at a size of this suite's runs: `python -m harness measure`.",
-        ]
-    head = "Resources" if against.table == "table1" else "Resources (Table 6)"
-    text = [f"## {head}\n", listing(general_notes(against))]
-    for device in devices:
-        mark = f"**{device.sheet.mark}**\n" if device.sheet.mark else ""
-        names = [f"{device.sheet.file}.{kind}" for kind in ("md", "csv", "tex")]
-        text += [f"### {device.sheet.heading}\n", mark, *body(device.sheet, level=4)]
-        text += [_links("Files", "", names), f"Made by `{device.command}`."]
-    return text
 
 
 def _runs_section(records: SuiteRecords) -> list[str]:

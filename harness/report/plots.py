@@ -13,12 +13,9 @@ from matplotlib.lines import Line2D
 
 from datasets import DatasetInfo
 from harness import metrics
-from harness.report.accuracy import summarise
 from harness.report.figures import WIDTH_IN, Palette, png
-from harness.report.groups import Group, Run, input_size, title
-from harness.report.resource_tables import describe
-from harness.report.resources import MIB, MeasurementGroup
-from harness.report.wording import balancing_words, extent, reduced_mark
+from harness.report.groups import Group, Run, title
+from harness.report.wording import balancing_words, reduced_mark
 
 # A training loss is smoothed over this share of its points.
 SMOOTHING = 1 / 40
@@ -48,7 +45,7 @@ class PlotContext:
 
 def figure_heading(what: str, dataset: DatasetInfo, group: Group, balancing: str = "") -> str:
     """Title of a figure: what it shows, of which runs, and whether they are reduced."""
-    made = [dataset.title, group.protocol.base, balancing, group.precision, group.weights.title]
+    made = [dataset.title, group.protocol.base, balancing, group.computed, group.weights.title]
     lines = [*what.split("\n"), ", ".join(word for word in made if word), reduced_mark(group)]
     return "\n".join(textwrap.fill(line, TITLE_CHARACTERS) for line in lines if line)
 
@@ -109,89 +106,6 @@ def _validations(run: Run) -> pd.DataFrame:
     return pd.DataFrame(
         {"network": title(run.record.spec.architecture), "iteration": iterations, "mIoU": miou}
     )
-
-
-def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -> bytes | None:
-    """mIoU on test against memory or time; none where no network has both.
-
-    Args:
-        context: the group's.
-        measured: of one device; its size and effort stand in the title.
-        quantity: "memory" (live tensors at inference, MiB) or "time" (forward pass, ms).
-    """
-    points = [
-        point for name in context.group.networks if (point := _point(context.group, measured, name, quantity))
-    ]
-    if not points:
-        return None
-    memory = quantity == "memory"
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        for name, x, y, (low, high) in points:
-            colour = context.palette.colours[name]
-            axes.errorbar(x, y, yerr=[[y - low], [high - y]], color=colour, capsize=3, lw=1.2, zorder=2)
-        frame = pd.DataFrame(
-            {"network": [p[0] for p in points], "x": [p[1] for p in points], "y": [p[2] for p in points]}
-        )
-        sns.scatterplot(
-            frame,
-            x="x",
-            y="y",
-            hue="network",
-            style="network",
-            palette=dict(context.palette.colours),
-            markers=dict(context.palette.markers),
-            s=70,
-            ax=axes,
-            legend=False,
-            zorder=3,
-        )
-        what = (
-            "inference memory, live tensors' peak, batch 1 (MiB)" if memory else "forward pass, batch 1 (ms)"
-        )
-        axes.set(xlabel=what, ylabel="mIoU on test (%)")
-        axes.set_xlim(0, 1.1 * float(frame["x"].max()))
-        legend(figure, context, list(frame["network"]), lines=False)
-        figure.suptitle(
-            context.heading(_trade_off_heading(context, measured, memory, list(frame["network"])))
-        )
-
-    return png(draw, 4.4 + legend_height([point[0] for point in points]))
-
-
-def _trade_off_heading(
-    context: PlotContext, measured: MeasurementGroup, memory: bool, shown: Sequence[str]
-) -> str:
-    what = "memory" if memory else "time"
-    size = input_size(context.group.protocol, context.dataset)
-    bars = "± standard deviation over seeds" if context.several_seeds else "95 % bootstrap interval"
-    checkpoint = context.group.shown_checkpoint
-    heading = f"{what.capitalize()} versus accuracy, checkpoint {checkpoint} (bars: {bars})"
-    heading += f"\n{what} on {describe(measured)}"
-    if measured.size != size:
-        heading += f"\nmind: accuracy is that of input {extent(size)}, {what} that of {extent(measured.size)}"
-    missing = [text for name in context.group.networks if (text := title(name)) not in shown]
-    return f"{heading}\nnot measured: {', '.join(missing)}" if missing else heading
-
-
-_Point = tuple[str, float, float, tuple[float, float]]
-
-
-def _point(group: Group, measured: MeasurementGroup, name: str, quantity: str) -> _Point | None:
-    summary, record = summarise(group.of(name), "test", group.shown_label), measured.of(name)
-    if summary is None or record is None:
-        return None
-    if quantity == "memory":
-        live = record.inference_memory.live_peak_bytes.value
-        x = None if live is None else live / MIB
-    else:
-        x = record.forward.median_ms if record.forward else None
-    if x is None:
-        return None
-    y = summary.mean["mIoU"]
-    half = summary.std.get("mIoU", 0.0)
-    return title(name), x, y, summary.interval.get("mIoU", (y - half, y + half))
 
 
 def legend(

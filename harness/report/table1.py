@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 
 from harness import paper
-from harness.measure.record import PAPER_SIZE, MeasurementRecord, Quantity
+from harness.measure.figures import Quantity
+from harness.measure.record import INFERENCE_BATCH, PAPER_SIZE, TIME_BATCH, MeasurementRecord
 from harness.records import BEST, RunRecord
 from harness.report.accuracy import CLASS_COUNTS, score_cells, span, status, summarise
 from harness.report.families import Family
 from harness.report.groups import Run, title
-from harness.report.resources import REFERENCES, MeasurementGroup, Measurements
+from harness.report.readings import median_ms, shape_figure
+from harness.report.resources import MeasurementGroup, Measurements
+from harness.report.table6 import REFERENCES
 from harness.suite import Suite
 
 # Both are scored at the iteration chosen on val, BF on test only.
@@ -99,11 +102,12 @@ def resource_cells(
     none = Quantity(reason=NOT_MEASURED if measured else NO_MEASUREMENT)
     storage = storage_bytes(record) if record else none
     values = {
-        "parameters": _parameters(family, architecture) or (record.parameters if record else none),
-        "model_size_mb": record.model_size_mb if record else none,
+        "parameters": _parameters(family, architecture)
+        or (shape_figure(record, lambda shapes: shapes.parameters) if record else none),
+        "model_size_mb": shape_figure(record, lambda shapes: shapes.model_size_mb) if record else none,
         "storage_bytes": storage,
         "storage_ratio": _ratio(storage, storage_bytes(base) if base else none),
-        "forward_ms": _forward(record) if record else none,
+        "forward_ms": median_ms(record, "forward", TIME_BATCH) if record else none,
     }
     cells: dict[str, object] = {}
     for name in RESOURCES:
@@ -118,17 +122,11 @@ def _parameters(family: Family, architecture: str | None) -> Quantity | None:
     return None if found is None else Quantity(value=found)
 
 
-def _forward(record: MeasurementRecord) -> Quantity:
-    if record.forward is None:
-        return Quantity(reason=record.forward_reason)
-    return Quantity(value=record.forward.median_ms)
-
-
 def storage_bytes(record: MeasurementRecord) -> Quantity:
     """Bytes kept for the decoder of one image at the first pooled resolution, indices as 2-bit codes."""
-    if record.decoder_storage is None:
-        return Quantity(reason="measured before the bytes kept for the decoder were recorded")
-    found = record.decoder_storage.two_bit_bytes
+    if record.shapes is None:
+        return Quantity(reason=record.reason("shapes", INFERENCE_BATCH))
+    found = record.shapes.decoder_storage.two_bit_bytes
     if not found:
         return Quantity(reason="no network whose decoder the measurement knows")
     return Quantity(value=found[0])
@@ -145,7 +143,7 @@ def _ratio(value: Quantity, base: Quantity) -> Quantity:
 def measurement_for(
     family: Family, size: tuple[int, int], measurements: Measurements
 ) -> MeasurementGroup | None:
-    """The one group of measurements that Table 1 takes: the paper's size first, then the runs' own.
+    """The one group of plain measurements that Table 1 takes: the paper's size first, then the runs' own.
 
     Of several, the one that holds most of the networks; among equals the first, which is a GPU's.
 
@@ -158,7 +156,7 @@ def measurement_for(
         fitting = [
             group
             for group in measurements.groups
-            if group.size == wanted and group.first.spec.precision == family.first.precision
+            if group.plain and group.size == wanted and group.first.spec.precision == family.first.precision
         ]
         if fitting:
             return max(fitting, key=lambda group: len(group.records))

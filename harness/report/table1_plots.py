@@ -17,9 +17,8 @@ from harness.report.families import Family
 from harness.report.figures import Palette, png
 from harness.report.groups import input_size
 from harness.report.plots import figure_heading
-from harness.report.resource_tables import describe
 from harness.report.resources import MeasurementGroup
-from harness.report.wording import BALANCINGS, extent
+from harness.report.wording import BALANCINGS, describe, extent
 
 PAPER_COLOUR = "#777777"
 # Points of equal storage stand so far apart, in points of 1/72 inch; so does the paper's from ours.

@@ -22,11 +22,19 @@ from harness.report.accuracy_tables import (
 )
 from harness.report.families import Family
 from harness.report.groups import input_size, title
-from harness.report.resource_tables import describe
-from harness.report.resources import Footnotes, MeasurementGroup
+from harness.report.resources import MeasurementGroup
+from harness.report.sheets import Footnotes
 from harness.report.table1 import REFERENCE
 from harness.report.tables import csv, latex, listing, markdown, percent, signed, significant
-from harness.report.wording import BALANCINGS, extent, group_title, map_size, ranking_notes, reduced_mark
+from harness.report.wording import (
+    BALANCINGS,
+    describe,
+    extent,
+    group_title,
+    map_size,
+    ranking_notes,
+    reduced_mark,
+)
 
 _MAPS = 64  # of the encoder's first stage
 _CODE_BITS, _FLOAT_BYTES = 2, 4
@@ -228,7 +236,7 @@ def _with_origin(table: Table1) -> pd.DataFrame:
         "protocol": table.family.name,
         "data": group.variant,
         "data_sha256": group.digest,
-        "precision": group.precision,
+        "precision": group.computed,
         "initial_weights": group.weights.title,
         "reduced": "; ".join(group.reduced),
     }

@@ -4,10 +4,10 @@ import re
 
 import architectures
 from datasets import DatasetInfo
-from harness.measure.record import PAPER_SIZE
+from harness.measure.record import PAPER_SIZE, STEP_BATCH, MeasurementRecord
 from harness.protocol import Protocol
 from harness.report.groups import Group
-from harness.report.resources import MeasurementGroup
+from harness.report.resources import MeasurementGroup, Series
 from harness.suite import Suite, Table
 
 # DeepLab-LargeFOV's fc6: 3 x 3 taps, 12 apart. FCN's fc6: 7 x 7 taps side by side.
@@ -37,9 +37,45 @@ def extent(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
+def describe(group: MeasurementGroup) -> str:
+    """Device, input size, precision, options and effort in one line."""
+    return _described(group.first, f"input {extent(group.size)}")
+
+
+def describe_series(series: Series) -> str:
+    """The same of measurements at several sizes."""
+    return _described(series.first, "")
+
+
+def _described(record: MeasurementRecord, size: str) -> str:
+    spec = record.spec
+    threads = f"{spec.threads} thread{'s' if spec.threads > 1 else ''}" if spec.device == "cpu" else ""
+    parts = [record.device_name, threads, size, spec.precision, *spec.options, f"effort {spec.effort}"]
+    return ", ".join(part for part in parts if part)
+
+
+def made_with(group: MeasurementGroup) -> str:
+    """Software and code that the measurements were made with, all that occur."""
+    manifests = [manifest for record in group.records for manifest in record.environments]
+    texts = []
+    of_gpu = (("cudnn", "cuDNN"), ("driver", "driver")) if group.first.spec.device == "cuda" else ()
+    for field, head in (("torch", "torch"), *of_gpu):
+        found = sorted({str(one[field]) for one in manifests if one.get(field)})
+        texts += [f"{head} {', '.join(found)}"] if found else []
+    commits = sorted(
+        {
+            f"{str(one['git_commit'])[:10]}{' (changed)' if one.get('git_dirty') else ''}"
+            for one in manifests
+            if one.get("git_commit")
+        }
+    )
+    texts.append(f"code {', '.join(commits) or 'unknown'}")
+    return f"Measured with {'; '.join(texts)}."
+
+
 def group_title(group: Group) -> str:
     """Protocol, data variant, precision and initial weights in one line."""
-    made = f"{group.protocol.name}, data {group.variant}, {group.precision}"
+    made = f"{group.protocol.name}, data {group.variant}, {group.computed}"
     return f"{made}, initial weights {group.weights.title}"
 
 
@@ -122,6 +158,8 @@ def command(group: Group, suite: Suite, dataset: DatasetInfo) -> str:
     words += [_option(change) for change in changes]
     if group.precision != "fp32":
         words.append(f"--precision {group.precision}")
+    if group.compiled != "no":
+        words.append(f"--compile {group.compiled}")
     words.append(f"--seeds {','.join(str(seed) for seed in sorted({spec.seed for spec in specs}))}")
     given = "FILE" if group.weights.kind == "file" else group.weights.kind
     return " ".join([*words, f"--encoder-weights {given}"])
@@ -134,8 +172,10 @@ def measure_command(group: MeasurementGroup) -> str:
     names = "--all" if measured == set(architectures.names()) else " ".join(sorted(measured))
     words = [f"python -m harness measure {names} --size {spec.size[0]}x{spec.size[1]}"]
     words.append(f"--classes {spec.num_classes} --device {spec.device} --precision {spec.precision}")
+    options = [f"--way {'+'.join(spec.options)}"] if spec.options else []
+    options += [f"--step-batch {group.step_batch}"] if group.step_batch != STEP_BATCH else []
     threads = [f"--threads {spec.threads}"] if spec.device == "cpu" else []
-    return " ".join([*words, f"--effort {spec.effort}", *threads])
+    return " ".join([*words, *options, f"--effort {spec.effort}", *threads])
 
 
 def _option(change: str) -> str:

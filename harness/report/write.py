@@ -16,12 +16,14 @@ from harness.report.gallery import Gallery, gallery
 from harness.report.groups import SuiteRecords, input_size
 from harness.report.indices import FOLDER as INDICES
 from harness.report.indices import indices_files
-from harness.report.page import DevicePage, GroupPage, PageContent, page
+from harness.report.page import GroupPage, PageContent, page
 from harness.report.panels import Source, open_source
+from harness.report.performance import FOLDER as PERFORMANCE
+from harness.report.performance import performance_files
 from harness.report.plots import PlotContext
-from harness.report.resource_tables import sheet_of, table6_files
-from harness.report.resources import REFERENCES, Measurements, collect_measurements, comparison, table6
-from harness.report.wording import measure_command
+from harness.report.resources import Measurements, collect_measurements
+from harness.report.table6 import REFERENCES
+from harness.report.write_devices import measurement_files
 from harness.report.write_family import family_files
 from harness.suite import Suite, load_suite, suite_names
 
@@ -42,6 +44,8 @@ def write_suites(
         written += _replace(reports / name, suite_files(records, measurements, data_root))
     if suites is None and (compared := indices_files(results)):
         written += _replace(reports / INDICES, compared)
+    if suites is None and (measured := performance_files(results)):
+        written += _replace(reports / PERFORMANCE, measured)
     return written
 
 
@@ -75,13 +79,15 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
         made, family_entry = family_files(family, records, measurements, colours)
         files |= made
         joined.append(family_entry)
-    against, devices = comparison(records.suite, dataset), []
-    for device in measurements.groups:
-        frame = table6(device, against)
-        files |= {name: text.encode() for name, text in table6_files(device, against, frame).items()}
-        devices.append(DevicePage(sheet=sheet_of(device, against, frame), command=measure_command(device)))
+    made, devices, growth = measurement_files(records, measurements, colours)
+    files |= made
     content = PageContent(
-        records=records, measurements=measurements, groups=groups, families=joined, devices=devices
+        records=records,
+        measurements=measurements,
+        groups=groups,
+        families=joined,
+        devices=devices,
+        growth=growth,
     )
     return {"README.md": page(content).encode(), **files}
 

@@ -61,6 +61,25 @@ def test_evaluation_is_deterministic_and_per_image(network: Architecture) -> Non
     torch.testing.assert_close(logits[1:], alone, rtol=1e-3, atol=1e-5)
 
 
+def test_a_pass_shows_what_it_keeps_for_the_decoder(network: Architecture) -> None:
+    """By a hook on the encoder, the same tensors as those of an encoder run for it."""
+    torch.manual_seed(1)
+    images = torch.randn(1, 3, 64, 64)
+    seen: list[tuple[tuple[torch.Tensor, ...], ...]] = []
+
+    def note(module: nn.Module, args: object, encoded: object) -> None:
+        seen.append(tuple(tuple(part) for part in network.kept_of(encoded)))
+
+    with torch.no_grad(), network.get_submodule("encoder").register_forward_hook(note):
+        network(images)
+        expected = network.kept_for_decoder(images)
+    assert len(seen) == (2 if expected else 0)  # no hook runs where there is no decoder
+    for kept in seen:
+        assert [len(part) for part in kept] == [len(part) for part in expected]
+        pairs = zip(kept, expected, strict=True)
+        assert all(torch.equal(one, other) for ones in pairs for one, other in zip(*ones, strict=True))
+
+
 def test_same_seed_same_network(network: Architecture) -> None:
     other = fresh(network.info.name)
     fill_zero_scores(other)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import datasets
-from harness.data import SplitData, batch_indices, flips
+from harness.data import STRETCH, BatchStream, SplitData, batch_indices, flips
 from harness.protocol import load_protocol
 from tests.harness.helpers import tiny_protocol
 
@@ -38,6 +38,33 @@ def test_mirroring_depends_on_seed_iteration_and_index_alone() -> None:
     assert np.array_equal(first[::-1], flips(0, 7, indices[::-1]))
     assert not np.array_equal(first, flips(0, 8, indices))
     assert not np.array_equal(first, flips(1, 7, indices))
+
+
+@pytest.mark.parametrize("flip", ["true", "false"])
+def test_the_stream_holds_each_iteration_s_batch_wherever_it_is_entered(flip: str) -> None:
+    protocol = tiny_protocol(batch="3", flip=flip)
+    stream = BatchStream(protocol, 5, 7, torch.device("cpu"))
+    mirrored = 0
+    for iteration in (0, 1, STRETCH - 1, STRETCH, 3 * STRETCH + 7, 3 * STRETCH + 8, 2):
+        batch = stream.at(iteration)
+        indices = batch_indices(5, iteration, 3, 7)
+        assert batch.indices.tolist() == indices.tolist()
+        if flip == "false":
+            assert batch.mirrored is None
+        else:
+            assert batch.mirrored is not None and batch.mirrored.dtype == torch.bool
+            assert batch.mirrored.tolist() == flips(5, iteration, indices).tolist()
+            mirrored += int(batch.mirrored.sum())
+    assert flip == "false" or 0 < mirrored < 21
+
+
+def test_batches_are_the_same_from_tensors_as_from_arrays(data: SplitData) -> None:
+    indices, mirrored = np.array([3, 1]), np.array([True, False])
+    tensors = torch.from_numpy(indices), torch.from_numpy(mirrored)
+    assert torch.equal(data.images(*tensors), data.images(indices, mirrored))
+    one, other = (data.targets(i, (32, 40), m) for i, m in (tensors, (indices, mirrored)))
+    assert torch.equal(one, other)
+    assert np.array_equal(data.host_labels(indices), data.labels(indices).numpy())
 
 
 def test_input_is_scaled_rgb(data: SplitData) -> None:

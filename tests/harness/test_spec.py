@@ -1,10 +1,12 @@
 """A run's identity: changed by what determines the outcome, by nothing else."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.initial_weights import HE, IMAGENET
+from harness.records import load_runs
 from harness.spec import RunSpec
 from tests.harness.helpers import spec, tiny_protocol
 
@@ -21,6 +23,8 @@ from tests.harness.helpers import spec, tiny_protocol
         {"seed": 1},
         {"initial_weights": IMAGENET},
         {"precision": "bf16"},
+        {"compiled": "default"},
+        {"compiled": "graphs"},
         {"metrics_revision": 99},
     ],
 )
@@ -42,3 +46,13 @@ def test_the_id_is_stable() -> None:
     """Finished runs must be found again by later versions: a changed id here orphans every record."""
     assert spec().run_id.startswith("segnet-roads-s0-")
     assert len(spec().identity()) == 64
+    assert spec().run_id == "segnet-roads-s0-2381c549"
+
+
+def test_every_record_of_this_repository_is_found_under_its_id() -> None:
+    """`load_runs` names each whose id is no longer that of its spec, or which no longer fits the schema."""
+    results = Path(__file__).parents[2] / "results"
+    runs, unreadable = load_runs(results)
+    assert unreadable == []
+    assert len(runs) == len(list((results / "runs").iterdir())) > 0
+    assert {run.record.spec.compiled for run in runs} == {"no"}

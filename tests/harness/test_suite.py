@@ -22,6 +22,7 @@ def options(**changes: object) -> RunOptions:
         "iterations": None,
         "override": (),
         "encoder_weights": None,
+        "compile": None,
         "dry_run": True,
         "tensorboard": False,
         "threads": 1,

@@ -7,39 +7,48 @@ from torch import Tensor, nn
 
 from harness.errors import UserError
 from harness.measure import cell
-from harness.measure.cell import load_flags, measure, slowdown_flags
-from harness.measure.nvml import Baseline
-from harness.measure.record import (
-    MeasurementRecord,
-    MeasureSpec,
-    Missing,
-    Quantity,
-    blank_state,
-)
+from harness.measure.bench import Bench
+from harness.measure.cell import Measuring
+from harness.measure.figures import Missing, Quantity, Roofline
+from harness.measure.load import load_flags
+from harness.measure.record import MeasureSpec
+from harness.measure.roofline import Work, measure_peaks
 from harness.measure.tracker import live_training
-
-PHASES = [
-    "counts at batch 1",
-    "live tensors of inference at batch 1",
-    "live tensors of training at batch 4",
-    "inference memory at batch 1",
-    "training memory at batch 4",
-    "forward time at batch 1",
-    "backward time at batch 1",
-]
+from harness.measure.work import Found, Task
+from harness.measure.workload import Build
 
 
-def make_spec(**changes: Any) -> MeasureSpec:
+def make_task(phase: str, batch: int = 1, **changes: Any) -> Task:
     values = {
         "architecture": "small",
         "architecture_revision": 1,
         "num_classes": 4,
         "size": (36, 48),
         "device": "cpu",
-        "effort": "cpu",
+        "effort": "quick",
         "threads": 1,
     }
-    return MeasureSpec.model_validate({**values, **changes})
+    spec = MeasureSpec.model_validate({**values, **changes})
+    return Task.model_validate({"spec": spec, "key": {"phase": phase, "batch": batch}})
+
+
+@pytest.fixture(autouse=True)
+def small_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device's peaks from products and copies that take no time."""
+    work = Work(side=512, copied_bytes=2**20)
+    monkeypatch.setattr(
+        cell, "measure_peaks", lambda device, precision: measure_peaks(device, precision, work)
+    )
+
+
+def carry_out(task: Task, build: Build, phases: list[str] | None = None) -> Found:
+    """All turns of a task in this process."""
+    measuring = Measuring(Bench(task, build), (phases if phases is not None else []).append)
+    measuring.prepare()
+    for _ in range(3):
+        measuring.round()
+    measuring.conclude()
+    return measuring.found()
 
 
 def value(quantity: Quantity) -> float:
@@ -47,34 +56,59 @@ def value(quantity: Quantity) -> float:
     return quantity.value
 
 
-def test_all_columns_on_a_cpu(small: Callable[[], nn.Module]) -> None:
-    phases: list[str] = []
-    record = measure(make_spec(), build=small, on_phase=phases.append)
-    assert phases == PHASES
-    assert (record.status, record.failure, record.reduced) == ("finished", None, True)
+def test_what_follows_from_shapes(small: Build) -> None:
+    found = carry_out_without_rounds(make_task("shapes"), small)
+    assert found.shapes is not None and found.failure is None
     parameters = sum(parameter.numel() for parameter in small().parameters())
-    assert value(record.parameters) == parameters
-    assert value(record.model_size_mb) == 4 * parameters / 1e6
-    assert value(record.trainable_parameters) < parameters
-    assert value(record.gmacs) > 0
-    assert record.forward is not None and record.backward is not None
-    assert (record.forward.n, record.backward.n) == (30, 30)
+    assert found.shapes.parameters == parameters
+    assert found.shapes.model_size_mb == 4 * parameters / 1e6
+    assert found.shapes.trainable_parameters < parameters
+    assert (found.shapes.inference_live.batch, found.shapes.training_live.batch) == (1, 4)
     live = live_training(small, batch=4, size=(36, 48), label_size=(36, 48), num_classes=4, precision="fp32")
-    memory = record.training_memory
-    assert value(memory.live_peak_bytes) == live.peak_bytes
-    assert sum(value(part) for _, part in memory.live_split) == live.peak_bytes
-    assert memory.batch == 4
-    assert memory.allocated_peak_bytes.reason == "measured on a CPU"
-    assert value(memory.process_rss_peak_bytes) >= value(record.inference_memory.process_rss_peak_bytes)
-    assert record.environment["torch_threads"] == 1
-    assert record.settings["cudnn_benchmark"] == {"memory": False, "time": True}
+    assert found.shapes.training_live == live
 
 
-def test_bf16_runs_under_autocast(small: Callable[[], nn.Module]) -> None:
-    record = measure(make_spec(precision="bf16"), build=small)
-    plain = measure(make_spec(), build=small)
-    assert record.settings["autocast"] == "bfloat16"
-    assert value(record.training_memory.live_peak_bytes) < value(plain.training_memory.live_peak_bytes)
+def carry_out_without_rounds(task: Task, build: Build) -> Found:
+    measuring = Measuring(Bench(task, build))
+    measuring.prepare()
+    return measuring.found()
+
+
+@pytest.mark.parametrize(("phase", "batch"), [("inference-memory", 1), ("training-memory", 4)])
+def test_memory_of_a_process(small: Build, phase: str, batch: int) -> None:
+    found = carry_out_without_rounds(make_task(phase, batch), small)
+    assert found.memory is not None
+    assert found.memory.allocated_peak_bytes.reason == "measured on a CPU"
+    assert value(found.memory.process_rss_peak_bytes) >= value(found.memory.process_rss_idle_bytes) > 0
+    assert found.environment["torch_threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "batch"),
+    [("forward", 1), ("forward", 2), ("end-to-end", 1), ("backward", 1), ("training-step", 2)],
+)
+def test_a_timed_phase(small: Build, phase: str, batch: int) -> None:
+    phases: list[str] = []
+    found = carry_out(make_task(phase, batch), small, phases)
+    assert found.failure is None
+    assert [len(one.samples_ms) for one in found.rounds] == [3, 3, 3]
+    assert all(sample > 0 for one in found.rounds for sample in one.samples_ms)
+    assert phases[:4] == ["warming up", "round 1", "round 2", "round 3"]
+    assert found.energy == Missing(reason="measured on a CPU") or phase in ("end-to-end", "backward")
+    if phase in ("forward", "training-step"):
+        assert isinstance(found.roofline, Roofline)
+        assert 0 < found.roofline.share_of_matmul < 1
+        assert 0 <= value(found.outside_kernels) < 1
+    else:
+        assert found.roofline == Missing(reason="taken in the phases forward and training-step")
+
+
+def test_a_training_step_does_three_times_the_work_of_a_forward_pass(small: Build) -> None:
+    forward = carry_out(make_task("forward", 2), small).roofline
+    step = carry_out(make_task("training-step", 2), small).roofline
+    assert isinstance(forward, Roofline) and isinstance(step, Roofline)
+    assert 2 * forward.pass_gflop < step.pass_gflop <= 3 * forward.pass_gflop
+    assert step.pass_gb > 2 * forward.pass_gb
 
 
 class Greedy(nn.Module):
@@ -92,49 +126,30 @@ class Greedy(nn.Module):
         return logits
 
 
-def test_out_of_memory_fails_its_phase_alone() -> None:
+@pytest.mark.parametrize("phase", ["training-memory", "training-step", "forward"])
+def test_out_of_memory_makes_a_failed_cell(phase: str) -> None:
     refused = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
-    record = measure(make_spec(), build=lambda: Greedy(refused))
-    assert record.status == "failed"
-    assert record.failure is not None
-    assert (record.failure.kind, record.failure.message) == ("oom", "OOM at batch 4")
-    assert record.failure.phase == "training memory at batch 4"
-    assert record.training_memory.process_rss_peak_bytes.reason == "OOM at batch 4"
-    assert value(record.training_memory.live_peak_bytes) > 0  # the tracker needs no memory
-    assert value(record.inference_memory.process_rss_peak_bytes) > 0
-    assert record.forward is not None and record.backward is not None
+    found = carry_out(make_task(phase, 4), lambda: Greedy(refused))
+    assert found.failure is not None
+    assert (found.failure.kind, found.failure.message) == ("oom", "OOM at batch 4")
+    assert (found.rounds, found.memory) == ((), None)
 
 
 def test_another_error_ends_the_measurement() -> None:
     with pytest.raises(RuntimeError, match="something else"):
-        measure(make_spec(), build=lambda: Greedy(RuntimeError("something else")))
+        carry_out(make_task("forward", 4), lambda: Greedy(RuntimeError("something else")))
 
 
-def test_what_was_measured_until_then_outlives_the_process() -> None:
-    left: list[MeasurementRecord] = []
-    with pytest.raises(RuntimeError, match="something else"):
-        measure(make_spec(), build=lambda: Greedy(RuntimeError("something else")), on_record=left.append)
-    last = left[-1]
-    assert last.status == "failed"
-    assert last.failure is not None and last.failure.phase == "training memory at batch 4"
-    assert value(last.inference_memory.process_rss_peak_bytes) > 0
-    assert (last.forward, last.forward_reason) == (None, "the measurement ended before")
-
-
-def test_two_runs_out_of_memory_name_the_first() -> None:
-    class Insatiable(Greedy):
-        def forward(self, images: Tensor) -> Tensor:
-            if type(images) is Tensor:
-                raise self._error
-            return super().forward(images)
-
-    record = measure(make_spec(), build=lambda: Insatiable(RuntimeError("can't allocate memory")))
-    assert record.failure is not None and record.failure.message == "OOM at batch 1"
-    assert record.training_memory.process_rss_peak_bytes.reason == "OOM at batch 4"
-    assert (record.forward, record.forward_reason) == (None, "OOM at batch 1")
-
-
-def test_backward_is_timed_in_training_mode_and_forward_in_evaluation_mode() -> None:
+@pytest.mark.parametrize(
+    ("phase", "modes"),
+    [
+        ("forward", {(False, True)}),
+        ("end-to-end", {(False, True)}),
+        ("backward", {(True, False)}),
+        ("training-step", {(True, False)}),
+    ],
+)
+def test_modes_of_the_phases(phase: str, modes: set[tuple[bool, bool]]) -> None:
     seen: set[tuple[bool, bool]] = set()
 
     class Watching(nn.Module):
@@ -147,35 +162,93 @@ def test_backward_is_timed_in_training_mode_and_forward_in_evaluation_mode() -> 
             logits: Tensor = self.conv(images)
             return logits
 
-    measure(make_spec(), build=Watching)
-    # evaluation without inference_mode is the counting on shapes
-    assert seen == {(False, True), (True, False), (False, False)}
+    measuring = Measuring(Bench(make_task(phase), Watching))
+    seen.clear()  # preparing counts on shapes
+    measuring.prepare()
+    measuring.round()
+    assert seen == modes
+
+
+def test_options_change_how_the_network_is_called(small: Build) -> None:
+    plain = Bench(make_task("forward", 2), small)
+    last = Bench(make_task("forward", 2, options=("channels-last",)), small)
+    for bench, layout in ((plain, torch.contiguous_format), (last, torch.channels_last)):
+        assert bench.images(1)[0].is_contiguous(memory_format=layout)
+        weight = next(one for one in bench.network().parameters() if one.dim() == 4 and one.shape[2] > 1)
+        assert weight.is_contiguous(memory_format=layout)
+
+
+def test_folding_leaves_no_batch_norm() -> None:
+    changes: dict[str, Any] = {
+        "architecture": "segnet-basic",
+        "architecture_revision": 1,
+        "num_classes": 11,
+        "size": (32, 32),
+        "options": ("folded",),
+    }
+    network = Bench(make_task("forward", **changes)).network()
+    assert not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
+
+
+@pytest.mark.slow
+def test_compiling_takes_time_that_is_told_apart(small: Build) -> None:
+    found = carry_out(make_task("forward", options=("compiled",)), small)
+    assert value(found.compile_s) > 10 * max(found.rounds[0].samples_ms) / 1e3
+
+
+def test_bf16_runs_under_autocast() -> None:
+    seen: set[torch.dtype] = set()
+
+    class Watching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.conv(images)
+            seen.add(logits.dtype)
+            return logits
+
+    measuring = Measuring(Bench(make_task("training-step", 2, precision="bf16"), Watching))
+    seen.clear()  # preparing counts on shapes
+    measuring.prepare()
+    assert seen == {torch.bfloat16}
 
 
 def test_the_network_must_be_of_the_revision_asked_for() -> None:
     with pytest.raises(UserError, match="revision 99 was asked for"):
-        measure(make_spec(architecture="segnet", architecture_revision=99))
+        Bench(make_task("forward", architecture="segnet", architecture_revision=99))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_said(small: Callable[[], nn.Module]) -> None:
+def test_a_device_that_is_not_there_is_said(small: Build) -> None:
     with pytest.raises(UserError, match="device cuda: torch finds no CUDA device"):
-        measure(make_spec(device="cuda", effort="lease"), build=small)
+        Bench(make_task("forward", device="cuda", effort="lease"), small)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_all_columns_on_a_gpu(small: Callable[[], nn.Module]) -> None:
-    record = measure(make_spec(device="cuda", effort="cpu"), build=small)
-    assert record.status == "finished"
-    for memory in (record.inference_memory, record.training_memory):
-        allocated, reserved = value(memory.allocated_peak_bytes), value(memory.reserved_peak_bytes)
-        assert 0 < allocated <= reserved
-        assert value(memory.live_peak_bytes) > 0
-        used = memory.nvml_used_minus_idle_bytes
-        assert used.reason or value(used) >= value(memory.context_bytes) > 0
-    assert record.forward is not None and record.backward is not None
-    assert record.device_slug.startswith("cuda-")
+@pytest.mark.parametrize(("phase", "batch"), [("inference-memory", 1), ("training-memory", 4)])
+def test_memory_of_a_gpu(small: Build, phase: str, batch: int) -> None:
+    found = carry_out_without_rounds(make_task(phase, batch, device="cuda"), small)
+    assert found.memory is not None
+    allocated, reserved = (
+        value(found.memory.allocated_peak_bytes),
+        value(found.memory.reserved_peak_bytes),
+    )
+    assert 0 < allocated <= reserved
+    used = found.memory.nvml_used_minus_idle_bytes
+    assert used.reason or value(used) >= value(found.memory.context_bytes) > 0
+    assert found.device_slug.startswith("cuda-")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("phase", ["forward", "end-to-end", "backward", "training-step"])
+def test_times_on_a_gpu(small: Build, phase: str) -> None:
+    found = carry_out(make_task(phase, 1, device="cuda"), small)
+    assert len(found.rounds) == 3
+    assert phase not in ("forward", "training-step") or isinstance(found.roofline, Roofline)
 
 
 @pytest.mark.parametrize(
@@ -189,21 +262,14 @@ def test_an_unknown_load_is_no_doubt() -> None:
     assert load_flags(Quantity(reason="this system gives no load average"), 1) == []
 
 
-def test_slowdowns_are_flagged_and_a_power_cap_is_not() -> None:
-    def state(reasons: tuple[str, ...] | Missing) -> Any:
-        return blank_state("x").model_copy(update={"throttle_reasons": reasons})
-
-    assert slowdown_flags(state(("power cap", "idle"))) == []
-    assert slowdown_flags(state(Missing(reason="NVML: Not Supported"))) == []
-    assert slowdown_flags(state(("power cap", "thermal slowdown by hardware"))) == [
-        "the GPU's clocks were held back: thermal slowdown by hardware"
-    ]
-
-
-def test_gpu_doubts(monkeypatch: pytest.MonkeyPatch) -> None:
-    idle = Baseline(others={"GPU-1": "1 other compute process on the GPU"})
+def test_gpu_doubts(monkeypatch: pytest.MonkeyPatch, small: Callable[[], nn.Module]) -> None:
+    task = make_task("forward").model_copy(update={"others": {"GPU-1": "1 other compute process on the GPU"}})
+    bench = Bench(task, small)
     monkeypatch.setattr(cell, "is_wsl", lambda: False)
-    assert cell._gpu_flags("GPU-1", idle) == ["1 other compute process on the GPU"]
-    assert cell._gpu_flags("GPU-2", idle) == []
+    assert cell._gpu_flags(bench) == []
+    bench.uuid = "GPU-1"
+    assert cell._gpu_flags(bench) == ["1 other compute process on the GPU"]
+    bench.uuid = "GPU-2"
+    assert cell._gpu_flags(bench) == []
     monkeypatch.setattr(cell, "is_wsl", lambda: True)
-    assert cell._gpu_flags("GPU-2", idle)[0].startswith("WSL")
+    assert cell._gpu_flags(bench)[0].startswith("WSL")

@@ -1,3 +1,4 @@
+import mmap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,17 +6,33 @@ import pytest
 import torch
 
 from harness.measure import memory
+from harness.measure.figures import DeviceMemory, Live, Quantity
 from harness.measure.memory import CudaMemory, ProcessMemory, is_out_of_memory, resident_bytes
 from harness.measure.nvml import Baseline
-from harness.measure.record import Memory, Quantity, blank_memory
 
 MIB = 2**20
+
+
+def live(peak_bytes: int, state_bytes: int = 0) -> Live:
+    return Live(
+        batch=1,
+        peak_bytes=peak_bytes,
+        weights_bytes=0,
+        gradients_bytes=0,
+        optimiser_state_bytes=state_bytes,
+        decoder_storage_bytes=0,
+        kept_for_backward_bytes=0,
+        input_bytes=0,
+        rest_bytes=peak_bytes - state_bytes,
+    )
 
 
 class Allocator:
     """A stand-in of torch's CUDA allocator that notes what is asked of it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, retries: int = 0) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, retries: int = 0, physical_bytes: int = 1000 * MIB
+    ) -> None:
         self.calls: list[str] = []
         self.peak_bytes = 0
         for name in ("empty_cache", "synchronize"):
@@ -23,6 +40,7 @@ class Allocator:
         monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", self._reset)
         monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: self.peak_bytes)
         monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: self.peak_bytes + 2 * MIB)
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, physical_bytes))
         monkeypatch.setattr(torch.cuda, "memory_stats", lambda: {"num_alloc_retries": retries})
         monkeypatch.setattr(torch, "zeros", lambda *shape, device: self.calls.append(f"zeros on {device}"))
         monkeypatch.setattr(memory, "used_minus_idle", self._used)
@@ -46,12 +64,13 @@ class Allocator:
 
 def test_a_gpus_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     allocator = Allocator(monkeypatch)
-    figures, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step)
-    values = {name: figure.value for name, figure in figures.items()}
+    figures, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(MIB // 2))
+    values = {name: figure.value for name, figure in figures}
     assert values["allocated_peak_bytes"] == MIB
     assert values["reserved_peak_bytes"] == 3 * MIB
     assert values["warmup_allocated_peak_bytes"] == 10 * MIB
     assert values["warmup_reserved_peak_bytes"] == 12 * MIB
+    assert values["workspace_bytes"] == MIB // 2
     assert values["nvml_used_minus_idle_bytes"] == 700 * MIB
     assert values["context_bytes"] == 400 * MIB
     assert values["process_rss_peak_bytes"] is None
@@ -63,8 +82,35 @@ def test_a_gpus_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_short_allocator_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
     allocator = Allocator(monkeypatch, retries=2)
-    _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step)
+    _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(MIB))
     assert flags == ["the allocator had to free its cache 2 times: memory is short"]
+
+
+@pytest.mark.parametrize(("percent", "doubtful"), [(94, True), (96, False), (100, False), (107, True)])
+def test_a_training_step_of_much_workspace_is_flagged(
+    monkeypatch: pytest.MonkeyPatch, percent: int, doubtful: bool
+) -> None:
+    """1 MiB is allocated; on another code path the live tensors may even be more."""
+    allocator = Allocator(monkeypatch)
+    step = live(MIB * percent // 100, state_bytes=1)
+    figures, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, step)
+    assert figures.workspace_bytes.value == MIB - step.peak_bytes
+    assert ["allocated peak and live tensors differ" in flag for flag in flags] == [True] * doubtful
+
+
+def test_memory_beyond_the_gpus_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warm-up reserved 12 MiB."""
+    for physical, expected in ((12 * MIB, []), (12 * MIB - 1, [True])):
+        allocator = Allocator(monkeypatch, physical_bytes=physical)
+        _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(MIB))
+        assert ["some lie in the host's memory" in flag for flag in flags] == expected
+
+
+def test_cudnns_search_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    allocator = Allocator(monkeypatch)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(MIB))
+    assert flags == ["cuDNN's benchmark mode was on: its search takes memory of its own"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
@@ -72,22 +118,26 @@ def test_a_cpus_peak_holds_what_the_step_took() -> None:
     probe = ProcessMemory()
 
     def step() -> None:
-        torch.ones(64 * MIB, dtype=torch.uint8)
+        with mmap.mmap(-1, 64 * MIB) as fresh:  # of the allocator's, freed memory might be reused
+            for page in range(0, 64 * MIB, mmap.PAGESIZE):
+                fresh[page] = 1
 
-    figures, _ = probe.measure(step)
-    peak, idle = figures["process_rss_peak_bytes"].value, figures["process_rss_idle_bytes"].value
+    figures, _ = probe.measure(step, live(64 * MIB))
+    peak, idle = figures.process_rss_peak_bytes.value, figures.process_rss_idle_bytes.value
     assert peak is not None and idle is not None
     assert peak - idle > 60 * MIB
     now = resident_bytes("VmRSS").value
     assert now is not None and now < peak
 
 
-def test_either_probe_fills_all_that_the_tracker_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = set(Memory.model_fields) - {"batch", "live_peak_bytes", "live_split"}
-    assert set(ProcessMemory().measure(lambda: None)[0]) == wanted
+def test_what_the_device_does_not_have_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_process = {"process_rss_peak_bytes", "process_rss_idle_bytes"}
+    on_cpu, _ = ProcessMemory().measure(lambda: None, live(1))
+    assert {name for name, figure in on_cpu if figure.reason != "measured on a CPU"} == of_process
     allocator = Allocator(monkeypatch)
-    assert set(CudaMemory("GPU-1", Baseline()).measure(allocator.step)[0]) == wanted
-    assert set(dict(blank_memory(1, "x"))) == set(Memory.model_fields)
+    on_gpu, _ = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(1))
+    assert {name for name, figure in on_gpu if figure.value is None} == of_process
+    assert isinstance(on_gpu, DeviceMemory) and isinstance(on_cpu, DeviceMemory)
 
 
 def test_an_unknown_field_of_proc_is_a_reason() -> None:

@@ -9,9 +9,10 @@ import pytest
 
 import architectures
 from harness.errors import UserError
-from harness.measure import load_measurements, measure_in_process, process
-from harness.measure.process import Ending, error_line, failure_of, oom_kills, run_worker
-from harness.measure.record import MeasureSpec, measurement_path
+from harness.measure import process
+from harness.measure.process import CellWorker, Ending, Worker, error_line, failure_of, oom_kills
+from harness.measure.record import CellKey, MeasureSpec
+from harness.measure.work import CONCLUDE, ROUND, Task
 
 ROOT = Path(process.__file__).resolve().parents[2]
 
@@ -20,31 +21,64 @@ def python(script: str) -> list[str]:
     return [sys.executable, "-c", script]
 
 
-def test_phases_are_passed_on_and_the_ending_is_told() -> None:
-    script = "import sys; print('phase: one'); print('chatter'); print('phase: two'); sys.exit('why')"
+ANSWERING = """
+import sys
+print('phase: one', flush=True); print('chatter'); print('ready', flush=True)
+for line in sys.stdin:
+    if line.strip() == 'end':
+        break
+    print(f'phase: {line.strip()}'); print('done', flush=True)
+"""
+
+
+def test_turns_are_taken_when_asked_for_and_phases_passed_on() -> None:
     phases: list[str] = []
-    ending = run_worker(python(script), phases.append)
-    assert phases == ["one", "two"]
+    with Worker(python(ANSWERING), phases.append) as worker:
+        assert worker.ready()
+        assert phases == ["one"]
+        assert worker.turn("round") and worker.turn("again")
+        ending = worker.end()
+    assert phases == ["one", "round", "again"]
+    assert (ending.code, ending.phase, ending.error) == (0, "again", "")
+
+
+def test_a_worker_that_ends_early_says_why() -> None:
+    script = "import sys; print('phase: one'); print('phase: two'); sys.exit('why')"
+    with Worker(python(script)) as worker:
+        assert not worker.ready()
+        assert not worker.turn("round")
+        ending = worker.end()
     assert (ending.code, ending.phase, ending.error) == (1, "two", "why")
 
 
 def test_a_killed_worker_is_recognised() -> None:
     script = "import os, signal; print('phase: training', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
-    ending = run_worker(python(script), lambda phase: None)
+    with Worker(python(script)) as worker:
+        worker.ready()
+        ending = worker.end()
     assert ending.code == -signal.SIGKILL
     failure = failure_of(ending)
-    assert (failure.kind, failure.phase) == ("error", "training")
-    assert failure.message == "the process was ended by SIGKILL in training"
+    assert (failure.kind, failure.message) == ("error", "the process was ended by SIGKILL (training)")
+
+
+def test_a_worker_that_is_left_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_PATIENCE_S", 0.2)
+    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    script = f"{deaf}; print('ready', flush=True); time.sleep(60)"
+    with pytest.raises(KeyError), Worker(python(script)) as worker:
+        assert worker.ready()
+        raise KeyError
+    assert worker._process.returncode == -signal.SIGKILL
 
 
 def test_a_kill_that_the_kernel_counted_is_out_of_memory() -> None:
     failure = failure_of(Ending(code=-9, phase="training memory at batch 4", error="", oom_kills=1))
     assert failure.kind == "oom"
-    assert failure.message.startswith("OOM in training memory at batch 4")
+    assert failure.message.startswith("OOM (training memory at batch 4)")
 
 
 def test_a_counted_kill_does_not_explain_another_signal() -> None:
-    assert failure_of(Ending(code=-11, phase="x", error="", oom_kills=1)).message.endswith("SIGSEGV in x")
+    assert failure_of(Ending(code=-11, phase="x", error="", oom_kills=1)).message.endswith("SIGSEGV (x)")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +106,8 @@ def test_the_line_of_an_error() -> None:
 
 def test_much_output_does_not_block() -> None:
     script = "import sys\nfor n in range(20000):\n  print('x' * 50); print('y' * 50, file=sys.stderr)"
-    assert run_worker(python(script), lambda phase: None).code == 0
+    with Worker(python(script)) as worker:
+        assert worker.end().code == 0
 
 
 def test_oom_kills_of_this_machine_are_a_count() -> None:
@@ -89,7 +124,7 @@ def test_ctrl_c_to_the_parent_alone_ends_both(tmp_path: Path, heeds: bool) -> No
     )
     parent = (
         "import sys; from harness.measure import process; process._PATIENCE_S = 0.5\n"
-        f"process.run_worker([sys.executable, '-c', {child!r}], print)"
+        f"with process.Worker([sys.executable, '-c', {child!r}]) as worker: worker.ready()"
     )
     running = subprocess.Popen(python(parent), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30
@@ -102,28 +137,30 @@ def test_ctrl_c_to_the_parent_alone_ends_both(tmp_path: Path, heeds: bool) -> No
         os.kill(int(mark.read_text()), 0)
 
 
-def make_spec(**changes: object) -> MeasureSpec:
+def make_task(phase: str, batch: int, **changes: object) -> Task:
     values = {
-        "architecture": "segnet",
-        "architecture_revision": architectures.info("segnet").revision,
+        "architecture": "bilinear-interpolation",
+        "architecture_revision": architectures.info("bilinear-interpolation").revision,
         "size": (32, 32),
         "device": "cpu",
-        "effort": "cpu",
+        "effort": "quick",
         "threads": 1,
     }
-    return MeasureSpec.model_validate({**values, **changes})
+    spec = MeasureSpec.model_validate({**values, **changes})
+    return Task(spec=spec, key=CellKey.model_validate({"phase": phase, "batch": batch}))
 
 
 @pytest.mark.slow
-def test_a_measurement_in_a_process_of_its_own(tmp_path: Path) -> None:
-    spec = make_spec()
+def test_a_timed_cell_in_a_process_of_its_own(tmp_path: Path) -> None:
     phases: list[str] = []
-    record = measure_in_process(spec, tmp_path, phases.append)
-    assert record.status == "finished"
-    assert len(phases) == 7
-    assert measurement_path(tmp_path, spec).exists()
-    assert load_measurements(tmp_path) == ([record], [])
-    assert measurement_path(tmp_path, spec).stat().st_size < 150_000
+    with CellWorker(make_task("training-step", 2), tmp_path / "one", phases.append) as worker:
+        assert worker.ready()
+        assert worker.turn(ROUND) and worker.turn(ROUND) and worker.turn(CONCLUDE)
+        found, failure = worker.outcome()
+    assert failure is None and found is not None
+    assert [len(one.samples_ms) for one in found.rounds] == [3, 3]
+    assert phases == ["warming up", "round 1", "round 2", "roofline", "share outside kernels"]
+    assert found.environment["torch_threads"] == 1
 
 
 @pytest.mark.slow
@@ -131,57 +168,29 @@ def test_a_measurement_in_a_process_of_its_own(tmp_path: Path) -> None:
     ("changes", "message"),
     [({"architecture": "segmet"}, "did you mean 'segnet'"), ({"architecture_revision": 99}, "revision 99")],
 )
-def test_bad_input_is_one_line_and_leaves_no_record(
-    tmp_path: Path, changes: dict[str, object], message: str
-) -> None:
-    with pytest.raises(UserError, match=message):
-        measure_in_process(make_spec(**changes), tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_bad_input_is_one_line(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with CellWorker(make_task("shapes", 1, **changes), tmp_path / "one") as worker:
+        assert not worker.ready()
+        with pytest.raises(UserError, match=message):
+            worker.outcome()
 
 
 @pytest.mark.slow
-def test_a_worker_killed_on_its_way_leaves_a_failed_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    killed: list[int] = []
-    started = subprocess.Popen
-
-    class Watched(started):  # type: ignore[misc,valid-type]
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            super().__init__(*args, **kwargs)
-            killed.append(self.pid)
-
-    def kill(phase: str) -> None:
-        if phase.startswith("forward time"):
-            os.kill(killed[-1], signal.SIGKILL)
-
-    monkeypatch.setattr(subprocess, "Popen", Watched)
-    record = measure_in_process(make_spec(), tmp_path, kill)
-    assert record.status == "failed"
-    assert record.failure is not None
-    assert record.failure.message == "the process was ended by SIGKILL in forward time at batch 1"
-    assert record.forward is None
-    assert record.training_memory.live_peak_bytes.value is not None
-    assert load_measurements(tmp_path) == ([record], [])
-
-
-def test_a_worker_killed_at_once_leaves_a_record_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ending = Ending(code=-signal.SIGKILL, phase="start", error="", oom_kills=0)
-    monkeypatch.setattr(process, "run_worker", lambda command, on_phase: ending)
-    record = measure_in_process(make_spec(), tmp_path)
-    assert (
-        record.failure is not None and record.failure.message == "the process was ended by SIGKILL in start"
-    )
-    assert record.parameters.reason == "the measurement ended before"
-    assert load_measurements(tmp_path) == ([record], [])
+def test_a_worker_killed_on_its_way_keeps_what_it_found(tmp_path: Path) -> None:
+    with CellWorker(make_task("forward", 1), tmp_path / "one") as worker:
+        assert worker.ready() and worker.turn(ROUND)
+        os.kill(worker._process.pid, signal.SIGKILL)
+        assert not worker.turn(ROUND)
+        found, failure = worker.outcome()
+    assert failure is not None and failure.message == "the process was ended by SIGKILL (round 1)"
+    assert found is not None and len(found.rounds) == 1
 
 
 @pytest.mark.parametrize("code", [130, -signal.SIGINT])
 def test_a_stopped_worker_stops_the_parent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    ending = Ending(code=code, phase="start", error="", oom_kills=0)
-    monkeypatch.setattr(process, "run_worker", lambda command, on_phase: ending)
+    worker = CellWorker(make_task("forward", 1), tmp_path / "one")
+    monkeypatch.setattr(worker, "end", lambda: Ending(code=code, phase="start", error="", oom_kills=0))
     with pytest.raises(KeyboardInterrupt):
-        measure_in_process(make_spec(), tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        worker.outcome()

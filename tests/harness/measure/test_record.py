@@ -8,16 +8,23 @@ import pytest
 from pydantic import ValidationError
 
 from harness.errors import UserError
-from harness.measure.record import (
+from harness.measure.figures import (
     KEPT_SAMPLES,
-    Failure,
-    MeasurementRecord,
-    MeasureSpec,
+    DeviceMemory,
+    Live,
+    Missing,
     Quantity,
     Round,
     TimeSummary,
-    blank_memory,
-    blank_state,
+    Timing,
+)
+from harness.measure.record import (
+    Cell,
+    CellKey,
+    Failure,
+    MeasurementRecord,
+    MeasureSpec,
+    joined,
     load_measurements,
     measurement_path,
     read_record,
@@ -25,18 +32,20 @@ from harness.measure.record import (
 )
 
 SPEC = {"architecture": "segnet", "architecture_revision": 1, "device": "cpu", "effort": "cpu", "threads": 2}
+NONE = Quantity(reason="not measured")
 
 
 def make_spec(**changes: Any) -> MeasureSpec:
     return MeasureSpec.model_validate({**SPEC, **changes})
 
 
-def make_time(rounds: int = 3, kept: int = 10) -> TimeSummary:
-    one = Round(n=kept, median_ms=1234.5678, samples_ms=(1234.5678,) * kept)
+def make_time(rounds: int = 3, kept: int = 10, median_ms: float = 1234.5678) -> TimeSummary:
+    one = Round(n=kept, median_ms=median_ms, samples_ms=(median_ms,) * kept)
     return TimeSummary(
-        batch=1,
-        median_ms=1234.5678,
+        median_ms=median_ms,
         p90_ms=1300.0,
+        p95_ms=NONE,
+        p99_ms=NONE,
         iqr_ms=5.0,
         n=kept * rounds,
         spread_percent=1.25,
@@ -46,33 +55,44 @@ def make_time(rounds: int = 3, kept: int = 10) -> TimeSummary:
     )
 
 
-def make_record(**changes: Any) -> MeasurementRecord:
+def make_cell(phase: str = "forward", batch: int = 1, **changes: Any) -> Cell:
+    fields: dict[str, Any] = {
+        "key": {"phase": phase, "batch": batch},
+        "measured_at": "2026-01-02T03:04:05+00:00",
+        "wall_s": 12.5,
+        "load_average_before": Quantity(value=0.1),
+        "load_average_after": Quantity(value=1.9),
+    }
+    if phase.endswith("memory"):
+        fields["memory"] = DeviceMemory.model_validate(dict.fromkeys(DeviceMemory.model_fields, NONE))
+    else:
+        fields["timing"] = make_timing()
+    return Cell.model_validate({**fields, **changes})
+
+
+def make_timing(time: TimeSummary | None = None) -> Timing:
+    missing = Missing(reason="measured on a CPU")
+    return Timing(
+        time=time or make_time(),
+        processes=1,
+        window=missing,
+        energy=missing,
+        roofline=missing,
+        outside_kernels=NONE,
+        compile_s=NONE,
+    )
+
+
+def make_record(*cells: Cell, **changes: Any) -> MeasurementRecord:
     spec = changes.pop("spec", make_spec())
     fields: dict[str, Any] = {
         "spec": spec,
         "device_name": "AMD EPYC (2 cores)",
         "device_slug": "cpu-amd-epyc-2c",
-        "measured_at": "2026-01-02T03:04:05+00:00",
-        "wall_s": 12.5,
-        "status": "finished",
         "reduced": spec.size != (360, 480),
-        "parameters": Quantity(value=10),
-        "trainable_parameters": Quantity(value=10),
-        "model_size_mb": Quantity(value=117.797),
-        "gmacs": Quantity(value=106.7),
-        "gmacs_not_counted": ("relu",),
-        "forward": make_time(),
-        "forward_reason": None,
-        "backward": make_time(),
-        "backward_reason": None,
-        "inference_memory": blank_memory(1, "not measured"),
-        "training_memory": blank_memory(4, "not measured"),
-        "device_before": blank_state("measured on a CPU"),
-        "device_after": blank_state("measured on a CPU"),
-        "load_average_before": Quantity(value=0.1),
-        "load_average_after": Quantity(value=1.9),
+        "cells": cells or (make_cell(),),
+        "environments": ({"torch": "2.11"},),
         "settings": {"seed": 0},
-        "environment": {"torch": "2.11"},
     }
     return MeasurementRecord.model_validate({**fields, **changes})
 
@@ -87,32 +107,77 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_the_longest_record_stays_below_150_kilobytes(tmp_path: Path) -> None:
-    full = make_time(rounds=5, kept=KEPT_SAMPLES)
-    path = save_measurement(tmp_path, make_record(forward=full, backward=full))
-    assert path.stat().st_size < 150_000
+    full = make_timing(make_time(rounds=5, kept=KEPT_SAMPLES))
+    keys = (("forward", 1), ("forward", 8), ("end-to-end", 1), ("backward", 1), ("training-step", 5))
+    cells = [make_cell(phase, batch, timing=full) for phase, batch in keys]
+    assert save_measurement(tmp_path, make_record(*cells)).stat().st_size < 150_000
 
 
-def test_a_failed_record_keeps_its_figures_and_its_reason(tmp_path: Path) -> None:
-    failure = Failure(kind="oom", message="OOM at batch 4", phase="training memory at batch 4")
-    record = make_record(status="failed", failure=failure)
-    assert read_record(save_measurement(tmp_path, record)).forward is not None
+def test_cells_are_found_by_phase_and_batch() -> None:
+    failure = Failure(kind="oom", message="OOM at batch 8")
+    record = make_record(make_cell(), make_cell(batch=8, timing=None, failure=failure, flags=("hot",)))
+    assert record.cell("forward", 1) == record.cells[0]
+    assert record.cell("backward", 1) is None
+    assert record.failures == (record.cells[1],)
+    assert record.flags == ("forward at batch 8: hot",)
+    assert record.reason("forward", 8) == "OOM at batch 8"
+    assert record.reason("backward", 1) == "not measured: backward at batch 1"
+    assert record.shapes is None
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"status": "failed"},
-        {"failure": Failure(kind="oom", message="OOM at batch 4", phase="x")},
         {"reduced": True},
-        {"forward": None},
-        {"forward_reason": "too slow"},
-        {"schema_version": 2},
+        {"cells": ()},
+        {"cells": (make_cell(), make_cell())},
+        {"cells": (make_cell(batch=8), make_cell())},
+        {"cells": (make_cell(environment=1),)},
+        {"schema_version": 1},
         {"unknown": 1},
     ],
 )
 def test_incoherent_records_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         make_record(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timing": None},
+        {"failure": Failure(kind="oom", message="OOM at batch 1")},
+        {"timing": None, "memory": make_cell("inference-memory").memory},
+    ],
+)
+def test_a_cell_has_what_its_phase_gives_or_a_failure(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        make_cell(**changes)
+
+
+def test_a_live_peak_is_the_sum_of_its_parts() -> None:
+    parts = dict.fromkeys([name for name in Live.model_fields if name not in ("batch", "peak_bytes")], 10)
+    assert Live(batch=1, peak_bytes=70, **parts).peak_bytes == 70
+    with pytest.raises(ValidationError, match="parts add up to 70, the peak is 71"):
+        Live(batch=1, peak_bytes=71, **parts)
+
+
+def test_joining_replaces_cells_and_keeps_each_manifest_once() -> None:
+    old, new = {"torch": "2.11"}, {"torch": "2.12"}
+    before = make_record(make_cell(), make_cell("backward"), environments=(old,))
+    after = make_record(make_cell(flags=("again",)), make_cell("end-to-end"), environments=(new,))
+    both = joined(before, after)
+    assert [str(cell.key) for cell in both.cells] == [
+        "forward at batch 1",
+        "end-to-end at batch 1",
+        "backward at batch 1",
+    ]
+    assert [both.environments[cell.environment] for cell in both.cells] == [new, new, old]
+    assert both.flags == ("forward at batch 1: again",)
+    assert joined(both, make_record(make_cell("backward"), environments=(new,))).environments == (new,)
+    assert joined(None, after) == after
+    with pytest.raises(ValueError, match="not of one spec"):
+        joined(before, make_record(spec=make_spec(threads=1)))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +205,9 @@ def test_zero_is_a_value() -> None:
         {"threads": 0},
         {"architecture": ""},
         {"batch": 2},
+        {"options": ("folded", "channels-last")},
+        {"options": ("folded", "folded")},
+        {"options": ("upside-down",)},
     ],
 )
 def test_bad_specs_are_refused(changes: dict[str, Any]) -> None:
@@ -153,6 +221,16 @@ def test_names_of_other_libraries_networks_make_no_folders() -> None:
     assert path == Path("r/measurements/cuda-nvidia-h200/smp-Unet-resnet34-90x120-k11-bf16-full.json")
 
 
+def test_options_stand_in_the_name() -> None:
+    spec = make_spec(options=("channels-last", "folded"))
+    assert spec.file_name == "segnet-360x480-k11-fp32-channels-last-folded-cpu.json"
+
+
+def test_cell_keys_serve_as_names() -> None:
+    assert {CellKey(phase="forward", batch=8)} == {CellKey(phase="forward", batch=8)}
+    assert str(CellKey(phase="training-step", batch=5)) == "training-step at batch 5"
+
+
 def test_unreadable_files_come_with_reasons(tmp_path: Path) -> None:
     good = make_record()
     folder = save_measurement(tmp_path, good).parent
@@ -160,16 +238,16 @@ def test_unreadable_files_come_with_reasons(tmp_path: Path) -> None:
     (folder / "b.json").write_text('{"schema_version": 1}', "utf-8")
     (folder / "c.json").write_bytes((folder / good.spec.file_name).read_bytes())
     values = json.loads(good.model_dump_json())
-    values["parameters"] = {"value": None, "reason": None}
+    values["cells"][0]["load_average_after"] = {"value": None, "reason": None}
     (folder / "d.json").write_text(json.dumps(values), "utf-8")
     (folder / "e.json").mkdir()
     records, unreadable = load_measurements(tmp_path)
     assert records == [good]
     reasons = {path.name: reason for path, reason in unreadable}
     assert sorted(reasons) == ["a.json", "b.json", "c.json", "d.json", "e.json"]
-    assert "spec: Field required" in reasons["b.json"]
+    assert "schema_version: Input should be 2; it is of another version: measure anew" in reasons["b.json"]
     assert "belongs to cpu-amd-epyc-2c/segnet-360x480-k11-fp32-cpu.json" in reasons["c.json"]
-    assert "parameters: Value error, a quantity has either" in reasons["d.json"]
+    assert "cells.0.load_average_after: Value error, a quantity has either" in reasons["d.json"]
     assert all(str(folder / name) in reason and "\n" not in reason for name, reason in reasons.items())
 
 

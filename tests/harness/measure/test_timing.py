@@ -8,18 +8,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.measure.record import KEPT_SAMPLES
+from harness.measure.figures import KEPT_SAMPLES, TimeSummary
+from harness.measure.plans import PLANS
+from harness.measure.record import Effort
 from harness.measure.timing import (
-    PLANS,
     Block,
     CudaClock,
     Pass,
-    TimingPlan,
     WallClock,
+    doubts,
     is_steady,
     summarise,
+    take_round,
     thin,
-    time_pass,
+    warm_up,
 )
 
 NOTHING = Pass(prepare=lambda: None, run=lambda: None)
@@ -43,6 +45,15 @@ class ScriptedClock:
         return Block(samples_ms=taken, uncovered_share=self._uncovered)
 
 
+def time_pass(clock: ScriptedClock, effort: Effort) -> tuple[TimeSummary, list[str]]:
+    """A warm-up and all rounds, in one process."""
+    plan = PLANS[effort]
+    warmed = warm_up(NOTHING, clock, plan)
+    rounds = [take_round(NOTHING, clock, plan) for _ in range(plan.rounds)]
+    summary = summarise([one.samples_ms for one in rounds], warmup_n=warmed.samples, warmup_s=warmed.seconds)
+    return summary, doubts(summary, rounds, plan, warmed.steady)
+
+
 def constant(milliseconds: float) -> Iterator[float]:
     while True:
         yield milliseconds
@@ -50,7 +61,7 @@ def constant(milliseconds: float) -> Iterator[float]:
 
 def test_summary_by_hand() -> None:
     rounds = [[1.0, 2.0, 3.0], [5.0, 6.0, 7.0], [4.0, 3.0, 5.0]]
-    summary = summarise(rounds, batch=1, warmup_n=3, warmup_s=0.5)
+    summary = summarise(rounds, warmup_n=3, warmup_s=0.5)
     assert [one.median_ms for one in summary.rounds] == [2.0, 6.0, 4.0]
     assert summary.median_ms == 4.0
     assert summary.spread_percent == pytest.approx(100.0)  # (6 - 2) / 4
@@ -61,7 +72,7 @@ def test_summary_by_hand() -> None:
 
 
 def test_the_headline_is_no_minimum() -> None:
-    summary = summarise([[1.0], [9.0], [8.0]], batch=1, warmup_n=0, warmup_s=0)
+    summary = summarise([[1.0], [9.0], [8.0]], warmup_n=0, warmup_s=0)
     assert summary.median_ms == 8.0
 
 
@@ -90,18 +101,18 @@ def test_too_few_samples_are_not_steady() -> None:
 
 
 def test_cpu_effort_counts_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    summary, flags = time_pass(NOTHING, ScriptedClock(constant(2000.0), monkeypatch), PLANS["cpu"], 1)
+    summary, flags = time_pass(ScriptedClock(constant(2000.0), monkeypatch), "cpu")
     assert (summary.warmup_n, [one.n for one in summary.rounds]) == (3, [10, 10, 10])
     assert flags == []
 
 
 def test_quick_effort_takes_few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    summary, flags = time_pass(NOTHING, ScriptedClock(constant(2000.0), monkeypatch), PLANS["quick"], 1)
+    summary, flags = time_pass(ScriptedClock(constant(2000.0), monkeypatch), "quick")
     assert (summary.warmup_n, summary.n, flags) == (1, 9, [])
 
 
 def test_lease_effort_counts_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    summary, flags = time_pass(NOTHING, ScriptedClock(constant(10.0), monkeypatch), PLANS["lease"], 1)
+    summary, flags = time_pass(ScriptedClock(constant(10.0), monkeypatch), "lease")
     assert summary.warmup_n == pytest.approx(200, abs=1)
     assert [one.n for one in summary.rounds] == pytest.approx([300] * 3, abs=1)
     assert [len(one.samples_ms) for one in summary.rounds] == [KEPT_SAMPLES] * 3
@@ -109,16 +120,16 @@ def test_lease_effort_counts_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_full_effort_wants_samples_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    fast, _ = time_pass(NOTHING, ScriptedClock(constant(10.0), monkeypatch), PLANS["full"], 1)
+    fast, _ = time_pass(ScriptedClock(constant(10.0), monkeypatch), "full")
     assert [one.n for one in fast.rounds] == pytest.approx([1000] * 5, abs=1)
-    slow, flags = time_pass(NOTHING, ScriptedClock(constant(100.0), monkeypatch), PLANS["full"], 1)
+    slow, flags = time_pass(ScriptedClock(constant(100.0), monkeypatch), "full")
     assert [one.n for one in slow.rounds] == [200] * 5
     assert slow.warmup_n == 20  # two groups of ten, to compare their medians
     assert flags == []
 
 
 def test_full_effort_stops_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    summary, flags = time_pass(NOTHING, ScriptedClock(constant(1000.0), monkeypatch), PLANS["full"], 1)
+    summary, flags = time_pass(ScriptedClock(constant(1000.0), monkeypatch), "full")
     assert [one.n for one in summary.rounds] == [60] * 5
     assert flags == ["60 samples in a round, 200 wanted"]
 
@@ -131,20 +142,20 @@ def test_a_warm_up_that_never_settles_ends_and_is_flagged(monkeypatch: pytest.Mo
             value *= 1.01
 
     clock = ScriptedClock(growing(), monkeypatch)
-    _, flags = time_pass(NOTHING, clock, PLANS["full"], 1)
+    _, flags = time_pass(clock, "full")
     assert any(flag.startswith("not steady after 30 s") or "31 s" in flag for flag in flags)
 
 
 def test_spread_between_rounds_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = iter([1.0] * 3 + [10.0] * 10 + [10.2] * 10 + [10.4] * 10)
-    summary, flags = time_pass(NOTHING, ScriptedClock(samples, monkeypatch), PLANS["cpu"], 1)
+    summary, flags = time_pass(ScriptedClock(samples, monkeypatch), "cpu")
     assert summary.spread_percent == pytest.approx(0.4 / 10.2 * 100, abs=1e-3)
     assert flags == ["rounds spread by 3.9 % (limit 3 %)"]
 
 
 def test_host_time_between_events_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ScriptedClock(constant(10.0), monkeypatch, uncovered=0.2)
-    _, flags = time_pass(NOTHING, clock, PLANS["cpu"], 1)
+    _, flags = time_pass(clock, "cpu")
     assert flags == ["CPU-bound: 20% of the wall time lies outside the device's events"]
 
 
@@ -200,13 +211,31 @@ def test_plans_are_those_of_the_rules() -> None:
         30.0,
     )
     assert (full.rounds, full.samples, full.round_s, full.round_limit_s) == (5, 200, 10.0, 60.0)
-    assert PLANS["cpu"] == TimingPlan(warmup_samples=3, rounds=3, samples=10)
+    cpu = PLANS["cpu"]
+    assert (cpu.warmup_samples, cpu.rounds, cpu.samples) == (3, 3, 10)
     assert (PLANS["lease"].warmup_s, PLANS["lease"].rounds, PLANS["lease"].round_s) == (2.0, 3, 3.0)
     assert math.isinf(PLANS["lease"].round_limit_s)
+    assert (PLANS["lease"].energy_windows, PLANS["lease"].energy_window_s) == (1, 10.0)
+    assert (full.fresh, full.energy_windows, full.energy_window_s, full.cool_down_s) == (True, 3, 10.0, 10.0)
+
+
+def test_a_slow_pass_ends_a_round_of_effort_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    summary, flags = time_pass(ScriptedClock(constant(20_000.0), monkeypatch), "cpu")
+    assert (summary.warmup_n, [one.n for one in summary.rounds]) == (3, [2, 2, 2])
+    assert flags == ["2 samples in a round, 10 wanted"]
+
+
+def test_percentiles_need_samples() -> None:
+    few = summarise([[1.0] * 129], warmup_n=0, warmup_s=0)
+    assert (few.p95_ms.reason, few.p99_ms.reason) == ("needs 130 samples", "needs 662 samples")
+    many = summarise([[float(n) for n in range(1, 663)]], warmup_n=0, warmup_s=0)
+    assert many.p95_ms.value == pytest.approx(1 + 0.95 * 661)
+    assert many.p99_ms.value == pytest.approx(1 + 0.99 * 661)
 
 
 def test_real_samples_have_the_order_of_what_they_time() -> None:
     timed = Pass(prepare=lambda: None, run=lambda: time.sleep(0.002))
-    summary, _ = time_pass(timed, WallClock(), PLANS["cpu"], 1)
+    rounds = [take_round(timed, WallClock(), PLANS["cpu"]).samples_ms for _ in range(3)]
+    summary = summarise(rounds, warmup_n=0, warmup_s=0)
     assert 2.0 <= summary.median_ms < 20.0
     assert summary.median_ms == statistics.median(one.median_ms for one in summary.rounds)

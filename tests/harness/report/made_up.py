@@ -1,4 +1,4 @@
-"""Made-up results: records as a run and a measurement leave them, with scores that can be checked by hand."""
+"""Made-up results: records as a run leaves them, with scores that can be checked by hand."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -12,20 +12,7 @@ from PIL import Image
 
 import datasets
 from harness.initial_weights import HE
-from harness.measure.record import (
-    PAPER_SIZE,
-    DecoderStorage,
-    DeviceState,
-    LiveSplit,
-    MeasurementRecord,
-    MeasureSpec,
-    Memory,
-    Quantity,
-    Round,
-    TimeSummary,
-    blank_state,
-    save_measurement,
-)
+from harness.measure.record import save_measurement
 from harness.protocol import Protocol
 from harness.records import (
     BEST,
@@ -39,11 +26,7 @@ from harness.records import (
     to_json,
 )
 from harness.spec import InitialWeights, Precision, RunSpec
-
-CLASSES = 11
-ENVIRONMENT = {"torch": "2.15.0", "cpu_model": "Made-up CPU", "cpu_cores": 2, "gpu_name": None}
-MIB = 2**20
-_NO_GPU = "the device is a CPU"
+from tests.harness.report.made_up_measurements import CLASSES, ENVIRONMENT, measured
 
 
 def matrix(right: Sequence[int], wrong: int = 0) -> NDArray[np.int64]:
@@ -215,102 +198,8 @@ class Store:
         return self.run(spec, matrices, stems=stems, layers=(layers, 13), bf=bf)
 
     def measurement(self, architecture: str, **changes: Any) -> Path:
-        """Save a measurement; see `measured`."""
+        """Save a measurement; see `made_up_measurements.measured`."""
         return save_measurement(self.results, measured(architecture, **changes))
-
-
-def measured(
-    architecture: str,
-    *,
-    size: tuple[int, int] = PAPER_SIZE,
-    forward_ms: float | None = 100.0,
-    backward_ms: float | None = 200.0,
-    training_mib: float | None = 4000.0,
-    inference_mib: float | None = 400.0,
-    model_size_mb: float = 117.8,
-    device: str = "cpu",
-    effort: str = "cpu",
-    revision: int = 1,
-    flags: tuple[str, ...] = (),
-    kept: tuple[int, ...] | None = None,
-) -> MeasurementRecord:
-    """A measurement record; a figure given as None is missing for the reason "not tried".
-
-    kept: bytes kept for the decoder of each pooling, with indices as 2-bit codes.
-    """
-    spec = MeasureSpec.model_validate(
-        {
-            "architecture": architecture,
-            "architecture_revision": revision,
-            "num_classes": CLASSES,
-            "size": size,
-            "precision": "fp32",
-            "device": device,
-            "effort": effort,
-            "threads": 2,
-        }
-    )
-    return MeasurementRecord(
-        spec=spec,
-        device_name="Made-up CPU (2 cores)" if device == "cpu" else "Made-up GPU",
-        device_slug=f"{device}-made-up",
-        measured_at="2020-01-02T03:04:05+00:00",
-        wall_s=12.5,
-        status="finished",
-        reduced=size != PAPER_SIZE,
-        parameters=Quantity(value=model_size_mb * 1e6 / 4),
-        trainable_parameters=Quantity(value=model_size_mb * 1e6 / 4),
-        model_size_mb=Quantity(value=model_size_mb),
-        gmacs=Quantity(value=160.5),
-        gmacs_not_counted=("aten.relu",),
-        decoder_storage=None
-        if kept is None
-        else DecoderStorage(int64_bytes=kept, uint8_bytes=kept, two_bit_bytes=kept),
-        forward=_time(forward_ms),
-        forward_reason="not tried" if forward_ms is None else None,
-        backward=_time(backward_ms),
-        backward_reason="not tried" if backward_ms is None else None,
-        inference_memory=_memory(1, inference_mib, device),
-        training_memory=_memory(4, training_mib, device),
-        device_before=_state(),
-        device_after=_state(),
-        load_average_before=Quantity(value=0.1),
-        load_average_after=Quantity(value=1.1),
-        flags=flags,
-        settings={},
-        environment=ENVIRONMENT,
-    )
-
-
-def _time(median_ms: float | None) -> TimeSummary | None:
-    if median_ms is None:
-        return None
-    rounds = tuple(Round(n=1, median_ms=median_ms, samples_ms=(median_ms,)) for _ in range(3))
-    return TimeSummary(
-        batch=1,
-        median_ms=median_ms,
-        p90_ms=1.1 * median_ms,
-        iqr_ms=0.05 * median_ms,
-        n=30,
-        spread_percent=2.0,
-        warmup_n=3,
-        warmup_s=0.5,
-        rounds=rounds,
-    )
-
-
-def _memory(batch: int, live_mib: float | None, device: str) -> Memory:
-    live = Quantity(reason="not tried") if live_mib is None else Quantity(value=live_mib * MIB)
-    gpu = device == "cuda" and live_mib is not None
-    on_gpu = Quantity(value=1.5 * (live_mib or 0) * MIB) if gpu else Quantity(reason=_NO_GPU)
-    fields: dict[str, Any] = dict.fromkeys(Memory.model_fields.keys() - {"batch", "live_split"}, on_gpu)
-    fields |= {"live_peak_bytes": live, "process_rss_peak_bytes": Quantity(value=900 * MIB)}
-    split = dict.fromkeys(LiveSplit.model_fields, Quantity(value=10 * MIB))
-    return Memory.model_validate({**fields, "batch": batch, "live_split": split})
-
-
-def _state() -> DeviceState:
-    return blank_state(_NO_GPU)
 
 
 def _history(protocol: Protocol, values: NDArray[np.int64], seed: int) -> History:

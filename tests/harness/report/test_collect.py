@@ -22,10 +22,15 @@ def test_each_difference_makes_a_group_of_its_own(store: Store, camvid: Protocol
     store.run(store.spec("segnet", protocol=camvid), SCORES)
     store.run(store.spec("segnet", protocol=camvid, weights=weights), SCORES)
     store.run(store.spec("segnet", protocol=camvid, precision="bf16"), SCORES)
+    compiled = store.spec("segnet", protocol=camvid, precision="bf16").model_copy(
+        update={"compiled": "graphs"}
+    )
+    store.run(compiled, SCORES)
     store.run(store.spec("segnet", protocol=camvid, variant="camvid-jpeg93"), SCORES)
     store.run(store.spec("segnet", protocol=camvid.override({"lr": "0.002"})), SCORES)
     assert slugs(store) == [
         "camvid-epochs@1+lr=0.002-camvid-fp32-weights-none",
+        "camvid-epochs@1-camvid-bf16-compiled-graphs-weights-none",
         "camvid-epochs@1-camvid-bf16-weights-none",
         "camvid-epochs@1-camvid-fp32-weights-file-abababab",
         "camvid-epochs@1-camvid-fp32-weights-none",

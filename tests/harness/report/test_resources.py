@@ -1,5 +1,7 @@
 """Table 6: ratios, units, what is n/a, and what must not stand in one table."""
 
+import io
+
 import pandas as pd
 import pytest
 
@@ -7,9 +9,12 @@ import datasets
 from harness.protocol import Protocol
 from harness.report.collect import collect
 from harness.report.resource_tables import table6_files
-from harness.report.resources import Measurements, collect_measurements, comparison, for_size, table6
+from harness.report.resources import Measurements, collect_measurements, for_size
+from harness.report.table6 import comparison, table6
+from harness.report.wording import measure_command
 from harness.suite import load_suite
-from tests.harness.report.made_up import MIB, Store
+from tests.harness.report.made_up import Store
+from tests.harness.report.made_up_measurements import MIB
 
 AGAINST = comparison(load_suite("camvid"), datasets.info("camvid"))
 
@@ -83,7 +88,7 @@ def test_what_a_device_does_not_have_is_one_line_and_no_column(store: Store) -> 
     text = text_of(store)
     assert "NVML used minus idle here, MiB" not in text
     assert "- n/a for every network: training allocator's peak, " in text
-    assert ": the device is a CPU" in text
+    assert "measured on a CPU" in text
 
 
 def test_gpu_memory_has_columns_of_its_own(store: Store) -> None:
@@ -181,9 +186,83 @@ def test_other_revision_and_unreadable_are_named(store: Store) -> None:
 
 def test_flags_are_shown(store: Store) -> None:
     store.measurement("segnet", flags=("Rounds differ by 12 %.",))
-    assert "- SegNet: Rounds differ by 12 %." in text_of(store)
+    assert "- SegNet: forward at batch 1: Rounds differ by 12 %." in text_of(store)
 
 
 def test_mebibytes(store: Store) -> None:
     store.measurement("segnet", training_mib=3 * 2**10 / MIB * 2**10)
     assert only_table(store).loc["SegNet", "training_live_mib"] == pytest.approx(3)
+
+
+def test_options_have_tables_of_their_own_after_the_plain_ones(store: Store) -> None:
+    store.measurement("segnet")
+    store.measurement("segnet", device="cuda", effort="lease")
+    store.measurement("deconvnet", device="cuda", effort="lease", options=("channels-last", "folded"))
+    found = measurements(store).groups
+    assert [group.slug for group in found] == [
+        "cuda-made-up-360x480-fp32-lease",
+        "cpu-made-up-360x480-fp32-cpu-2t",
+        "cuda-made-up-360x480-fp32-channels-last-folded-lease",
+    ]
+    assert all(len(group.records) == 1 for group in found)
+    text = table6_files(found[2], AGAINST, table6(found[2], AGAINST))
+    assert "table6-cuda-made-up-360x480-fp32-channels-last-folded-lease.md" in text
+    assert measure_command(found[2]) == (
+        "python -m harness measure deconvnet --size 360x480 --classes 11 --device cuda --precision fp32 "
+        "--way channels-last+folded --effort lease"
+    )
+
+
+def test_table_without_shapes_says_where_they_stand(store: Store) -> None:
+    store.measurement("segnet", options=("compiled",), inference_mib=None)
+    text = text_of(store)
+    assert "- n/a for every network: training live tensors' peak, " in text
+    assert "## Size and work" not in text
+    assert "stands with the plain rows." in text
+
+
+@pytest.mark.parametrize(
+    ("theirs_ms", "spread", "same"),
+    [
+        (103.9, 2.0, True),  # twice 2 % of 103.9 ms, the larger of the two, is 4.156 ms
+        (104.2, 2.0, False),
+        (96.1, 2.0, True),  # SegNet's 2 ms is the larger one
+        (95.9, 2.0, False),
+        (100.0, 0.0, False),  # nothing is less than no spread
+    ],
+)
+def test_no_difference_within_twice_the_larger_spread(
+    store: Store, theirs_ms: float, spread: float, same: bool
+) -> None:
+    store.measurement("segnet", forward_ms=100, spread_percent=spread)
+    store.measurement("deconvnet", forward_ms=theirs_ms, spread_percent=spread)
+    frame = only_table(store)
+    assert bool(frame.loc["DeconvNet", "forward_ms_ratio_no_difference"]) is same
+    assert frame.loc["SegNet", "forward_ms_ratio_no_difference"] is pd.NA
+    assert (f"{theirs_ms / 100:.2f} (no difference) |" in text_of(store)) is same
+
+
+def test_one_round_has_no_spread_to_tell_by(store: Store) -> None:
+    for name in ("segnet", "deconvnet"):
+        store.measurement(name, rounds=1)
+    assert only_table(store).loc["DeconvNet", "forward_ms_ratio_no_difference"] is pd.NA
+    assert "1.00 (no difference)" not in text_of(store)
+
+
+def test_csv_keeps_the_bare_ratio_and_a_mark(store: Store) -> None:
+    store.measurement("segnet")
+    store.measurement("deconvnet")
+    (group,) = measurements(store).groups
+    files = table6_files(group, AGAINST, table6(group, AGAINST))
+    (text,) = [text for name, text in files.items() if name.endswith(".csv")]
+    back = pd.read_csv(io.StringIO(text)).set_index("network")
+    assert back.loc["DeconvNet", "forward_ms_ratio"] == 1
+    assert back.loc["DeconvNet", "forward_ms_ratio_no_difference"] in (True, "True")
+    assert back["forward_ms_ratio_no_difference"].isna()["SegNet"]
+
+
+def test_failed_cell_is_named_in_the_notes(store: Store) -> None:
+    store.measurement("segnet", backward_ms=None)
+    store.measurement("deconvnet")
+    assert "- SegNet: FAILED, backward at batch 1: not tried" in text_of(store)
+    assert only_table(store).loc["SegNet", "status"] == "failed: backward at batch 1: not tried"

@@ -212,7 +212,7 @@ class TestResources:
         store.measurement("fcn-basic", kept=(11 * FLOAT_MAP, 0, 0, 0), forward_ms=None)
         table = made(store)
         basic, fcn = row(table.frame, "SegNet-Basic"), row(table.frame, "FCN-Basic")
-        old = "measured before the bytes kept for the decoder were recorded"
+        old = "no network whose decoder the measurement knows"
         assert basic["storage_bytes_reason"] == old
         assert fcn["storage_ratio_reason"] == f"SegNet-Basic: {old}"
         assert fcn["forward_ms_reason"] == "not tried"
@@ -322,7 +322,7 @@ class TestPlots:
         page = (store.results.parent / "reports" / "decoders" / "README.md").read_text("utf-8")
         assert (
             "- Storage versus BF: no plot, since no network has both a score and a storage: "
-            "measured before the bytes kept for the decoder were recorded"
+            "no network whose decoder the measurement knows"
         ) in page
 
 

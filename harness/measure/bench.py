@@ -1,0 +1,112 @@
+"""The device with the network on it, as a cell wants them."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+import architectures
+from harness.errors import UserError
+from harness.machine import gpu_uuid
+from harness.measure import nvml
+from harness.measure.counts import logits_size
+from harness.measure.record import IMAGES
+from harness.measure.timing import Clock, CudaClock, Pass, WallClock
+from harness.measure.work import Task
+from harness.measure.workload import (
+    Build,
+    backward_pass,
+    built,
+    end_to_end_pass,
+    forward_pass,
+    host_images,
+    image_batches,
+    label_batch,
+    training_pass,
+)
+from harness.precision import apply_precision
+
+
+class Bench:
+    """The device with the network on it, as a task wants them.
+
+    Args:
+        task: what to measure.
+        build: makes the network; by default the registry's architecture of that name.
+
+    Raises:
+        UserError: the device is not there, or the code has another revision of the architecture.
+        architectures.ArchitectureError: unknown name, or a size that it does not take.
+    """
+
+    def __init__(self, task: Task, build: Build | None = None) -> None:
+        self.task, self.spec, self.key = task, task.spec, task.key
+        self.idle = nvml.baseline() if self.spec.device == "cuda" else None  # before CUDA is touched
+        torch.set_num_threads(self.spec.threads)
+        apply_precision(self.spec.precision)
+        self.build = build or _registered(task)
+        self.device = torch.device(self.spec.device)
+        self.uuid = _existing_gpu() if self.spec.device == "cuda" else None
+        channels_last = "channels-last" in self.spec.options
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.logits_size = logits_size(self.build, self.spec.size)
+
+    def network(self) -> nn.Module:
+        """The network on the device, in the layout and folded or not as the spec's options say."""
+        return self.arranged().to(self.device).to(memory_format=self.layout)
+
+    def arranged(self) -> nn.Module:
+        """The network with batch norm folded if the options say so."""
+        network = built(self.build)
+        if "folded" in self.spec.options:
+            from architectures.folding import fold_batch_norm
+
+            network = fold_batch_norm(network)
+        return network
+
+    def called(self, network: nn.Module) -> nn.Module:
+        """The network as it is called: compiled if the options say so."""
+        if "compiled" not in self.spec.options:
+            return network
+        return cast(nn.Module, torch.compile(network))
+
+    def images(self, count: int) -> list[Tensor]:
+        """Different batches on the device, in the layout of the options."""
+        batches = image_batches(self.key.batch, count, self.spec.size, self.device)
+        return [batch.contiguous(memory_format=self.layout) for batch in batches]
+
+    def labels(self) -> Tensor:
+        """Labels of a batch, of the logits' size."""
+        return label_batch(self.key.batch, self.logits_size, self.spec.num_classes, self.device)
+
+    def timed(self, network: nn.Module) -> tuple[Pass, Clock]:
+        """What the phase times, and by which clock."""
+        precision, phase = self.spec.precision, self.key.phase
+        clock: Clock = CudaClock() if self.device.type == "cuda" else WallClock()
+        if phase == "end-to-end":
+            network.eval()
+            images = host_images(IMAGES, self.spec.size)
+            return end_to_end_pass(self.called(network), images, self.device, precision), WallClock()
+        batches = self.images(IMAGES)
+        if phase == "forward":
+            return forward_pass(self.called(network), batches, precision), clock
+        if phase == "backward":
+            return backward_pass(self.called(network), batches, self.labels(), precision), clock
+        return training_pass(self.called(network), batches, self.labels(), precision), clock
+
+
+def _registered(task: Task) -> Build:
+    spec = task.spec
+    revision = architectures.info(spec.architecture).revision
+    if revision != spec.architecture_revision:
+        raise UserError(
+            f"{spec.architecture}: revision {spec.architecture_revision} was asked for, but the code has "
+            f"revision {revision}; measure that one"
+        )
+    return lambda: architectures.build(spec.architecture, spec.num_classes, spec.size)
+
+
+def _existing_gpu() -> str:
+    if not torch.cuda.is_available():
+        raise UserError("device cuda: torch finds no CUDA device here; choose the device cpu")
+    return gpu_uuid()

@@ -1,0 +1,184 @@
+"""Energy of a pass on a GPU, by NVML's total-energy counter over windows of seconds.
+
+The counter moves about ten times a second, so that a window has to be long: a step of it at either end is 2 %
+of 10 s. It is the board's, not that of the wall. The power that NVML gives is an average over up to a second
+and is sampled, for which reason it serves as a cross-check alone.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.measure.figures import Energy, Missing, Quantity
+from harness.measure.nvml import Card, Unavailable, card
+from harness.measure.sampling import Sampler
+
+LEAD_S = 1.0  # of work before a window, so that averaged power is of that work alone
+OFFSET_S = 0.1  # at most, on top of it: windows begin at different moments of the counter's period
+SHORTEST_S = 5.0
+CROSS_CHECK_SHARE = 0.1
+COOLED_C = 2.0  # above the temperature before the first window, from which the cool-down may end
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timer:
+    """Clock, waiting and chance; tests have one of their own.
+
+    offset_s: the next random offset, 0 to OFFSET_S.
+    """
+
+    now: Callable[[], float] = time.perf_counter
+    sleep: Callable[[float], None] = time.sleep
+    offset_s: Callable[[], float] = lambda: random.uniform(0.0, OFFSET_S)
+
+
+_REAL = Timer()
+
+
+def idle_power(uuid: str, seconds: float, timer: Timer = _REAL) -> Quantity:
+    """Watts of the card over some seconds, by the same counter; to be called before CUDA is touched.
+
+    Args:
+        uuid: the card's, as NVML writes it.
+        seconds: how long to look.
+        timer: clock and waiting.
+    """
+    try:
+        with card(uuid) as found:
+            before, began = found.energy_mj(), timer.now()
+            timer.sleep(seconds)
+            spent_mj, elapsed_s = found.energy_mj() - before, timer.now() - began
+    except Unavailable as error:
+        return Quantity(reason=str(error))
+    if spent_mj <= 0:
+        return Quantity(reason=f"NVML's energy counter did not move in {elapsed_s:.1f} s")
+    return Quantity(value=round(spent_mj / 1000 / elapsed_s, 2))
+
+
+def measure_energy(
+    run: Callable[[], None],
+    synchronise: Callable[[], None],
+    *,
+    uuid: str,
+    idle_w: Quantity,
+    windows: int,
+    window_s: float,
+    cool_down_s: float = 0.0,
+    others: str | None = None,
+    timer: Timer = _REAL,
+) -> tuple[Energy | Missing, list[str]]:
+    """Repeat a pass for windows of time and divide the energy spent.
+
+    Args:
+        run: one pass, whose work may still wait on the device when it returns.
+        synchronise: waits for that work.
+        uuid: the card's, as NVML writes it.
+        idle_w: its power before this process touched it.
+        windows: at least 1.
+        window_s: their length.
+        cool_down_s: pause before every window but the first, at most; it ends when the card is as cool again.
+        others: how others use the card, if they do.
+        timer: clock, waiting and chance.
+
+    Returns:
+        The energy, or why there is none, and doubts about it.
+    """
+    if others is not None:
+        return Missing(reason=f"not this process's alone: {others}"), []
+    try:
+        with card(uuid) as found:
+            found.energy_mj()  # before any work, for a card without that counter
+            cool_c = found.temperature_c()
+            taken: list[_Window] = []
+            for number in range(windows):
+                if number:
+                    _cool_down(found, cool_c, cool_down_s, timer)
+                taken.append(_window(found, uuid, run, synchronise, window_s, timer))
+    except Unavailable as error:
+        return Missing(reason=str(error)), []
+    if min(one.spent_mj for one in taken) <= 0:
+        return Missing(reason=f"NVML's energy counter did not move in {taken[0].seconds:.1f} s"), []
+    energy = _energy(taken, idle_w)
+    return energy, _flags(energy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Window:
+    seconds: float
+    passes: int
+    spent_mj: int
+    power_w: Quantity
+
+
+def _window(
+    found: Card,
+    uuid: str,
+    run: Callable[[], None],
+    synchronise: Callable[[], None],
+    window_s: float,
+    timer: Timer,
+) -> _Window:
+    _repeat(run, synchronise, LEAD_S + timer.offset_s(), timer)
+    with Sampler(uuid) as sampler:
+        before, began = found.energy_mj(), timer.now()
+        passes = _repeat(run, synchronise, window_s, timer)
+        spent_mj, seconds = found.energy_mj() - before, timer.now() - began
+    return _Window(seconds=seconds, passes=passes, spent_mj=spent_mj, power_w=sampler.mean_power_w)
+
+
+def _repeat(run: Callable[[], None], synchronise: Callable[[], None], seconds: float, timer: Timer) -> int:
+    """Passes begun within these seconds; all of them are done on return."""
+    passes, end = 0, timer.now() + seconds
+    while timer.now() < end or passes == 0:
+        run()
+        passes += 1
+    synchronise()
+    return passes
+
+
+def _cool_down(found: Card, cool_c: Quantity, limit_s: float, timer: Timer) -> None:
+    end = timer.now() + limit_s
+    while (left_s := end - timer.now()) > 0:
+        warm_c = found.temperature_c()
+        if cool_c.value is not None and warm_c.value is not None and warm_c.value <= cool_c.value + COOLED_C:
+            return
+        timer.sleep(min(1.0, left_s))
+
+
+def _energy(taken: list[_Window], idle_w: Quantity) -> Energy:
+    raw_mj = statistics.median(one.spent_mj / one.passes for one in taken)
+    above_idle, integrated = idle_w, next((one.power_w for one in taken if one.power_w.reason), None)
+    if idle_w.value is not None:
+        idle_mw = idle_w.value * 1000
+        above_idle = _median([(one.spent_mj - idle_mw * one.seconds) / one.passes for one in taken])
+    if integrated is None:
+        powers_w = [(one.power_w.value or 0.0, one) for one in taken]
+        integrated = _median([power_w * 1000 * one.seconds / one.passes for power_w, one in powers_w])
+    return Energy(
+        window_s=tuple(round(one.seconds, 3) for one in taken),
+        passes=tuple(one.passes for one in taken),
+        raw_mj=round(raw_mj, 3),
+        above_idle_mj=above_idle,
+        idle_w=idle_w,
+        integrated_mj=integrated,
+    )
+
+
+def _median(values: list[float]) -> Quantity:
+    return Quantity(value=round(statistics.median(values), 3))
+
+
+def _flags(energy: Energy) -> list[str]:
+    flags = []
+    if min(energy.window_s) < SHORTEST_S:
+        flags.append(f"energy: a window of {min(energy.window_s):.1f} s (at least {SHORTEST_S:.0f} s wanted)")
+    if energy.integrated_mj.value is not None:
+        share = abs(energy.integrated_mj.value / energy.raw_mj - 1)
+        if share > CROSS_CHECK_SHARE:
+            flags.append(
+                f"energy: sampled power differs from the counter by {share:.0%} "
+                f"(limit {CROSS_CHECK_SHARE:.0%})"
+            )
+    return flags

@@ -1,0 +1,30 @@
+"""Whether others used the machine while something was measured."""
+
+import os
+
+from harness.measure.figures import Quantity
+
+FOREIGN_LOAD = 0.5  # runnable threads beside ours from which times are doubtful
+
+
+def load_average() -> Quantity:
+    """The machine's load over the last minute, in runnable threads."""
+    try:
+        return Quantity(value=round(os.getloadavg()[0], 2))
+    except (OSError, AttributeError):  # not on Windows
+        return Quantity(reason="this system gives no load average")
+
+
+def load_flags(load: Quantity, ours: int) -> list[str]:
+    """A doubt where others ran beside us.
+
+    The rule: the load average over the measurement's last minute, minus the threads that we can at most keep
+    busy, exceeds 0.5. It misses others as long as we leave cores idle, and needs a minute to rise.
+
+    Args:
+        load: load average after the measurement.
+        ours: threads that this process computes on: torch's on a CPU, 1 that feeds a GPU.
+    """
+    if load.value is None or load.value - ours <= FOREIGN_LOAD:
+        return []
+    return [f"others used the machine: load average {load.value:.1f}, of which at most {ours} ours"]

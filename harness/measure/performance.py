@@ -1,0 +1,224 @@
+"""What the comparison with the plain way leaves: `results/performance/<device>-<H>x<W>.json`.
+
+The plain way is SegNet, its data and its scores as people write them by hand (`tests/benchmarks/plain`). Each
+entry holds the seconds of both sides, taken in turns; ratios are taken within a round, and derived from the
+samples again at any time. Importing this module does not import torch.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from harness.errors import UserError
+from harness.machine import Device
+from harness.measure.record import PAPER_SIZE
+from harness.records import write_atomically
+from harness.spec import Precision
+
+# More runnable threads than ours, on average over a minute, are somebody else's.
+FOREIGN_LOAD = 0.5
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Target(_Frozen):
+    """What an entry should reach: a median ratio, or a median of our seconds, of at most so much."""
+
+    quantity: Literal["ratio", "seconds"]
+    at_most: float = Field(gt=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Median and quartiles of some values."""
+
+    low: float
+    median: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Median and quartiles, by linear interpolation; one value is all three. ValueError for no values."""
+    if not values:
+        raise ValueError("no values to take a median of")
+    if len(values) == 1:
+        return Spread(low=values[0], median=values[0], high=values[0])
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(low=low, median=middle, high=high)
+
+
+class Entry(_Frozen):
+    """One comparison: seconds of both sides by round, or the reason why there are none."""
+
+    name: str = Field(min_length=1)
+    title: str
+    what: str = Field(description="what one sample is, and on what it was taken")
+    opponent: str | None = Field(description="what ours is compared with; none: with its target alone")
+    precision: Precision | None = Field(description="of our side; none where no network runs")
+    images: int | None = Field(ge=1, description="images of one sample; none where it has no images")
+    ours_s: tuple[float, ...] = Field(description="seconds of our side, by round")
+    opponent_s: tuple[float, ...] = Field(description="seconds of the other side, by the same rounds")
+    target: Target | None
+    notes: tuple[str, ...] = Field(description="what explains the figures, one sentence each")
+    flags: tuple[str, ...] = Field(description="doubts about the figures, one sentence each")
+    failure: str | None = Field(None, description="why there are no figures")
+    measured_at: str = Field(description="start, UTC, ISO 8601")
+    wall_s: float = Field(ge=0)
+    load_average_before: float | None = Field(description="over 1 minute; none: this system has none")
+    load_average_after: float | None
+    environment: int = Field(0, ge=0, description="number of its manifest in the record")
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if (self.failure is None) != bool(self.ours_s):
+            raise ValueError(f"{self.name} must have either our samples or a failure")
+        expected = len(self.ours_s) if self.opponent else 0
+        if len(self.opponent_s) != expected:
+            raise ValueError(f"{self.name} has {len(self.opponent_s)} of {expected} samples of its opponent")
+        if min((*self.ours_s, *self.opponent_s), default=1.0) <= 0:
+            raise ValueError(f"{self.name} has a sample that is not positive")
+        return self
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """Our seconds over the opponent's of the same round; empty without an opponent."""
+        pairs = zip(self.ours_s, self.opponent_s, strict=True) if self.opponent_s else ()
+        return tuple(ours / other for ours, other in pairs)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target was met; none without a target or without figures."""
+        if self.target is None or not self.ours_s:
+            return None
+        values = self.ratios if self.target.quantity == "ratio" else self.ours_s
+        return spread(values).median <= self.target.at_most
+
+
+class PerformanceRecord(_Frozen):
+    """All comparisons of one device at one size."""
+
+    schema_version: Literal[1] = 1
+    device: Device
+    device_name: str
+    device_slug: str
+    threads: int = Field(ge=1, description="torch's threads, on both sides")
+    size: tuple[int, int] = Field(description="input height and width")
+    reduced: bool = Field(description="input size differs from the paper's 360 x 480")
+    entries: tuple[Entry, ...] = Field(min_length=1)
+    environments: tuple[dict[str, Any], ...] = Field(
+        min_length=1, description="machine and software, harness.machine.environment; entries say which"
+    )
+    settings: dict[str, Any] = Field(description="how the sides were run")
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.reduced != (self.size != PAPER_SIZE):
+            raise ValueError(f"reduced is {self.reduced} at size {self.size}")
+        names = [entry.name for entry in self.entries]
+        if len(set(names)) != len(names):
+            raise ValueError("entries must have different names")
+        if any(entry.environment >= len(self.environments) for entry in self.entries):
+            raise ValueError("an entry names an environment that is not there")
+        return self
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record within the folder."""
+        height, width = self.size
+        return f"{self.device_slug}-{height}x{width}.json"
+
+    def entry(self, name: str) -> Entry | None:
+        """The entry of that name."""
+        return next((entry for entry in self.entries if entry.name == name), None)
+
+
+def joined(old: PerformanceRecord | None, new: PerformanceRecord) -> PerformanceRecord:
+    """One record with the entries of both; an entry of the new one takes the place of the old one's.
+
+    Raises:
+        ValueError: records of different devices or sizes.
+    """
+    if old is None:
+        return new
+    if old.file_name != new.file_name:
+        raise ValueError(f"{old.file_name} and {new.file_name} are not of one device and size")
+    environments: list[dict[str, Any]] = []
+    entries: dict[str, Entry] = {entry.name: entry for entry in old.entries}
+    replaced = {entry.name for entry in new.entries}
+    for source in (old, new):
+        for entry in source.entries:
+            if source is old and entry.name in replaced:
+                continue
+            manifest = source.environments[entry.environment]
+            if manifest not in environments:
+                environments.append(manifest)
+            entries[entry.name] = entry.model_copy(update={"environment": environments.index(manifest)})
+    return PerformanceRecord.model_validate(
+        {**dict(new), "entries": tuple(entries.values()), "environments": tuple(environments)}
+    )
+
+
+def load_flag(load_average: float | None, ours: int) -> tuple[str, ...]:
+    """A doubt where others ran beside us, as far as the load average over the last minute shows it.
+
+    Args:
+        load_average: after the comparison; none where the system has none.
+        ours: threads that we can at most keep busy.
+    """
+    if load_average is None or load_average - ours <= FOREIGN_LOAD:
+        return ()
+    return (f"others used the machine: load average {load_average:.1f}, of which at most {ours} ours",)
+
+
+def bfloat16_note(flags: str) -> str | None:
+    """What explains a slow bfloat16 on this CPU; none where it has instructions for it or can't be asked.
+
+    Args:
+        flags: content of /proc/cpuinfo; empty on other systems.
+    """
+    if not flags or "avx512_bf16" in flags or "amx_bf16" in flags:
+        return None
+    return (
+        "this CPU has no bfloat16 instructions (neither avx512_bf16 nor amx_bf16 is among its flags), so "
+        "that products in bfloat16 are emulated"
+    )
+
+
+def performance_folder(results: Path) -> Path:
+    """Where all comparisons with the plain way lie."""
+    return results / "performance"
+
+
+def save_performance(results: Path, record: PerformanceRecord) -> Path:
+    """Write a record in its place, whole or not at all; it replaces an earlier one of the same name.
+
+    Raises:
+        UserError: the folder can't be written.
+    """
+    path = performance_folder(results) / record.file_name
+    write_atomically(path, f"{record.model_dump_json(indent=1)}\n".encode())
+    return path
+
+
+def load_performance(results: Path) -> list[PerformanceRecord]:
+    """All comparisons below the results folder, sorted by path.
+
+    Raises:
+        UserError: a file that is no such record; one line that names it.
+    """
+    records = []
+    for path in sorted(performance_folder(results).glob("*.json")):
+        try:
+            records.append(PerformanceRecord.model_validate_json(path.read_bytes()))
+        except (OSError, ValidationError) as error:
+            first = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{path}: not a comparison with the plain way: {first}; remove or repair it"
+            ) from None
+    return records

@@ -1,0 +1,64 @@
+"""The regression gate: ratios to the plain way against those of the committed record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.measure.performance import Entry, PerformanceRecord, spread
+
+# A ratio may be worse by this share before the gate closes.
+ALLOWANCE = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression:
+    """An entry that is worse than the committed one, in one line."""
+
+    name: str
+    message: str
+
+
+def baseline_for(new: PerformanceRecord, committed: Sequence[PerformanceRecord]) -> PerformanceRecord | None:
+    """The committed record to judge by: this device's, else another's with as many threads; of one size.
+
+    A ratio to the plain way on the same machine has most of the machine divided out of it already.
+    """
+    same = [
+        record
+        for record in committed
+        if (record.size, record.device, record.threads) == (new.size, new.device, new.threads)
+    ]
+    own = [record for record in same if record.device_slug == new.device_slug]
+    return next(iter([*own, *same]), None)
+
+
+def regressions(baseline: PerformanceRecord, new: PerformanceRecord) -> list[Regression]:
+    """Entries whose median ratio exceeds the committed one by more than the allowance, or that have none.
+
+    Entries without an opponent have no ratio and are not judged. On another device those in bfloat16 are not
+    either: CPUs with and without instructions for it differ by a factor of twenty.
+    """
+    found = []
+    for entry in baseline.entries:
+        elsewhere = baseline.device_slug != new.device_slug
+        if not entry.ratios or (elsewhere and entry.precision == "bf16"):
+            continue
+        message = _worse(entry, new.entry(entry.name))
+        if message is not None:
+            found.append(Regression(name=entry.name, message=message))
+    return found
+
+
+def _worse(committed: Entry, entry: Entry | None) -> str | None:
+    if entry is None:
+        return f"{committed.name}: in the committed record, but not measured now"
+    if not entry.ratios:
+        return f"{committed.name}: no ratio now: {entry.failure or 'no opponent'}"
+    before, now = spread(committed.ratios), spread(entry.ratios)
+    limit = before.median * (1 + ALLOWANCE)
+    if now.median <= limit:
+        return None
+    return (
+        f"{committed.name}: {now.median:.3f} [{now.low:.3f}, {now.high:.3f}] of {entry.opponent}'s time, "
+        f"committed {before.median:.3f}: worse by {100 * (now.median / before.median - 1):.0f} %, "
+        f"allowed {100 * ALLOWANCE:.0f} %"
+    )

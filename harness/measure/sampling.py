@@ -1,0 +1,126 @@
+"""What NVML says of a GPU while something runs on it, ten times a second, and which of it is doubtful."""
+
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from harness.measure.figures import DeviceWindow, Missing, Quantity, Range
+from harness.measure.nvml import CLOCK_REASONS, SLOWDOWNS, Card, Look, Unavailable, card
+
+INTERVAL_S = 0.1
+BUSY_SAMPLES = 30  # at least, for the clocks to be known
+CLOCK_LIMIT_PERCENT = 5.0  # spread of the SM clock within a window
+
+
+class Sampler:
+    """Looks at a card from a thread while it is entered. NVML's errors become reasons, nothing raises.
+
+    Args:
+        uuid: the card's, as NVML writes it.
+        interval_s: between two looks.
+    """
+
+    def __init__(self, uuid: str, interval_s: float = INTERVAL_S) -> None:
+        self._uuid = uuid
+        self._interval_s = interval_s
+        self._looks: list[Look] = []
+        self._reason = "not sampled yet"
+        self._open = ExitStack()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            found = self._open.enter_context(card(self._uuid))  # before the thread: opening takes a while
+        except Unavailable as error:
+            self._reason = str(error)
+            return self
+        self._thread = threading.Thread(target=self._sample, args=(found,), name="nvml", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join()
+        self._open.close()
+
+    @property
+    def window(self) -> DeviceWindow | Missing:
+        """All looks, once it is left; clocks are those of busy samples, where there are any."""
+        return window_of(self._looks) if self._looks else Missing(reason=self._reason)
+
+    @property
+    def mean_power_w(self) -> Quantity:
+        """Mean of the looks."""
+        powers = [look.power_w.value for look in self._looks if look.power_w.value is not None]
+        if powers:
+            return Quantity(value=statistics.fmean(powers))
+        return self._looks[0].power_w if self._looks else Quantity(reason=self._reason)
+
+    def _sample(self, found: Card) -> None:
+        due = time.monotonic()
+        while True:
+            self._looks.append(found.look())
+            due = max(due + self._interval_s, time.monotonic())
+            if self._stop.wait(due - time.monotonic()):
+                return
+
+
+def window_of(looks: Sequence[Look]) -> DeviceWindow:
+    """The window that these looks, at least one, make.
+
+    Clocks fall where the card pauses, between rounds, so that those of idle samples are left out; a window
+    without busy samples has the clocks of all.
+    """
+    busy = [look for look in looks if look.busy]
+    at_work = busy or looks
+    return DeviceWindow(
+        samples=len(looks),
+        busy_samples=len(busy),
+        sm_clock_mhz=_range([look.sm_clock_mhz for look in at_work]),
+        memory_clock_mhz=_range([look.memory_clock_mhz for look in at_work]),
+        temperature_c=_range([look.temperature_c for look in looks]),
+        power_w=_range([look.power_w for look in looks]),
+        throttle_reasons=_union([look.clock_reasons for look in looks]),
+    )
+
+
+def window_flags(window: DeviceWindow) -> list[str]:
+    """Doubts about times taken in this window: clocks that are not known, changed, or were held back."""
+    flags = []
+    if window.busy_samples < BUSY_SAMPLES:
+        flags.append(
+            f"the GPU's clocks were sampled {window.busy_samples} times at work ({BUSY_SAMPLES} wanted)"
+        )
+    clock = window.sm_clock_mhz
+    if window.busy_samples and isinstance(clock, Range):
+        spread = (clock.high - clock.low) / clock.median * 100 if clock.median else 0.0
+        if spread > CLOCK_LIMIT_PERCENT:
+            flags.append(f"the SM clock spread by {spread:.1f} % (limit {CLOCK_LIMIT_PERCENT:.0f} %)")
+    if not isinstance(window.throttle_reasons, Missing):
+        held = [reason for reason in window.throttle_reasons if reason in SLOWDOWNS]
+        if held:
+            flags.append(f"the GPU's clocks were held back: {', '.join(held)}")
+    return flags
+
+
+def _range(quantities: Sequence[Quantity]) -> Range | Missing:
+    values = [one.value for one in quantities if one.value is not None]
+    if not values:
+        return Missing(reason=quantities[0].reason or "no sample")
+    return Range(low=min(values), median=statistics.median(values), high=max(values))
+
+
+def _union(reasons: Sequence[tuple[str, ...] | Missing]) -> tuple[str, ...] | Missing:
+    found = [one for one in reasons if not isinstance(one, Missing)]
+    if not found:
+        return reasons[0]
+    seen = set().union(*found)
+    return tuple(name for name in CLOCK_REASONS.values() if name in seen)

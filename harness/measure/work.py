@@ -1,0 +1,72 @@
+"""What passes between the process that schedules a measurement and those that carry it out.
+
+Importing this module does not import torch.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.measure.figures import (
+    DeviceMemory,
+    DeviceWindow,
+    Energy,
+    Missing,
+    Quantity,
+    Roofline,
+    Shapes,
+)
+from harness.measure.record import CellKey, Failure, MeasureSpec
+
+# What a worker says, a line each, and what it is asked.
+PHASE, READY, DONE = "phase: ", "ready", "done"
+ROUND, CONCLUDE, END = "round", "conclude", "end"
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Task(_Message):
+    """One process's share of a cell."""
+
+    spec: MeasureSpec
+    key: CellKey
+    idle_w: Mapping[str, Quantity] = Field({}, description="idle power of each GPU, by UUID")
+    others: Mapping[str, str] = Field({}, description="others' use of each GPU, by UUID")
+
+
+class Found(_Message):
+    """What a process leaves of a cell; rounds of several processes are put together later."""
+
+    device_name: str
+    device_slug: str
+    environment: dict[str, Any]
+    measured_at: str
+    wall_s: float
+    load_average_before: Quantity
+    load_average_after: Quantity
+    flags: tuple[str, ...] = ()
+    failure: Failure | None = None
+    shapes: Shapes | None = None
+    memory: DeviceMemory | None = None
+    rounds: tuple["FoundRound", ...] = ()
+    warmup_n: int = 0
+    warmup_s: float = 0.0
+    steady: bool = True
+    window: DeviceWindow | Missing = Missing(reason="measured on a CPU")
+    energy: Energy | Missing = Missing(reason="measured on a CPU")
+    roofline: Roofline | Missing = Missing(reason="the process ended before")
+    outside_kernels: Quantity = Quantity(reason="the process ended before")
+    compile_s: Quantity = Quantity(reason="not compiled")
+
+
+class FoundRound(_Message):
+    """All samples of a round."""
+
+    samples_ms: tuple[float, ...] = Field(min_length=1)
+    uncovered_share: float
+
+
+Found.model_rebuild()

@@ -1,0 +1,212 @@
+"""Carries out comparisons and keeps the record, which is written after each of them."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness.machine import available_cores, device_name, device_slug, environment
+from harness.measure.performance import (
+    Entry,
+    PerformanceRecord,
+    bfloat16_note,
+    joined,
+    load_flag,
+    load_performance,
+    save_performance,
+    spread,
+)
+from harness.run import KEEP_MEMORY
+from tests.benchmarks.comparisons import COMPARISONS, FULL_SIZE, OURS, PLAIN, SMALL_SIZE, Comparison, Scale
+from tests.benchmarks.player import Settings
+from tests.benchmarks.turns import (
+    Duel,
+    Player,
+    PlayerError,
+    harness_environment,
+    load_average,
+    plain_environment,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a session was asked for.
+
+    records: the committed ones, of which reports are timed. results: where the record goes.
+    weights: of a SegNet trained at `weights_size`; none: predictions are made up.
+    """
+
+    small: bool
+    data_root: Path
+    records: Path
+    results: Path
+    work: Path
+    weights: Path | None
+    weights_size: tuple[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Input height and width."""
+        return SMALL_SIZE if self.small else FULL_SIZE
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What a comparison came to."""
+
+    ours_s: list[float] = field(default_factory=list)
+    opponent_s: list[float] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    failure: str | None = None
+
+
+class Recorder:
+    """One session's comparisons."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        cpuinfo = Path("/proc/cpuinfo")
+        flags = cpuinfo.read_text("utf-8", errors="replace") if cpuinfo.exists() else ""
+        self._bfloat16_note = bfloat16_note(flags)
+        self._threads = available_cores()
+        self._environment = environment()
+
+    def measure(self, comparison: Comparison, benchmark: BenchmarkFixture) -> Entry:
+        """Carry out one comparison and put its entry into the record, a failed one too."""
+        scale = comparison.scale(self.options.small, self._bfloat16_note is not None)
+        moment, started = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+        before = load_average()
+        found = self._carry_out(comparison, scale, benchmark)
+        after = load_average()
+        if comparison.precision == "bf16" and self._bfloat16_note is not None:
+            found.notes.append(self._bfloat16_note)
+        entry = Entry(
+            name=comparison.name,
+            title=comparison.title,
+            what=self._what(comparison, scale),
+            opponent=comparison.opponent,
+            precision=comparison.precision,
+            images=comparison.sample_images(scale),
+            ours_s=tuple(round(value, 6) for value in found.ours_s),
+            opponent_s=tuple(round(value, 6) for value in found.opponent_s),
+            target=comparison.target if not self.options.small or comparison.small_target else None,
+            notes=tuple(found.notes),
+            flags=load_flag(after, self._threads + int(comparison.changes.get("workers", 0))),
+            failure=found.failure,
+            measured_at=moment,
+            wall_s=round(time.perf_counter() - started, 1),
+            load_average_before=before,
+            load_average_after=after,
+        )
+        self._keep(entry)
+        _tell(entry, benchmark)
+        return entry
+
+    def _carry_out(self, comparison: Comparison, scale: Scale, benchmark: BenchmarkFixture) -> Found:
+        """Prepare both sides, let them take turns, hear their explanations."""
+        settings = self._settings(comparison, scale)
+        try:
+            with ExitStack() as stack:
+                if comparison.sample == "predictions":
+                    self._predict(settings)
+                own = settings.model_copy(update=dict(comparison.ours))
+                surroundings = harness_environment() if comparison.module == OURS else plain_environment()
+                ours = stack.enter_context(Player(comparison.module, comparison.job, own, surroundings))
+                players = [ours]
+                if comparison.opponent and not comparison.own_opponent:
+                    plain = Player(PLAIN, comparison.job, settings, plain_environment())
+                    players.append(stack.enter_context(plain))
+                duel = Duel(ours, players[1] if len(players) > 1 else None, scale.warmup)
+                benchmark.pedantic(  # type: ignore[no-untyped-call]
+                    duel.ours,
+                    setup=duel.before,
+                    teardown=duel.after,
+                    rounds=scale.rounds,
+                    warmup_rounds=scale.warmup,
+                )
+                # what the plain side says of float32 explains nothing of bfloat16
+                speakers = players[:1] if comparison.precision == "bf16" else players
+                said = dict.fromkeys(note for player in speakers for note in player.explain())
+        except PlayerError as error:
+            return Found(failure=str(error))
+        return Found(ours_s=duel.ours_s, opponent_s=duel.other_s, notes=list(said))
+
+    def _settings(self, comparison: Comparison, scale: Scale) -> Settings:
+        options = self.options
+        shared = Settings(
+            size=options.size,
+            threads=self._threads,
+            batch=scale.batch,
+            images=scale.images,
+            data_root=options.data_root,
+            work=options.work,
+            predictions=options.work / "predictions.npz",
+            results=options.records,
+        )
+        return shared.model_copy(update=dict(comparison.changes))
+
+    def _predict(self, settings: Settings) -> None:
+        """Make the predictions that both sides score; PlayerError where the weights don't fit."""
+        changes: dict[str, Any] = {"weights": self.options.weights, "batch": 1}
+        if self.options.weights is not None:
+            changes["size"] = self.options.weights_size
+        with Player(OURS, "predict", settings.model_copy(update=changes), harness_environment()) as player:
+            player.turn()
+
+    def _what(self, comparison: Comparison, scale: Scale) -> str:
+        height, width = self.options.size
+        weights, (trained_height, trained_width) = self.options.weights, self.options.weights_size
+        predictions = (
+            "made-up predictions: the labels moved by 3 pixels down and right"
+            if weights is None
+            else f"of a SegNet trained at {trained_height} x {trained_width} (`{weights.parent.name}`)"
+        )
+        return comparison.what.format(
+            batch=scale.batch, images=scale.images, size=f"{height} x {width}", predictions=predictions
+        )
+
+    def _keep(self, entry: Entry) -> None:
+        """Write the record with this entry; entries that are no longer compared leave it."""
+        new = PerformanceRecord(
+            device="cpu",
+            device_name=device_name("cpu"),
+            device_slug=device_slug("cpu"),
+            threads=self._threads,
+            size=self.options.size,
+            reduced=self.options.small,
+            entries=(entry,),
+            environments=(self._environment,),
+            settings=settings_of_sides(),
+        )
+        earlier = load_performance(self.options.results)
+        old = next((record for record in earlier if record.file_name == new.file_name), None)
+        whole = joined(old, new)
+        known = [found for one in COMPARISONS if (found := whole.entry(one.name)) is not None]
+        save_performance(self.options.results, whole.model_copy(update={"entries": tuple(known)}))
+
+
+def settings_of_sides() -> dict[str, Any]:
+    """How the sides were run, for the record."""
+    return {
+        "turns": "a process a side, one computing at a time; the order is swapped each round",
+        "plain side": "default environment",
+        "our side": {
+            "environment of harness.run": dict(KEEP_MEMORY),
+            "protocol": "camvid@1, with another size and batch where it says so",
+        },
+        "commands": "default environment",
+    }
+
+
+def _tell(entry: Entry, benchmark: BenchmarkFixture) -> None:
+    """The other side's seconds and the ratios, beside ours in pytest-benchmark's own file."""
+    benchmark.extra_info["ours_s"] = list(entry.ours_s)
+    benchmark.extra_info["opponent_s"] = list(entry.opponent_s)
+    if entry.ratios:
+        ratio = spread(entry.ratios)
+        benchmark.extra_info["ratio"] = {"low": ratio.low, "median": ratio.median, "high": ratio.high}

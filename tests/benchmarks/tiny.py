@@ -1,0 +1,23 @@
+"""Jobs that cost nothing, for the tests of the turns."""
+
+from tests.benchmarks.player import Job, JobTable, Settings, timed
+
+
+def noted(settings: Settings) -> Job:
+    """A job that notes its turns in a file that both sides write."""
+
+    def turn() -> None:
+        with (settings.work / "turns").open("a") as file:
+            file.write("P" if settings.workers else "o")
+
+    return timed(turn, lambda: ["it was noted"])
+
+
+def failing(settings: Settings) -> Job:
+    """A job whose second turn fails."""
+    turns = iter([1.0])
+    print("this is no answer")
+    return Job(turn=lambda: (next(turns),))
+
+
+JOBS: JobTable = {"noted": noted, "failing": failing}

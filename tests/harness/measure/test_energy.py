@@ -1,0 +1,197 @@
+"""Energy against the stand-in of NVML, with a clock that moves only as passes run and pauses are made."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.measure.energy import Timer, idle_power, measure_energy
+from harness.measure.figures import Energy, Missing, Quantity
+
+UUID = "GPU-1111"
+IDLE_W = Quantity(value=100.0)
+
+
+class World:
+    """A GPU that draws 100 W at rest and 400 W at work, of which a pass takes 0.5 s."""
+
+    def __init__(self, library: Any) -> None:
+        self.now_s = 0.0
+        self.spent_mj = 5_000_000.0
+        self.pauses_s: list[float] = []
+        self.passes = 0
+        self.synchronised_at: list[float] = []
+        library.energy_mj = lambda: int(self.spent_mj)
+        library.power_mw = 400_000
+        self.timer = Timer(now=lambda: self.now_s, sleep=self.sleep, offset_s=lambda: 0.05)
+
+    def pass_time(self, seconds: float, watts: float) -> None:
+        self.now_s += seconds
+        self.spent_mj += seconds * watts * 1000
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses_s.append(seconds)
+        self.pass_time(seconds, 100.0)
+
+    def run(self) -> None:
+        self.passes += 1
+        self.pass_time(0.5, 400.0)
+
+    def synchronise(self) -> None:
+        self.synchronised_at.append(self.now_s)
+
+    def measure(self, **changes: Any) -> tuple[Energy | Missing, list[str]]:
+        arguments = {"uuid": UUID, "idle_w": IDLE_W, "windows": 1, "window_s": 10.0, "timer": self.timer}
+        return measure_energy(self.run, self.synchronise, **{**arguments, **changes})
+
+
+@pytest.fixture
+def world(library: Any) -> World:
+    return World(library)
+
+
+def figures(found: tuple[Energy | Missing, list[str]]) -> Energy:
+    assert isinstance(found[0], Energy), found[0].reason
+    return found[0]
+
+
+def test_energy_of_a_pass_by_hand(world: World) -> None:
+    energy, flags = world.measure()
+    assert isinstance(energy, Energy)
+    assert (energy.window_s, energy.passes) == ((10.0,), (20,))
+    assert energy.raw_mj == 200_000  # 400 W for 0.5 s
+    assert energy.above_idle_mj.value == 150_000  # 300 W of it
+    assert energy.integrated_mj.value == 200_000
+    assert energy.idle_w == IDLE_W
+    assert flags == []
+    assert world.passes == 20 + 3  # 1.05 s of work before
+    assert world.pauses_s == []
+
+
+def test_windows_end_when_the_work_is_done(world: World) -> None:
+    """Passes begun within the window count, and so does their time after it."""
+    energy = figures(world.measure(window_s=9.8))
+    assert (energy.window_s, energy.passes) == ((10.0,), (20,))
+    assert world.synchronised_at == [1.5, 11.5]
+
+
+def test_one_pass_longer_than_a_window_counts(world: World) -> None:
+    assert figures(world.measure(window_s=0.1)).passes == (1,)
+
+
+def test_the_median_of_windows(world: World, library: Any) -> None:
+    watts = iter([400.0] * 3 + [400.0] * 20 + [400.0] * 3 + [500.0] * 20 + [400.0] * 3 + [420.0] * 20)
+
+    def run() -> None:
+        world.pass_time(0.5, next(watts))
+
+    found = measure_energy(
+        run, world.synchronise, uuid=UUID, idle_w=IDLE_W, windows=3, window_s=10.0, timer=world.timer
+    )
+    energy = figures(found)
+    assert energy.window_s == (10.0, 10.0, 10.0)
+    assert energy.raw_mj == 210_000
+    assert energy.above_idle_mj.value == 160_000
+
+
+def test_a_card_that_stays_warm_pauses_for_the_whole_cool_down(world: World, library: Any) -> None:
+    library.temperatures_c = [40] + [60] * 1000
+    assert figures(world.measure(windows=3, cool_down_s=2.5)).window_s == (10.0, 10.0, 10.0)
+    assert world.pauses_s == [1.0, 1.0, 0.5] * 2
+
+
+def test_a_card_that_is_cool_again_pauses_no_longer(world: World, library: Any) -> None:
+    library.temperatures_c = [40, 42]  # within 2 degrees
+    assert figures(world.measure(windows=3, cool_down_s=2.5)).window_s == (10.0, 10.0, 10.0)
+    assert world.pauses_s == []
+
+
+def test_doubts(world: World, library: Any) -> None:
+    library.power_mw = 450_000
+    energy, flags = world.measure(window_s=4.0)
+    assert isinstance(energy, Energy)
+    assert energy.integrated_mj.value == 225_000
+    assert flags == [
+        "energy: a window of 4.0 s (at least 5 s wanted)",
+        "energy: sampled power differs from the counter by 12% (limit 10%)",
+    ]
+
+
+def test_what_is_not_known_has_its_reason(world: World, library: Any) -> None:
+    library.refused["nvmlDeviceGetPowerUsage"] = "Not Supported"
+    energy, flags = world.measure(idle_w=Quantity(reason="no idle power"))
+    assert isinstance(energy, Energy)
+    assert energy.raw_mj == 200_000
+    assert energy.above_idle_mj.reason == energy.idle_w.reason == "no idle power"
+    assert energy.integrated_mj.reason == "NVML: Not Supported"
+    assert flags == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"uuid": "MIG-4444"}, "MIG is on"),
+        ({"uuid": "GPU-3333"}, "finds no GPU-3333"),
+        ({"others": "2 other compute processes on the GPU"}, "2 other compute processes"),
+    ],
+)
+def test_where_there_is_no_energy_nothing_runs(world: World, changes: dict[str, str], reason: str) -> None:
+    energy, flags = world.measure(**changes)
+    assert isinstance(energy, Missing)
+    assert reason in energy.reason
+    assert (world.passes, flags) == (0, [])
+
+
+def test_a_card_without_the_counter(world: World, library: Any) -> None:
+    library.refused["nvmlDeviceGetTotalEnergyConsumption"] = "Not Supported"
+    energy, _ = world.measure()
+    assert isinstance(energy, Missing) and "from Volta on" in energy.reason
+    assert world.passes == 0
+    assert "from Volta on" in str(idle_power(UUID, 3.0, world.timer).reason)
+
+
+def test_under_wsl_there_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.measure.nvml.is_wsl", lambda: True)
+    energy, _ = world.measure()
+    assert isinstance(energy, Missing) and energy.reason.startswith("WSL")
+
+
+def test_a_counter_that_stands_still_gives_no_figure(world: World, library: Any) -> None:
+    library.energy_mj = lambda: 7
+    energy, _ = world.measure()
+    assert energy == Missing(reason="NVML's energy counter did not move in 10.0 s")
+    assert idle_power(UUID, 2.0, world.timer).reason == "NVML's energy counter did not move in 2.0 s"
+
+
+def test_a_refusal_in_the_middle_is_a_reason(world: World, library: Any) -> None:
+    def run() -> None:
+        world.run()
+        library.refused["nvmlDeviceGetTotalEnergyConsumption"] = "GPU is lost"
+
+    found = measure_energy(
+        run, world.synchronise, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=10.0, timer=world.timer
+    )
+    assert isinstance(found[0], Missing) and "GPU is lost" in found[0].reason
+    assert library.open == 0
+
+
+def test_an_error_of_the_pass_is_not_swallowed(world: World, library: Any) -> None:
+    def run() -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        measure_energy(
+            run, world.synchronise, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=1.0, timer=world.timer
+        )
+    assert library.open == 0
+
+
+def test_idle_power_is_the_counters(world: World) -> None:
+    assert idle_power(UUID, 3.0, world.timer).value == 100.0
+    assert world.pauses_s == [3.0]
+
+
+def test_offsets_lie_within_a_period_of_the_counter() -> None:
+    draw: Callable[[], float] = Timer().offset_s
+    drawn = [draw() for _ in range(100)]
+    assert 0 <= min(drawn) < max(drawn) <= 0.1

@@ -1,0 +1,118 @@
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from harness.measure.figures import DeviceWindow, Missing, Quantity, Range
+from harness.measure.nvml import Look
+from harness.measure.sampling import Sampler, window_flags, window_of
+
+UUID = "GPU-1111"
+
+
+def look(clock_mhz: float, *, busy: bool | None = True, reasons: tuple[str, ...] = ()) -> Look:
+    return Look(
+        sm_clock_mhz=Quantity(value=clock_mhz),
+        memory_clock_mhz=Quantity(value=3201),
+        temperature_c=Quantity(value=40),
+        power_w=Quantity(reason="NVML: Not Supported"),
+        clock_reasons=reasons,
+        busy=busy,
+    )
+
+
+def sampled(seconds: float) -> Sampler:
+    with Sampler(UUID, interval_s=0.01) as sampler:
+        time.sleep(seconds)
+    return sampler
+
+
+def test_a_window_is_sampled_while_it_is_entered(library: Any) -> None:
+    library.busy_percent, library.mask = 97, 0x04
+    library.sm_clocks_mhz = [1500, 1980]
+    sampler = sampled(0.2)
+    window = sampler.window
+    assert isinstance(window, DeviceWindow)
+    assert 3 <= window.samples <= 25  # 20, if this machine is not busy
+    assert window.busy_samples == window.samples
+    assert window.sm_clock_mhz == Range(low=1500, median=1980, high=1980)
+    assert window.memory_clock_mhz == Range(low=3201, median=3201, high=3201)
+    assert window.power_w == Range(low=123.4, median=123.4, high=123.4)
+    assert window.throttle_reasons == ("power cap",)
+    assert sampler.mean_power_w.value == pytest.approx(123.4)
+    assert library.open == 0
+    time.sleep(0.05)
+    assert sampler.window == window  # the thread has ended
+
+
+def test_even_the_shortest_window_has_a_sample(library: Any) -> None:
+    assert isinstance(sampled(0.0).window, DeviceWindow)
+
+
+@pytest.mark.parametrize(("uuid", "reason"), [("MIG-4444", "MIG is on"), ("GPU-3333", "finds no GPU-3333")])
+def test_what_is_no_whole_card_has_a_reason(library: Any, uuid: str, reason: str) -> None:
+    with Sampler(uuid) as sampler:
+        pass
+    assert isinstance(sampler.window, Missing)
+    assert reason in sampler.window.reason
+    assert sampler.mean_power_w.reason == sampler.window.reason
+
+
+def test_without_the_library_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.measure.nvml.is_wsl", lambda: False)
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # makes the import fail
+    assert sampled(0.0).window == Missing(reason="the package nvidia-ml-py is not installed")
+
+
+def test_what_nvml_refuses_is_missing_alone(library: Any) -> None:
+    library.refused["nvmlDeviceGetPowerUsage"] = "Insufficient Permissions"
+    library.refused["nvmlDeviceGetCurrentClocksEventReasons"] = "Function Not Found"
+    sampler = sampled(0.0)
+    window = sampler.window
+    assert isinstance(window, DeviceWindow)
+    assert window.power_w == Missing(reason="NVML: Insufficient Permissions")
+    assert window.throttle_reasons == Missing(reason="NVML: Function Not Found")
+    assert isinstance(window.sm_clock_mhz, Range)
+    assert sampler.mean_power_w.reason == "NVML: Insufficient Permissions"
+
+
+def test_an_error_inside_ends_the_sampling(library: Any) -> None:
+    with pytest.raises(RuntimeError, match="out of memory"), Sampler(UUID):
+        raise RuntimeError("out of memory")
+    assert library.open == 0
+
+
+def test_clocks_are_those_of_busy_samples() -> None:
+    window = window_of([look(210, busy=False, reasons=("idle",)), look(1900), look(1980, reasons=("idle",))])
+    assert (window.samples, window.busy_samples) == (3, 2)
+    assert window.sm_clock_mhz == Range(low=1900, median=1940, high=1980)
+    assert window.temperature_c == Range(low=40, median=40, high=40)
+    assert window.power_w == Missing(reason="NVML: Not Supported")
+    assert window.throttle_reasons == ("idle",)
+
+
+def test_reasons_are_the_union_in_nvmls_order() -> None:
+    window = window_of([look(1, reasons=("power brake",)), look(1), look(1, reasons=("power cap", "idle"))])
+    assert window.throttle_reasons == ("idle", "power cap", "power brake")
+
+
+def test_a_steady_window_raises_no_doubt() -> None:
+    looks = [look(1900), look(1980)] * 15 + [look(210, busy=False)]  # 80 MHz of 1940 are 4.1 %
+    assert window_flags(window_of(looks)) == []
+
+
+def test_doubts() -> None:
+    """102 MHz of 1980 are 5.15 %."""
+    looks = [look(1980)] * 28 + [look(1878, reasons=("thermal slowdown by hardware", "power cap"))]
+    assert window_flags(window_of(looks)) == [
+        "the GPU's clocks were sampled 29 times at work (30 wanted)",
+        "the SM clock spread by 5.2 % (limit 5 %)",
+        "the GPU's clocks were held back: thermal slowdown by hardware",
+    ]
+
+
+@pytest.mark.parametrize("busy", [False, None])
+def test_idle_clocks_are_not_judged(busy: bool | None) -> None:
+    looks = [look(clock, busy=busy) for clock in (210, 1980)] * 30
+    assert window_flags(window_of(looks)) == ["the GPU's clocks were sampled 0 times at work (30 wanted)"]

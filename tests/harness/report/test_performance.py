@@ -1,0 +1,136 @@
+"""The report on the comparison with the plain way, from made-up records with figures to check by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UserError
+from harness.measure.performance import (
+    Entry,
+    PerformanceRecord,
+    Target,
+    performance_folder,
+    save_performance,
+)
+from harness.report.performance import frame, performance_files, plain_step, targets
+
+
+def entry(name: str, **changes: Any) -> Entry:
+    values: dict[str, Any] = {
+        "name": name,
+        "title": name.capitalize(),
+        "what": "one sample",
+        "opponent": "the plain way",
+        "precision": "fp32",
+        "images": 5,
+        "ours_s": (20.0, 22.0, 21.0),
+        "opponent_s": (25.0, 22.0, 20.0),
+        "target": Target(quantity="ratio", at_most=0.93),
+        "notes": ("most of it is in convolutions",),
+        "flags": (),
+        "measured_at": "2026-01-01T00:00:00+00:00",
+        "wall_s": 30.0,
+        "load_average_before": 0.1,
+        "load_average_after": 2.0,
+        **changes,
+    }
+    return Entry(**values)
+
+
+def record(size: tuple[int, int] = (360, 480), **changes: Any) -> PerformanceRecord:
+    alone: dict[str, Any] = {
+        "opponent": None,
+        "opponent_s": (),
+        "precision": None,
+        "images": None,
+        "notes": (),
+    }
+    values: dict[str, Any] = {
+        "device": "cpu",
+        "device_name": "Made-up CPU",
+        "device_slug": "cpu-made-up",
+        "threads": 2,
+        "size": size,
+        "reduced": size != (360, 480),
+        "entries": (
+            entry("training-fp32"),
+            entry("reading", ours_s=(0.01, 0.012), opponent_s=(1.0, 1.0), flags=("the machine was busy",)),
+            entry("inference", target=None, notes=()),
+            entry("help", **alone, ours_s=(0.2,), target=Target(quantity="seconds", at_most=0.5)),
+            entry("report", **alone, ours_s=(11.0,), target=Target(quantity="seconds", at_most=10)),
+            entry("folded", ours_s=(), opponent_s=(), failure="No module named 'folding'"),
+        ),
+        "environments": ({"torch": "2.15.0", "git_commit": "a" * 40, "git_dirty": True},),
+        "settings": {},
+        **changes,
+    }
+    return PerformanceRecord(**values)
+
+
+def test_figures_are_medians_and_ratios_those_of_rounds() -> None:
+    rows = frame(record()).set_index("entry")
+    # 20/25, 22/22, 21/20
+    assert list(rows.loc["training-fp32", ["ratio_low", "ratio", "ratio_high"]]) == pytest.approx(
+        [0.9, 1.0, 1.025]
+    )
+    assert rows.loc["training-fp32", "ours_s"] == 21.0 and rows.loc["training-fp32", "opponent_s"] == 22.0
+    assert rows.loc["reading", "ratio"] == pytest.approx(0.011)
+    assert list(rows["met"].fillna("")) == ["NOT met", "met", "", "met", "NOT met", "NOT met"]
+
+
+def test_a_missed_target_stands_with_its_reason() -> None:
+    assert targets(record()) == [
+        "Training-fp32: 1.000 of the plain way's time (target: at most 0.93): NOT met: most of it is in "
+        "convolutions.",
+        "Reading: 0.011 of the plain way's time (target: at most 0.93): met.",
+        "Help: 0.200 s (target: at most 0.5 s): met.",
+        "Report: 11.0 s (target: at most 10 s): NOT met: no reason was found by the measurement itself.",
+        "Folded: n/a (target 0.93): NOT met: No module named 'folding'.",
+    ]
+
+
+def test_the_plain_step_is_given_in_seconds_an_image() -> None:
+    said = plain_step(record())
+    assert said is not None and "takes 4.40 [4.20, 4.70] s an image, ours 4.20 [4.10, 4.30] s" in said
+    assert "batch 5, 360 x 480" in said and "3 steps" in said
+    assert plain_step(record(entries=(entry("reading"),))) is None
+
+
+def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
+    save_performance(tmp_path, record((90, 120)))
+    save_performance(tmp_path, record())
+    files = performance_files(tmp_path)
+    assert list(files) == [
+        "README.md",
+        "performance.csv",
+        "cpu-made-up-360x480.png",
+        "cpu-made-up-90x120.png",
+    ]
+    page = files["README.md"].decode()
+    assert page.index("## Input 360 x 480, Made-up CPU") < page.index("## Input 90 x 120, Made-up CPU")
+    assert page.count("**REDUCED: input 90 x 120; for the regression gate**") == 1
+    assert (
+        "| Reading | 2 | 0.0110 | 1.00 | 0.0110 [0.0105, 0.0115] | at most 0.93 of its time | met |" in page
+    )
+    assert "| Inference | 3 | 21.0 | 22.0 | 1.00 [0.900, 1.02] | – | – |" in page
+    assert "| Help | 1 | 0.200 | – | – | at most 0.5 s | met |" in page
+    assert "| Folded | n/a | n/a | n/a | n/a | at most 0.93 of its time | NOT met |" in page
+    assert "FAILED: folded: No module named 'folding'." in page
+    assert "Doubtful: the machine was busy." in page and "code aaaaaaaaaa (changed)" in page
+    assert "2026-01-01 in 180 s, torch 2.15.0, 2 threads" in page
+    assert all(data.startswith(b"\x89PNG") for name, data in files.items() if name.endswith(".png"))
+    assert files["performance.csv"].decode().count("\n") == 1 + 2 * 6
+    assert performance_files(tmp_path) == files
+
+
+def test_without_a_record_there_is_no_page(tmp_path: Path) -> None:
+    assert performance_files(tmp_path) == {}
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    path = performance_folder(tmp_path) / "cpu.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(UserError, match=r"cpu\.json: not a comparison with the plain way"):
+        performance_files(tmp_path)

@@ -1,0 +1,107 @@
+"""Compiled training: what is refused, whose weights are trained, and compiling's time by hand."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from harness.compiling import CompileClock, beyond_usual_s, check_compiling, training_call
+from harness.errors import UserError
+from harness.machine import environment
+from harness.run_record import run_record
+from harness.train import Run
+from tests.harness.helpers import tiny_protocol
+from tests.harness.test_train import losses_of, make_run
+
+
+def test_cuda_graphs_are_refused_on_a_cpu() -> None:
+    with pytest.raises(UserError, match="CUDA graphs need a CUDA device"):
+        check_compiling("graphs", "cpu")
+    check_compiling("graphs", "cuda")
+    check_compiling("no", "cpu")
+
+
+def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match="no C\\+\\+ compiler 'no-such-compiler'"):
+        check_compiling("default", "cpu")
+
+
+def test_without_compiling_the_network_itself_is_called() -> None:
+    network = nn.Conv2d(3, 4, 3)
+    assert training_call(network, "no") is network
+
+
+def test_first_steps_count_by_what_they_take_beyond_the_shortest_later_one() -> None:
+    assert beyond_usual_s([]) == 0.0
+    assert beyond_usual_s([30.0]) == 30.0  # nothing to compare with
+    assert beyond_usual_s([30.0, 2.0]) == pytest.approx(28.0)
+    # compiled, warmed up, recorded, then usual ones: 28 + 3 + 1, and the slow sixth is no compiling
+    assert beyond_usual_s([30.0, 5.0, 3.0, 2.0, 2.5, 9.0]) == pytest.approx(32.0)
+
+
+def test_the_clock_hands_out_compiling_s_time_as_it_becomes_known() -> None:
+    clock = CompileClock("default")
+    steps = [30.0, 5.0, 3.0, 2.0, 2.5, 9.0]
+    grown = []
+    for step in steps:
+        assert clock.watching
+        grown.append(clock.add(step))
+    assert grown == pytest.approx([30.0, -5.0, 4.0, 3.0, 0.0, 0.0])
+    assert sum(grown) == pytest.approx(beyond_usual_s(steps))
+    assert not clock.watching
+    assert clock.add(100.0) == 0.0
+
+
+def test_without_compiling_nothing_counts() -> None:
+    clock = CompileClock("no")
+    assert not clock.watching
+    assert clock.add(30.0) == 0.0
+
+
+@pytest.mark.slow
+def test_the_compiled_form_trains_the_network_s_own_weights() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).train()
+    names = list(network.state_dict())
+    call = training_call(network, "default")
+    images = torch.randn(2, 3, 8, 8)
+    call(images).sum().backward()
+    assert list(network.state_dict()) == names
+    gradient = network[0].weight.grad
+    assert isinstance(gradient, torch.Tensor)
+    found = gradient.clone()
+    network.zero_grad()
+    network(images).sum().backward()
+    torch.testing.assert_close(found, network[0].weight.grad, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_compiled_run_learns_as_the_eager_one_and_keeps_compiling_s_time_apart(
+    tmp_path: Path, drawn_cache: Path
+) -> None:
+    """No dropout, so that the two differ by rounding alone; a checkpoint of one fits the other."""
+    runs: dict[str, Run] = {}
+    for compiled in ("no", "default"):
+        work = tmp_path / compiled
+        work.mkdir()
+        runs[compiled] = make_run(
+            work,
+            drawn_cache,
+            architecture="bilinear-interpolation",
+            protocol=tiny_protocol(iterations="8", score_train="false"),
+            compiled=compiled,
+        )
+    eager, other = runs["no"], runs["default"]
+    assert eager.spec.run_id != other.spec.run_id
+    expected = losses_of(eager, 8)
+    assert losses_of(other, 8) == pytest.approx(expected, rel=1e-2)
+    assert list(other.model.state_dict()) == list(eager.model.state_dict())
+    assert eager.state.compile_s == 0.0
+    assert other.state.compile_s > 10 * other.state.train_s > 0  # seconds against hundredths
+    record, _ = run_record(other, environment())
+    assert record.timing is not None and record.timing.compile_s is not None
+    assert record.timing.total_s >= record.timing.compile_s
+    plain, _ = run_record(eager, environment())
+    assert plain.timing is not None and plain.timing.compile_s is None

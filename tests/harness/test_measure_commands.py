@@ -1,0 +1,85 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import architectures
+from harness import measure_commands
+from harness.cli import app
+from harness.errors import UserError
+from harness.measure.schedule import Request
+from harness.measure_commands import MeasureOptions
+
+
+def requests(**changes: Any) -> list[Request]:
+    values: dict[str, Any] = {
+        "names": ("segnet",),
+        "sizes": ("90x120",),
+        "classes": 11,
+        "device": "cpu",
+        "precisions": ("fp32",),
+        "ways": ("plain",),
+        "phases": (),
+        "step_batch": 5,
+        "effort": None,
+        "again": False,
+        "threads": 1,
+        "results": Path("results"),
+    }
+    return measure_commands._requests(MeasureOptions(**{**values, **changes}), "cpu")
+
+
+def test_every_combination_is_a_record_of_its_own() -> None:
+    found = requests(
+        names=("segnet", "fcn8s"), sizes=("90x120", "64x64"), ways=("plain", "folded+channels-last")
+    )
+    assert [request.spec.file_name for request in found] == [
+        "segnet-90x120-k11-fp32-cpu.json",
+        "fcn8s-90x120-k11-fp32-cpu.json",
+        "segnet-90x120-k11-fp32-channels-last-folded-cpu.json",
+        "fcn8s-90x120-k11-fp32-channels-last-folded-cpu.json",
+        "segnet-64x64-k11-fp32-cpu.json",
+        "fcn8s-64x64-k11-fp32-cpu.json",
+        "segnet-64x64-k11-fp32-channels-last-folded-cpu.json",
+        "fcn8s-64x64-k11-fp32-channels-last-folded-cpu.json",
+    ]
+
+
+def test_all_architectures_are_the_default() -> None:
+    assert [one.spec.architecture for one in requests(names=())] == architectures.names()
+
+
+def test_phases_and_step_batch_choose_cells() -> None:
+    [found] = requests(phases=("training-step", "shapes"), step_batch=12)
+    assert [str(key) for key in found.keys] == ["shapes at batch 1", "training-step at batch 12"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ways": ("plain+sideways",)}, "way 'sideways': must be one of plain, channels-last"),
+        ({"phases": ("lunch",)}, "phase 'lunch': must be one of shapes"),
+        ({"effort": "huge"}, "effort 'huge': must be one of full, lease, cpu, quick"),
+        ({"precisions": ("fp16",)}, "precision 'fp16': must be one of"),
+        ({"precisions": ("tf32",)}, "precision tf32 exists on a GPU only"),
+        ({"sizes": ("90",)}, "size '90'"),
+        ({"names": ("segmet",)}, "did you mean 'segnet'"),
+    ],
+)
+def test_bad_options_are_one_line(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises((UserError, architectures.ArchitectureError), match=message) as caught:
+        requests(**changes)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_measuring_by_the_command_line_and_again(tmp_path: Path) -> None:
+    command = ["measure", "bilinear-interpolation", "segnet-basic", "--size", "32x32", "--effort", "quick"]
+    command += ["--phase", "shapes", "--phase", "forward", "--threads", "1", "--results", str(tmp_path)]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    assert "measured 4 cells; 0 were measured before, 0 failed" in first.output
+    assert len(list((tmp_path / "measurements").glob("*/*.json"))) == 2
+    second = CliRunner().invoke(app, command)
+    assert "measured 0 cells; 4 were measured before, 0 failed" in second.output
