@@ -33,6 +33,12 @@ def make_task(phase: str, batch: int = 1, **changes: Any) -> Task:
 
 
 @pytest.fixture(autouse=True)
+def settings_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back afterwards what a measurement sets for its whole process."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+
+
+@pytest.fixture(autouse=True)
 def small_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device's peaks from products and copies that take no time."""
     work = Work(side=512, copied_bytes=2**20)
