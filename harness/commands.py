@@ -11,7 +11,7 @@ import datasets
 from harness import run as running
 from harness.errors import UserError
 from harness.initial_weights import locate, resolve
-from harness.machine import available_cores
+from harness.machine import available_cores, emulates_bfloat16
 from harness.measure.record import Effort
 from harness.options import one_of, precision_named, writable
 from harness.protocol import Protocol, load_protocol, parse_size
@@ -198,9 +198,6 @@ def _compiled(value: str | None) -> Compiled:
 
 def _say_if_slow(specs: list[RunSpec], device: str, console: Console) -> None:
     """bfloat16 without instructions for it is emulated, and many times slower than float32."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if device != "cpu" or not any(spec.precision == "bf16" for spec in specs) or not cpuinfo.exists():
-        return
-    flags = cpuinfo.read_text("utf-8", errors="replace")
-    if "avx512_bf16" not in flags and "amx_bf16" not in flags:
+    in_bf16 = any(spec.precision == "bf16" for spec in specs)
+    if device == "cpu" and in_bf16 and emulates_bfloat16():
         console.print("note: this CPU has no bfloat16 instructions; --precision fp32 is many times faster")

@@ -112,6 +112,12 @@ def available_cores() -> int:
     return max(1, cores)
 
 
+def emulates_bfloat16() -> bool:
+    """Whether this CPU has no instructions for bfloat16, as far as Linux tells: products then take long."""
+    flags = _read("/proc/cpuinfo")
+    return bool(flags) and "avx512_bf16" not in flags and "amx_bf16" not in flags
+
+
 @cache
 def is_wsl() -> bool:
     """Whether this is Linux under Windows, where the GPU's memory may spill into the host's."""

@@ -1,5 +1,6 @@
 """The device with the network on it, as a cell wants them."""
 
+from functools import cached_property
 from typing import cast
 
 import torch
@@ -49,7 +50,11 @@ class Bench:
         self.uuid = _existing_gpu() if self.spec.device == "cuda" else None
         channels_last = "channels-last" in self.spec.options
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.logits_size = logits_size(self.build, self.spec.size)
+
+    @cached_property
+    def logits_size(self) -> tuple[int, int]:
+        """Height and width of the logits, at which the loss is taken."""
+        return logits_size(self.build, self.spec.size)
 
     def network(self) -> nn.Module:
         """The network on the device, in the layout and folded or not as the spec's options say."""

@@ -19,8 +19,11 @@ from harness.measure.record import PAPER_SIZE
 from harness.records import write_atomically
 from harness.spec import Precision
 
-# More runnable threads than ours, on average over a minute, are somebody else's.
-FOREIGN_LOAD = 0.5
+# Explains a slow bfloat16 where `harness.machine.emulates_bfloat16`.
+EMULATED = (
+    "this CPU has no bfloat16 instructions (neither avx512_bf16 nor amx_bf16 is among its flags), so "
+    "that products in bfloat16 are emulated"
+)
 
 
 class _Frozen(BaseModel):
@@ -161,32 +164,6 @@ def joined(old: PerformanceRecord | None, new: PerformanceRecord) -> Performance
             entries[entry.name] = entry.model_copy(update={"environment": environments.index(manifest)})
     return PerformanceRecord.model_validate(
         {**dict(new), "entries": tuple(entries.values()), "environments": tuple(environments)}
-    )
-
-
-def load_flag(load_average: float | None, ours: int) -> tuple[str, ...]:
-    """A doubt where others ran beside us, as far as the load average over the last minute shows it.
-
-    Args:
-        load_average: after the comparison; none where the system has none.
-        ours: threads that we can at most keep busy.
-    """
-    if load_average is None or load_average - ours <= FOREIGN_LOAD:
-        return ()
-    return (f"others used the machine: load average {load_average:.1f}, of which at most {ours} ours",)
-
-
-def bfloat16_note(flags: str) -> str | None:
-    """What explains a slow bfloat16 on this CPU; none where it has instructions for it or can't be asked.
-
-    Args:
-        flags: content of /proc/cpuinfo; empty on other systems.
-    """
-    if not flags or "avx512_bf16" in flags or "amx_bf16" in flags:
-        return None
-    return (
-        "this CPU has no bfloat16 instructions (neither avx512_bf16 nor amx_bf16 is among its flags), so "
-        "that products in bfloat16 are emulated"
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from harness.machine import Device
 from harness.measure.performance import Target
 
 OURS, PLAIN, COMMANDS = "tests.benchmarks.ours", "tests.benchmarks.plain.side", "tests.benchmarks.commands"
@@ -36,7 +37,9 @@ class Comparison:
     opponent: what ours is compared with; none: nothing.
     own_opponent: whether our side's process runs the opponent too.
     changes: settings of both sides; ours: of our side alone.
-    target: at full size; small_target: whether it holds at the small size too.
+    target: at full size, on a CPU unless the comparison is a GPU's alone; small_target: whether it holds at
+        the small size too.
+    devices: on which it is carried out.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Comparison:
     ours: Mapping[str, Any] = field(default_factory=dict)
     target: Target | None = None
     small_target: bool = False
+    devices: tuple[Device, ...] = ("cpu", "cuda")
 
     def scale(self, small: bool, emulated: bool) -> Scale:
         """How much of it at this size; less where bfloat16 is emulated."""
@@ -76,9 +80,10 @@ def _seconds(at_most: float) -> Target:
     return Target(quantity="seconds", at_most=at_most)
 
 
-def _training(precision: Literal["fp32", "bf16"], target: float) -> Comparison:
+def _training(precision: Literal["fp32", "bf16"], target: float | None, device: Device) -> Comparison:
     return Comparison(
         name=f"training-{precision}",
+        devices=(device,),
         title=f"SegNet's training step, {precision}",
         what="forward, loss, backward and SGD with momentum on {batch} CamVid images at hand, {size}",
         job="training",
@@ -86,7 +91,25 @@ def _training(precision: Literal["fp32", "bf16"], target: float) -> Comparison:
         ours={"precision": precision},
         full=Scale(rounds=7),
         small=Scale(rounds=9, warmup=2, batch=2),
-        target=_ratio(target),
+        target=None if target is None else _ratio(target),
+    )
+
+
+def _share_of_peak(precision: Literal["fp32", "bf16"], target: float | None, device: Device) -> Comparison:
+    return Comparison(
+        name=f"peak-{precision}",
+        devices=(device,),
+        title=f"SegNet's training step against the device's matrix peak, {precision}",
+        what="a training step on {batch} CamVid images at hand, {size}, against its operations at the speed "
+        "of a matrix product timed beside it; 4 is a quarter of the peak",
+        job="share-of-peak",
+        opponent="the same operations at the matrix peak",
+        own_opponent=True,
+        precision=precision,
+        ours={"precision": precision},
+        full=Scale(rounds=5),
+        small=Scale(rounds=5, batch=2),
+        target=None if target is None else _ratio(target),
     )
 
 
@@ -145,8 +168,12 @@ def _report(suite: str) -> Comparison:
 
 
 COMPARISONS: tuple[Comparison, ...] = (
-    _training("fp32", 0.93),
-    _training("bf16", 0.47),
+    _training("fp32", 0.93, "cpu"),
+    _training("bf16", 0.47, "cpu"),
+    _training("fp32", None, "cuda"),
+    _training("bf16", 1 / 3, "cuda"),
+    _share_of_peak("fp32", None, "cpu"),
+    _share_of_peak("bf16", 4.0, "cuda"),
     _inference("fp32"),
     _inference("fp32", folded=True),
     _inference("fp32", folded=True, channels_last=True),
@@ -207,3 +234,8 @@ COMPARISONS: tuple[Comparison, ...] = (
         target=_ratio(1.03),
     ),
 )
+
+
+def on(device: Device) -> list[Comparison]:
+    """The comparisons that are carried out on a device."""
+    return [one for one in COMPARISONS if device in one.devices]

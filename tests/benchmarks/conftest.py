@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("performance", "comparison with the plain way")
     group.addoption("--performance", choices=("full", "small"), help="compare, at 360x480 or at 90x120")
+    group.addoption("--performance-device", choices=("cpu", "cuda"), default="cpu", help="of networks")
     group.addoption("--performance-only", default="", help="names of entries, with commas between them")
     group.addoption("--performance-results", type=Path, help="folder of the record; default: results")
     group.addoption("--performance-data-root", type=Path, help="folder that holds CamVid")
@@ -36,6 +37,7 @@ def recorder(request: pytest.FixtureRequest) -> Recorder:
     return Recorder(
         Options(
             small=chosen == "small",
+            device=config.getoption("--performance-device"),
             data_root=data_root.resolve(),
             records=ROOT / "results",
             results=config.getoption("--performance-results") or ROOT / "results",

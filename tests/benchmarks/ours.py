@@ -14,6 +14,8 @@ from harness.evaluate import image_matrices, label_maps
 from harness.initial_weights import HE
 from harness.job import Job as RunJob
 from harness.loss import masked_cross_entropy
+from harness.measure.counts import moved_bytes
+from harness.measure.roofline import measure_peaks
 from harness.metrics import BoundaryPool, dataset_bf, scores
 from harness.network import build_network
 from harness.optimiser import build_optimiser
@@ -24,7 +26,6 @@ from harness.spec import RunSpec
 from harness.train import Run
 from tests.benchmarks.player import Job, JobTable, Settings, seconds, timed
 
-CPU = torch.device("cpu")
 SEED = 0
 # How far made-up predictions are moved against the labels, in pixels down and right.
 SHIFT = (3, 3)
@@ -53,7 +54,7 @@ def run_job(settings: Settings) -> RunJob:
     )
     return RunJob(
         spec=spec,
-        device="cpu",
+        device=settings.device,
         threads=settings.threads,
         results=settings.work / "results",
         work=settings.work,
@@ -65,7 +66,7 @@ def run_job(settings: Settings) -> RunJob:
 def split(settings: Settings, name: str) -> SplitData:
     """A split as a run opens it, decoded into the cache if it is not there yet."""
     dataset = datasets.load("camvid", name, settings.data_root)
-    return SplitData(dataset, protocol_of(settings), settings.work / "cache", CPU)
+    return SplitData(dataset, protocol_of(settings), settings.work / "cache", torch.device(settings.device))
 
 
 class BareStep:
@@ -77,15 +78,17 @@ class BareStep:
         apply_precision(settings.precision)
         torch.manual_seed(SEED)
         self._precision = settings.precision
+        self._device = torch.device(settings.device)
         self._model, _ = build_network(job, data.label_size)
         self._model.train()
         self._optimiser = build_optimiser(self._model, job.spec.protocol)
         indices = np.arange(settings.batch)
         self._images, self._targets = data.images(indices), data.targets(indices, settings.size)
+        torch.backends.cudnn.benchmark = True  # shapes are fixed
 
     def __call__(self) -> float:
         """One step; its loss."""
-        with autocast(self._precision, CPU):
+        with autocast(self._precision, self._device):
             logits = self._model(self._images)
         loss = masked_cross_entropy(logits, self._targets)
         self._optimiser.zero_grad(set_to_none=True)
@@ -142,7 +145,7 @@ def network(settings: Settings) -> nn.Module:
         model = fold_batch_norm(model)
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)
-    return model
+    return model.to(settings.device)
 
 
 def inference(settings: Settings) -> Job:
@@ -154,10 +157,38 @@ def inference(settings: Settings) -> Job:
 
     @torch.inference_mode()
     def forward() -> None:
-        with autocast(settings.precision, CPU):
+        with autocast(settings.precision, images.device):
             model(images)
+        _wait(images.device)
 
     return timed(forward)
+
+
+def share_of_peak(settings: Settings) -> Job:
+    """A bare training step, and the time that its operations would take at the device's matrix peak.
+
+    The peak is that of a matrix product in the same precision, timed in the same process beside each step.
+    """
+    step, device = BareStep(settings), torch.device(settings.device)
+    flop, _ = moved_bytes(
+        lambda: architectures.build("segnet", 11, settings.size),
+        settings.size,
+        batch=settings.batch,
+        training=True,
+        num_classes=11,
+        precision=settings.precision,
+    )
+
+    def turn() -> tuple[float, ...]:
+        taken = seconds(step)
+        return taken, flop / (measure_peaks(device, settings.precision).matmul_tflops * 1e12)
+
+    return Job(turn=turn)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def reading(settings: Settings) -> Job:
@@ -249,6 +280,7 @@ def scoring(settings: Settings) -> Job:
 
 JOBS: JobTable = {
     "training": lambda settings: timed(BareStep(settings)),
+    "share-of-peak": share_of_peak,
     "overhead": overhead,
     "inference": inference,
     "reading": reading,

@@ -84,7 +84,12 @@ def _say(mark: str, found: Sequence[Regression]) -> None:
 
 
 def _shared(arguments: argparse.Namespace) -> list[str]:
-    names = {"data_root": "data-root", "weights": "weights", "weights_size": "weights-size"}
+    names = {
+        "device": "device",
+        "data_root": "data-root",
+        "weights": "weights",
+        "weights_size": "weights-size",
+    }
     given = {option: getattr(arguments, name) for name, option in names.items()}
     return [f"--performance-{option}={value}" for option, value in given.items() if value]
 
@@ -95,6 +100,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("task", choices=("measure", "check"))
     parser.add_argument("--small", action="store_true", help="measure at 90x120")
     parser.add_argument("--only", nargs="+", help="names of entries to measure")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="that networks run on")
     parser.add_argument("--data-root", help="folder that holds CamVid; default: SEGNET_DATA_ROOT")
     parser.add_argument("--weights", help="safetensors of a trained SegNet, whose predictions are scored")
     parser.add_argument("--weights-size", help="input size that it was trained at; default: 360x480")

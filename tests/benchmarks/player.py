@@ -27,6 +27,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: Size = (360, 480)
+    device: Literal["cpu", "cuda"] = "cpu"
     threads: int = 1
     batch: int = 1
     images: int = 1
@@ -70,7 +71,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def timed(work: Callable[[], object], explain: Callable[[], list[str]] = no_explanation) -> Job:
-    """The job whose turns carry out this work."""
+    """The job whose turns carry out this work, which ends by waiting for the device if it has one."""
     return Job(turn=lambda: (seconds(work),), explain=explain)
 
 

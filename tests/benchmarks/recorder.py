@@ -9,26 +9,26 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.machine import available_cores, device_name, device_slug, environment
+from harness.machine import Device, available_cores, device_name, device_slug, emulates_bfloat16, environment
+from harness.measure.load import load_average, load_flags
 from harness.measure.performance import (
+    EMULATED,
     Entry,
     PerformanceRecord,
-    bfloat16_note,
+    Target,
     joined,
-    load_flag,
     load_performance,
     save_performance,
     spread,
 )
 from harness.run import KEEP_MEMORY
-from tests.benchmarks.comparisons import COMPARISONS, FULL_SIZE, OURS, PLAIN, SMALL_SIZE, Comparison, Scale
+from tests.benchmarks.comparisons import FULL_SIZE, OURS, PLAIN, SMALL_SIZE, Comparison, Scale, on
 from tests.benchmarks.player import Settings
 from tests.benchmarks.turns import (
     Duel,
     Player,
     PlayerError,
     harness_environment,
-    load_average,
     plain_environment,
 )
 
@@ -38,10 +38,12 @@ class Options:
     """What a session was asked for.
 
     records: the committed ones, of which reports are timed. results: where the record goes.
+    device: that networks run on.
     weights: of a SegNet trained at `weights_size`; none: predictions are made up.
     """
 
     small: bool
+    device: Device
     data_root: Path
     records: Path
     results: Path
@@ -70,21 +72,19 @@ class Recorder:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        cpuinfo = Path("/proc/cpuinfo")
-        flags = cpuinfo.read_text("utf-8", errors="replace") if cpuinfo.exists() else ""
-        self._bfloat16_note = bfloat16_note(flags)
+        self._emulated = options.device == "cpu" and emulates_bfloat16()
         self._threads = available_cores()
         self._environment = environment()
 
     def measure(self, comparison: Comparison, benchmark: BenchmarkFixture) -> Entry:
         """Carry out one comparison and put its entry into the record, a failed one too."""
-        scale = comparison.scale(self.options.small, self._bfloat16_note is not None)
+        scale = comparison.scale(self.options.small, self._emulated)
         moment, started = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
         before = load_average()
         found = self._carry_out(comparison, scale, benchmark)
         after = load_average()
-        if comparison.precision == "bf16" and self._bfloat16_note is not None:
-            found.notes.append(self._bfloat16_note)
+        if comparison.precision == "bf16" and self._emulated:
+            found.notes.append(EMULATED)
         entry = Entry(
             name=comparison.name,
             title=comparison.title,
@@ -94,18 +94,25 @@ class Recorder:
             images=comparison.sample_images(scale),
             ours_s=tuple(round(value, 6) for value in found.ours_s),
             opponent_s=tuple(round(value, 6) for value in found.opponent_s),
-            target=comparison.target if not self.options.small or comparison.small_target else None,
+            target=self._target(comparison),
             notes=tuple(found.notes),
-            flags=load_flag(after, self._threads + int(comparison.changes.get("workers", 0))),
+            flags=tuple(load_flags(after, self._threads + int(comparison.changes.get("workers", 0)))),
             failure=found.failure,
             measured_at=moment,
             wall_s=round(time.perf_counter() - started, 1),
-            load_average_before=before,
-            load_average_after=after,
+            load_average_before=before.value,
+            load_average_after=after.value,
         )
         self._keep(entry)
         _tell(entry, benchmark)
         return entry
+
+    def _target(self, comparison: Comparison) -> Target | None:
+        """Of networks compared on both kinds of device, targets hold for a CPU; others hold wherever."""
+        elsewhere = self.options.device == "cuda" and "cpu" in comparison.devices
+        if (self.options.small and not comparison.small_target) or (elsewhere and comparison.precision):
+            return None
+        return comparison.target
 
     def _carry_out(self, comparison: Comparison, scale: Scale, benchmark: BenchmarkFixture) -> Found:
         """Prepare both sides, let them take turns, hear their explanations."""
@@ -140,6 +147,7 @@ class Recorder:
         options = self.options
         shared = Settings(
             size=options.size,
+            device=options.device,
             threads=self._threads,
             batch=scale.batch,
             images=scale.images,
@@ -173,9 +181,9 @@ class Recorder:
     def _keep(self, entry: Entry) -> None:
         """Write the record with this entry; entries that are no longer compared leave it."""
         new = PerformanceRecord(
-            device="cpu",
-            device_name=device_name("cpu"),
-            device_slug=device_slug("cpu"),
+            device=self.options.device,
+            device_name=device_name(self.options.device),
+            device_slug=device_slug(self.options.device),
             threads=self._threads,
             size=self.options.size,
             reduced=self.options.small,
@@ -186,7 +194,7 @@ class Recorder:
         earlier = load_performance(self.options.results)
         old = next((record for record in earlier if record.file_name == new.file_name), None)
         whole = joined(old, new)
-        known = [found for one in COMPARISONS if (found := whole.entry(one.name)) is not None]
+        known = [found for one in on(self.options.device) if (found := whole.entry(one.name)) is not None]
         save_performance(self.options.results, whole.model_copy(update={"entries": tuple(known)}))
 
 

@@ -1,7 +1,6 @@
 """Two sides that take turns: each in a process of its own, one computing at a time, the order swapped."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -162,11 +161,3 @@ class Duel:
             taken = self._other.turn()
             if self._round >= self._warmup:
                 self.other_s += taken
-
-
-def load_average() -> float | None:
-    """The machine's load over the last minute, in runnable threads."""
-    try:
-        return round(os.getloadavg()[0], 2)
-    except (OSError, AttributeError):  # not on Windows
-        return None

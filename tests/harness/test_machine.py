@@ -133,3 +133,14 @@ def test_importing_needs_no_torch() -> None:
     script = "import sys; import harness.machine; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("flags", "emulated"),
+    [("flags: avx2 avx512_bf16", False), ("flags: amx_bf16", False), ("flags: avx2", True), ("", False)],
+)
+def test_bfloat16_is_emulated_without_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, flags: str, emulated: bool
+) -> None:
+    monkeypatch.setattr(machine, "_read", lambda path: flags)
+    assert machine.emulates_bfloat16() is emulated

@@ -26,14 +26,15 @@ def batch(settings: Settings) -> tuple[Tensor, Tensor]:
     """The first images of the training split and their labels."""
     dataset = split(settings, "train")
     items = [dataset[index] for index in range(settings.batch)]
-    return torch.stack([image for image, _ in items]), torch.stack([label for _, label in items])
+    images = torch.stack([image for image, _ in items])
+    return images.to(settings.device), torch.stack([label for _, label in items]).to(settings.device)
 
 
 def training(settings: Settings) -> Job:
     """A training step on a batch at hand: SGD with momentum, mean cross-entropy."""
     torch.set_num_threads(settings.threads)
     torch.manual_seed(0)
-    model = SegNet(CLASSES)
+    model = SegNet(CLASSES).to(settings.device)
     model.train()
     images, labels = batch(settings)
     criterion = nn.CrossEntropyLoss(ignore_index=VOID)
@@ -63,13 +64,15 @@ def inference(settings: Settings) -> Job:
     """A forward pass without gradients on a batch at hand."""
     torch.set_num_threads(settings.threads)
     torch.manual_seed(0)
-    model = SegNet(CLASSES)
+    model = SegNet(CLASSES).to(settings.device)
     model.eval()
     images, _ = batch(settings)
 
     def forward() -> None:
         with torch.no_grad():
             model(images)
+        if settings.device == "cuda":
+            torch.cuda.synchronize()
 
     return timed(forward)
 

@@ -169,8 +169,8 @@ def test_modes_of_the_phases(phase: str, modes: set[tuple[bool, bool]]) -> None:
             return logits
 
     measuring = Measuring(Bench(make_task(phase), Watching))
-    seen.clear()  # preparing counts on shapes
     measuring.prepare()
+    seen.clear()  # preparing counts on shapes too
     measuring.round()
     assert seen == modes
 
@@ -216,8 +216,9 @@ def test_bf16_runs_under_autocast() -> None:
             return logits
 
     measuring = Measuring(Bench(make_task("training-step", 2, precision="bf16"), Watching))
-    seen.clear()  # preparing counts on shapes
     measuring.prepare()
+    seen.clear()  # preparing counts on shapes too
+    measuring.round()
     assert seen == {torch.bfloat16}
 
 

@@ -1,41 +1,26 @@
-"""The comparison with the plain way: record, ratios, gate, turns, and the plain network itself."""
+"""The comparison with the plain way: record, ratios, and the regression gate."""
 
-import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from pydantic import ValidationError
-from torch import nn
 
-import architectures
 from harness.errors import UserError
 from harness.measure.performance import (
     Entry,
     PerformanceRecord,
     Spread,
     Target,
-    bfloat16_note,
     joined,
-    load_flag,
     load_performance,
     performance_folder,
     save_performance,
     spread,
 )
 from harness.measure.performance_gate import baseline_for, regressions
-from harness.metrics import confusion_matrix as exact_matrix
 from tests.benchmarks import performance
-from tests.benchmarks.comparisons import COMPARISONS
-from tests.benchmarks.plain.data import CamVid, loader
-from tests.benchmarks.plain.scores import boundary_score, confusion_matrix, score
-from tests.benchmarks.plain.segnet import SegNet
-from tests.benchmarks.player import Job, Settings, serve
-from tests.benchmarks.turns import Duel, Player, PlayerError, harness_environment, plain_environment
 
 TINY = "tests.benchmarks.tiny"
 
@@ -153,13 +138,6 @@ def test_a_newer_entry_takes_the_place_of_the_older_with_its_own_manifest() -> N
         joined(old, record(entry(), size=(360, 480), reduced=False))
 
 
-def test_doubts_and_notes() -> None:
-    assert load_flag(2.4, 2) == () and load_flag(None, 2) == ()
-    assert load_flag(2.6, 2) == ("others used the machine: load average 2.6, of which at most 2 ours",)
-    assert bfloat16_note("flags: avx2 avx512_bf16") is None and bfloat16_note("") is None
-    assert "no bfloat16 instructions" in str(bfloat16_note("flags: avx2"))
-
-
 # -- the gate -----------------------------------------------------------------------------------------------
 
 
@@ -206,179 +184,6 @@ def test_bfloat16_is_judged_on_the_same_device_only() -> None:
     before, now = entry(precision="bf16"), slower(20).model_copy(update={"precision": "bf16"})
     assert len(regressions(record(before), record(now))) == 1
     assert regressions(record(before), record(now, device_slug="cpu-other-2c")) == []
-
-
-# -- turns --------------------------------------------------------------------------------------------------
-
-
-def test_the_order_is_swapped_each_round_and_warm_up_leaves_no_sample(tmp_path: Path) -> None:
-    settings = Settings(work=tmp_path)
-    with (
-        Player(TINY, "noted", settings, harness_environment()) as ours,
-        Player(TINY, "noted", settings.model_copy(update={"workers": 1}), plain_environment()) as plain,
-    ):
-        duel = Duel(ours, plain, warmup=1)
-        for _ in range(4):
-            duel.before()
-            duel.ours()
-            duel.after()
-        assert ours.explain() == ["it was noted"]
-    assert (tmp_path / "turns").read_text() == "PooPPooP"
-    assert len(duel.ours_s) == len(duel.other_s) == 3
-    assert min(*duel.ours_s, *duel.other_s) > 0
-
-
-def test_a_side_that_fails_says_why_in_one_line() -> None:
-    with Player(TINY, "failing", Settings(), plain_environment()) as player:
-        assert player.turn() == [1.0]
-        with pytest.raises(PlayerError, match=f"^{TINY}: failing: StopIteration"):
-            player.turn()
-    with (
-        pytest.raises(PlayerError, match="unknown: KeyError: 'unknown'"),
-        Player(TINY, "unknown", Settings(), plain_environment()),
-    ):
-        pass
-
-
-def test_one_side_may_bring_its_opponent() -> None:
-    class Both:
-        def turn(self) -> list[float]:
-            return [1.0, 2.0]
-
-    duel = Duel(Both(), None, warmup=0)  # type: ignore[arg-type]
-    duel.before()
-    duel.ours()
-    duel.after()
-    assert (duel.ours_s, duel.other_s) == ([1.0], [2.0])
-
-
-def test_a_player_answers_until_the_end() -> None:
-    answers = io.StringIO()
-    serve(Job(turn=lambda: (2.0,)), ["turn\n", "explain\n", "end\n", "turn\n"], answers)
-    assert [json.loads(line) for line in answers.getvalue().splitlines()] == [
-        {"seconds": [2.0]},
-        {"notes": []},
-    ]
-    with pytest.raises(ValueError, match="no 'dance'"):
-        serve(Job(turn=lambda: (2.0,)), ["dance"], answers)
-
-
-def test_the_plain_side_knows_nothing_of_the_harness_s_allocator() -> None:
-    assert "MALLOC_MMAP_MAX_" not in plain_environment() and "MALLOC_MMAP_MAX_" in harness_environment()
-
-
-# -- what is compared ---------------------------------------------------------------------------------------
-
-
-def test_comparisons_have_names_of_their_own_and_the_issue_s_targets() -> None:
-    targets = {one.name: one.target.at_most for one in COMPARISONS if one.target}
-    assert len({one.name for one in COMPARISONS}) == len(COMPARISONS)
-    assert targets == {
-        "training-fp32": 0.93,
-        "training-bf16": 0.47,
-        "inference-bf16": 0.50,
-        "inference-bf16-folded": 0.42,
-        "reading-0-workers": 0.1,
-        "reading-2-workers": 0.1,
-        "scoring": 8,
-        "help": 0.5,
-        "report-camvid": 10,
-        "report-decoders": 10,
-        "overhead": 1.03,
-    }
-
-
-def test_emulated_bfloat16_is_measured_with_few_samples() -> None:
-    by_name = {one.name: one for one in COMPARISONS}
-    few = by_name["training-bf16"].scale(small=False, emulated=True)
-    assert (few.rounds, few.warmup, few.batch) == (3, 0, 1)
-    assert by_name["training-bf16"].scale(small=False, emulated=False).batch == 5
-    assert by_name["training-fp32"].scale(small=False, emulated=True).batch == 5
-
-
-# -- the plain way ------------------------------------------------------------------------------------------
-
-
-def norms(network: nn.Module) -> Sequence[nn.BatchNorm2d]:
-    return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-
-
-@pytest.fixture(scope="module")
-def networks() -> tuple[nn.Module, SegNet]:
-    """Ours and the plain one, with the same weights and the same epsilon of batch norm; dropout off."""
-    torch.manual_seed(0)
-    ours, plain = architectures.build("segnet", 11, (40, 56)), SegNet(11)
-    values = list(ours.state_dict().values())
-    names = list(plain.state_dict())
-    plain.load_state_dict(dict(zip(names, values, strict=True)))
-    for theirs, own in zip(norms(plain), norms(ours), strict=True):
-        theirs.eps = own.eps
-    for network in (ours, plain):
-        for module in network.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
-    return ours, plain
-
-
-def test_the_plain_network_has_the_same_parameters_and_dropouts() -> None:
-    ours, plain = architectures.build("segnet", 11, (40, 56)), SegNet(11)
-    assert sum(one.numel() for one in plain.parameters()) == 29_449_355
-    assert sum(one.numel() for one in plain.parameters()) == sum(one.numel() for one in ours.parameters())
-    rates = [
-        [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
-        for network in (ours, plain)
-    ]
-    assert rates[0] == rates[1] == [0.5] * 4  # one module serves all three poolings of the encoder
-
-
-def test_the_plain_network_computes_the_same(networks: tuple[nn.Module, SegNet]) -> None:
-    ours, plain = networks
-    images = torch.randn(2, 3, 40, 56, generator=torch.Generator().manual_seed(1))
-    for network in networks:
-        network.train()
-    with torch.no_grad():
-        torch.testing.assert_close(plain(images), ours(images))
-    for network in networks:
-        network.eval()
-    with torch.no_grad():
-        torch.testing.assert_close(plain(images), ours(images))
-
-
-def test_the_plain_matrix_is_the_same() -> None:
-    rng = np.random.default_rng(0)
-    prediction = rng.integers(0, 4, (20, 30)).astype(np.uint8)
-    label = rng.choice(np.array([0, 1, 2, 3, 255], dtype=np.uint8), (20, 30))
-    assert np.array_equal(confusion_matrix(prediction, label, 4), exact_matrix(prediction, label, 4))
-
-
-def test_the_plain_boundary_score_by_hand() -> None:
-    label = np.zeros((40, 40), dtype=np.uint8)
-    label[:, 20:] = 1
-    assert boundary_score(label, label, 2) == 1.0
-    # the tolerance is 0.0075 of 56.6 pixels: less than one pixel
-    assert boundary_score(np.roll(label, 9, 1), label, 3) < 0.8
-    found = score([label, label], [label, label], 2)
-    assert found == {"G": 1.0, "C": 1.0, "mIoU": 1.0, "BF": 1.0}
-
-
-def test_the_plain_loader_decodes_every_pair(tmp_path: Path) -> None:
-    from PIL import Image
-
-    for folder in ("train", "trainannot"):
-        (tmp_path / folder).mkdir()
-    for number in range(3):
-        pixels = np.full((8, 12, 3), 40 * number, dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "train" / f"{number}.png")
-        Image.fromarray(np.full((8, 12), 11, dtype=np.uint8)).save(tmp_path / "trainannot" / f"{number}.png")
-    batches = list(loader(CamVid(tmp_path, "train", (4, 6)), 2, 0))
-    assert [tuple(images.shape) for images, _ in batches] == [(2, 3, 4, 6), (1, 3, 4, 6)]
-    assert all(bool((labels == 11).all()) and labels.dtype == torch.int64 for _, labels in batches)
-    image, label = CamVid(tmp_path, "train", normalise=False)[2]
-    assert (
-        image.dtype == label.dtype == torch.uint8 and image.shape == (8, 12, 3) and int(image[0, 0, 0]) == 80
-    )
-    normal, _ = CamVid(tmp_path, "train")[0]
-    assert normal[0, 0, 0].item() == pytest.approx(-0.485 / 0.229)
 
 
 # -- the command --------------------------------------------------------------------------------------------
