@@ -114,6 +114,7 @@ def measure(
         ),
     ] = None,
     step_batch: Annotated[int, typer.Option(help="Images of a training step.", min=1)] = 5,
+    up_to_batch: Annotated[int | None, typer.Option(help="Times at no larger batch.", min=1)] = None,
     effort: Annotated[
         str | None, typer.Option(help="full, lease, cpu or quick; default: cpu on a CPU, else full.")
     ] = None,
@@ -133,6 +134,7 @@ def measure(
         ways=tuple(dict.fromkeys(way or ("plain",))),
         phases=tuple(phase or ()),
         step_batch=step_batch,
+        most=up_to_batch,
         effort=effort,
         again=again,
         threads=threads,

@@ -32,6 +32,7 @@ class MeasureOptions:
     ways: tuple[str, ...]
     phases: tuple[str, ...]
     step_batch: int
+    most: int | None
     effort: str | None
     again: bool
     threads: int
@@ -75,7 +76,9 @@ def _requests(options: MeasureOptions, device: Device) -> list[Request]:
                     "threads": options.threads or available_cores(),
                 }
             )
-            requests.append(Request(spec=spec, keys=cell_keys(spec, phases, options.step_batch)))
+            requests.append(
+                Request(spec=spec, keys=cell_keys(spec, phases, options.step_batch, options.most))
+            )
     return requests
 
 

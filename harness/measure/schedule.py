@@ -69,7 +69,10 @@ class _Group:
 
 
 def cell_keys(
-    spec: MeasureSpec, phases: Sequence[Phase] = (), step_batch: int = STEP_BATCH
+    spec: MeasureSpec,
+    phases: Sequence[Phase] = (),
+    step_batch: int = STEP_BATCH,
+    most: int | None = None,
 ) -> tuple[CellKey, ...]:
     """The cells of a record that go with its effort and options.
 
@@ -80,6 +83,7 @@ def cell_keys(
         spec: of the record.
         phases: only these; empty: all.
         step_batch: images of a training step.
+        most: only times at a batch of at most this; none: all.
     """
     batches: dict[Phase, tuple[int, ...]] = {
         "shapes": (1,),
@@ -100,7 +104,7 @@ def cell_keys(
         CellKey(phase=phase, batch=batch)
         for phase, found in batches.items()
         for batch in found
-        if not phases or phase in phases
+        if (not phases or phase in phases) and (most is None or batch <= most or phase not in TIMED)
     )
 
 

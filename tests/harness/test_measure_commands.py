@@ -22,6 +22,7 @@ def requests(**changes: Any) -> list[Request]:
         "ways": ("plain",),
         "phases": (),
         "step_batch": 5,
+        "most": None,
         "effort": None,
         "again": False,
         "threads": 1,
@@ -53,6 +54,11 @@ def test_all_architectures_are_the_default() -> None:
 def test_phases_and_step_batch_choose_cells() -> None:
     [found] = requests(phases=("training-step", "shapes"), step_batch=12)
     assert [str(key) for key in found.keys] == ["shapes at batch 1", "training-step at batch 12"]
+
+
+def test_large_batches_can_be_left_out() -> None:
+    [found] = requests(phases=("forward", "training-memory", "training-step"), most=1)
+    assert [str(key) for key in found.keys] == ["training-memory at batch 4", "forward at batch 1"]
 
 
 @pytest.mark.parametrize(
