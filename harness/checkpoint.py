@@ -1,9 +1,10 @@
 """Checkpoints: all that a run needs to go on as if it had not been stopped. Tensors and JSON only."""
 
+import errno
 import json
-import os
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from harness.errors import UserError
+from harness.atomic import replacing
 
-
-class CheckpointError(Exception):
-    """A checkpoint that can't be read: one line, naming the file."""
+ADVICE = "free space or choose another --work"
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 def save_checkpoint(path: Path, *, tensors: dict[str, Any], values: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all.
+    """Write a checkpoint whole or not at all; the one before it is kept as the previous one.
 
     Args:
         path: where to.
@@ -28,45 +28,50 @@ def save_checkpoint(path: Path, *, tensors: dict[str, Any], values: dict[str, An
         values: anything JSON can hold.
 
     Raises:
-        UserError: the disk is full or the folder can't be written; an earlier checkpoint stays as it was.
+        UserError: the disk is full or the folder can't be written; earlier checkpoints stay as they were.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            torch.save({"tensors": tensors, "values": json.dumps(values)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as RuntimeError
-        temporary.unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise UserError(
-            f"can't write checkpoint {path}: {reason}; free space or choose another --work"
-        ) from error
+    with replacing(path, "checkpoint", ADVICE) as temporary:
+        torch.save({"tensors": tensors, "values": json.dumps(values)}, temporary)
+        if path.exists():  # between the two moves there is the previous one alone, which is read then
+            path.replace(previous(path))
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The (tensors, values) of a checkpoint; none if there is no such file.
+def previous(path: Path) -> Path:
+    """Where the checkpoint before this one lies."""
+    return path.with_stem(f"{path.stem}-previous")
 
-    Raises:
-        CheckpointError: the file is damaged.
+
+def remove_checkpoints(path: Path) -> None:
+    """Drop a checkpoint and the previous one."""
+    for one in (path, previous(path)):
+        one.unlink(missing_ok=True)
+
+
+def load_checkpoint(
+    path: Path, on_damage: Callable[[str], None] = lambda line: None
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The (tensors, values) of the latest checkpoint that can be read; none if there is none.
+
+    Args:
+        path: as it was saved.
+        on_damage: called with a line on each file that is damaged.
     """
-    if not path.exists():
-        return None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        return content["tensors"], json.loads(content["values"])
-    except (
-        OSError,
-        RuntimeError,
-        KeyError,
-        ValueError,
-        EOFError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise CheckpointError(f"{path}: damaged checkpoint ({type(error).__name__})") from error
+    for one in (path, previous(path)):
+        if not one.exists():
+            continue
+        try:
+            return _read(one)
+        except _DAMAGE as error:
+            on_damage(f"{one}: damaged checkpoint ({type(error).__name__})")
+    return None
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    with zipfile.ZipFile(path) as archive:
+        if (bad := archive.testzip()) is not None:  # torch itself does not look at the checksums
+            raise zipfile.BadZipFile(f"{bad} is damaged")
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    return content["tensors"], json.loads(content["values"])
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -75,18 +80,13 @@ def save_weights(path: Path, model: nn.Module) -> None:
     Raises:
         UserError: the disk is full or the folder can't be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     state: dict[str, Tensor] = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     state = {name: tensor.contiguous() for name, tensor in state.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(state, temporary)
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"can't write weights {path}: {error}; free space or choose another --work"
-        ) from error
+    with replacing(path, "weights", ADVICE) as temporary:
+        try:
+            save_file(state, temporary)
+        except SafetensorError as error:  # how it reports a full disk
+            raise OSError(errno.EIO, str(error)) from error
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

@@ -56,6 +56,10 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
     threads: Threads = 0,
+    budget: Annotated[
+        str | None, typer.Option(help="Stop in time with a checkpoint: 90s, 25m, 1.5h. Exit code 75 if so.")
+    ] = None,
+    patience: Annotated[str, typer.Option(help="End a run that shows no sign of life for so long.")] = "30m",
     results: Results = DEFAULT_RESULTS,
     reports: Reports = DEFAULT_REPORTS,
     work: Work = DEFAULT_WORK,
@@ -79,6 +83,8 @@ def run(
         dry_run=dry_run,
         tensorboard=tensorboard,
         threads=threads,
+        budget=budget,
+        patience=patience,
         results=results,
         reports=reports,
         work=work,
@@ -181,6 +187,17 @@ def report(
     from harness.commands import report_command
 
     raise typer.Exit(report_command(results, reports, suite, data_root))
+
+
+@app.command()
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="Results folders of other machines.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Bring results folders together. Records that conflict are named and left as they are."""
+    from harness.commands import merge_command
+
+    raise typer.Exit(merge_command(folders, results))
 
 
 @app.command("list")

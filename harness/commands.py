@@ -1,5 +1,6 @@
 """What the commands do, apart from parsing: each returns the exit code."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from harness.measure.record import Effort
 from harness.options import one_of, precision_named, writable
 from harness.protocol import Protocol, load_protocol, parse_size
 from harness.spec import Compiled, RunSpec
+from harness.stopping import parse_time
 from harness.suite import PlanRequest, Suite, load_suite, plan
 
 
@@ -38,6 +40,8 @@ class RunOptions:
     dry_run: bool
     tensorboard: bool
     threads: int
+    budget: str | None
+    patience: str
     results: Path
     reports: Path
     work: Path
@@ -51,7 +55,8 @@ def run_command(options: RunOptions) -> int:
     """
     from harness.compiling import check_compiling
 
-    console = Console()
+    console, began_s = Console(), time.monotonic()
+    budget_s = parse_time(options.budget, "budget") if options.budget else None
     suite = load_suite(options.suite)
     protocols = _protocols(options, suite)
     given_weights = options.encoder_weights or suite.encoder_weights
@@ -79,6 +84,8 @@ def run_command(options: RunOptions) -> int:
         device=running.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
         threads=options.threads or available_cores(),
         tensorboard=options.tensorboard,
+        deadline_s=None if budget_s is None else began_s + budget_s,
+        patience_s=parse_time(options.patience, "patience"),
     )
     check_compiling(specs[0].compiled, places.device)
     _say_if_slow(specs, places.device, console)
@@ -88,12 +95,12 @@ def run_command(options: RunOptions) -> int:
 def _run_and_report(specs: list[RunSpec], places: running.Places, suite: Suite, console: Console) -> int:
     running.prepare_data(specs, places, console)
     trained = running.carry_out(specs, places, console)
-    if trained.stopped:
+    if trained.stopped or trained.overdrawn:
         return trained.exit_code
     quick = all(spec.protocol.quick for spec in specs)
     effort: Effort = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
     wanted = running.measurement_requests(specs, places, effort)
-    measured = running.measure_all(wanted, places.results, console)
+    measured = running.measure_all(wanted, places.results, console, wait=True)
     if measured.stopped:
         return measured.exit_code
     code = max(trained.exit_code, measured.exit_code)
@@ -118,6 +125,25 @@ def report_command(results: Path, reports: Path, suites: list[str] | None, data_
         if page.name == "README.md":
             console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return 0
+
+
+def merge_command(folders: list[Path], results: Path) -> int:
+    """`merge`: 0, or 1 if a record was refused.
+
+    Raises:
+        UserError: a folder that is no results folder, or a target that can't be written.
+    """
+    from harness.merge import merge
+
+    console = Console()
+    merged = merge(writable(results, "--results"), folders)
+    for line in merged.refused:
+        console.print(f"REFUSED: {line}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{merged.added} records added, {merged.same} were there already, {len(merged.refused)} refused",
+        highlight=False,
+    )
+    return 1 if merged.refused else 0
 
 
 def check_command(name: str, device: str) -> int:

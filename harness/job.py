@@ -21,6 +21,8 @@ class Job(BaseModel):
     data_root: str | None
     weights: Path | None = Field(description="file with the encoder's initial weights")
     tensorboard: bool = False
+    patience_s: float = Field(1800.0, gt=0, description="without a sign of life it is ended after so long")
+    deadline_s: float | None = Field(None, description="by time.monotonic, where a budget ends the run")
 
     @property
     def folder(self) -> Path:

@@ -14,7 +14,6 @@ import os
 import shutil
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.spec import RunSpec
 
@@ -181,26 +181,6 @@ def thin(
         loss = sum(entry[1] for entry in part) / len(part)
         kept.append((part[-1][0], float(f"{loss:.5g}"), float(f"{part[-1][2]:.5g}")))
     return kept
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: temporary file beside the target, flush, replace.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise UserError(f"can't write {path}: {error.strerror}; free or choose another folder") from error
 
 
 def runs_folder(results: Path) -> Path:

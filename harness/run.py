@@ -1,9 +1,6 @@
 """Carrying out a plan: one process a run, then the measurements, then the reports."""
 
-import signal
-import subprocess
-import sys
-import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,28 +12,28 @@ from rich.table import Table
 import datasets
 from datasets.cache import open_split
 from harness import worker
-from harness.child import child_environment
 from harness.errors import UserError
 from harness.job import Job
+from harness.locks import measuring_on_this_machine
 from harness.machine import Device
 from harness.measure.record import Effort, MeasureSpec
 from harness.measure.schedule import Request, cell_keys, measure_cells
-from harness.records import Failure, finished, load_run, runs_folder, save_run
+from harness.records import finished, load_run, runs_folder
 from harness.spec import RunSpec
+from harness.stopping import OVERDRAWN, STOPPED
+from harness.supervise import run_worker
 
-# glibc otherwise hands large blocks back to the system when freed, and the next step's page faults cost a
-# third of FCN-8s's time, whose gradients are 540 MB; huge pages save SegNet's step another 2 %. A variable
-# that the user has set stays as it is. Measurements run without all of this, as users do.
-KEEP_MEMORY = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(2**40),
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-}
+LEAST_S = 60.0  # of a budget, for another run to be begun
+PATIENCE_S = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where things are read and written, and on what is computed."""
+    """Where things are read and written, on what is computed, and until when.
+
+    deadline_s: end of the budget by time.monotonic; none without one.
+    patience_s: without a sign of life a run is ended after so long.
+    """
 
     results: Path
     reports: Path
@@ -46,6 +43,8 @@ class Places:
     device: Device
     threads: int
     tensorboard: bool = False
+    deadline_s: float | None = None
+    patience_s: float = PATIENCE_S
 
 
 @dataclass(kw_only=True)
@@ -55,12 +54,16 @@ class Outcome:
     done: int = 0
     skipped: int = 0
     failed: int = 0
+    elsewhere: int = 0
     stopped: bool = False
+    overdrawn: bool = False
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, 1 if anything failed, else 0."""
-        return worker.STOPPED if self.stopped else worker.FAILED if self.failed else worker.FINISHED
+        """130 after Ctrl-C, 75 where the budget is used up, 1 if anything failed, else 0."""
+        if self.stopped or self.overdrawn:
+            return STOPPED if self.stopped else OVERDRAWN
+        return worker.FAILED if self.failed else worker.FINISHED
 
 
 def status_of(results: Path, spec: RunSpec) -> str:
@@ -124,6 +127,8 @@ def prepare_data(specs: Sequence[RunSpec], places: Places, console: Console) -> 
 def carry_out(specs: Sequence[RunSpec], places: Places, console: Console) -> Outcome:
     """Carry out the runs that have no finished record, one process each; a failed one does not stop the rest.
 
+    A run that another process works on is left to that one.
+
     Raises:
         UserError: bad input that a worker found; its own line was printed already.
     """
@@ -133,14 +138,20 @@ def carry_out(specs: Sequence[RunSpec], places: Places, console: Console) -> Out
             console.print(f"{spec.run_id}: finished before, nothing to do", highlight=False)
             outcome.skipped += 1
             continue
-        code = _run_worker(_job(spec, places))
-        if code == worker.STOPPED:
-            outcome.stopped = True
+        if places.deadline_s is not None and time.monotonic() + LEAST_S > places.deadline_s:
+            console.print(f"{spec.run_id}: not begun, the budget is used up", highlight=False)
+            outcome.overdrawn = True
             return outcome
+        code = run_worker(_job(spec, places))
         if code == worker.BAD_INPUT:
             raise UserError("")
+        outcome.stopped = code == STOPPED
+        outcome.overdrawn = code == OVERDRAWN
+        if outcome.stopped or outcome.overdrawn:
+            return outcome
+        outcome.elsewhere += code == worker.ELSEWHERE
         outcome.done += code == worker.FINISHED
-        outcome.failed += code != worker.FINISHED
+        outcome.failed += code not in (worker.FINISHED, worker.ELSEWHERE)
     return outcome
 
 
@@ -154,33 +165,9 @@ def _job(spec: RunSpec, places: Places) -> Job:
         data_root=places.data_root,
         weights=places.weights,
         tensorboard=places.tensorboard,
+        deadline_s=places.deadline_s,
+        patience_s=places.patience_s,
     )
-
-
-def _run_worker(job: Job) -> int:
-    """Start the worker, wait for it, and write the record of a run whose process was killed."""
-    with tempfile.TemporaryDirectory(prefix="segnet-harness-") as folder:
-        path = Path(folder) / "job.json"
-        path.write_text(job.model_dump_json(), "utf-8")
-        code = call([sys.executable, "-m", "harness.worker", str(path)])
-    if code < 0:
-        name = signal.Signals(-code).name
-        hint = "; out of memory?" if -code == signal.SIGKILL else ""
-        failure = Failure(kind="killed", message=f"the process was ended by {name}{hint}")
-        save_run(job.results, worker.failed_record(job, failure), {})
-        print(f"{job.spec.architecture}: FAILED: {failure.message}", file=sys.stderr)
-        return worker.FAILED
-    return code
-
-
-def call(command: Sequence[str]) -> int:
-    """Run a child in this terminal's process group; on Ctrl-C wait for it to end in its own way."""
-    with subprocess.Popen(command, env={**KEEP_MEMORY, **child_environment()}) as child:
-        while True:
-            try:
-                return child.wait()
-            except KeyboardInterrupt:
-                continue  # the terminal sent it to the child too, which saves and ends
 
 
 def measurement_requests(specs: Sequence[RunSpec], places: Places, effort: Effort) -> list[Request]:
@@ -203,7 +190,9 @@ def measurement_requests(specs: Sequence[RunSpec], places: Places, effort: Effor
     return list(wanted.values())
 
 
-def measure_all(requests: Sequence[Request], results: Path, console: Console, again: bool = False) -> Outcome:
+def measure_all(
+    requests: Sequence[Request], results: Path, console: Console, again: bool = False, wait: bool = False
+) -> Outcome:
     """Measure the cells that are not finished yet, and show how far it is.
 
     Args:
@@ -211,10 +200,21 @@ def measure_all(requests: Sequence[Request], results: Path, console: Console, ag
         results: the results folder.
         console: where to say what is going on.
         again: measure even what was measured before.
+        wait: until other processes of the harness have ended.
+
+    Raises:
+        UserError: others train or measure here, and waiting is not wanted.
     """
     outcome = Outcome()
+
+    def on_wait() -> None:
+        console.print("waiting until other processes of the harness have ended: times need the machine alone")
+
     columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with (
+        measuring_on_this_machine(on_wait if wait else None),
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
         task = progress.add_task("", total=None)
 
         def show(what: str) -> None:

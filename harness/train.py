@@ -12,9 +12,16 @@ import datasets
 from harness.balancing import class_weights
 from harness.batchnorm import reestimate
 from harness.board import Board
-from harness.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint, save_weights
+from harness.checkpoint import (
+    load_checkpoint,
+    load_weights,
+    remove_checkpoints,
+    save_checkpoint,
+    save_weights,
+)
 from harness.compiling import CompileClock, training_call
 from harness.data import BatchStream, SplitData
+from harness.errors import UserError
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.job import Job
 from harness.loss import masked_cross_entropy
@@ -80,6 +87,12 @@ class Run:
 
     def _open(self, split: str) -> SplitData:
         dataset = datasets.load(self.spec.dataset, split, self.job.data_root)
+        if dataset.content_hash != self.spec.dataset_hash:
+            raise UserError(
+                f"{self.spec.dataset} in {self.job.data_root} has changed since the run was planned: its "
+                f"content is {dataset.content_hash[:12]}, the run's {self.spec.dataset_hash[:12]}; start the "
+                "command anew, which plans a run of its own for the new content"
+            )
         return SplitData(dataset, self.protocol, self.job.cache, self.device)
 
     def _class_weights(self) -> Tensor | None:
@@ -91,11 +104,11 @@ class Run:
         return torch.from_numpy(weights).to(self.device)
 
     def _resume(self) -> None:
-        try:
-            stored = load_checkpoint(self._checkpoint)
-        except CheckpointError as error:
-            self.progress.say(f"{error}; starting from the beginning")
-            stored = None
+        damaged: list[str] = []
+        stored = load_checkpoint(self._checkpoint, damaged.append)
+        instead = "the previous one is used" if stored else "starting from the beginning"
+        for line in damaged:
+            self.progress.say(f"{line}; {instead}")
         if stored is not None:
             tensors, values = stored
             self.model.load_state_dict(tensors["model"])
@@ -315,5 +328,5 @@ class Run:
             self._best.unlink(missing_ok=True)  # the same weights as final.safetensors
 
     def clean_up(self) -> None:
-        """Drop the checkpoint of a finished run; its weights stay."""
-        self._checkpoint.unlink(missing_ok=True)
+        """Drop the checkpoints of a finished run; its weights stay."""
+        remove_checkpoints(self._checkpoint)

@@ -1,38 +1,23 @@
 """The process that carries out one run: `python -m harness.worker JOB.json`.
 
-Exit codes: 0 finished, 1 failed (the record says why), 2 bad input, 130 stopped on request (resumable).
+Exit codes: 0 finished, 1 failed (the record says why), 2 bad input, 3 another process works on the run, 130
+stopped on request, 75 the budget is used up (both resumable).
 """
 
-import signal
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
+from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.job import Job
-from harness.records import Failure, RunRecord, save_run, write_atomically
+from harness.locks import run_lock, training_on_this_machine
+from harness.records import Failure, RunRecord, finished, save_run
+from harness.stopping import OVERDRAWN, STOPPED, StopRequest, heartbeat
 
-FINISHED, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
-
-
-class StopRequest:
-    """Remembers that Ctrl-C or SIGTERM came; a second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self._asked = False
-        signal.signal(signal.SIGINT, self._handle)
-        signal.signal(signal.SIGTERM, self._handle)
-
-    def __call__(self) -> bool:
-        return self._asked
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
-            sys.exit(STOPPED)
-        self._asked = True
+FINISHED, FAILED, BAD_INPUT, ELSEWHERE = 0, 1, 2, 3
 
 
 def failed_record(job: Job, failure: Failure) -> RunRecord:
@@ -53,10 +38,34 @@ def failed_record(job: Job, failure: Failure) -> RunRecord:
 
 
 def main(job_file: str) -> int:
-    """Carry out the job in that file; see the module's exit codes."""
+    """Carry out the job in that file, unless another process is at it; see the module's exit codes."""
     console = Console(stderr=False)
-    stop = StopRequest()
     job = Job.model_validate_json(Path(job_file).read_text("utf-8"))
+
+    def on_wait() -> None:
+        console.print(f"{job.spec.run_id}: waiting until a measurement on this machine has ended")
+
+    try:
+        # by this process, not by its parent: killed alone, that one would leave the run to two
+        with run_lock(job.results, job.spec.run_id) as own:
+            if not own:
+                console.print(f"{job.spec.run_id}: left to another process that works on it", highlight=False)
+                return ELSEWHERE
+            if finished(job.results, job.spec) is not None:
+                return FINISHED
+            with training_on_this_machine(on_wait):
+                return carry_out(job, console)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:  # before the run began
+        return STOPPED
+
+
+def carry_out(job: Job, console: Console) -> int:
+    """Train and evaluate, and leave the record; see the module's exit codes."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    stop = StopRequest(job.deadline_s, heartbeat(job.folder))
 
     from architectures import ArchitectureError
     from datasets import DatasetError
@@ -72,8 +81,9 @@ def main(job_file: str) -> int:
             run.train()
             run.finish()
     except Interrupted:
-        progress.say(f"stopped at iteration {run.state.iteration:,}; the same command goes on from there")
-        return STOPPED
+        why = "the budget is used up" if stop.overdrawn else "stopped"
+        progress.say(f"{why} at iteration {run.state.iteration:,}; the same command goes on from there")
+        return OVERDRAWN if stop.overdrawn else STOPPED
     except (UserError, DatasetError, ArchitectureError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT

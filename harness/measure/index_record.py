@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.machine import Device
-from harness.records import write_atomically
 from harness.spec import Precision
 
 Phase = Literal["inference", "training step"]

@@ -13,10 +13,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.machine import Device
 from harness.measure.record import PAPER_SIZE
-from harness.records import write_atomically
 from harness.spec import Precision
 
 # Explains a slow bfloat16 where `harness.machine.emulates_bfloat16`.

@@ -10,10 +10,10 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.machine import Device, available_cores, device_slug
 from harness.measure.figures import DeviceMemory, Quantity, Shapes, Timing
-from harness.records import write_atomically
 from harness.spec import Precision
 
 Effort = Literal["full", "lease", "cpu", "quick"]

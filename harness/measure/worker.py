@@ -10,10 +10,10 @@ stopped by Ctrl-C.
 import sys
 from pathlib import Path
 
+from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.measure.process import BAD_INPUT, FINISHED, STOPPED
 from harness.measure.work import CONCLUDE, DONE, PHASE, READY, ROUND, Task
-from harness.records import write_atomically
 
 
 def main(task_file: str, output_file: str) -> int:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import datasets
+from harness.atomic import write_atomically
 from harness.errors import UserError
-from harness.records import write_atomically
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.collect import collect

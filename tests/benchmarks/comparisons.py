@@ -80,17 +80,20 @@ def _seconds(at_most: float) -> Target:
     return Target(quantity="seconds", at_most=at_most)
 
 
-def _training(precision: Literal["fp32", "bf16"], target: float | None, device: Device) -> Comparison:
+def _training(
+    precision: Literal["fp32", "bf16"], target: float | None, device: Device, alone: bool = False
+) -> Comparison:
+    """At the protocol's batch, or at a batch of one image."""
     return Comparison(
-        name=f"training-{precision}",
+        name=f"training-{precision}{'-alone' if alone else ''}",
         devices=(device,),
-        title=f"SegNet's training step, {precision}",
+        title=f"SegNet's training step{' on a single image' if alone else ''}, {precision}",
         what="forward, loss, backward and SGD with momentum on {batch} CamVid images at hand, {size}",
         job="training",
         precision=precision,
         ours={"precision": precision},
-        full=Scale(rounds=7),
-        small=Scale(rounds=9, warmup=2, batch=2),
+        full=Scale(rounds=7, batch=1 if alone else 5),
+        small=Scale(rounds=9, warmup=2, batch=1 if alone else 2),
         target=None if target is None else _ratio(target),
     )
 
@@ -169,6 +172,7 @@ def _report(suite: str) -> Comparison:
 
 COMPARISONS: tuple[Comparison, ...] = (
     _training("fp32", 0.93, "cpu"),
+    _training("fp32", 0.93, "cpu", alone=True),
     _training("bf16", 0.47, "cpu"),
     _training("fp32", None, "cuda"),
     _training("bf16", 1 / 3, "cuda"),

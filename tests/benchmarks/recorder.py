@@ -21,7 +21,7 @@ from harness.measure.performance import (
     save_performance,
     spread,
 )
-from harness.run import KEEP_MEMORY
+from harness.supervise import KEEP_MEMORY
 from tests.benchmarks.comparisons import FULL_SIZE, OURS, PLAIN, SMALL_SIZE, Comparison, Scale, on
 from tests.benchmarks.player import Settings
 from tests.benchmarks.turns import (
@@ -204,7 +204,7 @@ def settings_of_sides() -> dict[str, Any]:
         "turns": "a process a side, one computing at a time; the order is swapped each round",
         "plain side": "default environment",
         "our side": {
-            "environment of harness.run": dict(KEEP_MEMORY),
+            "environment of harness.supervise": dict(KEEP_MEMORY),
             "protocol": "camvid@1, with another size and batch where it says so",
         },
         "commands": "default environment",

@@ -88,6 +88,7 @@ def test_comparisons_have_names_of_their_own_and_targets() -> None:
     targets = {one.name: one.target.at_most for one in on("cpu") if one.target}
     assert targets == {
         "training-fp32": 0.93,
+        "training-fp32-alone": 0.93,
         "training-bf16": 0.47,
         "inference-bf16": 0.50,
         "inference-bf16-folded": 0.42,

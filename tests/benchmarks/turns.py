@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.child import child_environment
-from harness.run import KEEP_MEMORY
+from harness.supervise import KEEP_MEMORY
 from tests.benchmarks.player import Settings
 
 # Threads of the side that has just finished still spin for a moment before they sleep.

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import datasets
 from harness.initial_weights import HE
 from harness.protocol import Protocol, load_protocol
 from harness.spec import RunSpec
@@ -21,7 +22,7 @@ def spec(**changes: Any) -> RunSpec:
         "architecture_revision": 1,
         "dataset": "roads",
         "dataset_variant": "roads",
-        "dataset_hash": "0" * 64,
+        "dataset_hash": datasets.content_hash("roads", None)[1],
         "num_classes": 11,
         "protocol": tiny_protocol(),
         "seed": 0,

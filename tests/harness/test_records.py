@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.records import (
     Failure,
@@ -19,7 +20,6 @@ from harness.records import (
     runs_folder,
     save_run,
     thin,
-    write_atomically,
 )
 from tests.harness.helpers import spec
 

@@ -26,6 +26,8 @@ def options(**changes: object) -> RunOptions:
         "dry_run": True,
         "tensorboard": False,
         "threads": 1,
+        "budget": None,
+        "patience": "30m",
         "results": ROOT,
         "reports": ROOT,
         "work": ROOT,

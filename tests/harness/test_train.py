@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from harness.checkpoint import load_checkpoint
+from harness.errors import UserError
 from harness.job import Job
 from harness.machine import Device, environment
 from harness.metrics import scores
@@ -191,6 +192,11 @@ def test_a_damaged_checkpoint_is_named_and_the_run_starts_again(tmp_path: Path, 
     assert load_checkpoint(checkpoint) is not None
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     assert make_run(tmp_path, drawn_cache, protocol=GOLDEN).state.iteration == 0
+
+
+def test_data_that_changed_since_the_plan_is_refused(tmp_path: Path, drawn_cache: Path) -> None:
+    with pytest.raises(UserError, match="has changed since the run was planned"):
+        make_run(tmp_path, drawn_cache, dataset_hash="0" * 64)
 
 
 def test_a_diverging_run_says_at_which_iteration(tmp_path: Path, drawn_cache: Path) -> None:

@@ -1,0 +1,97 @@
+"""Who may do what at the same time: locks that the system takes back when a process ends, however it does.
+
+A run is worked on by one process at a time; others leave it to that one. Measuring takes the machine alone:
+it is refused while something trains or measures here, and training waits for it to be over.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def run_lock(results: Path, run_id: str) -> Iterator[bool]:
+    """Hold a run of a results folder; false if another process holds it.
+
+    Raises:
+        UserError: the folder can't be written.
+    """
+    with _held(results / ".locks" / run_id, shared=False, wait=False) as own:
+        yield own
+
+
+@contextmanager
+def training_on_this_machine(on_wait: Callable[[], None]) -> Iterator[None]:
+    """Train beside others that train, once no measurement has the machine.
+
+    Args:
+        on_wait: called before waiting.
+    """
+    with _held(_machine(), shared=True, wait=False) as own:
+        if own:
+            yield
+            return
+    on_wait()
+    with _held(_machine(), shared=True, wait=True):
+        yield
+
+
+@contextmanager
+def measuring_on_this_machine(on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """Have the machine alone.
+
+    Args:
+        on_wait: called before waiting; without it nobody waits.
+
+    Raises:
+        UserError: something of ours trains or measures here, and nobody wants to wait.
+    """
+    with _held(_machine(), shared=False, wait=False) as own:
+        if own:
+            yield
+            return
+    if on_wait is None:
+        raise UserError(
+            "another process of the harness trains or measures on this machine, which would spoil the times; "
+            "wait until it has ended"
+        )
+    on_wait()
+    with _held(_machine(), shared=False, wait=True):
+        yield
+
+
+def _machine() -> Path:
+    """One file a machine and user, whatever results folder is written to."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"segnet-harness-{user}.lock"
+
+
+@contextmanager
+def _held(path: Path, *, shared: bool, wait: bool) -> Iterator[bool]:
+    """Hold a lock; false if that would mean waiting and is not wanted. True where locks don't exist."""
+    if fcntl is None:
+        yield True
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; choose a folder that can be written") from error
+    try:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)  # gives the lock back

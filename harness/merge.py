@@ -1,0 +1,149 @@
+"""Bringing results folders of several machines together.
+
+A run is the same twice if both records are of one id and every score of every image is equal; then the one
+that is there stays, since only times differ. A finished run takes the place of a failed one. Measurements are
+of a device: cells of one device come together in one record, and a cell that both have must be equal. What
+conflicts is left as it is, and named.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from harness.atomic import write_atomically
+from harness.errors import UserError
+from harness.measure.record import (
+    MeasurementRecord,
+    joined,
+    load_measurements,
+    measurement_path,
+    read_record,
+    save_measurement,
+)
+from harness.records import StoredRun, load_run, load_runs, runs_folder, save_run
+
+# Folders of records that are copied as they are.
+OTHERS = ("indices", "performance")
+
+
+@dataclass(kw_only=True)
+class Merged:
+    """What became of the records: numbers, and a line on each that was refused."""
+
+    added: int = 0
+    same: int = 0
+    refused: list[str] = field(default_factory=list)
+
+    def note(self, outcome: str) -> None:
+        """Count an outcome: "added", "same", or the reason why a record was refused."""
+        if outcome == "added":
+            self.added += 1
+        elif outcome == "same":
+            self.same += 1
+        else:
+            self.refused.append(outcome)
+
+
+def merge(target: Path, sources: list[Path], on_record: Callable[[str], None] = lambda name: None) -> Merged:
+    """Bring the records of other results folders into one.
+
+    Args:
+        target: the results folder that receives them; made if need be.
+        sources: results folders, which stay as they are.
+        on_record: called with the name of each record as it is looked at.
+
+    Raises:
+        UserError: a source that is no results folder, or a target that can't be written.
+    """
+    for source in sources:
+        if not any((source / name).is_dir() for name in ("runs", "measurements", *OTHERS)):
+            raise UserError(f"{source}: no results folder: it has neither runs nor measurements")
+        if source.resolve() == target.resolve():
+            raise UserError(f"{source}: is the folder to merge into; name the others")
+    found = Merged()
+    for source in sources:
+        for name, outcome in _outcomes(source, target):
+            on_record(name)
+            found.note(outcome)
+    return found
+
+
+def _outcomes(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+    runs, unreadable = load_runs(source)
+    yield from (("", line) for line in unreadable)
+    for run in runs:
+        yield run.record.run_id, _merge_run(run, target)
+    measurements, damaged = load_measurements(source)
+    yield from (("", line) for _, line in damaged)
+    for record in measurements:
+        yield record.spec.file_name, _merge_measurement(record, source, target)
+    for folder in OTHERS:
+        for path in sorted((source / folder).rglob("*.json")):
+            name = path.relative_to(source)
+            yield str(name), _merge_file(path, target / name)
+
+
+def _merge_run(run: StoredRun, target: Path) -> str:
+    folder = runs_folder(target) / run.record.run_id
+    if folder.exists():
+        try:
+            present = load_run(folder)
+        except ValueError:
+            present = None  # damaged: the other one takes its place
+        if present is not None and present.record.status == "finished":
+            return _compared(run, present)
+        if present is not None and run.record.status == "failed":
+            return "same"
+    files = {path.name: path.read_bytes() for path in run.folder.iterdir() if path.name != "record.json"}
+    save_run(target, run.record, files)
+    return "added"
+
+
+def _compared(run: StoredRun, present: StoredRun) -> str:
+    if run.record.status == "failed":
+        return "same"  # finished here: a failure elsewhere adds nothing
+    name = run.record.run_id
+    if run.record.evaluations != present.record.evaluations:
+        return f"{name}: conflicts with the one that is there: scored at other iterations ({run.folder})"
+    for evaluation in run.record.evaluations:
+        equal = np.array_equal(run.matrices(evaluation), present.matrices(evaluation))
+        if evaluation.boundary:
+            equal = equal and np.array_equal(
+                run.boundary(evaluation), present.boundary(evaluation), equal_nan=True
+            )
+        if not equal:
+            return f"{name}: conflicts with the one that is there: other scores ({run.folder})"
+    return "same"
+
+
+def _merge_measurement(record: MeasurementRecord, source: Path, target: Path) -> str:
+    path = measurement_path(target, record.spec, record.device_slug)
+    name = path.relative_to(target)
+    if not path.exists():
+        save_measurement(target, record)
+        return "added"
+    present = read_record(path)
+    if present == record:
+        return "same"
+    try:
+        both = joined(present, record)
+    except ValueError as error:
+        return f"{name}: conflicts with the one that is there: {error} ({source})"
+    for cell in record.cells:
+        other = present.cell(cell.key.phase, cell.key.batch)
+        if other is not None and other.model_copy(update={"environment": cell.environment}) != cell:
+            return f"{name}: conflicts with the one that is there: {cell.key} was measured twice ({source})"
+    if both.cells == present.cells:
+        return "same"
+    save_measurement(target, both)
+    return "added"
+
+
+def _merge_file(path: Path, target: Path) -> str:
+    data = path.read_bytes()
+    if target.exists():
+        return "same" if target.read_bytes() == data else f"{path}: conflicts with {target}"
+    write_atomically(target, data)
+    return "added"

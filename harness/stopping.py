@@ -1,0 +1,81 @@
+"""When a run is to stop before its end: Ctrl-C, SIGTERM, or the end of a time budget."""
+
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from harness.errors import UserError
+
+STOPPED = 130  # exit code of a process that was stopped and can be resumed
+OVERDRAWN = 75  # of `run` whose budget is used up: the same command goes on
+
+# Kept free at a budget's end for writing the checkpoint and leaving.
+RESERVE_S = 15.0
+BEAT_S = 2.0  # between signs of life
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_time(text: str, what: str) -> float:
+    """A length of time such as 90s, 25m or 1.5h, in seconds.
+
+    Args:
+        text: as given.
+        what: named in the error, such as "budget".
+
+    Raises:
+        UserError: it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip())
+    if found is None or float(found[1]) == 0:
+        raise UserError(f"{what} {text!r}: write a number and s, m or h, such as 25m")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def heartbeat(folder: Path) -> Path:
+    """The file that a run touches in its folder as long as it goes on."""
+    return folder / "heartbeat"
+
+
+class StopRequest:
+    """Asked after each step and each evaluated batch whether to stop there.
+
+    Ctrl-C and SIGTERM are remembered; a second one ends the process at once. A budget ends so early that two
+    stretches as long as the longest between two questions so far, and writing the checkpoint, still fit in.
+
+    Each question is a sign of life: the file `beat` is touched, at most every few seconds.
+
+    Args:
+        deadline_s: by `time.monotonic`, which all processes of a machine share; none without a budget.
+        beat: the file, whose folder exists; none: no sign is given.
+    """
+
+    def __init__(self, deadline_s: float | None = None, beat: Path | None = None) -> None:
+        self._beat = beat
+        self._beaten_s = -BEAT_S
+        self._asked = False
+        self.overdrawn = False
+        self._deadline_s = deadline_s
+        self._last_s: float | None = None
+        self._longest_s = 0.0
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def __call__(self) -> bool:
+        now_s = time.monotonic()
+        if self._last_s is not None:
+            self._longest_s = max(self._longest_s, now_s - self._last_s)
+        self._last_s = now_s
+        if self._beat is not None and now_s - self._beaten_s >= BEAT_S:
+            self._beat.touch()
+            self._beaten_s = now_s
+        if self._deadline_s is not None and now_s + 2 * self._longest_s + RESERVE_S >= self._deadline_s:
+            self.overdrawn = True
+        return self._asked or self.overdrawn
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            sys.exit(STOPPED)
+        self._asked = True

@@ -1,0 +1,106 @@
+"""Checkpoints: whole or not there, the previous one behind the latest, damage seen."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.checkpoint import load_checkpoint, previous, remove_checkpoints, save_checkpoint
+
+
+def save(path: Path, number: int) -> None:
+    save_checkpoint(path, tensors={"weights": torch.full((1000,), float(number))}, values={"number": number})
+
+
+def number_in(path: Path, damaged: list[str] | None = None) -> int | None:
+    stored = load_checkpoint(path, (damaged if damaged is not None else []).append)
+    if stored is None:
+        return None
+    tensors, values = stored
+    assert torch.equal(tensors["weights"], torch.full((1000,), float(values["number"])))
+    number: int = values["number"]
+    return number
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1  # among the weights
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def test_the_latest_is_read_and_the_one_before_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "checkpoint.pt"
+    assert load_checkpoint(path) is None
+    for number in (1, 2, 3):
+        save(path, number)
+    assert number_in(path) == 3
+    assert number_in(previous(path)) == 2
+    assert sorted(file.name for file in path.parent.iterdir()) == ["checkpoint-previous.pt", "checkpoint.pt"]
+    remove_checkpoints(path)
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, cut, empty])
+def test_a_damaged_one_is_named_and_the_previous_one_used(tmp_path: Path, damage: object) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save(path, 1)
+    save(path, 2)
+    damage(path)  # type: ignore[operator]
+    lines: list[str] = []
+    assert number_in(path, lines) == 1
+    assert len(lines) == 1 and lines[0].startswith(f"{path}: damaged checkpoint")
+    damage(previous(path))  # type: ignore[operator]
+    assert number_in(path) is None
+
+
+def test_between_the_two_moves_the_previous_one_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save(path, 1)
+    path.replace(previous(path))  # as a kill between them leaves it
+    assert number_in(path) == 1
+
+
+def test_pickled_code_is_not_carried_out(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (mark,))
+
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"tensors": Evil(), "values": "{}"}, path)
+    assert load_checkpoint(path) is None
+    assert not mark.exists()
+
+
+def test_a_full_disk_is_said_and_leaves_earlier_checkpoints(tmp_path: Path) -> None:
+    """The system refuses to write a file beyond 100 kB, as a full disk would."""
+    path = tmp_path / "checkpoint.pt"
+    save(path, 1)
+    script = f"""
+import resource
+from pathlib import Path
+import torch
+from harness.checkpoint import save_checkpoint
+from harness.errors import UserError
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    save_checkpoint(Path({str(path)!r}), tensors={{"weights": torch.zeros(100_000)}}, values={{}})
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"can't write checkpoint {path}: ")
+    assert "free space or choose another --work" in done.stdout and done.stdout.count("\n") == 1
+    assert number_in(path) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]

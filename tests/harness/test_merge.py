@@ -1,0 +1,126 @@
+"""Results folders brought together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from harness.measure.record import read_record, save_measurement
+from harness.merge import Merged, merge
+from harness.protocol import load_protocol
+from harness.records import Failure, runs_folder
+from tests.harness.measure.test_record import make_cell, make_record
+from tests.harness.report.made_up import Store, matrix
+
+OOM = Failure(kind="oom", message="OOM at batch 5")
+PROTOCOL = load_protocol("camvid-epochs@1")
+SCORES = {label: np.stack([matrix([100] * 11)] * 3) for label in ("40K", "80K")}
+OTHER_SCORES = {label: np.stack([matrix([50] * 11)] * 3) for label in ("40K", "80K")}
+
+
+def outcome(merged: Merged) -> tuple[int, int, int]:
+    return merged.added, merged.same, len(merged.refused)
+
+
+def names(results: Path) -> list[str]:
+    return sorted(str(path.relative_to(results)) for path in results.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> tuple[Store, Store]:
+    """Two results folders."""
+    return Store(results=tmp_path / "here"), Store(results=tmp_path / "there")
+
+
+def test_what_is_missing_is_added_and_what_is_there_is_recognised(stores: tuple[Store, Store]) -> None:
+    here, there = stores
+    for store in stores:
+        store.run(store.spec("segnet", protocol=PROTOCOL), SCORES)
+    there.run(there.spec("fcn8s", protocol=PROTOCOL), SCORES)
+    assert outcome(merge(here.results, [there.results])) == (1, 1, 0)
+    assert {name for name in names(there.results)} == {name for name in names(here.results)}
+    assert outcome(merge(here.results, [there.results])) == (0, 2, 0)
+
+
+def test_other_scores_of_one_run_are_refused_by_name(stores: tuple[Store, Store]) -> None:
+    here, there = stores
+    run_id = here.run(here.spec("segnet", protocol=PROTOCOL), SCORES).name
+    there.run(there.spec("segnet", protocol=PROTOCOL), OTHER_SCORES)
+    before = {path: path.read_bytes() for path in here.results.rglob("*") if path.is_file()}
+    merged = merge(here.results, [there.results])
+    assert outcome(merged) == (0, 0, 1)
+    assert run_id in merged.refused[0] and "other scores" in merged.refused[0]
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_finished_run_takes_the_place_of_a_failed_one_and_never_the_other_way(
+    stores: tuple[Store, Store],
+) -> None:
+    here, there = stores
+    here.failed(here.spec("segnet", protocol=PROTOCOL), OOM)
+    run_id = there.run(there.spec("segnet", protocol=PROTOCOL), SCORES).name
+    assert outcome(merge(here.results, [there.results])) == (1, 0, 0)
+    assert (runs_folder(here.results) / run_id / "scores.npz").exists()
+    back = Store(results=there.results.parent / "back")
+    back.failed(back.spec("segnet", protocol=PROTOCOL), OOM)
+    assert outcome(merge(here.results, [back.results])) == (0, 1, 0)
+    assert (runs_folder(here.results) / run_id / "scores.npz").exists()
+
+
+def test_a_damaged_record_is_named_and_the_others_are_merged(stores: tuple[Store, Store]) -> None:
+    here, there = stores
+    there.run(there.spec("segnet", protocol=PROTOCOL), SCORES)
+    damaged = there.run(there.spec("fcn8s", protocol=PROTOCOL), SCORES)
+    (damaged / "record.json").write_text("{", "utf-8")
+    merged = merge(here.results, [there.results])
+    assert (merged.added, len(merged.refused)) == (1, 1)
+    assert damaged.name in merged.refused[0]
+
+
+def test_cells_of_one_device_come_together(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    path = save_measurement(here, make_record(make_cell()))
+    save_measurement(there, make_record(make_cell(), make_cell("backward"), environments=({"torch": "3"},)))
+    merged = merge(here, [there])
+    assert outcome(merged) == (1, 0, 0)
+    record = read_record(path)
+    assert [str(cell.key) for cell in record.cells] == ["forward at batch 1", "backward at batch 1"]
+    assert outcome(merge(here, [there])) == (0, 1, 0)
+
+
+def test_a_cell_measured_twice_is_refused(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    path = save_measurement(here, make_record(make_cell()))
+    before = path.read_bytes()
+    save_measurement(there, make_record(make_cell(wall_s=99.0), make_cell("backward")))
+    merged = merge(here, [there])
+    assert "forward at batch 1 was measured twice" in merged.refused[0]
+    assert path.read_bytes() == before
+
+
+def test_devices_stay_apart(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    save_measurement(here, make_record(make_cell()))
+    save_measurement(there, make_record(make_cell(), device_slug="cpu-another", device_name="another"))
+    assert outcome(merge(here, [there])) == (1, 0, 0)
+    assert len(names(here)) == 2
+
+
+def test_other_records_are_copied_or_refused(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, text in ((here, "1"), (there, "1")):
+        (folder / "indices" / "cpu").mkdir(parents=True)
+        (folder / "indices" / "cpu" / "a.json").write_text(text, "utf-8")
+    (there / "indices" / "cpu" / "b.json").write_text("2", "utf-8")
+    assert outcome(merge(here, [there])) == (1, 1, 0)
+    (there / "indices" / "cpu" / "a.json").write_text("3", "utf-8")
+    assert "a.json" in merge(here, [there]).refused[0]
+
+
+def test_what_is_no_results_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "here" / "runs").mkdir(parents=True)
+    with pytest.raises(UserError, match="nowhere: no results folder"):
+        merge(tmp_path / "here", [tmp_path / "nowhere"])
+    with pytest.raises(UserError, match="is the folder to merge into"):
+        merge(tmp_path / "here", [tmp_path / "here"])

@@ -1,0 +1,85 @@
+"""Stops that are asked for, and budgets."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.stopping import RESERVE_S, StopRequest, parse_time
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """The signal handlers of before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that stands at its only value."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90.0), ("25m", 1500.0), ("1.5h", 5400.0), (" 2 m ", 120.0)]
+)
+def test_budgets(text: str, seconds: float) -> None:
+    assert parse_time(text, "budget") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "25", "m", "-1m", "0s", "0.0h", "1d", "1m30s", "nan m"])
+def test_what_is_no_budget_is_said(text: str) -> None:
+    with pytest.raises(UserError, match="write a number and s, m or h"):
+        parse_time(text, "budget")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_remembered_and_a_second_one_ends(number: signal.Signals) -> None:
+    stop = StopRequest()
+    assert not stop()
+    os.kill(os.getpid(), number)
+    assert stop() and stop() and not stop.overdrawn
+    with pytest.raises(SystemExit) as ended:
+        os.kill(os.getpid(), number)
+    assert ended.value.code == 130
+
+
+def test_a_budget_keeps_time_for_two_more_stretches_and_the_checkpoint(clock: list[float]) -> None:
+    stop = StopRequest(deadline_s=1000.0 + 100.0)
+    assert not stop()
+    for now in (1010.0, 1030.0, 1040.0):  # stretches of 10, 20 and 10 s
+        clock[0] = now
+        assert not stop()
+    clock[0] = 1100.0 - 2 * 20.0 - RESERVE_S - 0.1  # 4.9 s later
+    assert not stop()
+    clock[0] += 0.2
+    assert stop() and stop.overdrawn
+
+
+def test_without_a_budget_time_does_not_matter(clock: list[float]) -> None:
+    stop = StopRequest()
+    clock[0] = 1e9
+    assert not stop()
+
+
+def test_each_question_is_a_sign_of_life(clock: list[float], tmp_path: Path) -> None:
+    beat = tmp_path / "heartbeat"
+    stop = StopRequest(beat=beat)
+    stop()
+    first = beat.stat().st_mtime_ns
+    clock[0] += 1.0
+    stop()
+    assert beat.stat().st_mtime_ns == first  # not on every step
+    time.sleep(0.02)
+    clock[0] += 1.5
+    stop()
+    assert beat.stat().st_mtime_ns > first

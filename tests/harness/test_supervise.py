@@ -1,0 +1,53 @@
+"""Watching over a process: patience, signs of life, Ctrl-C."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import supervise
+from harness.supervise import KEEP_MEMORY, call
+
+
+def python(script: str) -> list[str]:
+    return [sys.executable, "-c", script]
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "LOOK_S", 0.1)
+    monkeypatch.setattr(supervise, "LEAVE_S", 0.5)
+
+
+def test_the_exit_code_comes_back(tmp_path: Path) -> None:
+    assert call(python("import sys; sys.exit(7)"), tmp_path / "beat", 60.0) == 7
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert call(python(killed), tmp_path / "beat", 60.0) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("deaf", ["", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "])
+def test_a_process_without_a_sign_of_life_is_ended(tmp_path: Path, deaf: str) -> None:
+    began = time.monotonic()
+    assert call(python(f"{deaf}import time; time.sleep(60)"), tmp_path / "beat", 1.0) is None
+    assert 1.0 <= time.monotonic() - began < 10.0
+
+
+def test_signs_of_life_are_seen(tmp_path: Path) -> None:
+    beat = tmp_path / "beat"
+    script = f"""
+import pathlib, time
+for _ in range(8):
+    pathlib.Path({str(beat)!r}).touch()
+    time.sleep(0.3)
+"""
+    assert call(python(script), beat, 1.5) == 0
+
+
+def test_a_user_s_own_setting_of_the_allocator_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "MALLOC_MMAP_MAX_"
+    script = f"import os, sys; sys.exit(int(os.environ[{name!r}]))"
+    assert call(python(script), tmp_path / "beat", 60.0) == int(KEEP_MEMORY[name])
+    monkeypatch.setenv(name, "5")
+    assert call(python(script), tmp_path / "beat", 60.0) == 5
