@@ -11,8 +11,8 @@ OURS, PLAIN, COMMANDS = "tests.benchmarks.ours", "tests.benchmarks.plain.side", 
 FULL_SIZE, SMALL_SIZE = (360, 480), (90, 120)
 PLAIN_WAY = "the plain way"
 TRAIN_IMAGES = 367
-# Of a CPU that emulates bfloat16, one step takes a minute.
-EMULATED_ROUNDS = 3
+# A CPU that emulates bfloat16 takes minutes for a step.
+EMULATED_ROUNDS = 1
 
 Sample = Literal["batch", "training split", "predictions", "command"]
 
