@@ -46,6 +46,7 @@ class Bench:
         torch.set_num_threads(self.spec.threads)
         apply_precision(self.spec.precision)
         self.build = build or _registered(task)
+        self._stride = None if build else architectures.info(self.spec.architecture).output_stride
         self.device = torch.device(self.spec.device)
         self.uuid = _existing_gpu() if self.spec.device == "cuda" else None
         channels_last = "channels-last" in self.spec.options
@@ -53,8 +54,14 @@ class Bench:
 
     @cached_property
     def logits_size(self) -> tuple[int, int]:
-        """Height and width of the logits, at which the loss is taken."""
-        return logits_size(self.build, self.spec.size)
+        """Height and width of the logits, at which the loss is taken.
+
+        Of a registered architecture by its stride: to count on shapes takes memory of the process.
+        """
+        if self._stride is None:
+            return logits_size(self.build, self.spec.size)
+        height, width = self.spec.size
+        return -(-height // self._stride), -(-width // self._stride)
 
     def network(self) -> nn.Module:
         """The network on the device, in the layout and folded or not as the spec's options say."""

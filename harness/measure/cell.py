@@ -125,27 +125,32 @@ class Measuring:
         self._fields["shapes"] = shapes(build, spec.size, spec.num_classes, spec.precision)
 
     def _inference_memory(self) -> None:
-        bench = self._bench
-        live = live_inference(
-            bench.build, batch=bench.key.batch, size=bench.spec.size, precision=bench.spec.precision
-        )
+        bench, spec = self._bench, self._bench.spec
         probe, network = self._probe(), bench.network().eval()
         called, [images] = bench.called(network), bench.images(1)
-        self._memory(probe, live, lambda: infer(called, images, bench.spec.precision))
+
+        def live() -> Live:
+            batch = bench.key.batch
+            return live_inference(bench.build, batch=batch, size=spec.size, precision=spec.precision)
+
+        self._memory(probe, live, lambda: infer(called, images, spec.precision))
 
     def _training_memory(self) -> None:
         bench, spec = self._bench, self._bench.spec
-        live = live_training(
-            bench.build,
-            batch=bench.key.batch,
-            size=spec.size,
-            label_size=bench.logits_size,
-            num_classes=spec.num_classes,
-            precision=spec.precision,
-        )
         probe, network = self._probe(), bench.network().train()
         [images], labels = bench.images(1), bench.labels()
         step = TrainingStep(bench.called(network), spec.precision)
+
+        def live() -> Live:
+            return live_training(
+                bench.build,
+                batch=bench.key.batch,
+                size=spec.size,
+                label_size=bench.logits_size,
+                num_classes=spec.num_classes,
+                precision=spec.precision,
+            )
+
         self._memory(probe, live, lambda: step(images, labels))
 
     def _probe(self) -> MemoryProbe:
@@ -155,7 +160,7 @@ class Measuring:
             return ProcessMemory()
         return CudaMemory(bench.uuid, bench.idle)
 
-    def _memory(self, probe: MemoryProbe, live: Live, step: Callable[[], None]) -> None:
+    def _memory(self, probe: MemoryProbe, live: Callable[[], Live], step: Callable[[], None]) -> None:
         self._on_phase("measuring memory")
         self._fields["memory"], flags = probe.measure(step, live)
         self._flags += flags

@@ -19,8 +19,12 @@ WORKSPACE_SHARE = 0.05  # of the live tensors, from which a training step's work
 class MemoryProbe(Protocol):
     """Runs a step some times and says what memory that took."""
 
-    def measure(self, step: Callable[[], None], live: Live) -> tuple[DeviceMemory, list[str]]:
-        """Figures, and doubts about them. `live` is what the tracker gives for the same step."""
+    def measure(self, step: Callable[[], None], live: Callable[[], Live]) -> tuple[DeviceMemory, list[str]]:
+        """Figures, and doubts about them.
+
+        `live` gives what the tracker counts for the same step; it is asked after measuring, if at all, since
+        tracking takes memory of the process.
+        """
 
 
 class CudaMemory:
@@ -39,27 +43,28 @@ class CudaMemory:
         torch.cuda.empty_cache()
         self._context = used_minus_idle(uuid, idle)
 
-    def measure(self, step: Callable[[], None], live: Live) -> tuple[DeviceMemory, list[str]]:
+    def measure(self, step: Callable[[], None], live: Callable[[], Live]) -> tuple[DeviceMemory, list[str]]:
         """Warm up, reset the peaks, repeat. What the allocator had cached is given back before each half.
 
         cuDNN's benchmark mode is to be off: its search takes memory of its own.
         """
         warmup_allocated, warmup_reserved = self._peaks(step, WARMUPS)
         allocated, reserved = self._peaks(step, MEASURED)
+        used, counted = used_minus_idle(self._uuid, self._idle), live()
         none = Quantity(reason="measured on a GPU, where the device's memory counts")
         figures = DeviceMemory(
             allocated_peak_bytes=Quantity(value=allocated),
             reserved_peak_bytes=Quantity(value=reserved),
             warmup_allocated_peak_bytes=Quantity(value=warmup_allocated),
             warmup_reserved_peak_bytes=Quantity(value=warmup_reserved),
-            workspace_bytes=Quantity(value=allocated - live.peak_bytes),
+            workspace_bytes=Quantity(value=allocated - counted.peak_bytes),
             # the allocator keeps what it reserved until it is emptied, so that this is the peak of the phase
-            nvml_used_minus_idle_bytes=used_minus_idle(self._uuid, self._idle),
+            nvml_used_minus_idle_bytes=used,
             context_bytes=self._context,
             process_rss_peak_bytes=none,
             process_rss_idle_bytes=none,
         )
-        return figures, _doubts(allocated, max(reserved, warmup_reserved), live)
+        return figures, _doubts(allocated, max(reserved, warmup_reserved), counted)
 
     @staticmethod
     def _peaks(step: Callable[[], None], times: int) -> tuple[int, int]:
@@ -80,7 +85,7 @@ class ProcessMemory:
     def __init__(self) -> None:
         self._idle = resident_bytes("VmRSS")
 
-    def measure(self, step: Callable[[], None], live: Live) -> tuple[DeviceMemory, list[str]]:
+    def measure(self, step: Callable[[], None], live: Callable[[], Live]) -> tuple[DeviceMemory, list[str]]:
         """Run the step twice and read the peak."""
         for _ in range(CPU_RUNS):
             step()

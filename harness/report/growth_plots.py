@@ -110,13 +110,13 @@ def batch_growth(series: Series, palette: Palette) -> bytes | None:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         _draw(axes, lines, palette)
-        axes.set(xscale="log", yscale="log")
-        axes.set(xlabel="batch (logarithmic)", ylabel="forward pass (ms an image, logarithmic)")
+        highest = max(time for line in lines for _, time in line.points)
+        axes.set(xscale="log", xlabel="batch (logarithmic)", ylabel="forward pass (ms an image)")
+        axes.set_ylim(0, 1.1 * highest)
         batches = sorted({batch for line in lines for batch, _ in line.points})
         axes.xaxis.set_major_locator(FixedLocator(batches))
         axes.xaxis.set_major_formatter(FixedFormatter([f"{batch:g}" for batch in batches]))
         axes.xaxis.set_minor_locator(NullLocator())
-        _milliseconds(axes)
         _legend(figure, palette, lines)
         what = "Time of a forward pass an image, by the batch that it is part of"
         reduced = (

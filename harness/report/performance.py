@@ -165,7 +165,7 @@ def _general() -> list[str]:
         "float32 and NCHW on the same threads, `nn.MaxUnpool2d`, a DataLoader that decodes PNGs, scores in "
         "Python loops with distance transforms (`tests/benchmarks/plain`).",
         "Either side has a process of its own: the plain one with the default environment, ours with the one "
-        "that `harness.run` gives its workers. They take turns, one computing at a time, and the order is "
+        "that `run` gives its workers. They take turns, one computing at a time, and the order is "
         "swapped each round. Times are medians. Ratios are taken within a round; shown are their median and "
         "quartiles. Below 1 ours is faster.",
         "The overhead of a run is measured in one process: its training loop against the same step on "

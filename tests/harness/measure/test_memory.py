@@ -64,7 +64,7 @@ class Allocator:
 
 def test_a_gpus_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     allocator = Allocator(monkeypatch)
-    figures, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(MIB // 2))
+    figures, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, lambda: live(MIB // 2))
     values = {name: figure.value for name, figure in figures}
     assert values["allocated_peak_bytes"] == MIB
     assert values["reserved_peak_bytes"] == 3 * MIB
@@ -82,7 +82,7 @@ def test_a_gpus_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_short_allocator_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
     allocator = Allocator(monkeypatch, retries=2)
-    _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(MIB))
+    _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, lambda: live(MIB))
     assert flags == ["the allocator had to free its cache 2 times: memory is short"]
 
 
@@ -93,7 +93,7 @@ def test_a_training_step_of_much_workspace_is_flagged(
     """1 MiB is allocated; on another code path the live tensors may even be more."""
     allocator = Allocator(monkeypatch)
     step = live(MIB * percent // 100, state_bytes=1)
-    figures, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, step)
+    figures, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, lambda: step)
     assert figures.workspace_bytes.value == MIB - step.peak_bytes
     assert ["allocated peak and live tensors differ" in flag for flag in flags] == [True] * doubtful
 
@@ -102,14 +102,14 @@ def test_memory_beyond_the_gpus_is_flagged(monkeypatch: pytest.MonkeyPatch) -> N
     """The warm-up reserved 12 MiB."""
     for physical, expected in ((12 * MIB, []), (12 * MIB - 1, [True])):
         allocator = Allocator(monkeypatch, physical_bytes=physical)
-        _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(MIB))
+        _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, lambda: live(MIB))
         assert ["some lie in the host's memory" in flag for flag in flags] == expected
 
 
 def test_cudnns_search_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
     allocator = Allocator(monkeypatch)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
-    _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(MIB))
+    _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, lambda: live(MIB))
     assert flags == ["cuDNN's benchmark mode was on: its search takes memory of its own"]
 
 
@@ -122,7 +122,7 @@ def test_a_cpus_peak_holds_what_the_step_took() -> None:
             for page in range(0, 64 * MIB, mmap.PAGESIZE):
                 fresh[page] = 1
 
-    figures, _ = probe.measure(step, live(64 * MIB))
+    figures, _ = probe.measure(step, lambda: live(64 * MIB))
     peak, idle = figures.process_rss_peak_bytes.value, figures.process_rss_idle_bytes.value
     assert peak is not None and idle is not None
     assert peak - idle > 60 * MIB
@@ -132,10 +132,10 @@ def test_a_cpus_peak_holds_what_the_step_took() -> None:
 
 def test_what_the_device_does_not_have_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     of_process = {"process_rss_peak_bytes", "process_rss_idle_bytes"}
-    on_cpu, _ = ProcessMemory().measure(lambda: None, live(1))
+    on_cpu, _ = ProcessMemory().measure(lambda: None, lambda: live(1))
     assert {name for name, figure in on_cpu if figure.reason != "measured on a CPU"} == of_process
     allocator = Allocator(monkeypatch)
-    on_gpu, _ = CudaMemory("GPU-1", Baseline()).measure(allocator.step, live(1))
+    on_gpu, _ = CudaMemory("GPU-1", Baseline()).measure(allocator.step, lambda: live(1))
     assert {name for name, figure in on_gpu if figure.value is None} == of_process
     assert isinstance(on_gpu, DeviceMemory) and isinstance(on_cpu, DeviceMemory)
 
