@@ -15,6 +15,7 @@ from harness.report.plots import PlotContext, legend
 
 # Bars of more networks are too thin to be told apart.
 MOST_BARS = 6
+DARK = 55  # percent, from which a cell is so dark that its number is white
 
 
 def class_scores(context: PlotContext, frame: pd.DataFrame) -> bytes:
@@ -31,12 +32,9 @@ def _class_cells(context: PlotContext, frame: pd.DataFrame) -> bytes:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        layout = figure.get_layout_engine()
-        figure.set_layout_engine("none")  # seaborn draws the whole figure for a heatmap: lay it out once
         shown = values.map(lambda value: "–" if pd.isna(value) else f"{value:.0f}")
         _cells(axes, values, shown, font_size=8.0)
         axes.set(xlabel="", ylabel="")
-        figure.set_layout_engine(layout)
         heading = f"IoU of each class on test (%), checkpoint {context.group.shown_checkpoint}"
         figure.suptitle(context.heading(heading))
 
@@ -78,8 +76,6 @@ def confusion_matrices(context: PlotContext) -> bytes:
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(rows, 2, squeeze=False)
-        layout = figure.get_layout_engine()
-        figure.set_layout_engine("none")  # seaborn draws the whole figure for each heatmap: lay it out once
         for place, axes in enumerate(grid.flat):
             if place >= len(names):
                 axes.set_axis_off()
@@ -91,7 +87,6 @@ def confusion_matrices(context: PlotContext) -> bytes:
             axes.set_xlabel("predicted")
             if place % 2:
                 axes.set_yticklabels([])
-        figure.set_layout_engine(layout)
         heading = f"Confusion matrices on test, checkpoint {context.group.shown_checkpoint}"
         how = "% of the pixels of a class; blank: below 0.5, grey: class absent"
         figure.suptitle(context.heading(f"{heading}\n{how}"))
@@ -106,22 +101,28 @@ def _heatmap(axes: Axes, values: np.ndarray, classes: Sequence[str]) -> None:
 
 
 def _cells(axes: Axes, frame: pd.DataFrame, shown: pd.DataFrame, font_size: float) -> None:
-    """A table of percentages as coloured cells, `shown` written into them; grey where there is none."""
-    sns.heatmap(
-        frame,
-        ax=axes,
-        vmin=0,
-        vmax=100,
-        cmap="Blues",
-        annot=shown,
-        fmt="",
-        annot_kws={"fontsize": font_size},
-        cbar=False,
-        square=frame.shape[0] == frame.shape[1],
-        linewidths=0.4,
-        linecolor="#dddddd",
-        mask=frame.isna(),
-    )
+    """A table of percentages as coloured cells, `shown` written into them; grey where there is none.
+
+    Not seaborn's heatmap, which draws the whole figure for each of them.
+    """
+    values = frame.to_numpy(dtype=float)
+    rows, columns = values.shape
+    masked = np.ma.masked_invalid(values)
+    axes.pcolormesh(masked, cmap="Blues", vmin=0, vmax=100, edgecolors="#dddddd", linewidth=0.4)
+    axes.set(xlim=(0, columns), ylim=(rows, 0))
+    axes.set_xticks(np.arange(columns) + 0.5, [str(name) for name in frame.columns])
+    axes.set_yticks(np.arange(rows) + 0.5, [str(name) for name in frame.index])
+    axes.grid(False)
+    axes.tick_params(length=0)
+    axes.set_aspect("equal" if rows == columns else "auto")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    for (row, column), text in np.ndenumerate(shown.to_numpy()):
+        if text:
+            colour = "white" if values[row, column] > DARK else "#262626"
+            axes.text(
+                column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=font_size, color=colour
+            )
     axes.set_facecolor("#eeeeee")
     axes.tick_params(axis="x", rotation=60, labelsize=7)
     axes.tick_params(axis="y", rotation=0, labelsize=7)
