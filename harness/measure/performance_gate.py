@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.machine import Device
 from harness.measure.performance import Entry, PerformanceRecord, spread
 
 # A ratio may be worse by this share before the gate closes.
@@ -17,16 +18,20 @@ class Regression:
     message: str
 
 
+def comparable(
+    committed: Sequence[PerformanceRecord], *, device: Device, threads: int, size: tuple[int, int]
+) -> list[PerformanceRecord]:
+    """The committed records by which one of such a machine may be judged."""
+    wanted = (size, device, threads)
+    return [record for record in committed if (record.size, record.device, record.threads) == wanted]
+
+
 def baseline_for(new: PerformanceRecord, committed: Sequence[PerformanceRecord]) -> PerformanceRecord | None:
     """The committed record to judge by: this device's, else another's with as many threads; of one size.
 
     A ratio to the plain way on the same machine has most of the machine divided out of it already.
     """
-    same = [
-        record
-        for record in committed
-        if (record.size, record.device, record.threads) == (new.size, new.device, new.threads)
-    ]
+    same = comparable(committed, device=new.device, threads=new.threads, size=new.size)
     own = [record for record in same if record.device_slug == new.device_slug]
     return next(iter([*own, *same]), None)
 

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.machine import available_cores
 from harness.measure.performance import PerformanceRecord, load_performance, spread
-from harness.measure.performance_gate import Regression, baseline_for, regressions
+from harness.measure.performance_gate import Regression, baseline_for, comparable, regressions
+from tests.benchmarks.comparisons import SMALL_SIZE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BENCHMARK = ROOT / "tests" / "benchmarks" / "bench_performance.py"
@@ -38,19 +40,21 @@ def measure(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     """`check`. An entry that is worse is measured once more before it counts: something else may have run."""
+    committed, threads = load_performance(ROOT / "results"), available_cores()
+    if not comparable(committed, device=arguments.device, threads=threads, size=SMALL_SIZE):
+        height, width = SMALL_SIZE
+        print(
+            f"nothing to judge by: no committed record at {height}x{width} of a {arguments.device} with "
+            f"{threads} threads; `make performance-baseline` makes one"
+        )
+        return 0
     with tempfile.TemporaryDirectory(prefix="segnet-harness-") as folder:
         place = Path(folder)
         words = ["--performance", "small", f"--performance-results={place}", *_shared(arguments)]
         compare(words)
         new = _only(place)
-        baseline = baseline_for(new, load_performance(ROOT / "results"))
-        if baseline is None:
-            height, width = new.size
-            print(
-                f"nothing to judge by: no committed record at {height}x{width} of a {new.device} with "
-                f"{new.threads} threads; `make performance-baseline` makes one"
-            )
-            return 0
+        baseline = baseline_for(new, committed)
+        assert baseline is not None, "there is a comparable one"
         worse = regressions(baseline, new)
         if worse:
             _say("worse, measured once more", worse)

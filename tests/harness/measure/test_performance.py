@@ -212,21 +212,19 @@ def test_check_measures_what_is_worse_once_more(
 
     monkeypatch.setattr(performance, "ROOT", tmp_path)
     monkeypatch.setattr(performance, "compare", compare)
+    monkeypatch.setattr(performance, "available_cores", lambda: 2)
     assert performance.main(["check"]) == code
     assert len(asked) == measured
     assert all("training-fp32" in words for words in asked[1:])
     assert ("REGRESSION: training-fp32" in capsys.readouterr().out) is bool(code)
 
 
-def test_check_without_a_committed_record_says_so(
+def test_check_without_a_committed_record_says_so_and_measures_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def compare(words: Sequence[str]) -> int:
-        [place] = [Path(word.partition("=")[2]) for word in words if word.startswith("--performance-results")]
-        save_performance(place, record(entry()))
-        return 0
-
+    save_performance(tmp_path / "results", record(entry(), threads=3))
     monkeypatch.setattr(performance, "ROOT", tmp_path)
-    monkeypatch.setattr(performance, "compare", compare)
+    monkeypatch.setattr(performance, "available_cores", lambda: 2)
+    monkeypatch.setattr(performance, "compare", lambda words: pytest.fail("measured"))
     assert performance.main(["check"]) == 0
     assert "nothing to judge by: no committed record at 90x120" in capsys.readouterr().out
