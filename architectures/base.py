@@ -62,8 +62,7 @@ class Architecture(nn.Module, ABC):
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the logits of an image of this size."""
-        stride = self.info.output_stride
-        return -(-height // stride), -(-width // stride)
+        return self.info.output_size(height, width)
 
     def _check(self, images: Tensor) -> None:
         name = self.info.name

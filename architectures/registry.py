@@ -42,6 +42,10 @@ class ArchitectureInfo:
     reference: str
     summary: str
 
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the logits of an image of this size."""
+        return -(-height // self.output_stride), -(-width // self.output_stride)
+
 
 _BUILT_IN = (
     ArchitectureInfo(

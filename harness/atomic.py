@@ -9,15 +9,15 @@ from harness.errors import UserError
 
 
 @contextmanager
-def replacing(path: Path, what: str, advice: str) -> Iterator[Path]:
+def replacing(path: Path, advice: str, what: str = "") -> Iterator[Path]:
     """A temporary file beside the target, to be written in the block, which then replaces the target.
 
     An error leaves the target as it was, and no temporary file.
 
     Args:
         path: the target; its folder is made if need be.
-        what: named in the error, such as "checkpoint".
-        advice: what to do about it.
+        advice: what to do about an error.
+        what: named in it, such as "checkpoint".
 
     Raises:
         UserError: the disk is full or the folder can't be written.
@@ -34,7 +34,8 @@ def replacing(path: Path, what: str, advice: str) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise UserError(f"can't write {what} {path}: {reason}; {advice}".replace("  ", " ")) from error
+        named = f"{what} {path}" if what else str(path)
+        raise UserError(f"can't write {named}: {reason}; {advice}") from error
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -47,5 +48,5 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         UserError: the folder can't be written.
     """
-    with replacing(path, "", "free or choose another folder") as temporary:
+    with replacing(path, "free or choose another folder") as temporary:
         temporary.write_bytes(data)

@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, *, tensors: dict[str, Any], values: dict[str, An
     Raises:
         UserError: the disk is full or the folder can't be written; earlier checkpoints stay as they were.
     """
-    with replacing(path, "checkpoint", ADVICE) as temporary:
+    with replacing(path, ADVICE, "checkpoint") as temporary:
         torch.save({"tensors": tensors, "values": json.dumps(values)}, temporary)
         if path.exists():  # between the two moves there is the previous one alone, which is read then
             path.replace(previous(path))
@@ -82,7 +82,7 @@ def save_weights(path: Path, model: nn.Module) -> None:
     """
     state: dict[str, Tensor] = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     state = {name: tensor.contiguous() for name, tensor in state.items()}
-    with replacing(path, "weights", ADVICE) as temporary:
+    with replacing(path, ADVICE, "weights") as temporary:
         try:
             save_file(state, temporary)
         except SafetensorError as error:  # how it reports a full disk

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.machine import Device
 from harness.spec import RunSpec
 
+PATIENCE_S = 1800.0
+
 
 class Job(BaseModel):
     """What a worker process is handed."""
@@ -21,7 +23,7 @@ class Job(BaseModel):
     data_root: str | None
     weights: Path | None = Field(description="file with the encoder's initial weights")
     tensorboard: bool = False
-    patience_s: float = Field(1800.0, gt=0, description="without a sign of life it is ended after so long")
+    patience_s: float = Field(PATIENCE_S, gt=0, description="without a sign of life it is ended after it")
     deadline_s: float | None = Field(None, description="by time.monotonic, where a budget ends the run")
 
     @property

@@ -13,7 +13,7 @@ import datasets
 from datasets.cache import open_split
 from harness import worker
 from harness.errors import UserError
-from harness.job import Job
+from harness.job import PATIENCE_S, Job
 from harness.locks import measuring_on_this_machine
 from harness.machine import Device
 from harness.measure.record import Effort, MeasureSpec
@@ -24,7 +24,6 @@ from harness.stopping import OVERDRAWN, STOPPED
 from harness.supervise import run_worker
 
 LEAST_S = 60.0  # of a budget, for another run to be begun
-PATIENCE_S = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,6 @@ class Outcome:
     done: int = 0
     skipped: int = 0
     failed: int = 0
-    elsewhere: int = 0
     stopped: bool = False
     overdrawn: bool = False
 
@@ -149,7 +147,6 @@ def carry_out(specs: Sequence[RunSpec], places: Places, console: Console) -> Out
         outcome.overdrawn = code == OVERDRAWN
         if outcome.stopped or outcome.overdrawn:
             return outcome
-        outcome.elsewhere += code == worker.ELSEWHERE
         outcome.done += code == worker.FINISHED
         outcome.failed += code not in (worker.FINISHED, worker.ELSEWHERE)
     return outcome

@@ -45,14 +45,10 @@ def _filled(cell: Cell, fields: dict[str, object]) -> Cell:
 
 def _timing(founds: Sequence[Found], effort: Effort) -> tuple[Timing, list[str]]:
     # torch is imported by these; a report that only reads records has no need of this module
-    from harness.measure.timing import RoundSamples, doubts, summarise
+    from harness.measure.timing import doubts, summarise
     from harness.measure.windows import joined_windows
 
-    rounds = [
-        RoundSamples(samples_ms=one.samples_ms, uncovered_share=one.uncovered_share)
-        for found in founds
-        for one in found.rounds
-    ]
+    rounds = [one for found in founds for one in found.rounds]
     summary = summarise(
         [one.samples_ms for one in rounds],
         warmup_n=sum(found.warmup_n for found in founds),

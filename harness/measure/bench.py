@@ -46,7 +46,7 @@ class Bench:
         torch.set_num_threads(self.spec.threads)
         apply_precision(self.spec.precision)
         self.build = build or _registered(task)
-        self._stride = None if build else architectures.info(self.spec.architecture).output_stride
+        self._info = None if build else architectures.info(self.spec.architecture)
         self.device = torch.device(self.spec.device)
         self.uuid = _existing_gpu() if self.spec.device == "cuda" else None
         channels_last = "channels-last" in self.spec.options
@@ -58,10 +58,9 @@ class Bench:
 
         Of a registered architecture by its stride: to count on shapes takes memory of the process.
         """
-        if self._stride is None:
+        if self._info is None:
             return logits_size(self.build, self.spec.size)
-        height, width = self.spec.size
-        return -(-height // self._stride), -(-width // self._stride)
+        return self._info.output_size(*self.spec.size)
 
     def network(self) -> nn.Module:
         """The network on the device, in the layout and folded or not as the spec's options say."""

@@ -22,14 +22,14 @@ from harness.measure.roofline import measure_peaks, roofline
 from harness.measure.sampling import Sampler, window_flags
 from harness.measure.shapes import shapes
 from harness.measure.timing import (
-    RoundSamples,
     summarise,
+    synchronise,
     take_round,
     warm_up,
 )
 from harness.measure.tracker import live_inference, live_training
 from harness.measure.windows import joined_windows
-from harness.measure.work import Found, FoundRound
+from harness.measure.work import Found, RoundSamples
 from harness.measure.workload import (
     TrainingStep,
     infer,
@@ -84,9 +84,6 @@ class Measuring:
         """What there is."""
         spec, load = self._bench.spec, load_average()
         ours = spec.threads if spec.device == "cpu" else 1
-        rounds = [
-            FoundRound(samples_ms=one.samples_ms, uncovered_share=one.uncovered_share) for one in self._rounds
-        ]
         return Found.model_validate(
             {
                 **self._fields,
@@ -97,7 +94,7 @@ class Measuring:
                 "load_average_after": load,
                 "flags": (*self._flags, *load_flags(load, ours)),
                 "failure": self._failure,
-                "rounds": rounds,
+                "rounds": tuple(self._rounds),
                 "window": joined_windows(self._windows),
             }
         )
@@ -191,8 +188,7 @@ class Measuring:
         return time.perf_counter() - began
 
     def _synchronise(self) -> None:
-        if self._bench.device.type == "cuda":
-            torch.cuda.synchronize()
+        synchronise(self._bench.device)
 
     def _round(self) -> None:
         self._on_phase(f"round {len(self._rounds) + 1}")

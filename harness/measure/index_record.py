@@ -6,11 +6,10 @@ Importing this module does not import torch.
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from harness.atomic import write_atomically
-from harness.errors import UserError
 from harness.machine import Device
+from harness.measure.store import load_records, save_record
 from harness.spec import Precision
 
 Phase = Literal["inference", "training step"]
@@ -91,7 +90,7 @@ def save_indices(results: Path, record: IndexRecord) -> Path:
         UserError: the folder can't be written.
     """
     path = indices_folder(results) / record.device_slug / record.file_name
-    write_atomically(path, f"{record.model_dump_json(indent=1)}\n".encode())
+    save_record(path, record)
     return path
 
 
@@ -101,13 +100,5 @@ def load_indices(results: Path) -> list[IndexRecord]:
     Raises:
         UserError: a file that is no such record; one line that names it.
     """
-    records = []
-    for path in sorted(indices_folder(results).glob("*/*.json")):
-        try:
-            records.append(IndexRecord.model_validate_json(path.read_bytes()))
-        except (OSError, ValidationError) as error:
-            first = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"{path}: not a comparison of index storages: {first}; remove or repair it"
-            ) from None
-    return records
+    paths = sorted(indices_folder(results).glob("*/*.json"))
+    return load_records(IndexRecord, paths, "a comparison of index storages")

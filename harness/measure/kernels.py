@@ -12,6 +12,7 @@ from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from harness.measure.figures import Quantity
+from harness.measure.timing import synchronise
 
 STEPS = 5  # profiled, after one that is not
 WARM_UP = 1  # steps under the profiler before that: it sets itself up in the first
@@ -36,13 +37,13 @@ def share_outside_kernels(step: Callable[[], None], device: torch.device) -> Qua
         with profile(activities=[activity]):
             for _ in range(WARM_UP):
                 step()
-            _wait(device)
+            synchronise(device)
         with profile(activities=[activity]) as profiled:
-            _wait(device)
+            synchronise(device)
             began = time.perf_counter()
             for _ in range(STEPS):
                 step()
-            _wait(device)
+            synchronise(device)
             wall_us = (time.perf_counter() - began) * 1e6
     except RuntimeError as error:  # no permission to profile, or another profiler is at work
         return Quantity(reason=f"torch's profiler did not start: {str(error).splitlines()[0]}")
@@ -73,8 +74,3 @@ def _busy(profiled: profile, where: DeviceType) -> list[Interval]:
         for event in profiled.events() or ()  # type: ignore[no-untyped-call]
         if event.device_type == where and not event.is_user_annotation
     ]
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

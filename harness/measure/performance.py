@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.atomic import write_atomically
-from harness.errors import UserError
 from harness.machine import Device
 from harness.measure.record import PAPER_SIZE
+from harness.measure.store import load_records, save_record, with_manifests
 from harness.spec import Precision
 
 # Explains a slow bfloat16 where `harness.machine.emulates_bfloat16`.
@@ -151,20 +150,13 @@ def joined(old: PerformanceRecord | None, new: PerformanceRecord) -> Performance
         return new
     if old.file_name != new.file_name:
         raise ValueError(f"{old.file_name} and {new.file_name} are not of one device and size")
-    environments: list[dict[str, Any]] = []
-    entries: dict[str, Entry] = {entry.name: entry for entry in old.entries}
     replaced = {entry.name for entry in new.entries}
-    for source in (old, new):
-        for entry in source.entries:
-            if source is old and entry.name in replaced:
-                continue
-            manifest = source.environments[entry.environment]
-            if manifest not in environments:
-                environments.append(manifest)
-            entries[entry.name] = entry.model_copy(update={"environment": environments.index(manifest)})
-    return PerformanceRecord.model_validate(
-        {**dict(new), "entries": tuple(entries.values()), "environments": tuple(environments)}
-    )
+    kept = [entry for entry in old.entries if entry.name not in replaced]
+    parts, manifests = with_manifests(((kept, old.environments), (new.entries, new.environments)))
+    found = {entry.name: entry for entry in parts}
+    order = dict.fromkeys(entry.name for entry in (*old.entries, *new.entries))
+    entries = tuple(found[name] for name in order)
+    return PerformanceRecord.model_validate({**dict(new), "entries": entries, "environments": manifests})
 
 
 def performance_folder(results: Path) -> Path:
@@ -179,7 +171,7 @@ def save_performance(results: Path, record: PerformanceRecord) -> Path:
         UserError: the folder can't be written.
     """
     path = performance_folder(results) / record.file_name
-    write_atomically(path, f"{record.model_dump_json(indent=1)}\n".encode())
+    save_record(path, record)
     return path
 
 
@@ -189,13 +181,5 @@ def load_performance(results: Path) -> list[PerformanceRecord]:
     Raises:
         UserError: a file that is no such record; one line that names it.
     """
-    records = []
-    for path in sorted(performance_folder(results).glob("*.json")):
-        try:
-            records.append(PerformanceRecord.model_validate_json(path.read_bytes()))
-        except (OSError, ValidationError) as error:
-            first = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"{path}: not a comparison with the plain way: {first}; remove or repair it"
-            ) from None
-    return records
+    paths = sorted(performance_folder(results).glob("*.json"))
+    return load_records(PerformanceRecord, paths, "a comparison with the plain way")

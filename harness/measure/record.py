@@ -10,10 +10,10 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.machine import Device, available_cores, device_slug
 from harness.measure.figures import DeviceMemory, Quantity, Shapes, Timing
+from harness.measure.store import save_record, with_manifests
 from harness.spec import Precision
 
 Effort = Literal["full", "lease", "cpu", "quick"]
@@ -188,21 +188,11 @@ def joined(
         return new
     if record.spec != new.spec:
         raise ValueError(f"{record.spec.file_name} and {new.spec.file_name} are not of one spec")
-    environments: list[dict[str, Any]] = []
-    cells: dict[CellKey, Cell] = {}
     replaced = {cell.key for cell in new.cells}
-    for source in (record, new):
-        for cell in source.cells:
-            if source is record and cell.key in replaced:
-                continue
-            manifest = source.environments[cell.environment]
-            if manifest not in environments:
-                environments.append(manifest)
-            cells[cell.key] = cell.model_copy(update={"environment": environments.index(manifest)})
-    ordered = tuple(cells[key] for key in sorted(cells, key=_order))
-    return MeasurementRecord.model_validate(
-        {**dict(new), "cells": ordered, "environments": tuple(environments)}
-    )
+    kept = [cell for cell in record.cells if cell.key not in replaced]
+    cells, manifests = with_manifests(((kept, record.environments), (new.cells, new.environments)))
+    ordered = tuple(sorted(cells, key=lambda cell: _order(cell.key)))
+    return MeasurementRecord.model_validate({**dict(new), "cells": ordered, "environments": manifests})
 
 
 def settings(spec: MeasureSpec) -> dict[str, Any]:
@@ -240,7 +230,7 @@ def save_measurement(results: Path, record: MeasurementRecord) -> Path:
         UserError: the folder can't be written.
     """
     path = measurement_path(results, record.spec, record.device_slug)
-    write_atomically(path, f"{record.model_dump_json(indent=1)}\n".encode())
+    save_record(path, record)
     return path
 
 

@@ -19,6 +19,7 @@ from harness.measure.process import CellWorker
 from harness.measure.record import (
     INFERENCE_BATCH,
     PAPER_SIZE,
+    SEED,
     STEP_BATCH,
     THROUGHPUT_BATCH,
     TIME_BATCH,
@@ -40,7 +41,6 @@ from harness.measure.survey import Survey, survey
 from harness.measure.work import CONCLUDE, ROUND, Found, Task
 
 AT_ONCE = 8  # processes that wait beside each other, a few hundred MB each
-SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,21 +148,19 @@ def measure_cells(
 
 
 def _groups(requests: Iterable[Request], results: Path, again: bool) -> list[_Group]:
-    members: dict[tuple[object, ...], list[MeasureSpec]] = {}
-    keys: dict[tuple[object, ...], CellKey] = {}
+    members: dict[tuple[CellKey, tuple[object, ...]], list[MeasureSpec]] = {}
     for request in requests:
         done = set() if again else _finished(results, request.spec)
         for key in request.keys:
             if key in done:
                 continue
             spec = request.spec
-            alike = (spec.size, spec.precision, spec.options, spec.effort, spec.device, spec.threads, key)
-            members.setdefault(alike, []).append(spec)
-            keys[alike] = key
+            alike = (spec.size, spec.precision, spec.options, spec.effort, spec.device, spec.threads)
+            members.setdefault((key, alike), []).append(spec)
     groups = []
-    for one, specs in members.items():
+    for (key, _), specs in members.items():
         for start in range(0, len(specs), AT_ONCE):
-            groups.append(_Group(key=keys[one], specs=tuple(specs[start : start + AT_ONCE])))
+            groups.append(_Group(key=key, specs=tuple(specs[start : start + AT_ONCE])))
     return groups
 
 

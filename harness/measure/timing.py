@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.measure.figures import KEPT_SAMPLES, Quantity, Round, TimeSummary
 from harness.measure.plans import TimingPlan
+from harness.measure.work import RoundSamples
 
 SPREAD_LIMIT_PERCENT = 3.0  # between the medians of rounds
 HOST_LIMIT_SHARE = 0.05  # of a block's wall time that no event covers
@@ -107,12 +108,10 @@ class WarmUp:
     steady: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class RoundSamples:
-    """One round as it was taken. uncovered_share: the median of its blocks'."""
-
-    samples_ms: tuple[float, ...]
-    uncovered_share: float
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what was asked of it; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def warm_up(timed: Pass, clock: Clock, plan: TimingPlan) -> WarmUp:

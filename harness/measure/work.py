@@ -51,7 +51,7 @@ class Found(_Message):
     failure: Failure | None = None
     shapes: Shapes | None = None
     memory: DeviceMemory | None = None
-    rounds: tuple["FoundRound", ...] = ()
+    rounds: tuple["RoundSamples", ...] = ()
     warmup_n: int = 0
     warmup_s: float = 0.0
     steady: bool = True
@@ -62,8 +62,8 @@ class Found(_Message):
     compile_s: Quantity = Quantity(reason="not compiled")
 
 
-class FoundRound(_Message):
-    """All samples of a round."""
+class RoundSamples(_Message):
+    """One round as it was taken: all samples, and the median of its blocks' uncovered shares."""
 
     samples_ms: tuple[float, ...] = Field(min_length=1)
     uncovered_share: float

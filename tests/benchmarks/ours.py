@@ -16,6 +16,7 @@ from harness.job import Job as RunJob
 from harness.loss import masked_cross_entropy
 from harness.measure.counts import moved_bytes
 from harness.measure.roofline import measure_peaks
+from harness.measure.timing import synchronise
 from harness.metrics import BoundaryPool, dataset_bf, scores
 from harness.network import build_network
 from harness.optimiser import build_optimiser
@@ -159,7 +160,7 @@ def inference(settings: Settings) -> Job:
     def forward() -> None:
         with autocast(settings.precision, images.device):
             model(images)
-        _wait(images.device)
+        synchronise(images.device)
 
     return timed(forward)
 
@@ -184,11 +185,6 @@ def share_of_peak(settings: Settings) -> Job:
         return taken, flop / (measure_peaks(device, settings.precision).matmul_tflops * 1e12)
 
     return Job(turn=turn)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def reading(settings: Settings) -> Job:

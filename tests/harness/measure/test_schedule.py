@@ -18,7 +18,7 @@ from harness.measure.record import (
     read_record,
 )
 from harness.measure.schedule import Request, cell_keys, measure_cells
-from harness.measure.work import CONCLUDE, ROUND, Found, FoundRound, Task
+from harness.measure.work import CONCLUDE, ROUND, Found, RoundSamples, Task
 
 FORWARD = CellKey(phase="forward", batch=1)
 TRAINING_MEMORY = CellKey(phase="training-memory", batch=4)
@@ -75,7 +75,7 @@ class StandIn:
             return None, trouble
         if trouble:
             raise trouble
-        samples = FoundRound(samples_ms=(10.0, 11.0, 12.0) * 4, uncovered_share=0.0)
+        samples = RoundSamples(samples_ms=(10.0, 11.0, 12.0) * 4, uncovered_share=0.0)
         return make_found(rounds=(samples,) * self._rounds, warmup_n=3), None
 
     def _note(self, what: str) -> None:

@@ -1,0 +1,69 @@
+"""What the records of measuring have in common on disk: one JSON file each, and manifests kept once."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from harness.atomic import write_atomically
+from harness.errors import UserError
+
+Record = TypeVar("Record", bound=BaseModel)
+Part = TypeVar("Part", bound="_HasEnvironment")
+Manifest = dict[str, Any]
+
+
+class _HasEnvironment(Protocol):
+    @property
+    def environment(self) -> int: ...
+    def model_copy(self, *, update: dict[str, Any]) -> Self: ...
+
+
+def save_record(path: Path, record: BaseModel) -> None:
+    """Write a record, whole or not at all.
+
+    Raises:
+        UserError: the folder can't be written.
+    """
+    write_atomically(path, f"{record.model_dump_json(indent=1)}\n".encode())
+
+
+def load_records(kind: type[Record], paths: Iterable[Path], what: str) -> list[Record]:
+    """All records of these files.
+
+    Args:
+        kind: of record.
+        paths: of the files.
+        what: a record is, for the error.
+
+    Raises:
+        UserError: a file that is no such record; one line that names it.
+    """
+    records = []
+    for path in paths:
+        try:
+            records.append(kind.model_validate_json(path.read_bytes()))
+        except (OSError, ValidationError) as error:
+            first = " ".join(str(error).split())[:200]
+            raise UserError(f"{path}: not {what}: {first}; remove or repair it") from None
+    return records
+
+
+def with_manifests(
+    sources: Iterable[tuple[Iterable[Part], Sequence[Manifest]]],
+) -> tuple[list[Part], tuple[Manifest, ...]]:
+    """Parts of several records, and their manifests, each once; parts name theirs by its new number.
+
+    Args:
+        sources: of each record the parts that stay, and its manifests.
+    """
+    manifests: list[Manifest] = []
+    parts = []
+    for found, own in sources:
+        for part in found:
+            manifest = own[part.environment]
+            if manifest not in manifests:
+                manifests.append(manifest)
+            parts.append(part.model_copy(update={"environment": manifests.index(manifest)}))
+    return parts, tuple(manifests)
