@@ -75,7 +75,7 @@ def png(draw: Callable[[Figure], None], height_in: float, keep: Sequence[tuple[i
         figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         draw(figure)
-        canvas.draw()  # savefig would draw all twice
+        canvas.draw()  # type: ignore[no-untyped-call]  # savefig would draw all twice
         pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     return small_png(Image.fromarray(np.ascontiguousarray(pixels)), keep)
 
