@@ -42,8 +42,9 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-report: $(STAMP)  ## regenerate reports/ from results/
+report: $(STAMP)  ## regenerate reports/ and docs/scaling.md from results/
 	$(BIN)/python -m harness report
+	$(BIN)/python -m harness plan-cost --page docs/scaling.md
 
 lock:  ## resolve the versions anew (needs uv)
 	uv pip compile --upgrade --universal --generate-hashes --no-header --all-extras pyproject.toml -o requirements.lock

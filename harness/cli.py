@@ -189,6 +189,23 @@ def report(
     raise typer.Exit(report_command(results, reports, suite, data_root))
 
 
+@app.command("plan-cost")
+def plan_cost(
+    devices: Annotated[str, typer.Option(help="Numbers of devices to plan for.")] = "1,8,64",
+    seeds: Annotated[int | None, typer.Option(help="Seeds of each run; default: 5.", min=1)] = None,
+    tflops: Annotated[
+        float | None, typer.Option(help="What a GPU is assumed to reach, where none was measured.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(help="Write it to this file; default: print it.")] = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """What every table of the paper would cost: device hours, disk, network, from the records at hand."""
+    from harness.cost_commands import plan_cost_command
+
+    code = plan_cost_command(devices=devices, seeds=seeds, gpu_tflops=tflops, written=page, results=results)
+    raise typer.Exit(code)
+
+
 @app.command()
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="Results folders of other machines.")],
