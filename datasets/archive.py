@@ -26,6 +26,7 @@ def unpack(archive: Path, target: Path, folder: str) -> None:
     try:
         with zipfile.ZipFile(archive) as opened:
             wanted = _wanted(opened.infolist(), folder)
+            _require_places(wanted, archive.stat().st_size)
             target.mkdir()
             left = MAX_TOTAL_BYTES
             for path, member in wanted.items():
@@ -52,6 +53,13 @@ def _wanted(members: list[zipfile.ZipInfo], folder: str) -> dict[str, zipfile.Zi
     if sum(member.file_size for member in wanted.values()) > MAX_TOTAL_BYTES:
         raise DatasetError(f"the archive's {folder} is larger than {MAX_TOTAL_BYTES >> 20} MiB, refused")
     return wanted
+
+
+def _require_places(wanted: dict[str, zipfile.ZipInfo], size: int) -> None:
+    """DatasetError if a member lies outside the archive's `size` bytes, which zipfile would look for there."""
+    for member in wanted.values():
+        if not 0 <= member.header_offset < size:
+            raise DatasetError(f"the archive's {member.filename} lies outside of it, refused: fetch it again")
 
 
 def _inside(name: str, folder: str) -> str | None:

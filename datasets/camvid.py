@@ -9,6 +9,7 @@ database", Pattern Recognition Letters 2009; splits and classes of github.com/al
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -175,12 +176,22 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> di
     for path in paths:
         if path.name.startswith(".") or path.suffix.lower() not in suffixes:
             continue
+        if not _is_plain(path.name):
+            problems.append(
+                f"{folder}: the name {path.name!r} holds signs that can't be shown: rename the file"
+            )
+            continue
         if path.stem in found:
             problems.append(f"{path}: a second file of the same stem as {found[path.stem].name}: remove one")
         found.setdefault(path.stem, path)
     if not found:
         problems.append(f"{folder}: holds no {' or '.join(suffixes)} file: fetch CamVid again")
     return found
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a file's name is text of one line: no control signs, and bytes that are UTF-8."""
+    return not any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in name)
 
 
 def _listed_stems(listing: Path, problems: list[str]) -> dict[str, None] | None:

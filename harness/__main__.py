@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line and exit with its code."""
     from harness.cli import app
-    from harness.errors import UserError
+    from harness.errors import UserError, storage_error
 
     try:
         app()
@@ -17,13 +17,20 @@ def main() -> None:
         if type(error).__module__.partition(".")[0] not in ("datasets", "architectures"):
             raise
         _fail(str(error))
+    except OSError as error:
+        line = storage_error(error)
+        if line is None:
+            raise
+        _fail(line)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def _fail(line: str) -> None:
+    from harness.errors import printable
+
     if line:
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {printable(line)}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -1,11 +1,14 @@
 """Files that are whole or not there: written beside the target, flushed to the disk, put in its place."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.errors import UserError
+
+_MORE_BYTES = 1 << 20
 
 
 @contextmanager
@@ -31,15 +34,48 @@ def replacing(path: Path, advice: str, what: str = "") -> Iterator[Path]:
         temporary.replace(path)
     # torch's writer reports a full disk as RuntimeError
     except (OSError, RuntimeError) as error:
+        reason = _reason(error, temporary)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         named = f"{what} {path}" if what else str(path)
         raise UserError(f"can't write {named}: {reason}; {advice}") from error
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _reason(error: OSError | RuntimeError, temporary: Path) -> str:
+    """Why a file could not be written. torch's writer does not say; writing a little more does."""
+    if isinstance(error, RuntimeError):
+        try:
+            with temporary.open("ab") as file:
+                file.write(bytes(_MORE_BYTES))
+        except OSError as cause:
+            return cause.strerror or str(cause)
+        return str(error).splitlines()[0]
+    return error.strerror or str(error)
+
+
+def remove_leftovers(folder: Path, target: str = "") -> None:
+    """Remove what killed processes had begun to write in a folder.
+
+    Only for who holds the lock of the targets: a living process may be about to put its file in place.
+
+    Args:
+        folder: need not exist.
+        target: its name; none: of all targets there.
+
+    Raises:
+        OSError: something can't be removed.
+    """
+    start = f".{target}." if target else "."
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name.startswith(start) and path.name.endswith(".tmp"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -1,8 +1,8 @@
 """Checkpoints: all that a run needs to go on as if it had not been stopped. Tensors and JSON only."""
 
 import errno
+import hashlib
 import json
-import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +10,17 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from harness.atomic import replacing
+from harness.damage import UNREADABLE, is_out_of_memory
 
 ADVICE = "free space or choose another --work"
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+class DamagedWeights(Exception):
+    """Weights that a run had kept are gone or not what was written."""
 
 
 def save_checkpoint(path: Path, *, tensors: dict[str, Any], values: dict[str, Any]) -> None:
@@ -41,12 +45,6 @@ def previous(path: Path) -> Path:
     return path.with_stem(f"{path.stem}-previous")
 
 
-def remove_checkpoints(path: Path) -> None:
-    """Drop a checkpoint and the previous one."""
-    for one in (path, previous(path)):
-        one.unlink(missing_ok=True)
-
-
 def load_checkpoint(
     path: Path, on_damage: Callable[[str], None] = lambda line: None
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -60,22 +58,39 @@ def load_checkpoint(
         if not one.exists():
             continue
         try:
+            _check_sums(one)
             return _read(one)
-        except _DAMAGE as error:
+        except UNREADABLE as error:
+            if is_out_of_memory(error):  # the sums are right: it is whole, and worth keeping
+                raise
             on_damage(f"{one}: damaged checkpoint ({type(error).__name__})")
     return None
 
 
+def _check_sums(path: Path) -> None:
+    """zipfile.BadZipFile, or another of UNREADABLE, for a damaged archive. torch itself does not look."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except MemoryError as error:  # its table names absurd sizes
+        raise zipfile.BadZipFile("its table is damaged") from error
+    if bad is not None:
+        raise zipfile.BadZipFile(f"{bad} is damaged")
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    with zipfile.ZipFile(path) as archive:
-        if (bad := archive.testzip()) is not None:  # torch itself does not look at the checksums
-            raise zipfile.BadZipFile(f"{bad} is damaged")
     content = torch.load(path, map_location="cpu", weights_only=True)
-    return content["tensors"], json.loads(content["values"])
+    return dict(content["tensors"]), dict(json.loads(content["values"]))
 
 
-def save_weights(path: Path, model: nn.Module) -> None:
-    """Write a network's weights and buffers as safetensors, atomically.
+def are_finite(model: nn.Module) -> bool:
+    """Whether all of a network's parameters are."""
+    found = [torch.isfinite(parameter).all() for parameter in model.parameters()]
+    return not found or bool(torch.stack(found).all())  # one look: a GPU is waited for once
+
+
+def save_weights(path: Path, model: nn.Module) -> str:
+    """Write a network's weights and buffers as safetensors, atomically; the file's SHA-256.
 
     Raises:
         UserError: the disk is full or the folder can't be written.
@@ -87,8 +102,31 @@ def save_weights(path: Path, model: nn.Module) -> None:
             save_file(state, temporary)
         except SafetensorError as error:  # how it reports a full disk
             raise OSError(errno.EIO, str(error)) from error
+        with temporary.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_weights(path: Path, model: nn.Module) -> None:
-    """Put weights written by `save_weights` back into a network of the same kind."""
-    model.load_state_dict(load_file(path))
+def load_weights(path: Path, model: nn.Module, sha256: str | None) -> None:
+    """Put weights written by `save_weights` back into a network of the same kind.
+
+    Args:
+        path: the file.
+        model: the network.
+        sha256: of the file as it was written; none: not known.
+
+    Raises:
+        DamagedWeights: the file is gone, or not what was written.
+    """
+    advice = f"remove {path.parent.name} from the runs in the work folder, and the run starts anew"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DamagedWeights(f"{path.name}: {error.strerror}; {advice}") from error
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise DamagedWeights(f"{path.name}: damaged weights; {advice}")
+    try:
+        model.load_state_dict(load(data))
+    except (*UNREADABLE, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise DamagedWeights(f"{path.name}: damaged weights; {advice}") from error

@@ -1,5 +1,6 @@
 """What the commands do, apart from parsing: each returns the exit code."""
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,7 +212,7 @@ def _protocols(options: RunOptions, suite: Suite) -> list[Protocol]:
 
 def _seeds(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() for part in parts):
+    if not all(re.fullmatch(r"[0-9]{1,18}", part) for part in parts):  # torch takes 64 bits
         raise UserError(f"seeds {text!r}: write whole numbers with commas between them, such as 0,1,2")
     return list(dict.fromkeys(int(part) for part in parts))
 

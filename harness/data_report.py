@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datasets.check import CheckReport, SplitCheck
+from harness.errors import printable
 
 PROBLEMS_SHOWN = 20
 
@@ -18,7 +19,7 @@ def print_check(report: CheckReport, console: Console) -> int:
     for split in report.splits:
         console.print(_histogram(split, info.classes))
     for problem in report.problems[:PROBLEMS_SHOWN]:
-        console.print(f"problem: {problem}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"problem: {printable(problem)}", highlight=False, markup=False, soft_wrap=True)
     if len(report.problems) > PROBLEMS_SHOWN:
         console.print(f"and {len(report.problems) - PROBLEMS_SHOWN} more problems")
     console.print("sound" if report.sound else f"{len(report.problems)} problems", style="bold")

@@ -1,5 +1,33 @@
 """Errors that end the command with one clear line."""
 
+import errno
+
+# What the system says where a disk is full, over its quota, broken, or not to be written to.
+_STORAGE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+)
+
 
 class UserError(Exception):
     """Something the user can mend: one line that says what, where and what to do. Exit code 2."""
+
+
+def storage_error(error: OSError) -> str | None:
+    """One line on a disk that is full, broken or can't be written to; none for any other error."""
+    if error.errno not in _STORAGE:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}; free space, or choose another folder"
+
+
+def printable(text: object) -> str:
+    """The text as one line: what would break it, or can't be shown, such as in a file's name, is escaped."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in str(text)
+    )

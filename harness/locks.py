@@ -6,6 +6,7 @@ it is refused while something trains or measures here, and training waits for it
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,31 +19,41 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+LOOK_S = 1.0  # between looks whether a measurement has ended
+
+
 @contextmanager
-def run_lock(results: Path, run_id: str) -> Iterator[bool]:
-    """Hold a run of a results folder; false if another process holds it.
+def run_lock(folder: Path, run_id: str) -> Iterator[bool]:
+    """Hold a run of a results folder, or of a work folder; false if another process holds it.
 
     Raises:
         UserError: the folder can't be written.
     """
-    with _held(results / ".locks" / run_id, shared=False, wait=False) as own:
+    with _held(folder / ".locks" / run_id, shared=False, wait=False) as own:
         yield own
 
 
 @contextmanager
-def training_on_this_machine(on_wait: Callable[[], None]) -> Iterator[None]:
+def training_on_this_machine(
+    on_wait: Callable[[], None], on_look: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Train beside others that train, once no measurement has the machine.
 
     Args:
         on_wait: called before waiting.
+        on_look: called every second while waiting.
     """
-    with _held(_machine(), shared=True, wait=False) as own:
-        if own:
-            yield
-            return
-    on_wait()
-    with _held(_machine(), shared=True, wait=True):
-        yield
+    waiting = False
+    while True:
+        with _held(_machine(), shared=True, wait=False) as own:
+            if own:
+                yield
+                return
+        if not waiting:
+            on_wait()
+            waiting = True
+        on_look()
+        time.sleep(LOOK_S)
 
 
 @contextmanager

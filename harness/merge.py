@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.atomic import write_atomically
 from harness.errors import UserError
+from harness.locks import run_lock
 from harness.measure.record import (
     MeasurementRecord,
     joined,
@@ -74,7 +75,13 @@ def _outcomes(source: Path, target: Path) -> Iterator[tuple[str, str]]:
     runs, unreadable = load_runs(source)
     yield from (("", line) for line in unreadable)
     for run in runs:
-        yield run.record.run_id, _merge_run(run, target)
+        run_id = run.record.run_id
+        with run_lock(target, run_id) as own:
+            try:
+                outcome = _merge_run(run, target) if own else f"{run_id}: another process works on it here"
+            except ValueError as error:
+                outcome = str(error)
+        yield run_id, outcome
     measurements, damaged = load_measurements(source)
     yield from (("", line) for _, line in damaged)
     for record in measurements:
@@ -86,10 +93,13 @@ def _outcomes(source: Path, target: Path) -> Iterator[tuple[str, str]]:
 
 
 def _merge_run(run: StoredRun, target: Path) -> str:
+    """What became of it. ValueError: the run is damaged."""
+    run.check()
     folder = runs_folder(target) / run.record.run_id
     if folder.exists():
         try:
             present = load_run(folder)
+            present.check()
         except ValueError:
             present = None  # damaged: the other one takes its place
         if present is not None and present.record.status == "finished":
@@ -124,7 +134,10 @@ def _merge_measurement(record: MeasurementRecord, source: Path, target: Path) ->
     if not path.exists():
         save_measurement(target, record)
         return "added"
-    present = read_record(path)
+    try:
+        present = read_record(path)
+    except UserError as error:
+        return str(error)
     if present == record:
         return "same"
     try:

@@ -14,10 +14,10 @@ _PICTURE = "png:"
 
 
 class Diverged(Exception):
-    """The loss is no longer finite."""
+    """The loss, or a weight, is no longer finite."""
 
-    def __init__(self, iteration: int) -> None:
-        super().__init__(f"the loss was not finite at iteration {iteration}")
+    def __init__(self, iteration: int, what: str = "the loss was") -> None:
+        super().__init__(f"{what} not finite at iteration {iteration}")
         self.iteration = iteration
 
 
@@ -93,6 +93,7 @@ class Progression:
     predictions: dict[str, bytes] = field(default_factory=dict)
     best_iteration: int | None = None
     best_score: float = -1.0
+    best_sha256: str | None = None
     ended: bool = False
     train_s: float = 0.0
     evaluate_s: float = 0.0
@@ -126,6 +127,7 @@ class Progression:
             "evaluations": [entry.model_dump(mode="json") for entry in self.evaluations],
             "best_iteration": self.best_iteration,
             "best_score": self.best_score,
+            "best_sha256": self.best_sha256,
             "ended": self.ended,
             "train_s": self.train_s,
             "evaluate_s": self.evaluate_s,

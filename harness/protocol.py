@@ -6,6 +6,7 @@ What a protocol fixes is no command-line flag. An override makes a differently n
 
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -18,11 +19,14 @@ from harness.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MOST_ITERATIONS = 10**9
+_SHOWN_SIGNS = 80  # of a bad value, in the error
+
 
 class Protocol(BaseModel):
     """The training and evaluation recipe of a run. Sizes are (height, width) in pixels."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
     name: str = Field(description="name@version, plus +field=value for each override")
     summary: str
@@ -72,7 +76,10 @@ class Protocol(BaseModel):
     @field_validator("size", mode="before")
     @classmethod
     def _parse_size(cls, value: object) -> object:
-        return parse_size(value) if isinstance(value, str) else value
+        try:
+            return parse_size(value) if isinstance(value, str) else value
+        except UserError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -136,6 +143,8 @@ class Protocol(BaseModel):
             iterations = int(changes["iterations"])
         except ValueError:
             raise UserError(f"iterations {changes['iterations']!r}: must be a whole number") from None
+        if iterations > MOST_ITERATIONS:
+            raise UserError(f"iterations {changes['iterations']}: at most {MOST_ITERATIONS:,}")
         share = iterations / max(self.test_at.values())
         test_at = {label: max(1, round(at * share)) for label, at in self.test_at.items()}
         moved: dict[str, Any] = {"test_at": test_at}
@@ -170,10 +179,10 @@ def parse_size(text: str) -> tuple[int, int]:
     Raises:
         UserError: not two whole numbers with an x between them.
     """
-    height, mark, width = text.lower().partition("x")
-    if not (mark and height.strip().isdigit() and width.strip().isdigit()):
+    found = re.fullmatch(r"\s*([0-9]{1,6})\s*x\s*([0-9]{1,6})\s*", text.lower())
+    if found is None:
         raise UserError(f"size {text!r}: write height x width, such as 90x120")
-    return int(height), int(width)
+    return int(found[1]), int(found[2])
 
 
 def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
@@ -181,10 +190,16 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Mode
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        found = error.errors()
+        # an unknown key first: it is often what a missing one was meant to be
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         field = ".".join(str(part) for part in first["loc"]) or "values"
-        shown = "" if first["type"] in ("missing", "value_error") else f" (got {first['input']!r})"
-        raise UserError(f"{where}: {field}: {first['msg']}{shown}") from None
+        given = repr(first["input"])
+        given = given if len(given) <= _SHOWN_SIGNS else f"{given[:_SHOWN_SIGNS]} ..."
+        shown = "" if first["type"] in ("missing", "value_error") else f" (got {given})"
+        hint = difflib.get_close_matches(field, model.model_fields, 1)
+        near = f"; did you mean {hint[0]!r}?" if hint and first["type"] == "extra_forbidden" else ""
+        raise UserError(f"{where}: {field}: {first['msg']}{shown}{near}") from None
 
 
 def read_toml(folder: str, name: str, kind: str) -> dict[str, Any]:
@@ -194,7 +209,28 @@ def read_toml(folder: str, name: str, kind: str) -> dict[str, Any]:
         hint = difflib.get_close_matches(name, known, 1)
         near = f"did you mean {hint[0]!r}? " if hint else ""
         raise UserError(f"unknown {kind} {name!r}; {near}known: {', '.join(known)}")
-    return tomllib.loads((files("harness") / folder / f"{name}.toml").read_text("utf-8"))
+    path = files("harness") / folder / f"{name}.toml"
+    return parse_toml(path.read_bytes(), f"{kind} {name}", str(path))
+
+
+def parse_toml(content: bytes, what: str, path: str) -> dict[str, Any]:
+    """The values of a protocol's or suite's file, which has its name from the file.
+
+    Args:
+        content: of the file.
+        what: it is, for the error.
+        path: of the file, for the error.
+
+    Raises:
+        UserError: no TOML, or a name of its own.
+    """
+    try:
+        values = tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of 5,000 digits
+        raise UserError(f"{what}: {path} is no TOML file: {' '.join(str(error).split())}") from None
+    if "name" in values:
+        raise UserError(f"{what}: name: it has its name from the file; remove the line from {path}")
+    return values
 
 
 def toml_names(folder: str) -> list[str]:

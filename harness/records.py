@@ -4,6 +4,7 @@ record.json                what was run, on what, how it ended
 history.json               loss and rate (thinned), and the confusion matrix of each validation
 scores.npz                 confusion matrix and per-class BF of every image, per evaluation
 prediction-<stem>.png      the label maps predicted for a few test images (values are class numbers)
+SHA256SUMS                 checksums of all of these, so that damage is noticed; earlier records have none
 
 Scores are not stored: they are derived from the matrices (`harness.metrics`), again at any time.
 """
@@ -19,9 +20,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness import checksums
 from harness.atomic import write_atomically
+from harness.damage import UNREADABLE
 from harness.errors import UserError
 from harness.spec import RunSpec
 
@@ -116,6 +120,12 @@ class Validation(BaseModel):
     iteration: int
     matrix: list[list[int]] = Field(description="confusion matrix (K, K), rows are truth")
 
+    @model_validator(mode="after")
+    def _is_square(self) -> Self:
+        if any(len(row) != len(self.matrix) for row in self.matrix):
+            raise ValueError("the matrix must be square")
+        return self
+
 
 class History(BaseModel):
     """history.json: columns of equal length, one entry a kept point."""
@@ -127,9 +137,18 @@ class History(BaseModel):
     lr: list[float]
     validation: list[Validation]
 
+    @model_validator(mode="after")
+    def _columns_fit(self) -> Self:
+        if not len(self.iteration) == len(self.loss) == len(self.lr):
+            raise ValueError("iteration, loss and lr must be of equal length")
+        return self
+
 
 class StoredRun:
-    """A record on disk, with its history, scores and predictions read on demand."""
+    """A record on disk, with its history, scores and predictions read on demand.
+
+    What is missing or damaged raises ValueError: one line that names the file.
+    """
 
     def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder = folder
@@ -137,21 +156,63 @@ class StoredRun:
 
     def history(self) -> History:
         """The thinned training history and the validations."""
-        return History.model_validate_json((self.folder / "history.json").read_text("utf-8"))
+        data = checksums.read_checked(self.folder, "history.json")
+        try:
+            history = History.model_validate_json(data)
+        except ValidationError as error:
+            raise ValueError(f"{self.folder / 'history.json'}: {_first_lines(error)}") from error
+        classes = self.record.spec.num_classes
+        if any(len(validation.matrix) != classes for validation in history.validation):
+            raise ValueError(f"{self.folder / 'history.json'}: a matrix is not of {classes} classes")
+        return history
 
     def matrices(self, evaluation: Evaluation) -> NDArray[np.int64]:
         """Confusion matrix of every image, (N, K, K), rows are truth."""
-        with np.load(self.folder / "scores.npz") as arrays:
-            return np.asarray(arrays[f"{evaluation.key}-matrices"], dtype=np.int64)
+        classes = self.record.spec.num_classes
+        shape = (evaluation.images, classes, classes)
+        return self._scores(f"{evaluation.key}-matrices", shape, np.integer).astype(np.int64)
 
     def boundary(self, evaluation: Evaluation) -> NDArray[np.float64]:
         """Per-class BF of every image, (N, K), NaN where a class does not count."""
-        with np.load(self.folder / "scores.npz") as arrays:
-            return np.asarray(arrays[f"{evaluation.key}-bf"], dtype=np.float64)
+        shape = (evaluation.images, self.record.spec.num_classes)
+        return self._scores(f"{evaluation.key}-bf", shape, np.floating).astype(np.float64)
 
     def prediction_path(self, stem: str) -> Path:
         """The kept prediction of a test image: an 8-bit PNG of class numbers at full label size."""
         return self.folder / f"prediction-{stem}.png"
+
+    def check(self) -> None:
+        """Read everything that the record says is there."""
+        if self.record.status == "failed":
+            return
+        self.history()
+        for evaluation in self.record.evaluations:
+            self.matrices(evaluation)
+            if evaluation.boundary:
+                self.boundary(evaluation)
+        self.check_pictures()
+
+    def check_pictures(self) -> None:
+        """Read the kept predictions."""
+        for stem in self.record.stems:
+            path = self.prediction_path(stem)
+            data = checksums.read_checked(self.folder, path.name)
+            try:
+                Image.open(io.BytesIO(data), formats=("PNG",)).load()
+            except (*UNREADABLE, Image.DecompressionBombError) as error:
+                raise ValueError(f"{path}: no picture: {_first_lines(error)}") from error
+
+    def _scores(self, name: str, shape: tuple[int, ...], kind: type[Any]) -> NDArray[Any]:
+        path = self.folder / "scores.npz"
+        data = checksums.read_checked(self.folder, path.name)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                array = np.asarray(arrays[name])
+        except UNREADABLE as error:
+            raise ValueError(f"{path}: {name} can't be read: {_first_lines(error)}") from error
+        if array.shape != shape or not np.issubdtype(array.dtype, kind):
+            raise ValueError(f"{path}: {name} is {array.dtype} {array.shape}, not {kind.__name__} {shape}")
+        return array
 
 
 def pack_scores(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -200,8 +261,11 @@ def save_run(results: Path, record: RunRecord, files: dict[str, bytes]) -> Path:
         UserError: the folder can't be written.
     """
     target = runs_folder(results) / record.run_id
-    staging = target.with_name(f".{record.run_id}.{os.getpid()}.tmp")
-    text = record.model_dump_json(indent=1) + "\n"
+    staging, former = (target.with_name(f".{record.run_id}.{os.getpid()}{end}.tmp") for end in ("", ".old"))
+    contents = {**files, "record.json": f"{record.model_dump_json(indent=1)}\n".encode()}
+    contents[checksums.NAME] = checksums.checksums(
+        {name: data for name, data in contents.items() if name != checksums.NAME}
+    )
     try:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
@@ -210,15 +274,16 @@ def save_run(results: Path, record: RunRecord, files: dict[str, bytes]) -> Path:
             f"can't write {staging.parent}: {error.strerror}; choose another --results"
         ) from error
     try:
-        for name, data in {**files, "record.json": text.encode()}.items():
+        for name, data in contents.items():
             write_atomically(staging / name, data)
         if target.exists():
-            shutil.rmtree(target)
+            target.replace(former)
         staging.replace(target)
     except OSError as error:
         raise UserError(f"can't write {target}: {error.strerror}; choose another --results") from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        for folder in (staging, former):
+            shutil.rmtree(folder, ignore_errors=True)
     return target
 
 
@@ -229,13 +294,11 @@ def load_run(folder: Path) -> StoredRun:
         ValueError: no record there, or one that does not fit the schema (one line, naming the file).
     """
     path = folder / "record.json"
+    data = checksums.read_checked(folder, path.name)
     try:
-        record = RunRecord.model_validate_json(path.read_text("utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from error
-    except (ValidationError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()
-        raise ValueError(f"{path}: not a record: {' '.join(first[1:3] or first)}") from error
+        record = RunRecord.model_validate_json(data)
+    except ValidationError as error:
+        raise ValueError(f"{path}: not a record: {_first_lines(error)}") from error
     if record.run_id != folder.name or record.run_id != record.spec.run_id:
         raise ValueError(f"{path}: the record is of {record.spec.run_id}, not of {folder.name}")
     return StoredRun(folder, record)
@@ -255,15 +318,22 @@ def load_runs(results: Path) -> tuple[list[StoredRun], list[str]]:
 
 
 def finished(results: Path, spec: RunSpec) -> StoredRun | None:
-    """The finished record of this spec, if there is one."""
+    """The finished record of this spec, if there is one that is whole."""
     folder = runs_folder(results) / spec.run_id
     if not (folder / "record.json").exists():
         return None
     try:
         stored = load_run(folder)
+        stored.check()
     except ValueError:
         return None  # damaged: the run is done again, and replaces it
     return stored if stored.record.status == "finished" else None
+
+
+def _first_lines(error: Exception) -> str:
+    """What an error says, in one line; of pydantic's, the first field and what ails it."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return " ".join(" ".join(lines[1:3] if isinstance(error, ValidationError) else lines).split())[:300]
 
 
 def to_json(values: BaseModel) -> bytes:

@@ -14,6 +14,7 @@ from datasets.cache import open_split
 from harness import worker
 from harness.errors import UserError
 from harness.job import PATIENCE_S, Job
+from harness.leftovers import clear_finished
 from harness.locks import measuring_on_this_machine
 from harness.machine import Device
 from harness.measure.record import Effort, MeasureSpec
@@ -65,14 +66,16 @@ class Outcome:
 
 
 def status_of(results: Path, spec: RunSpec) -> str:
-    """`finished`, `failed before: reason`, or `to do`."""
+    """`finished`, `to do`, or that with what is known: a failure, or a damaged record."""
     if finished(results, spec) is not None:
         return "finished"
+    if not (runs_folder(results) / spec.run_id).exists():
+        return "to do"
     try:
         failure = load_run(runs_folder(results) / spec.run_id).record.failure
     except ValueError:
-        return "to do"
-    return f"to do (failed before: {failure.message})" if failure else "to do"
+        failure = None
+    return f"to do (failed before: {failure.message})" if failure else "to do (its record is damaged)"
 
 
 def plan_table(specs: Sequence[RunSpec], results: Path) -> Table:
@@ -132,14 +135,19 @@ def carry_out(specs: Sequence[RunSpec], places: Places, console: Console) -> Out
     """
     outcome = Outcome()
     for spec in specs:
-        if finished(places.results, spec) is not None:
+        if (stored := finished(places.results, spec)) is not None:
             console.print(f"{spec.run_id}: finished before, nothing to do", highlight=False)
+            clear_finished(
+                _job(spec, places).folder, stored.record
+            )  # its process may have been killed before
             outcome.skipped += 1
             continue
         if places.deadline_s is not None and time.monotonic() + LEAST_S > places.deadline_s:
             console.print(f"{spec.run_id}: not begun, the budget is used up", highlight=False)
             outcome.overdrawn = True
             return outcome
+        if (status := status_of(places.results, spec)) != "to do":
+            console.print(f"{spec.run_id}: {status}", highlight=False)
         code = run_worker(_job(spec, places))
         if code == worker.BAD_INPUT:
             raise UserError("")

@@ -15,6 +15,8 @@ OVERDRAWN = 75  # of `run` whose budget is used up: the same command goes on
 # Kept free at a budget's end for writing the checkpoint and leaving.
 RESERVE_S = 15.0
 BEAT_S = 2.0  # between signs of life
+# Signals so close together are one: a batch system's goes to each process, and the parent passes it on too.
+SAME_S = 1.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -42,8 +44,9 @@ def heartbeat(folder: Path) -> Path:
 class StopRequest:
     """Asked after each step and each evaluated batch whether to stop there.
 
-    Ctrl-C and SIGTERM are remembered; a second one ends the process at once. A budget ends so early that two
-    stretches as long as the longest between two questions so far, and writing the checkpoint, still fit in.
+    Ctrl-C and SIGTERM are remembered; another one, more than a second later, ends the process at once. A
+    budget ends so early that two stretches as long as the longest between two questions so far, and writing
+    the checkpoint, still fit in.
 
     Each question is a sign of life: the file `beat` is touched, at most every few seconds.
 
@@ -56,6 +59,7 @@ class StopRequest:
         self._beat = beat
         self._beaten_s = -BEAT_S
         self._asked = False
+        self._asked_s = 0.0
         self.overdrawn = False
         self._deadline_s = deadline_s
         self._last_s: float | None = None
@@ -76,6 +80,8 @@ class StopRequest:
         return self._asked or self.overdrawn
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        now_s = time.monotonic()
+        if self._asked and now_s - self._asked_s > SAME_S:
             sys.exit(STOPPED)
-        self._asked = True
+        if not self._asked:
+            self._asked, self._asked_s = True, now_s

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import architectures
 import datasets
@@ -32,7 +32,7 @@ class Suite(BaseModel):
     protocol: str
     also_reports: tuple[str, ...] = ()
     encoder_weights: str = "none"
-    architectures: tuple[str, ...]
+    architectures: tuple[str, ...] = Field(min_length=1)
     balancings: tuple[Balancing, ...] = ()
     table: Table = "table3"
 

@@ -1,18 +1,26 @@
 """Watching over the process that carries out a run: its signals, its signs of life, its end."""
 
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from harness import worker
+from harness.atomic import replacing
 from harness.child import child_environment
+from harness.errors import UserError
 from harness.job import Job
-from harness.records import Failure, save_run
-from harness.stopping import heartbeat
+from harness.locks import run_lock
+from harness.measure.process import oom_kills
+from harness.records import Failure, finished, save_run
+from harness.stopping import STOPPED, heartbeat
 
 # glibc otherwise hands large blocks back to the system when freed, and the next step's page faults cost a
 # third of FCN-8s's time, whose gradients are 540 MB; huge pages save SegNet's step another 2 %. A variable
@@ -24,7 +32,8 @@ KEEP_MEMORY = {
 }
 
 LOOK_S = 5.0  # between looks at a worker's signs of life
-LEAVE_S = 60.0  # for a worker that shows none to write a checkpoint before it is killed
+LEAVE_S = 60.0  # at most, for a worker that shows none to write a checkpoint before it is killed
+_ROOM = "free space there, or name another folder with the variable TMPDIR"
 
 
 def run_worker(job: Job) -> int:
@@ -32,15 +41,21 @@ def run_worker(job: Job) -> int:
 
     A process that shows no sign of life for the job's patience is ended, and its record says so; what it had
     saved stays, and the same command goes on from there.
+
+    Raises:
+        UserError: the folder of temporary files or of the results can't be written.
     """
-    with tempfile.TemporaryDirectory(prefix="segnet-harness-") as folder:
-        path = Path(folder) / "job.json"
-        path.write_text(job.model_dump_json(), "utf-8")
+    kills = oom_kills()
+    with _handed_over(job) as path:
         command = [sys.executable, "-m", "harness.worker", str(path)]
         code = call(command, heartbeat(job.folder), job.patience_s)
     if code is None:
         message = f"no sign of life for {job.patience_s / 60:.3g} minutes: the process was ended"
         return _failed(job, Failure(kind="killed", message=message))
+    if code == -signal.SIGKILL and oom_kills() > kills:
+        batch = job.spec.protocol.batch
+        message = f"OOM at batch {batch}: the process was killed by the kernel's OOM killer"
+        return _failed(job, Failure(kind="oom", message=message))
     if code < 0:
         name = signal.Signals(-code).name
         hint = "; out of memory?" if -code == signal.SIGKILL else ""
@@ -48,14 +63,37 @@ def run_worker(job: Job) -> int:
     return code
 
 
+@contextmanager
+def _handed_over(job: Job) -> Iterator[Path]:
+    """The job in a file, as long as the block runs.
+
+    Raises:
+        UserError: the folder of temporary files can't be written.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="segnet-harness-"))
+    except OSError as error:
+        raise UserError(f"can't write temporary files: {error.strerror}; {_ROOM}") from error
+    try:
+        path = folder / "job.json"
+        with replacing(path, _ROOM) as temporary:
+            temporary.write_text(job.model_dump_json(), "utf-8")
+        yield path
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _failed(job: Job, failure: Failure) -> int:
-    save_run(job.results, worker.failed_record(job, failure), {})
+    """Leave a record of the failure, unless another process has taken the run up meanwhile."""
+    with run_lock(job.results, job.spec.run_id) as own:
+        if own and finished(job.results, job.spec) is None:
+            save_run(job.results, worker.failed_record(job, failure), {})
     print(f"{job.spec.architecture}: FAILED: {failure.message}", file=sys.stderr)
     return worker.FAILED
 
 
 def call(command: Sequence[str], beat: Path, patience_s: float) -> int | None:
-    """Run a child in this terminal's process group; on Ctrl-C wait for it to end in its own way.
+    """Run a child in this terminal's process group; on Ctrl-C or SIGTERM wait for it to end in its own way.
 
     Args:
         command: what to run.
@@ -63,23 +101,47 @@ def call(command: Sequence[str], beat: Path, patience_s: float) -> int | None:
         patience_s: after so long without a touch it is ended.
 
     Returns:
-        Its exit code, or minus the signal that ended it; none if it had to be ended.
+        Its exit code, or minus the signal that ended it; STOPPED where a stop was asked for, which it could
+        not heed as long as it started; none if it had to be ended.
     """
-    with subprocess.Popen(command, env={**KEEP_MEMORY, **child_environment()}) as child:
+    with (
+        subprocess.Popen(command, env={**KEEP_MEMORY, **child_environment()}) as child,
+        _passing_on(child) as asked,
+    ):
         touched, since_s = _touched(beat), time.monotonic()
         while True:
             try:
-                return child.wait(min(LOOK_S, patience_s))
+                code = child.wait(min(LOOK_S, patience_s))
+                return STOPPED if asked and code != worker.BAD_INPUT else code
             except KeyboardInterrupt:
-                continue  # the terminal sent it to the child too, which saves and ends
+                asked.append(signal.SIGINT)  # the terminal sent it to the child too, which saves and ends
             except subprocess.TimeoutExpired:
                 # moments of the file are compared with each other alone: clocks may be set back
                 now, last = _touched(beat), touched
                 if now != last:
                     touched, since_s = now, time.monotonic()
                 elif time.monotonic() - since_s > patience_s:
-                    _end(child)
+                    _end(child, min(LEAVE_S, patience_s))
                     return None
+
+
+@contextmanager
+def _passing_on(child: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
+    """Pass SIGTERM, which comes to this process alone, on to the child; gives the list of stops asked for."""
+    asked: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        child.terminate()
+
+    if threading.current_thread() is not threading.main_thread():  # no other may handle signals
+        yield asked
+        return
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _touched(beat: Path) -> int | None:
@@ -89,10 +151,10 @@ def _touched(beat: Path) -> int | None:
         return None
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _end(child: "subprocess.Popen[bytes]", leave_s: float) -> None:
     child.terminate()
     try:
-        child.wait(LEAVE_S)
+        child.wait(leave_s)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from torch import Tensor
 import datasets
 from harness.balancing import class_weights
 from harness.batchnorm import reestimate
+from harness.best_weights import BestWeights
 from harness.board import Board
 from harness.checkpoint import (
+    are_finite,
     load_checkpoint,
-    load_weights,
-    remove_checkpoints,
     save_checkpoint,
     save_weights,
 )
@@ -30,7 +31,7 @@ from harness.network import build_network
 from harness.optimiser import build_optimiser, learning_rate, set_rate
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
-from harness.progression import PendingLosses, Progression, restore
+from harness.progression import Diverged, PendingLosses, Progression, restore
 from harness.records import BEST, Evaluation, Validation
 
 CHECKPOINT_SECONDS = 600.0
@@ -59,7 +60,7 @@ class Run:
         self._stop_asked = stop_asked
         self.state = Progression()
         self._checkpoint = job.folder / "checkpoint.pt"
-        self._best = job.folder / "best.safetensors"
+        self._best = BestWeights(job.folder)
         self._pending = PendingLosses()
         self._evaluated_at = frozenset(self.protocol.evaluation_points())
         self._compiling = CompileClock(job.spec.compiled)
@@ -114,6 +115,7 @@ class Run:
             self.model.load_state_dict(tensors["model"])
             self.optimiser.load_state_dict(tensors["optimiser"])
             self.state = restore(tensors["arrays"], values)
+            self._best.known(self.state.best_iteration)
             torch.set_rng_state(tensors["rng"])
             if self.device.type == "cuda":
                 torch.cuda.set_rng_state(tensors["cuda_rng"])
@@ -132,6 +134,7 @@ class Run:
         if self.device.type == "cuda":
             tensors["cuda_rng"] = torch.cuda.get_rng_state()
         save_checkpoint(self._checkpoint, tensors=tensors, values=self.state.values())
+        self._best.stored(self.state.best_iteration)
 
     # -- training ------------------------------------------------------------------------------------------
 
@@ -139,7 +142,7 @@ class Run:
         """Train to the last iteration, evaluating on the way.
 
         Raises:
-            Diverged: the loss is not finite.
+            Diverged: the loss or a weight is not finite.
             Interrupted: a stop was asked for; the checkpoint is written.
         """
         saved = time.monotonic()
@@ -148,7 +151,7 @@ class Run:
         while self.state.iteration < self.protocol.iterations and not self.state.ended:
             self._timed_step()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                self._flush()
+                self._settle()
                 self._save()
                 saved = time.monotonic()
             self._stop_if_asked()
@@ -197,9 +200,19 @@ class Run:
         if arrived:
             self.progress.step(*arrived[-1])
 
+    def _settle(self) -> None:
+        """Bring all losses to the host before the state is kept or scored, which a diverged one is not.
+
+        Raises:
+            Diverged: a loss or a weight is not finite.
+        """
+        self._flush()
+        if not are_finite(self.model):
+            raise Diverged(self.state.iteration, "a weight was")
+
     def _stop_if_asked(self) -> None:
         if self._stop_asked():
-            self._flush()
+            self._settle()
             self._save()
             raise Interrupted
 
@@ -216,7 +229,7 @@ class Run:
         if not self._evaluation_due():
             return
         at = self.state.iteration
-        self._flush()
+        self._settle()
         started = time.perf_counter()
         watch = self._watch("batch-norm statistics", "train")
         reestimate(self.model, self.data["train"], self.protocol.batch, self.spec.precision, watch)
@@ -257,7 +270,7 @@ class Run:
         score = result.miou if self.protocol.choose_by == "mIoU" else result.global_accuracy
         if score > self.state.best_score:
             self.state.best_score, self.state.best_iteration = score, at
-            save_weights(self._best, self.model)
+            self.state.best_sha256 = self._best.save(at, self.model)
         loss = self.state.history[-1][1]
         self.progress.say(
             f"iteration {at:,} of {self.protocol.iterations:,}: loss {loss:.3f}, "
@@ -266,16 +279,21 @@ class Run:
 
     def _score(self, split: str) -> SplitScores:
         data = self.data[split]
-        return evaluate(
-            self.model,
-            data,
-            num_classes=self.spec.num_classes,
-            batch=self.protocol.batch,
-            precision=self.spec.precision,
-            boundary=split == "test",
-            keep=kept_indices(len(data)) if split == "test" else (),
-            on_batch=self._watch(f"scoring {split}", split),
-        )
+        try:
+            return evaluate(
+                self.model,
+                data,
+                num_classes=self.spec.num_classes,
+                batch=self.protocol.batch,
+                precision=self.spec.precision,
+                boundary=split == "test",
+                keep=kept_indices(len(data)) if split == "test" else (),
+                on_batch=self._watch(f"scoring {split}", split),
+            )
+        except BrokenProcessPool:
+            if self._stop_asked():  # a signal to every process has ended those that score BF
+                raise Interrupted from None
+            raise
 
     def _watch(self, name: str, split: str) -> Callable[[int], None]:
         advance = self.progress.phase(name, len(self.data[split]))
@@ -305,6 +323,7 @@ class Run:
 
         Raises:
             Interrupted: a stop was asked for; the checkpoint holds the state after the last iteration.
+            DamagedWeights: those of the iteration that val chose are gone or damaged.
         """
         state, best = self.state, self.state.best_iteration
         assert best is not None, "every test_at point is validated"
@@ -314,7 +333,7 @@ class Run:
         if not wanted <= scored:
             started = time.perf_counter()
             if best != state.iteration:
-                load_weights(self._best, self.model)
+                self._best.load(best, self.model, state.best_sha256)
             for split in sorted(wanted - scored):
                 self._record_evaluation(split, best, (), self._score(split))
             state.evaluate_s += time.perf_counter() - started
@@ -324,9 +343,3 @@ class Run:
             else e
             for e in state.evaluations
         ]
-        if best == state.iteration:
-            self._best.unlink(missing_ok=True)  # the same weights as final.safetensors
-
-    def clean_up(self) -> None:
-        """Drop the checkpoints of a finished run; its weights stay."""
-        remove_checkpoints(self._checkpoint)

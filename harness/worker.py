@@ -10,11 +10,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.atomic import write_atomically
-from harness.errors import UserError
+from harness.atomic import remove_leftovers, write_atomically
+from harness.errors import UserError, printable, storage_error
 from harness.job import Job
+from harness.leftovers import clear_finished
 from harness.locks import run_lock, training_on_this_machine
-from harness.records import Failure, RunRecord, finished, save_run
+from harness.records import Failure, RunRecord, finished, runs_folder, save_run
 from harness.stopping import OVERDRAWN, STOPPED, StopRequest, heartbeat
 
 FINISHED, FAILED, BAD_INPUT, ELSEWHERE = 0, 1, 2, 3
@@ -46,25 +47,35 @@ def main(job_file: str) -> int:
         console.print(f"{job.spec.run_id}: waiting until a measurement on this machine has ended")
 
     try:
-        # by this process, not by its parent: killed alone, that one would leave the run to two
-        with run_lock(job.results, job.spec.run_id) as own:
-            if not own:
+        # by this process, not by its parent: killed alone, that one would leave the run to two; checkpoints
+        # are of the work folder, which may serve several results folders
+        run_id = job.spec.run_id
+        with run_lock(job.results, run_id) as own, run_lock(job.folder.parent, run_id) as alone:
+            if not (own and alone):
                 console.print(f"{job.spec.run_id}: left to another process that works on it", highlight=False)
                 return ELSEWHERE
             if finished(job.results, job.spec) is not None:
                 return FINISHED
-            with training_on_this_machine(on_wait):
+            remove_leftovers(job.folder)
+            remove_leftovers(runs_folder(job.results), run_id)
+            job.folder.mkdir(parents=True, exist_ok=True)
+            beat = heartbeat(job.folder)
+            beat.touch()
+            with training_on_this_machine(on_wait, beat.touch):
                 return carry_out(job, console)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return _bad_input(error)
+    except OSError as error:
+        line = storage_error(error)
+        if line is None:
+            raise
+        return _bad_input(line)
     except KeyboardInterrupt:  # before the run began
         return STOPPED
 
 
 def carry_out(job: Job, console: Console) -> int:
     """Train and evaluate, and leave the record; see the module's exit codes."""
-    job.folder.mkdir(parents=True, exist_ok=True)
     stop = StopRequest(job.deadline_s, heartbeat(job.folder))
 
     from architectures import ArchitectureError
@@ -85,9 +96,10 @@ def carry_out(job: Job, console: Console) -> int:
         progress.say(f"{why} at iteration {run.state.iteration:,}; the same command goes on from there")
         return OVERDRAWN if stop.overdrawn else STOPPED
     except (UserError, DatasetError, ArchitectureError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return _bad_input(error)
     except Exception as error:  # the process ends here: whatever it was becomes the record's reason
+        if isinstance(error, OSError) and (line := storage_error(error)):
+            return _bad_input(line)
         failure = explain(error, protocol.batch)
         log = job.folder / "error.log"
         write_atomically(log, traceback.format_exc().encode())
@@ -99,22 +111,28 @@ def carry_out(job: Job, console: Console) -> int:
 
     record, files = run_record(run, environment())
     save_run(job.results, record, files)
-    run.clean_up()
+    clear_finished(job.folder, record)
     return FINISHED
+
+
+def _bad_input(line: object) -> int:
+    print(f"error: {printable(line)}", file=sys.stderr)
+    return BAD_INPUT
 
 
 def explain(error: Exception, batch: int) -> Failure:
     """Sort an error into the kinds a record knows."""
-    import torch
-
+    from harness.checkpoint import DamagedWeights
+    from harness.damage import is_out_of_memory
     from harness.progression import Diverged
 
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Diverged):
         return Failure(kind="diverged", message=text, iteration=error.iteration)
-    out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text
-    if out_of_memory:
+    if is_out_of_memory(error):
         return Failure(kind="oom", message=f"OOM at batch {batch}")
+    if isinstance(error, DamagedWeights):
+        return Failure(kind="data", message=text)
     return Failure(kind="error", message=f"{type(error).__name__}: {text[:300]}")
 
 

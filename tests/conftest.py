@@ -2,12 +2,25 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+FAULTS = ROOT / "tests" / "faults"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With SEGNET_NO_SKIPPED_FAULTS set, a fault that can't be injected here fails its test."""
+    report = yield
+    if report.skipped and os.environ.get("SEGNET_NO_SKIPPED_FAULTS") and FAULTS in item.path.parents:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome, report.longrepr = "failed", f"no fault test may be skipped here: {reason}"
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import architectures
+from harness.damage import is_out_of_memory
 from harness.machine import device_name, device_slug, environment, is_wsl
 from harness.measure.bench import Bench
 from harness.measure.counts import moved_bytes
@@ -15,7 +16,7 @@ from harness.measure.energy import measure_energy
 from harness.measure.figures import DeviceWindow, Live, Missing, Quantity
 from harness.measure.kernels import share_outside_kernels
 from harness.measure.load import load_average, load_flags
-from harness.measure.memory import CudaMemory, MemoryProbe, ProcessMemory, is_out_of_memory
+from harness.measure.memory import CudaMemory, MemoryProbe, ProcessMemory
 from harness.measure.plans import PLANS
 from harness.measure.record import Failure
 from harness.measure.roofline import measure_peaks, roofline

@@ -3,6 +3,7 @@
 Importing this module does not import torch.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,11 +95,15 @@ def save_indices(results: Path, record: IndexRecord) -> Path:
     return path
 
 
-def load_indices(results: Path) -> list[IndexRecord]:
+def load_indices(results: Path, on_damage: Callable[[str], None] | None = None) -> list[IndexRecord]:
     """All comparisons below the results folder, sorted by path.
 
+    Args:
+        results: the results folder.
+        on_damage: called with a line on each file that is no such record; none: it raises.
+
     Raises:
-        UserError: a file that is no such record; one line that names it.
+        UserError: a file that is no such record, where nobody else is told; one line that names it.
     """
     paths = sorted(indices_folder(results).glob("*/*.json"))
-    return load_records(IndexRecord, paths, "a comparison of index storages")
+    return load_records(IndexRecord, paths, "a comparison of index storages", on_damage)

@@ -140,11 +140,3 @@ def resident_bytes(field: str) -> Quantity:
         if found
         else Quantity(reason=f"/proc/self/status has no {field}")
     )
-
-
-def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Whether the device or the host refused memory; torch has one type for that on a GPU, none on a CPU."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    return any(sign in text for sign in ("can't allocate memory", "_ALLOC_FAILED", "out of memory"))

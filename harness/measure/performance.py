@@ -6,7 +6,7 @@ samples again at any time. Importing this module does not import torch.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -175,11 +175,17 @@ def save_performance(results: Path, record: PerformanceRecord) -> Path:
     return path
 
 
-def load_performance(results: Path) -> list[PerformanceRecord]:
+def load_performance(
+    results: Path, on_damage: Callable[[str], None] | None = None
+) -> list[PerformanceRecord]:
     """All comparisons below the results folder, sorted by path.
 
+    Args:
+        results: the results folder.
+        on_damage: called with a line on each file that is no such record; none: it raises.
+
     Raises:
-        UserError: a file that is no such record; one line that names it.
+        UserError: a file that is no such record, where nobody else is told; one line that names it.
     """
     paths = sorted(performance_folder(results).glob("*.json"))
-    return load_records(PerformanceRecord, paths, "a comparison with the plain way")
+    return load_records(PerformanceRecord, paths, "a comparison with the plain way", on_damage)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from harness.atomic import replacing
 from harness.child import child_environment
 from harness.errors import UserError
 from harness.measure.record import Failure
@@ -134,9 +135,9 @@ class CellWorker(Worker):
     def __init__(
         self, task: Task, folder: Path, on_phase: Callable[[str], None] = lambda phase: None
     ) -> None:
-        folder.mkdir(parents=True)
         self._output = folder / "found.json"
-        (folder / "task.json").write_text(task.model_dump_json(), "utf-8")
+        with replacing(folder / "task.json", "free space, or set TMPDIR to another folder") as temporary:
+            temporary.write_text(task.model_dump_json(), "utf-8")
         module = [sys.executable, "-m", "harness.measure.worker"]
         super().__init__([*module, str(folder / "task.json"), str(self._output)], on_phase)
 

@@ -247,7 +247,8 @@ def read_record(path: Path) -> MeasurementRecord:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        advice = "; it is of another version: measure anew" if where == "schema_version" else ""
+        other = where == "schema_version"
+        advice = "; it is of another version: measure anew" if other else "; remove it, and measure anew"
         raise UserError(f"{path}: not a measurement record: {where}: {first['msg']}{advice}") from error
 
 

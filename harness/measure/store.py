@@ -1,6 +1,6 @@
 """What the records of measuring have in common on disk: one JSON file each, and manifests kept once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
@@ -29,16 +29,19 @@ def save_record(path: Path, record: BaseModel) -> None:
     write_atomically(path, f"{record.model_dump_json(indent=1)}\n".encode())
 
 
-def load_records(kind: type[Record], paths: Iterable[Path], what: str) -> list[Record]:
+def load_records(
+    kind: type[Record], paths: Iterable[Path], what: str, on_damage: Callable[[str], None] | None = None
+) -> list[Record]:
     """All records of these files.
 
     Args:
         kind: of record.
         paths: of the files.
         what: a record is, for the error.
+        on_damage: called with a line on each file that is no such record; none: it raises.
 
     Raises:
-        UserError: a file that is no such record; one line that names it.
+        UserError: a file that is no such record, where nobody else is told; one line that names it.
     """
     records = []
     for path in paths:
@@ -46,7 +49,10 @@ def load_records(kind: type[Record], paths: Iterable[Path], what: str) -> list[R
             records.append(kind.model_validate_json(path.read_bytes()))
         except (OSError, ValidationError) as error:
             first = " ".join(str(error).split())[:200]
-            raise UserError(f"{path}: not {what}: {first}; remove or repair it") from None
+            line = f"{path}: not {what}: {first}; remove or repair it"
+            if on_damage is None:
+                raise UserError(line) from None
+            on_damage(line)
     return records
 
 

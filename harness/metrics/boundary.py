@@ -11,7 +11,9 @@ fork of a process that holds a CUDA context or running threads is not safe. They
 """
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -80,6 +82,21 @@ def boundary_pixels(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return boundary
 
 
+def _begin() -> None:
+    """What a worker does first."""
+    # Ctrl-C reaches every process of the terminal: only the one that hands out images may act on it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End when the process that hands out images is killed: workers would wait for more for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 class BoundaryPool:
     """Takes images one after another and scores them on other cores.
 
@@ -107,10 +124,7 @@ class BoundaryPool:
         self._open = True
         if self._processes > 1:
             context = multiprocessing.get_context("spawn")
-            # Ctrl-C reaches every process of the terminal: only the one that hands out images may act on it
-            self._executor = ProcessPoolExecutor(
-                self._processes, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-            )
+            self._executor = ProcessPoolExecutor(self._processes, context, initializer=_begin)
         return self
 
     def __exit__(

@@ -1,7 +1,6 @@
 """Collecting: the records of a suite, read and sorted into groups, full ones first."""
 
 import re
-import zipfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def collect(results: Path, suite: Suite) -> SuiteRecords:
             continue
         try:
             finished.append(_load(run))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except ValueError as error:
             lines.append(
                 f"runs/{run.record.run_id}: {' '.join(str(error).replace(f'{results}/', '').split())}"
             )
@@ -89,6 +88,7 @@ def _may_be_of(line: str, suite: Suite, others: Collection[str]) -> bool:
 
 
 def _load(run: StoredRun) -> Run:
+    run.check_pictures()
     scored = []
     for evaluation in run.record.evaluations:
         boundary = run.boundary(evaluation) if evaluation.boundary else None

@@ -10,7 +10,7 @@ import pandas as pd
 from harness.measure.index_record import BASELINE, IndexRecord, Phase, StorageBytes, load_indices
 from harness.measure.record import INFERENCE_BATCH, PAPER_SIZE
 from harness.report.groups import title
-from harness.report.tables import csv, listing, markdown
+from harness.report.tables import csv, left_out_section, listing, markdown
 from harness.report.wording import extent
 
 FOLDER = "indices"
@@ -26,13 +26,10 @@ TIME_TARGET = {
 
 
 def indices_files(results: Path) -> dict[str, bytes]:
-    """README.md and indices.csv, by name; empty where nothing was compared.
-
-    Raises:
-        UserError: a record that can't be read.
-    """
-    records = load_indices(results)
-    if not records:
+    """README.md and indices.csv, by name; empty where nothing was compared. Damaged records are named."""
+    damaged: list[str] = []
+    records = load_indices(results, damaged.append)
+    if not records and not damaged:
         return {}
     text = [
         "# How pooling indices are stored\n",
@@ -41,13 +38,13 @@ def indices_files(results: Path) -> dict[str, bytes]:
     ]
     for record in records:
         text += _section(record)
+    text += left_out_section(damaged, results)
     frames = [bytes_frame(record).merge(times_frame(record), on=["storage"]) for record in records]
-    return {
-        "README.md": "\n".join(part.rstrip("\n") + "\n" for part in text).encode(),
-        "indices.csv": csv(
-            pd.concat([_with_origin(*pair) for pair in zip(records, frames, strict=True)])
-        ).encode(),
-    }
+    files = {"README.md": "\n".join(part.rstrip("\n") + "\n" for part in text).encode()}
+    if records:
+        whole = pd.concat([_with_origin(*pair) for pair in zip(records, frames, strict=True)])
+        files["indices.csv"] = csv(whole).encode()
+    return files
 
 
 def bytes_frame(record: IndexRecord) -> pd.DataFrame:

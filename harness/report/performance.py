@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from harness.measure.performance import Entry, PerformanceRecord, Spread, load_performance, spread
 from harness.report.figures import png
-from harness.report.tables import csv, listing, markdown, significant
+from harness.report.tables import csv, left_out_section, listing, markdown, significant
 from harness.report.wording import extent
 
 FOLDER = "performance"
@@ -19,12 +19,12 @@ _MET, _MISSED, _NO_TARGET = "#029e73", "#d55e00", "#0173b2"
 def performance_files(results: Path) -> dict[str, bytes]:
     """README.md, performance.csv and a plot for each record, by name; empty where nothing was compared.
 
-    Raises:
-        UserError: a record that can't be read.
+    Damaged records are named.
     """
+    damaged: list[str] = []
     # the paper's size first; reduced records have tables and plots of their own
-    records = sorted(load_performance(results), key=lambda record: record.reduced)
-    if not records:
+    records = sorted(load_performance(results, damaged.append), key=lambda record: record.reduced)
+    if not records and not damaged:
         return {}
     text = [
         "# The harness against the plain way\n",
@@ -34,10 +34,10 @@ def performance_files(results: Path) -> dict[str, bytes]:
     ]
     for record in records:
         text += _section(record)
-    files = {
-        "README.md": "\n".join(part.rstrip("\n") + "\n" for part in text if part).encode(),
-        "performance.csv": csv(pd.concat([frame(record) for record in records])).encode(),
-    }
+    text += left_out_section(damaged, results)
+    files = {"README.md": "\n".join(part.rstrip("\n") + "\n" for part in text if part).encode()}
+    if records:
+        files["performance.csv"] = csv(pd.concat([frame(record) for record in records])).encode()
     pictures = {picture_name(record): ratios_plot(record) for record in records if _compared(record)}
     return files | pictures
 

@@ -1,6 +1,7 @@
 """Rendering: frames of text cells to Markdown and LaTeX, frames of values to CSV, numbers to text."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -92,3 +93,16 @@ def significant(value: float | None, digits: int = 3) -> str:
 def listing(items: Sequence[str]) -> str:
     """A Markdown list, one line an item."""
     return "".join(f"- {item}\n" for item in items)
+
+
+def left_out_section(damaged: Sequence[str], results: Path) -> list[str]:
+    """The section on records that can't be read; empty where there is none.
+
+    Args:
+        damaged: a line on each.
+        results: the results folder, which the lines are rid of.
+    """
+    if not damaged:
+        return []
+    lines = [f"unreadable: {line.replace(f'{results}/', '')}" for line in damaged]
+    return ["## Records left out\n", listing(lines)]

@@ -1,6 +1,7 @@
 """Writing a suite's report: all files are made first, then put in place; what no longer applies goes."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import datasets
@@ -8,6 +9,7 @@ from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
+from harness.report.beside import beside_each_other
 from harness.report.collect import collect
 from harness.report.families import families
 from harness.report.figures import palette
@@ -16,7 +18,7 @@ from harness.report.gallery import Gallery, gallery
 from harness.report.groups import SuiteRecords, input_size
 from harness.report.indices import FOLDER as INDICES
 from harness.report.indices import indices_files
-from harness.report.page import GroupPage, PageContent, page
+from harness.report.page import FamilyPage, GroupPage, PageContent, page
 from harness.report.panels import Source, open_source
 from harness.report.performance import FOLDER as PERFORMANCE
 from harness.report.performance import performance_files
@@ -61,35 +63,34 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     if source is not None:
         _check_edition(records, source, data_root)
     colours = palette(records.suite, records.networks)
-    files: dict[str, bytes] = {}
-    groups = []
+    groups: list[Future[tuple[dict[str, bytes], GroupPage]]] = []
+    joined: list[Future[tuple[dict[str, bytes], FamilyPage]]] = []
     baselines: dict[tuple[int, int], tuple[Floor, ...]] = {}
-    for group in records.groups:
-        own = source if source is not None and source.digest == group.digest else None
-        size = input_size(group.protocol, dataset)
-        if dataset.drawn and own and size not in baselines:
-            baselines[size] = floors(dataset, size)
-        found = baselines[size] if dataset.drawn and own else ()
-        context = PlotContext(group=group, dataset=dataset, palette=colours)
-        made, entry = _group_files(context, records.suite, measurements, own, found)
-        files |= made
-        groups.append(entry)
-    joined = []
-    for family in families(records.suite, records.groups) if records.suite.table == "table1" else ():
-        made, family_entry = family_files(family, records, measurements, colours)
-        files |= made
-        joined.append(family_entry)
-    made, devices, growth = measurement_files(records, measurements, colours)
-    files |= made
+    together = families(records.suite, records.groups) if records.suite.table == "table1" else ()
+    with beside_each_other(len(records.groups) + len(together) + 1) as pool:
+        for group in records.groups:
+            own = source if source is not None and source.digest == group.digest else None
+            size = input_size(group.protocol, dataset)
+            if dataset.drawn and own and size not in baselines:
+                baselines[size] = floors(dataset, size)
+            found = baselines[size] if dataset.drawn and own else ()
+            context = PlotContext(group=group, dataset=dataset, palette=colours)
+            groups.append(pool.submit(_group_files, context, records.suite, measurements, own, found))
+        for family in together:
+            joined.append(pool.submit(family_files, family, records, measurements, colours))
+        measured, devices, growth = pool.submit(measurement_files, records, measurements, colours).result()
+        files: dict[str, bytes] = {}
+        for made in [one.result()[0] for one in groups] + [one.result()[0] for one in joined]:
+            files |= made
     content = PageContent(
         records=records,
         measurements=measurements,
-        groups=groups,
-        families=joined,
+        groups=[made.result()[1] for made in groups],
+        families=[made.result()[1] for made in joined],
         devices=devices,
         growth=growth,
     )
-    return {"README.md": page(content).encode(), **files}
+    return {"README.md": page(content).encode(), **files, **measured}
 
 
 def _check_edition(records: SuiteRecords, source: Source, data_root: str | None) -> None:
@@ -143,7 +144,7 @@ def _replace(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     try:
         for path in former:
             if path not in kept:
-                path.unlink()
+                path.unlink(missing_ok=True)  # another process may write the same report
         for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
             if not any(path.iterdir()):
                 path.rmdir()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
+from harness.locks import run_lock
 from harness.measure.record import read_record, save_measurement
 from harness.merge import Merged, merge
 from harness.protocol import load_protocol
@@ -24,7 +25,8 @@ def outcome(merged: Merged) -> tuple[int, int, int]:
 
 
 def names(results: Path) -> list[str]:
-    return sorted(str(path.relative_to(results)) for path in results.rglob("*") if path.is_file())
+    found = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
+    return sorted(str(path) for path in found if path.parts[0] != ".locks")
 
 
 @pytest.fixture
@@ -76,6 +78,29 @@ def test_a_damaged_record_is_named_and_the_others_are_merged(stores: tuple[Store
     merged = merge(here.results, [there.results])
     assert (merged.added, len(merged.refused)) == (1, 1)
     assert damaged.name in merged.refused[0]
+
+
+def test_damaged_scores_are_refused_and_give_way_to_whole_ones(stores: tuple[Store, Store]) -> None:
+    here, there = stores
+    run = here.run(here.spec("segnet", protocol=PROTOCOL), SCORES)
+    there.run(there.spec("segnet", protocol=PROTOCOL), SCORES)
+    whole = (run / "scores.npz").read_bytes()
+    (run / "scores.npz").write_bytes(whole[:-40])
+    merged = merge(there.results, [here.results])
+    assert outcome(merged) == (0, 0, 1)
+    assert "scores.npz: damaged" in merged.refused[0]
+    assert outcome(merge(here.results, [there.results])) == (1, 0, 0)
+    assert (run / "scores.npz").read_bytes() == whole
+
+
+def test_a_run_that_is_being_worked_on_is_left_alone(stores: tuple[Store, Store]) -> None:
+    here, there = stores
+    run_id = there.run(there.spec("segnet", protocol=PROTOCOL), SCORES).name
+    with run_lock(here.results, run_id) as own:
+        assert own
+        merged = merge(here.results, [there.results])
+    assert merged.refused == [f"{run_id}: another process works on it here"]
+    assert not runs_folder(here.results).exists()
 
 
 def test_cells_of_one_device_come_together(tmp_path: Path) -> None:

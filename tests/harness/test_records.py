@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.records import (
     Failure,
+    History,
     RunRecord,
+    Validation,
     finished,
     load_run,
     load_runs,
@@ -20,8 +23,11 @@ from harness.records import (
     runs_folder,
     save_run,
     thin,
+    to_json,
 )
 from tests.harness.helpers import spec
+
+HISTORY = {"history.json": to_json(History(iteration=[1], loss=[2.5], lr=[0.1], validation=[]))}
 
 
 def record(failed: bool = False, seed: int = 0) -> RunRecord:
@@ -33,19 +39,41 @@ def record(failed: bool = False, seed: int = 0) -> RunRecord:
 
 
 def test_a_saved_run_is_found_again(tmp_path: Path) -> None:
-    folder = save_run(tmp_path, record(), {"history.json": b"{}"})
+    folder = save_run(tmp_path, record(), HISTORY)
     stored = finished(tmp_path, spec())
     assert stored is not None and stored.record == record()
-    assert sorted(os.listdir(folder)) == ["history.json", "record.json"]
+    assert sorted(os.listdir(folder)) == ["SHA256SUMS", "history.json", "record.json"]
     assert finished(tmp_path, spec(seed=1)) is None
 
 
 def test_a_failed_run_is_not_finished_and_gives_way_to_a_finished_one(tmp_path: Path) -> None:
     save_run(tmp_path, record(failed=True), {"left-over": b""})
     assert finished(tmp_path, spec()) is None
-    folder = save_run(tmp_path, record(), {})
+    folder = save_run(tmp_path, record(), HISTORY)
     assert finished(tmp_path, spec()) is not None
-    assert os.listdir(folder) == ["record.json"]
+    assert sorted(os.listdir(folder)) == ["SHA256SUMS", "history.json", "record.json"]
+    assert os.listdir(runs_folder(tmp_path)) == [folder.name]
+
+
+def test_what_differs_from_its_checksum_is_damaged(tmp_path: Path) -> None:
+    folder = save_run(tmp_path, record(), HISTORY)
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True)
+    whole = (folder / "history.json").read_bytes()
+    (folder / "history.json").write_bytes(whole.replace(b"2.5", b"2.4"))  # as valid as before
+    with pytest.raises(ValueError, match=r"history\.json: damaged: its content is not what SHA256SUMS says"):
+        load_run(folder).history()
+    assert finished(tmp_path, spec()) is None
+    (folder / "history.json").write_bytes(whole)
+    assert finished(tmp_path, spec()) is not None
+    (folder / "SHA256SUMS").unlink()  # as earlier records are
+    assert finished(tmp_path, spec()) is not None
+
+
+def test_a_history_fits_together() -> None:
+    with pytest.raises(ValueError, match="equal length"):
+        History(iteration=[1, 2], loss=[2.5], lr=[0.1], validation=[])
+    with pytest.raises(ValueError, match="square"):
+        Validation(iteration=1, matrix=[[1, 2], [3]])
 
 
 def test_damaged_records_are_named_and_the_others_read(tmp_path: Path) -> None:
@@ -82,6 +110,7 @@ def test_a_failed_record_needs_a_reason() -> None:
 
 def test_unknown_fields_are_refused(tmp_path: Path) -> None:
     folder = save_run(tmp_path, record(), {})
+    (folder / "SHA256SUMS").unlink()
     path = folder / "record.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "score": 1.0}))
     with pytest.raises(ValueError, match="score"):

@@ -43,11 +43,15 @@ def test_what_is_no_budget_is_said(text: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_remembered_and_a_second_one_ends(number: signal.Signals) -> None:
+def test_a_signal_is_remembered_and_a_second_one_ends(number: signal.Signals, clock: list[float]) -> None:
     stop = StopRequest()
     assert not stop()
     os.kill(os.getpid(), number)
     assert stop() and stop() and not stop.overdrawn
+    clock[0] += 0.5
+    os.kill(os.getpid(), number)  # the same one, passed on by the parent
+    assert stop()
+    clock[0] += 1.0
     with pytest.raises(SystemExit) as ended:
         os.kill(os.getpid(), number)
     assert ended.value.code == 130

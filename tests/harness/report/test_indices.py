@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.measure.index_record import IndexRecord, Samples, StorageBytes, indices_folder, save_indices
+from harness.measure.index_record import (
+    IndexRecord,
+    Samples,
+    StorageBytes,
+    indices_folder,
+    load_indices,
+    save_indices,
+)
 from harness.report import write_reports
 from harness.report.indices import indices_files, targets, times_frame
 
@@ -97,4 +104,10 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("{")
     with pytest.raises(UserError, match=r"segnet\.json: not a comparison of index storages"):
-        indices_files(tmp_path)
+        load_indices(tmp_path)
+    (page,) = indices_files(tmp_path).values()
+    assert "unreadable: indices/cpu-made-up/segnet.json: not a comparison of index storages" in page.decode()
+    save_indices(tmp_path, record())
+    files = indices_files(tmp_path)
+    assert sorted(files) == ["README.md", "indices.csv"]
+    assert "unreadable: indices/cpu-made-up/segnet.json" in files["README.md"].decode()

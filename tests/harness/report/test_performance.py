@@ -10,6 +10,7 @@ from harness.measure.performance import (
     Entry,
     PerformanceRecord,
     Target,
+    load_performance,
     performance_folder,
     save_performance,
 )
@@ -133,4 +134,6 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("{")
     with pytest.raises(UserError, match=r"cpu\.json: not a comparison with the plain way"):
-        performance_files(tmp_path)
+        load_performance(tmp_path)
+    (page,) = performance_files(tmp_path).values()
+    assert "unreadable: performance/cpu.json: not a comparison with the plain way" in page.decode()

@@ -1,0 +1,62 @@
+"""The weights of the iteration that val chose so far, kept beside the checkpoints of a run."""
+
+from pathlib import Path
+
+from torch import nn
+
+from harness.checkpoint import load_weights, save_weights
+
+
+class BestWeights:
+    """Each best iteration has a file of its own, since the checkpoint that knows of it is written after it.
+
+    Until then a killed run goes on from the checkpoint before, with the weights that this one knows of.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stored: int | None = None
+
+    def known(self, iteration: int | None) -> None:
+        """The checkpoint that was read has this best iteration."""
+        self._stored = iteration
+
+    def stored(self, iteration: int | None) -> None:
+        """A checkpoint with this best iteration is in place.
+
+        Files of others go, but for that of the checkpoint before: it is read should this one be damaged.
+        """
+        kept = {self._path(one) for one in (self._stored, iteration) if one is not None}
+        for path in self._folder.glob("best-*.safetensors"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
+        self._stored = iteration
+
+    def save(self, iteration: int, model: nn.Module) -> str:
+        """Keep the weights; the file's SHA-256.
+
+        Raises:
+            UserError: the disk is full or the folder can't be written.
+        """
+        return save_weights(self._path(iteration), model)
+
+    def load(self, iteration: int, model: nn.Module, sha256: str | None) -> None:
+        """Put the weights back into the network.
+
+        Args:
+            iteration: that they are of.
+            model: the network.
+            sha256: of the file; none: not known.
+
+        Raises:
+            DamagedWeights: the file is gone, or not what was written.
+        """
+        path = self._path(iteration)
+        unnumbered = path.with_name("best.safetensors")  # of a run begun before files bore the iteration
+        load_weights(unnumbered if unnumbered.exists() and not path.exists() else path, model, sha256)
+
+    def _path(self, iteration: int) -> Path:
+        return self._folder / f"best-{iteration:06d}.safetensors"

@@ -1,0 +1,34 @@
+"""Places to harm the harness in, and what it leaves when nothing harms it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.faults.processes import Place, harness, tiny
+
+
+def prepared(folder: Path, cache: Path) -> Place:
+    """A place whose work folder holds the drawn scenes already."""
+    cache.mkdir(exist_ok=True)
+    place = Place(folder=folder)
+    place.work.mkdir(parents=True)
+    (place.work / "cache").symlink_to(cache)
+    return place
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> Place:
+    """Where the run of `tiny` was trained, measured and reported without any fault."""
+    place = prepared(tmp_path_factory.mktemp("undisturbed"), drawn_cache)
+    done = harness(*tiny(), cwd=place.folder)
+    assert done.code == 0, done
+    return place
+
+
+@pytest.fixture
+def place(tmp_path: Path, drawn_cache: Path, undisturbed: Place) -> Place:
+    """A place where nothing was trained yet, but measured, since that takes long and is not what fails."""
+    found = prepared(tmp_path, drawn_cache)
+    shutil.copytree(undisturbed.results / "measurements", found.results / "measurements")
+    return found

@@ -1,0 +1,239 @@
+"""The harness as a process, which a test may harm from outside; what it leaves, to compare."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NETWORK = "bilinear-interpolation"
+LONG_S = 300.0  # no command here takes as long, but on a machine that does much else
+
+
+def tiny(*more: str, iterations: int = 12, every: int = 4, size: str = "24x32") -> list[str]:
+    """Arguments of a run of seconds: with a validation, and thus a checkpoint, every few iterations."""
+    changes = ["--iterations", str(iterations), "--override", f"validate_every={every}"]
+    return ["run", NETWORK, "--size", size, *changes, "--device", "cpu", "--threads", "1", *more]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """All that it printed."""
+        return self.out + self.err
+
+
+class Harness:
+    """A command of the harness in a session of its own; a context manager, which kills what is left of it.
+
+    Args:
+        arguments: of `python -m harness`.
+        cwd: where it is started; results, reports and work lie there unless the arguments say otherwise.
+        prefix: a command that starts it, such as `nsenter ...`.
+        variables: of its environment.
+        root: folder of the packages.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        prefix: Sequence[str] = (),
+        variables: dict[str, str] | None = None,
+        root: Path = ROOT,
+    ) -> None:
+        self._command = [*prefix, sys.executable, "-m", "harness", *arguments]
+        self._cwd = cwd
+        plain = {"COLUMNS": "200", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+        self._environment = {**os.environ, **plain, **(variables or {})}
+
+    def __enter__(self) -> Self:
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            self._command,
+            cwd=self._cwd,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._out,
+            stderr=self._err,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.signal_all(signal.SIGKILL)
+        self._process.wait()
+        for file in (self._out, self._err):
+            file.close()
+
+    @property
+    def pid(self) -> int:
+        """Of the command itself."""
+        return self._process.pid
+
+    @property
+    def said(self) -> str:
+        """All that it has printed so far."""
+        return "".join(_text(file) for file in (self._out, self._err))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the command itself still runs."""
+        return self._process.poll() is None
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to it and to every process that it has started."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return
+
+    def workers(self) -> list[int]:
+        """Processes that carry out a run, by their command line."""
+        return [pid for pid in in_session(self.pid) if "harness.worker" in _command_line(pid)]
+
+    def wait_for(self, happened: Callable[[], object], seconds: float = LONG_S) -> None:
+        """Wait until something is true while it runs."""
+        until = time.monotonic() + seconds
+        while not happened():
+            assert self.alive, f"ended with {self._process.returncode} before: {self.said}"
+            assert time.monotonic() < until, f"did not happen in {seconds:.0f} s: {self.said}"
+            time.sleep(0.02)
+
+    def done(self, seconds: float = LONG_S) -> Done:
+        """Wait for its end."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"did not end in {seconds:.0f} s: {self.said}") from None
+        return Done(code=code, out=_text(self._out), err=_text(self._err))
+
+
+def harness(*arguments: str, cwd: Path, **how: Any) -> Done:
+    """Run a command of the harness to its end."""
+    with Harness(*arguments, cwd=cwd, **how) as running:
+        return running.done()
+
+
+def trained(place: "Place", *arguments: str, seconds: float = LONG_S, **how: Any) -> str:
+    """Run a command until its run is finished, and leave out what comes then; gives what it said."""
+    with Harness(*arguments, cwd=place.folder, **how) as running:
+        running.wait_for(
+            lambda: (
+                any(record["status"] == "finished" for record in place.records())
+                and not running.workers()
+                and not place.checkpoints()
+            ),
+            seconds,
+        )
+        return running.said
+
+
+def in_session(session: int) -> list[int]:
+    """Living processes of a session, by /proc."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            state, _, _, its, *_ = (entry / "stat").read_text("utf-8").rpartition(")")[2].split()
+        except OSError:  # ended meanwhile
+            continue
+        if int(its) == session and state not in "ZX":
+            found.append(int(entry.name))
+    return found
+
+
+def assert_one_line(done: Done, *says: str) -> None:
+    """It ended with code 2 and one line of error that holds these texts."""
+    assert done.code == 2, done
+    assert "Traceback" not in done.said, done.said
+    lines = done.err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.err
+    for text in says:
+        assert text in lines[0], lines[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A folder that the harness is started in, or as a process in a namespace sees it."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        """Folder of the records."""
+        return self.folder / "results"
+
+    @property
+    def work(self) -> Path:
+        """Folder of caches, checkpoints and weights."""
+        return self.folder / "work"
+
+    @property
+    def page(self) -> str:
+        """The report's page."""
+        return (self.folder / "reports" / "quick" / "README.md").read_text("utf-8")
+
+    def checkpoints(self) -> list[Path]:
+        """The latest of each run that is under way."""
+        return sorted(self.work.glob("runs/*/checkpoint.pt"))
+
+    def records(self) -> list[dict[str, Any]]:
+        """What is in results/runs, by run id."""
+        paths = sorted(self.results.glob("runs/[!.]*/record.json"))
+        return [json.loads(path.read_text("utf-8")) for path in paths]
+
+    def leftovers(self) -> list[Path]:
+        """Temporary files, which nobody will put in place any more."""
+        return sorted([*self.results.rglob(".*.tmp"), *self.work.glob("runs/*/.*.tmp")])
+
+
+def outcome(place: Place, seed: int = 0) -> dict[str, Any]:
+    """All that a finished run leaves but times and machine: record, history, scores, pictures, weights."""
+    (record,) = [one for one in place.records() if one["spec"]["seed"] == seed]
+    assert record["status"] == "finished", record
+    folder = place.results / "runs" / record["run_id"]
+    left: dict[str, Any] = {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".npz", ".png")
+    }
+    left["history"] = json.loads((folder / "history.json").read_text("utf-8"))
+    left["record"] = {name: value for name, value in record.items() if name not in ("timing", "environment")}
+    weights = place.work / "runs" / record["run_id"]
+    return left | {path.name: path.read_bytes() for path in weights.glob("*.safetensors")}
+
+
+def flip(path: Path, share: float = 0.5) -> None:
+    """Turn a bit of a file over, at this share of its length."""
+    data = bytearray(path.read_bytes())
+    data[int(share * (len(data) - 1))] ^= 1
+    path.write_bytes(data)
+
+
+def _text(file: Any) -> str:
+    # read at a place of its own: the process that writes shares the file's position
+    return os.pread(file.fileno(), 1 << 24, 0).decode("utf-8", errors="replace")
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,48 @@
+"""A loss that is no longer finite."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from harness.checkpoint import load_checkpoint
+from tests.faults.processes import Place, harness, tiny
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_diverging_run_stops_at_its_iteration_and_keeps_the_last_good_state(place: Place) -> None:
+    """With SGD and this rate the weights grow from step to step, until a product is no float any more."""
+    absurd = ("--override", "optimiser=sgd", "--override", "lr=1e6", "--override", "schedule=fixed")
+    done = harness(*tiny(*absurd, "--seeds", "0", iterations=400, every=2), cwd=place.folder)
+    assert done.code == 1, done
+    (record,) = place.records()
+    failure = record["failure"]
+    assert failure["kind"] == "diverged"
+    assert failure["message"].endswith(f"not finite at iteration {failure['iteration']}")
+    assert failure["message"] in done.out and failure["message"] in place.page
+    (checkpoint,) = place.checkpoints()
+    stored = load_checkpoint(checkpoint)
+    assert stored is not None
+    tensors, values = stored
+    assert 0 < values["iteration"] < failure["iteration"]
+    assert all(math.isfinite(loss) for _, loss, _ in values["history"])
+    assert all(torch.isfinite(tensor).all() for tensor in weights(tensors))
+    assert all(
+        torch.isfinite(tensor).all()
+        for path in checkpoint.parent.glob("best-*.safetensors")
+        for tensor in load_file(path).values()
+    )
+
+
+def weights(tensors: dict[str, dict[str, torch.Tensor]]) -> list[torch.Tensor]:
+    return [tensor for name, tensor in tensors["model"].items() if name.endswith(("weight", "bias"))]
+
+
+def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    for value in ("nan", "inf", "-inf", "1e400"):
+        done = harness(*tiny("--override", f"lr={value}"), cwd=tmp_path)
+        assert done.code == 2 and "Traceback" not in done.said, done
+        assert "lr: Input should be" in done.err

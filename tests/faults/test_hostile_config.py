@@ -1,0 +1,127 @@
+"""Protocols and suites written by hand, with unknown, mistyped or senseless values; odd options."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.packages import copy_packages
+from tests.faults.processes import NETWORK, assert_one_line, harness
+
+pytestmark = pytest.mark.slow
+
+GOOD = """
+summary = "x"
+source = "y"
+dataset = "roads"
+lr = 0.1
+momentum = 0.9
+weight_decay = 0.0
+batch = 2
+iterations = 4
+validate_every = 4
+test_at = { "end" = 4 }
+quick = true
+"""
+SUITE = 'title = "x"\ndataset = "roads"\nprotocol = "quick@1"\narchitectures = ["segnet"]\n'
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the packages, to which a user has added files."""
+    return copy_packages(tmp_path_factory.mktemp("packages"))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (GOOD.replace("batch = 2", "bacth = 2"), ["bacth: Extra inputs", "did you mean 'batch'"]),
+        (GOOD + "learning_rate = 1.0\n", ["learning_rate: Extra inputs are not permitted"]),
+        (GOOD.replace("batch = 2", 'batch = "five"'), ["batch: ", "'five'"]),
+        (GOOD.replace("batch = 2", "batch = 0"), ["batch: ", "greater than or equal to 1"]),
+        (GOOD.replace("lr = 0.1", "lr = inf"), ["lr: ", "finite"]),
+        (GOOD.replace("lr = 0.1", "lr = [1]"), ["lr: "]),
+        (GOOD + 'size = "big"\n', ["size: ", "height x width"]),
+        (GOOD + "size = [1, 2, 3]\n", ["size"]),
+        (GOOD.replace('{ "end" = 4 }', "4"), ["test_at: "]),
+        (GOOD.replace('{ "end" = 4 }', '{ "end" = 5 }'), ["test_at", "from 1 to 4"]),
+        (GOOD + 'name = "camvid@1"\n', ["name: ", "remove the line"]),
+        (GOOD + "lr = 0.2\n", ["no TOML file", "line"]),
+        ("batch = \n", ["no TOML file", "line 1"]),
+        ("x = " + "[" * 100_000, ["no TOML file"]),
+        ("x = " + "9" * 10_000, ["no TOML file"]),
+        ("\x00", ["no TOML file"]),
+        ("", ["summary: Field required"]),
+    ],
+)
+def test_a_protocol_that_does_not_fit_is_one_line(
+    packages: Path, tmp_path: Path, content: str, says: list[str]
+) -> None:
+    (packages / "harness" / "protocols" / "mine@1.toml").write_text(content, "utf-8")
+    done = harness("run", NETWORK, "--protocol", "mine@1", "--dry-run", cwd=tmp_path, root=packages)
+    assert_one_line(done, "protocol mine@1: ", *says)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (SUITE.replace("architectures", "architecture"), ["did you mean 'architectures'"]),
+        (SUITE.replace('["segnet"]', "[]"), ["architectures: "]),
+        (SUITE.replace('["segnet"]', '"segnet"'), ["architectures: "]),
+        (SUITE + 'table = "table9"\n', ["table: "]),
+        (SUITE + 'balancings = ["mode"]\n', ["balancings"]),
+        (SUITE + "seeds = 5\n", ["seeds: Extra inputs are not permitted"]),
+        ("title", ["no TOML file"]),
+    ],
+)
+def test_a_suite_that_does_not_fit_is_one_line(
+    packages: Path, tmp_path: Path, content: str, says: list[str]
+) -> None:
+    path = packages / "harness" / "suites" / "mine.toml"
+    path.write_text(content, "utf-8")
+    try:
+        assert_one_line(harness("run", "--suite", "mine", "--dry-run", cwd=tmp_path, root=packages), *says)
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (SUITE.replace("roads", "kitti"), ["kitti"]),
+        (SUITE.replace("quick@1", "quick@9"), ["unknown protocol 'quick@9'"]),
+        (SUITE.replace('"segnet"', '"segnett"'), ["did you mean 'segnet'"]),
+    ],
+)
+def test_a_suite_of_unknown_names_is_one_line(
+    packages: Path, tmp_path: Path, content: str, says: list[str]
+) -> None:
+    path = packages / "harness" / "suites" / "mine.toml"
+    path.write_text(content, "utf-8")
+    try:
+        assert_one_line(harness("run", "--suite", "mine", "--dry-run", cwd=tmp_path, root=packages), *says)
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--seeds", "²"], ["seeds '²'"]),
+        (["--seeds", "9" * 30], ["seeds"]),
+        (["--size", "²x³"], ["height x width"]),
+        (["--size", "9" * 5000 + "x1"], ["height x width"]),
+        (["--iterations", "9" * 500], ["iterations", "at most"]),
+        (["--override", "batch=" + "9" * 5000], ["batch"]),
+        (["--override", "lr=\n"], ["lr"]),
+        (["--budget", "soon"], ["budget 'soon'"]),
+        (["--patience", "-1s"], ["patience '-1s'"]),
+    ],
+)
+def test_odd_options_are_one_line(tmp_path: Path, arguments: list[str], says: list[str]) -> None:
+    done = harness("run", NETWORK, *arguments, "--dry-run", cwd=tmp_path)
+    assert_one_line(done, *says)
+
+
+def test_a_name_that_would_break_the_line_is_escaped(tmp_path: Path) -> None:
+    done = harness("report", "--results", "no\nwhere", cwd=tmp_path)
+    assert_one_line(done, r"no records in no\nwhere")
