@@ -1,9 +1,28 @@
 """The networks under comparison. Knows nothing of training, data or measuring.
 
-`names`, `info` and `build` are the whole public interface; importing this package does not import torch,
-which is loaded by the first `build`. Encoder weights are loaded by `architectures.weights`.
+`names`, `info`, `verify`, `build` and `file_name` are the public interface, and `declare`, by which a plugin
+tells what its network needs; importing this package does not import torch, which is loaded by the first
+`build`. Encoder weights are loaded by `architectures.weights`.
 """
 
-from architectures.registry import ArchitectureError, ArchitectureInfo, build, info, names
+from architectures.plugins import declare
+from architectures.registry import (
+    ArchitectureError,
+    ArchitectureInfo,
+    build,
+    file_name,
+    info,
+    names,
+    verify,
+)
 
-__all__ = ["ArchitectureError", "ArchitectureInfo", "build", "info", "names"]
+__all__ = [
+    "ArchitectureError",
+    "ArchitectureInfo",
+    "build",
+    "declare",
+    "file_name",
+    "info",
+    "names",
+    "verify",
+]

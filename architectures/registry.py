@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from architectures.base import Architecture
@@ -30,6 +30,9 @@ class ArchitectureInfo:
     min_size       least height and width in pixels
     reference      paper and official definition, one line
     summary        what it does, one line
+    imagenet       whose ImageNet weights its encoder can start from: VGG16's, its library's own, or nobody's
+    initialisation how its parameters are drawn, for tables
+    wraps          what makes a network from elsewhere: "Unet/resnet34", "module:function"; empty for ours
     """
 
     name: str
@@ -41,6 +44,9 @@ class ArchitectureInfo:
     min_size: int
     reference: str
     summary: str
+    imagenet: Literal["vgg16", "own", "none"] = "vgg16"
+    initialisation: str = "He et al."
+    wraps: str = ""
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the logits of an image of this size."""
@@ -211,29 +217,70 @@ _TABLE = make_table(_BUILT_IN)
 
 
 def names() -> list[str]:
-    """Names of all architectures, in the order in which reports list them."""
+    """Names of all architectures of this package, in the order in which reports list them."""
     return list(_TABLE)
 
 
 def info(name: str) -> ArchitectureInfo:
-    """The entry of an architecture. Raises ArchitectureError, which suggests the nearest name, if unknown."""
+    """The entry of an architecture: of this package, of another library (`smp:...`), or of a plugin.
+
+    Raises ArchitectureError, which suggests the nearest name, if unknown; or says what ails a plugin.
+    """
     entry = _TABLE.get(name)
-    if entry is None:
-        nearest = difflib.get_close_matches(name.lower(), _TABLE, n=1, cutoff=0.5)
-        suggestion = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ArchitectureError(f"unknown architecture {name!r}{suggestion} (known are {', '.join(_TABLE)})")
-    return entry
+    if entry is not None:
+        return entry
+    from architectures import libraries, plugins  # late: both need this module's classes
+
+    if ":" in name:
+        return libraries.describe(name)
+    if (entry := plugins.find(name)) is not None:
+        return entry
+    known = [*_TABLE, *plugins.targets()]
+    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    suggestion = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise ArchitectureError(
+        f"unknown architecture {name!r}{suggestion} (known are {', '.join([*known, *libraries.patterns()])})"
+    )
 
 
-def build(name: str, num_classes: int, image_size: tuple[int, int] = (360, 480)) -> Architecture:
+def build(
+    name: str,
+    num_classes: int,
+    image_size: tuple[int, int] = (360, 480),
+    *,
+    own_weights: bool = False,
+) -> Architecture:
     """Build an architecture with freshly drawn parameters (from torch's global generator).
 
     num_classes  K, number of output maps (void is not a class)
     image_size   (H, W) in pixels; it shapes only the `fixed_size` architectures. The default is the paper's.
+    own_weights  start the encoder from the ImageNet weights of the library that it comes from, which
+                 downloads them if need be
 
-    Raises ArchitectureError for an unknown name, fewer than two classes or too small a size.
+    Raises ArchitectureError for an unknown name, fewer than two classes or too small a size, and for weights
+    that there are not or that can't be had.
     """
     entry = info(name)
     module, _, attribute = entry.target.partition(":")
-    architecture: Architecture = getattr(import_module(module), attribute)(entry, num_classes, image_size)
+    make = getattr(import_module(module), attribute)
+    if own_weights and entry.imagenet != "own":
+        raise ArchitectureError(f"{name}: no library has ImageNet weights of its own for it")
+    further = {"own_weights": True} if own_weights else {}
+    architecture: Architecture = make(entry, num_classes, image_size, **further)
     return architecture
+
+
+def verify(name: str) -> None:
+    """Ask another library or a plugin whether it has the network, without building it; imports it.
+
+    Raises ArchitectureError if it does not: one line that suggests the nearest name.
+    """
+    entry = info(name)
+    if entry.wraps:
+        module, _, attribute = entry.target.partition(":")
+        getattr(import_module(module), attribute).verify(entry)
+
+
+def file_name(name: str) -> str:
+    """The name as part of a file's or folder's name: `smp:Unet/resnet34` is `smp-Unet-resnet34`."""
+    return name.replace(":", "-").replace("/", "-")

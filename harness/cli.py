@@ -29,6 +29,25 @@ Threads = Annotated[int, typer.Option(help="Threads on a CPU; 0: all cores.", mi
 Names = Annotated[list[str] | None, typer.Argument(help="Architectures; none: all of the suite.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every architecture of the suite.")]
 
+
+def _add_plugins(values: list[str] | None) -> list[str] | None:
+    """Make plugins known before the command begins, so that a bad one shows at once."""
+    if values:
+        from architectures.plugins import add
+
+        add(values)
+    return values
+
+
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        help="Another network, by the function that builds it: module:function; several may be given.",
+        callback=_add_plugins,
+    ),
+]
+
 DEFAULT_RESULTS, DEFAULT_REPORTS, DEFAULT_WORK = Path("results"), Path("reports"), Path("work")
 
 
@@ -60,6 +79,7 @@ def run(
         str | None, typer.Option(help="Stop in time with a checkpoint: 90s, 25m, 1.5h. Exit code 75 if so.")
     ] = None,
     patience: Annotated[str, typer.Option(help="End a run that shows no sign of life for so long.")] = "30m",
+    plugin: Plugins = None,
     results: Results = DEFAULT_RESULTS,
     reports: Reports = DEFAULT_REPORTS,
     work: Work = DEFAULT_WORK,
@@ -126,6 +146,7 @@ def measure(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what was measured before.")] = False,
     threads: Threads = 0,
+    plugin: Plugins = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Measure time, memory and energy (Table 6): each phase in a process of its own, rounds in turns."""
@@ -218,7 +239,7 @@ def merge(
 
 
 @app.command("list")
-def list_names() -> None:
+def list_names(plugin: Plugins = None) -> None:
     """Architectures, datasets, protocols and suites."""
     from harness.listing import print_listing
 
@@ -227,10 +248,11 @@ def list_names() -> None:
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="Architecture.")],
+    name: Annotated[str, typer.Argument(help="Architecture, such as segnet or smp:Unet/resnet34.")],
     device: DeviceOption = "cpu",
+    plugin: Plugins = None,
 ) -> None:
-    """Try an architecture: shapes, an odd size, two training steps, gradients."""
+    """Try an architecture, of anyone: shapes, training, determinism, saving; what is wrong with it."""
     from harness.commands import check_command
 
     raise typer.Exit(check_command(name, device))

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+import architectures
 import datasets
 from harness import run as running
 from harness.errors import UserError
-from harness.initial_weights import locate, resolve
+from harness.initial_weights import locate_for, resolve
 from harness.machine import available_cores, emulates_bfloat16
 from harness.measure.record import Effort
 from harness.options import one_of, precision_named, writable
@@ -81,7 +82,7 @@ def run_command(options: RunOptions) -> int:
         reports=writable(options.reports, "--reports"),
         work=writable(options.work, "--work"),
         data_root=options.data_root,
-        weights=locate(specs[0].initial_weights, given_weights),
+        weights=locate_for(specs, given_weights),
         device=running.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
         threads=options.threads or available_cores(),
         tensorboard=options.tensorboard,
@@ -152,7 +153,8 @@ def check_command(name: str, device: str) -> int:
     from harness.check import check_architecture_contract
     from harness.suite import check_architecture
 
-    check_architecture(name, (32, 32))
+    least = architectures.info(name).min_size
+    check_architecture(name, (least, least))
     console = Console()
     picked = running.pick_device(one_of(device, ("auto", "cpu", "cuda"), "device"))
     table = Table("check", "result", "found", title=name, title_justify="left")

@@ -16,6 +16,15 @@ from torch import Tensor
 
 import datasets
 from datasets.cache import nearest_exact_indices, open_split
+from harness.augmentation import (
+    Augmented,
+    as_drawn,
+    augments,
+    coloured,
+    draw,
+    window_of_images,
+    window_of_labels,
+)
 from harness.protocol import Protocol
 
 # Streams of random numbers, so that no two uses draw the same ones.
@@ -61,10 +70,12 @@ class Batch:
 
     indices: (B,) int64.
     mirrored: (B,) bool; none where the protocol mirrors nothing.
+    augmented: how they are changed further; none where the protocol changes nothing.
     """
 
     indices: Tensor
     mirrored: Tensor | None
+    augmented: Augmented | None = None
 
 
 class BatchStream:
@@ -83,7 +94,7 @@ class BatchStream:
         self._images = images
         self._device = device
         self._start = 0
-        self._indices = self._mirrored = torch.empty(0)
+        self._indices = self._mirrored = self._drawn = torch.empty(0)
 
     def at(self, iteration: int) -> Batch:
         """The batch of an iteration, from 0."""
@@ -92,7 +103,8 @@ class BatchStream:
             self._send(iteration)
             place = 0
         mirrored = self._mirrored[place] if self._protocol.flip else None
-        return Batch(indices=self._indices[place], mirrored=mirrored)
+        augmented = as_drawn(self._protocol, self._drawn[place]) if augments(self._protocol) else None
+        return Batch(indices=self._indices[place], mirrored=mirrored, augmented=augmented)
 
     def _send(self, start: int) -> None:
         iterations = range(start, start + STRETCH)
@@ -103,6 +115,12 @@ class BatchStream:
         ]
         both = sent(np.stack([np.stack(chosen), np.stack(drawn)]), self._device)  # (2, STRETCH, B) int64
         self._start, self._indices, self._mirrored = start, both[0], both[1] != 0
+        if augments(self._protocol):
+            stretch = [
+                draw(self._protocol, self._seed, i, list(indices))
+                for i, indices in zip(iterations, chosen, strict=True)
+            ]
+            self._drawn = sent(np.stack(stretch), self._device)  # (STRETCH, B, 6)
 
 
 class SplitData:
@@ -147,7 +165,9 @@ class SplitData:
         counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for labels in self._host_labels]
         return np.stack(counts).astype(np.int64)
 
-    def images(self, indices: Indices, mirrored: Mirrored | None = None) -> Tensor:
+    def images(
+        self, indices: Indices, mirrored: Mirrored | None = None, augmented: Augmented | None = None
+    ) -> Tensor:
         """Network input (B, 3, h, w), float32: (RGB - mean) / std, normalised further as the protocol says.
 
         Channels-last on a GPU.
@@ -155,6 +175,8 @@ class SplitData:
         pixels = self._take(self._images, indices)
         if mirrored is not None:
             pixels = self._mirror(pixels, mirrored)
+        if augmented is not None and augmented.colours is not None:
+            pixels = coloured(pixels.float(), augmented.colours)
         scaled = (pixels.float() - self._mean) / self._std
         if self._standardise:
             spread, middle = torch.std_mean(scaled, dim=(1, 2), keepdim=True)
@@ -162,6 +184,10 @@ class SplitData:
         if self._local_response:
             scaled = local_response(scaled)
         images = scaled.permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
+        if augmented is not None and augmented.windows is not None:
+            images = window_of_images(images, augmented.windows)
+            if self.device.type == "cuda":
+                images = images.contiguous(memory_format=torch.channels_last)
         return images if self.device.type == "cuda" else images.contiguous()
 
     def labels(self, indices: Indices) -> Tensor:
@@ -172,7 +198,13 @@ class SplitData:
         """The same in the host's memory, whatever the device."""
         return self._host_labels[indices]
 
-    def targets(self, indices: Indices, size: tuple[int, int], mirrored: Mirrored | None = None) -> Tensor:
+    def targets(
+        self,
+        indices: Indices,
+        size: tuple[int, int],
+        mirrored: Mirrored | None = None,
+        augmented: Augmented | None = None,
+    ) -> Tensor:
         """Labels (B, h, w), int64, taken where upsampled logits of that size have their cell centres.
 
         With align_corners=False cell i of n has its centre at (i + 1/2) * N/n - 1/2 of the full label;
@@ -181,6 +213,8 @@ class SplitData:
         full = self.labels(indices)
         if mirrored is not None:
             full = self._mirror(full, mirrored)
+        if augmented is not None and augmented.windows is not None:
+            return window_of_labels(full, augmented.windows, size).long()
         if size != self.label_size:
             for axis, (wanted, whole) in enumerate(zip(size, self.label_size, strict=True), start=1):
                 full = full.index_select(axis, self._cell_centres(whole, wanted))

@@ -1,18 +1,19 @@
-"""What `list` prints; imports no torch."""
+"""What `list` prints; imports no torch, and of plugins nothing."""
 
 from rich.console import Console
 from rich.table import Table
 
 import architectures
 import datasets
+from architectures import libraries, plugins
 from harness.protocol import load_protocol, toml_names
 from harness.suite import load_suite, suite_names
 
 
 def print_listing() -> None:
-    """Architectures, datasets, protocols and suites, a table each."""
+    """Architectures, libraries and plugins, datasets, protocols and suites, a table each."""
     console = Console()
-    for table in (_architectures(), _datasets(), _protocols(), _suites()):
+    for table in (_architectures(), _elsewhere(), _datasets(), _protocols(), _suites()):
         console.print(table)
 
 
@@ -29,6 +30,15 @@ def _architectures() -> Table:
         info = architectures.info(name)
         size = "the one it is built for" if info.fixed_size else f"from {info.min_size} x {info.min_size}"
         table.add_row(name, info.title, str(info.output_stride), size, info.summary)
+    return table
+
+
+def _elsewhere() -> Table:
+    table = _table("architectures from elsewhere", "name", "from", "networks")
+    for library in libraries.libraries():
+        table.add_row(library.pattern, library.title, ", ".join(library.networks))
+    for name, target in plugins.targets().items():
+        table.add_row(name, f"plugin {target}", "")
     return table
 
 

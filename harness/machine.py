@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 Device = Literal["cpu", "cuda"]
 
-# What changes speed, memory or the choice of the card.
+# What changes speed, memory, the choice of the card or what networks there are.
 VARIABLES = (
     "CUDA_DEVICE_ORDER",
     "CUDA_LAUNCH_BLOCKING",
@@ -27,6 +27,7 @@ VARIABLES = (
     "OMP_NUM_THREADS",
     "PYTORCH_ALLOC_CONF",
     "PYTORCH_CUDA_ALLOC_CONF",
+    "SEGNET_PLUGINS",
 )
 _ROOT = Path(__file__).resolve().parent.parent
 _CODE = ("architectures", "datasets", "harness")
@@ -43,6 +44,8 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         **_torch_state(),
         "torchvision": _version("torchvision"),
+        "segmentation_models_pytorch": _version("segmentation_models_pytorch"),
+        "timm": _version("timm"),
         "driver": _driver(),
         "cpu_model": cpu_model(),
         "cpu_cores": available_cores(),

@@ -5,7 +5,9 @@ from torch import nn
 
 import architectures
 from architectures.base import Architecture
+from architectures.foreign import ForeignNetwork
 from architectures.weights import load_encoder_weights
+from harness.initial_weights import check_input, takes_own
 from harness.job import Job
 
 
@@ -20,15 +22,24 @@ def build_network(job: Job, full_size: tuple[int, int]) -> tuple[Architecture, t
 
     Raises:
         architectures.ArchitectureError: weights that can't be read or don't fit.
+        UserError: weights of a library that the protocol's input does not fit.
     """
     spec, protocol = job.spec, job.spec.protocol
-    network = architectures.build(spec.architecture, spec.num_classes, protocol.size or full_size)
+    info = architectures.info(spec.architecture)
+    own = takes_own(info, spec.initial_weights)
+    network = architectures.build(
+        spec.architecture, spec.num_classes, protocol.size or full_size, own_weights=own
+    )
     if protocol.dropout is not None:
         for module in network.modules():
             if isinstance(module, nn.Dropout):
                 module.p = protocol.dropout
     layers_set: tuple[str, ...] = ()
-    if job.weights is not None:
+    if isinstance(network, ForeignNetwork) and own:
+        assert network.weights_input is not None
+        check_input(spec.architecture, protocol, *network.weights_input)
+        layers_set = network.layers_set
+    elif job.weights is not None and info.imagenet == "vgg16":
         layers_set = load_encoder_weights(network, job.weights, protocol.input_std)
     network.to(job.device)
     if job.device == "cuda":

@@ -8,16 +8,19 @@ from torch import nn
 from harness.protocol import Protocol
 
 WARMUP_SHARE = 0.1
+POLY_POWER = 0.9  # DeepLab's (arXiv 1606.00915)
 
 
 def learning_rate(protocol: Protocol, iteration: int) -> float:
     """The rate of iteration 0 ... iterations - 1.
 
     `fixed` is the paper's. `warmup-cosine` rises linearly over the first tenth and falls to zero on a cosine:
-    for runs too short for a fixed rate.
+    for runs too short for a fixed rate. `poly` falls to zero as (1 - iteration / iterations) ** 0.9.
     """
     if protocol.schedule == "fixed":
         return protocol.lr
+    if protocol.schedule == "poly":
+        return protocol.lr * math.pow(1 - iteration / protocol.iterations, POLY_POWER)
     rise = max(1, round(WARMUP_SHARE * protocol.iterations))
     if iteration < rise:
         return protocol.lr * (iteration + 1) / rise

@@ -44,13 +44,20 @@ class Protocol(BaseModel):
         description="then SegNet-Basic's local response normalisation of each pixel, of values 0 to 255",
     )
     flip: bool = Field(False, description="mirror each training image with probability 1/2")
+    scale_least: float = Field(
+        1.0, gt=0, description="training images are scaled by a factor from this to scale_most, and cropped"
+    )
+    scale_most: float = Field(1.0, gt=0)
+    colour: float = Field(
+        0.0, ge=0, lt=1, description="how far factors of brightness, contrast and saturation lie from 1"
+    )
     optimiser: Literal["sgd", "adamw"] = "sgd"
     balancing: Balancing = Field("natural", description="class weights in the loss: harness/balancing.py")
     dropout: float | None = Field(
         None, ge=0, lt=1, description="rate of all dropout layers; none: as the architecture has it"
     )
     lr: float = Field(gt=0)
-    schedule: Literal["fixed", "warmup-cosine"] = "fixed"
+    schedule: Literal["fixed", "warmup-cosine", "poly"] = "fixed"
     momentum: float = Field(ge=0, lt=1, description="of AdamW: beta 1")
     weight_decay: float = Field(ge=0)
     decay_shifts: bool = Field(False, description="whether batch-norm shifts decay, as their scales do")
@@ -92,6 +99,9 @@ class Protocol(BaseModel):
             raise ValueError(str(error)) from None
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"size {self.size} must be positive")
+        if self.scale_least > self.scale_most:
+            least, most = self.scale_least, self.scale_most
+            raise ValueError(f"scale_least {least:g} must not exceed scale_most {most:g}")
         return self
 
     @property

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from architectures import file_name
 from harness.protocol import Protocol
 
 # Raise it when a change of the metrics would change a score: finished runs are then not found again.
@@ -60,5 +61,5 @@ class RunSpec(BaseModel):
     @property
     def run_id(self) -> str:
         """`<architecture>-<dataset>-s<seed>-<hash8>`: the name of the record's folder."""
-        name = self.architecture.replace(":", "-").replace("/", "-")
+        name = file_name(self.architecture)
         return f"{name}-{self.dataset}-s{self.seed}-{self.identity()[:8]}"

@@ -10,17 +10,20 @@ import architectures
 import datasets
 from harness.balancing import Balancing
 from harness.errors import UserError
+from harness.initial_weights import fitted
 from harness.protocol import Protocol, read_toml, toml_names, validated
 from harness.spec import Compiled, InitialWeights, Precision, RunSpec
 
-# The paper's table that a suite's scores are shown in.
-Table = Literal["table1", "table3"]
+# The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.
+Table = Literal["table1", "table3", "none"]
 
 
 class Suite(BaseModel):
     """The named set of runs that fills one group of the paper's tables.
 
     balancings: each architecture is trained with each of them; none: with the protocol's own.
+    references: those of its architectures that are another suite's, for comparison: measurements of them
+        alone make no report.
     table: of the paper, that the report shows the scores in; Table 1 joins the balancings.
     """
 
@@ -33,11 +36,14 @@ class Suite(BaseModel):
     also_reports: tuple[str, ...] = ()
     encoder_weights: str = "none"
     architectures: tuple[str, ...] = Field(min_length=1)
+    references: tuple[str, ...] = ()
     balancings: tuple[Balancing, ...] = ()
     table: Table = "table3"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if not set(self.references) <= set(self.architectures):
+            raise ValueError(f"references {self.references} must be among the architectures")
         if self.table == "table1" and datasets.info(self.dataset).drawn:
             raise ValueError(f"table1 is the paper's, which has no figure of {self.dataset}; choose table3")
         return self
@@ -113,7 +119,7 @@ def plan(request: PlanRequest) -> list[RunSpec]:
             num_classes=len(info.classes),
             protocol=protocol,
             seed=seed,
-            initial_weights=request.initial_weights,
+            initial_weights=fitted(architectures.info(name), request.initial_weights),
             precision=request.precision,
             compiled=request.compiled,
         )
@@ -126,6 +132,8 @@ def plan(request: PlanRequest) -> list[RunSpec]:
 def check_architecture(name: str, size: tuple[int, int]) -> None:
     """Refuse an unknown architecture, or a size (H, W) that is too small for it.
 
+    One of another library is asked for there, which imports the library.
+
     Raises:
         architectures.ArchitectureError: unknown name; it suggests the nearest.
         UserError: size too small.
@@ -133,3 +141,4 @@ def check_architecture(name: str, size: tuple[int, int]) -> None:
     least = architectures.info(name).min_size
     if min(size) < least:
         raise UserError(f"size {size[0]}x{size[1]} is too small for {name}; use at least {least}x{least}")
+    architectures.verify(name)

@@ -80,7 +80,7 @@ class Run:
         self.class_weights = self._class_weights()
         torch.manual_seed(self.spec.seed)
         self.model, self.layers_set = build_network(self.job, self.data["test"].label_size)
-        self.encoder_layers = len(self.model.encoder_layers())
+        self.encoder_layers = len(self.model.encoder_layers()) or len(self.layers_set)
         self.call = training_call(self.model, self.spec.compiled)
         self.batches = BatchStream(self.protocol, self.spec.seed, len(self.data["train"]), self.device)
         self.optimiser = build_optimiser(self.model, self.protocol)
@@ -177,9 +177,9 @@ class Run:
         rate = learning_rate(self.protocol, iteration)
         self.optimiser.zero_grad(set_to_none=True)  # first: the forward pass then has their memory
         with autocast(self.spec.precision, self.device):
-            logits = self.call(train.images(batch.indices, batch.mirrored))
+            logits = self.call(train.images(batch.indices, batch.mirrored, batch.augmented))
         height, width = logits.shape[2:]
-        targets = train.targets(batch.indices, (height, width), batch.mirrored)
+        targets = train.targets(batch.indices, (height, width), batch.mirrored, batch.augmented)
         loss = masked_cross_entropy(logits, targets, self.class_weights)
         loss.backward()  # type: ignore[no-untyped-call]
         set_rate(self.optimiser, rate)

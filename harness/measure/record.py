@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+import architectures
 from harness.errors import UserError
 from harness.machine import Device, available_cores, device_slug
 from harness.measure.figures import DeviceMemory, Quantity, Shapes, Timing
@@ -69,7 +70,7 @@ class MeasureSpec(_Frozen):
     @property
     def file_name(self) -> str:
         """Name of the record within the device's folder."""
-        name = self.architecture.replace(":", "-").replace("/", "-")
+        name = architectures.file_name(self.architecture)
         height, width = self.size
         made = "-".join([self.precision, *self.options, self.effort])
         return f"{name}-{height}x{width}-k{self.num_classes}-{made}.json"

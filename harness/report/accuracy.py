@@ -116,28 +116,35 @@ class _Row:
     published: paper.Accuracy | None
 
 
-def table3(group: Group, dataset: DatasetInfo, further: Sequence[Mapping[str, object]] = ()) -> pd.DataFrame:
-    """Table 3: network x checkpoint on test; ours, and beside it the paper's unless the data is drawn.
+def table3(
+    group: Group,
+    dataset: DatasetInfo,
+    further: Sequence[Mapping[str, object]] = (),
+    published: bool = True,
+) -> pd.DataFrame:
+    """Table 3: network x checkpoint on test; ours, and beside it the paper's unless the data is drawn
+    or the recipe not the paper's (`published` false).
 
     Columns network, architecture, checkpoint, paper_iterations, iterations (text: seeds may differ where val
     chose), initial_weights, layers_loaded, seeds, failed_seeds, status, images, then for each metric M_paper,
     M_ours, M_difference, M_std, M_low, M_high, and what the class means are over.
     `further` rows (of baselines) are put at the end.
     """
-    rows = [_table3_row(group, row) for row in _table3_rows(group, drawn=dataset.drawn)]
+    alone = dataset.drawn or not published
+    rows = [_table3_row(group, row) for row in _table3_rows(group, alone=alone)]
     frame = pd.DataFrame([*rows, *further], columns=list(rows[0]))
     frame = frame.astype(dict.fromkeys(_COUNTS, "Int64"))
-    if dataset.drawn:
+    if alone:
         return frame.drop(
             columns=[name for name in map(str, frame) if "paper" in name or "difference" in name]
         )
     return frame
 
 
-def _table3_rows(group: Group, *, drawn: bool) -> list[_Row]:
+def _table3_rows(group: Group, *, alone: bool) -> list[_Row]:
     ran = list(dict.fromkeys([*group.networks, *(record.spec.architecture for record in group.failed)]))
     titles = {name: title(name) for name in ran}
-    published = () if drawn else paper.accuracies()
+    published = () if alone else paper.accuracies()
     names = list(dict.fromkeys([row.network for row in published]))
     rows = []
     for network in [*names, *(text for text in dict.fromkeys(titles.values()) if text not in names)]:
@@ -166,7 +173,7 @@ def _table3_row(group: Group, row: _Row) -> dict[str, object]:
         "checkpoint": row.label,
         "paper_iterations": row.published.iterations if row.published else None,
         "iterations": span(summary.iterations) if summary else None,
-        "initial_weights": group.weights.title if row.architecture else None,
+        "initial_weights": _weights_title(runs, failed),
         "layers_loaded": layers_loaded(group, runs),
         "seeds": summary.seeds if summary else 0,
         "failed_seeds": len(failed),
@@ -174,6 +181,12 @@ def _table3_row(group: Group, row: _Row) -> dict[str, object]:
         "images": summary.images if summary else None,
     }
     return cells | score_cells(summary, row.published.scores if row.published else {})
+
+
+def _weights_title(runs: Sequence[Run], failed: Sequence[RunRecord]) -> str | None:
+    """Of a network's own runs: networks that start from what their libraries draw do so each in its way."""
+    records = [*(run.record for run in runs), *failed]
+    return records[0].spec.initial_weights.title if records else None
 
 
 def score_cells(summary: Summary | None, published: Mapping[str, float]) -> dict[str, object]:

@@ -12,6 +12,10 @@ from harness.report.floors import BASELINE
 from harness.report.groups import BLOCK, SCORE_NAMES, Group
 from harness.report.tables import csv, latex, listing, markdown, percent, signed, spread
 from harness.report.wording import group_title, ranking_notes, reduced_mark
+from harness.suite import Table
+
+# What the table of accuracies is called, by the paper's table that its suite fills.
+TABLE_NAMES = {"table3": "Table 3", "none": "Accuracy"}
 
 METRICS_NOTE = (
     "G: share of labelled pixels that are right. C: mean of the classes' accuracies. mIoU: mean of their "
@@ -25,19 +29,26 @@ def not_like_for_like(dataset: DatasetInfo) -> str:
 
 
 def table3_files(
-    group: Group, dataset: DatasetInfo, frame: pd.DataFrame, verdicts: Sequence[str] = ()
+    group: Group,
+    dataset: DatasetInfo,
+    frame: pd.DataFrame,
+    verdicts: Sequence[str] = (),
+    table: Table = "table3",
 ) -> dict[str, str]:
-    """`table3.md`, `.csv` and `.tex` of a group, from `accuracy.table3`; on drawn data with its verdicts."""
-    heading = f"Table 3 on {dataset.title}, test split: {group_title(group)}"
+    """`table3.md`, `.csv` and `.tex` of a group, from `accuracy.table3`; on drawn data with its verdicts.
+
+    `accuracy.md` and so on where the recipe is not the paper's.
+    """
+    heading = f"{TABLE_NAMES[table]} on {dataset.title}, test split: {group_title(group)}"
     mark = reduced_mark(group)
-    notes = [*verdicts, *table3_notes(group, dataset, frame)]
+    notes = [*verdicts, *table3_notes(group, dataset, frame, table)]
     text = [f"# {heading}\n", f"**{mark}**\n" if mark else "", markdown(table3_text(frame, dataset), 2)]
     text.append(listing(notes))
     caption = ". ".join(part.rstrip(".") for part in (heading, mark) if part) + "."
     return {
-        "table3.md": "\n".join(part for part in text if part),
-        "table3.csv": csv(_with_origin(group, _renamed(frame, dataset))),
-        "table3.tex": latex(
+        f"{stem(table)}.md": "\n".join(part for part in text if part),
+        f"{stem(table)}.csv": csv(_with_origin(group, _renamed(frame, dataset))),
+        f"{stem(table)}.tex": latex(
             _latex_text(frame, dataset),
             caption=caption,
             label=f"tab:{group.slug}-accuracy",
@@ -45,6 +56,11 @@ def table3_files(
             text_columns=2,
         ),
     }
+
+
+def stem(table: Table) -> str:
+    """Of the names of the table's files."""
+    return TABLE_NAMES[table].lower().replace(" ", "")
 
 
 def table3_text(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
@@ -57,7 +73,8 @@ def _text(frame: pd.DataFrame, dataset: DatasetInfo, difference: str, join: str)
         "network": list(frame["network"]),
         "checkpoint": [plain(value) for value in frame["checkpoint"]],
     }
-    if not dataset.drawn:
+    beside = _beside_paper(frame)
+    if beside:
         columns["iterations, paper"] = [whole(value) for value in frame["paper_iterations"]]
     columns["iterations, ours"] = [plain(value) for value in frame["iterations"]]
     columns["initial weights"] = [
@@ -66,14 +83,19 @@ def _text(frame: pd.DataFrame, dataset: DatasetInfo, difference: str, join: str)
     ]
     columns["seeds"] = seeds_cells(frame)
     for metric in METRICS:
-        if not dataset.drawn:
+        if beside:
             columns[f"{metric}{join}paper"] = [percent(value) for value in frame[f"{metric}_paper"]]
         columns[f"{metric}{join}ours"] = ours_cells(frame, metric)
-        if not dataset.drawn:
+        if beside:
             columns[f"{metric}{join}{difference}"] = [
                 signed(value) for value in frame[f"{metric}_difference"]
             ]
     return pd.DataFrame(columns | _class_columns(frame))
+
+
+def _beside_paper(frame: pd.DataFrame) -> bool:
+    """Whether the paper's figures stand in the table."""
+    return "paper_iterations" in frame
 
 
 def seeds_cells(frame: pd.DataFrame) -> list[str]:
@@ -113,10 +135,12 @@ def has_absent(frame: pd.DataFrame) -> bool:
     return not bool(whole.all())
 
 
-def table3_notes(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> list[str]:
+def table3_notes(
+    group: Group, dataset: DatasetInfo, frame: pd.DataFrame, table: Table = "table3"
+) -> list[str]:
     """What a reader must know of the table's figures."""
     notes = [METRICS_NOTE]
-    if not dataset.drawn:
+    if _beside_paper(frame):
         notes.append(_difference_note(dataset) + ".")
     notes += spread_notes(frame)
     if (frame["checkpoint"] == BEST).any():
@@ -126,7 +150,7 @@ def table3_notes(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> lis
             "Classes absent from truth and prediction are left out of the means ('k of n'); the column "
             "'divided by all classes' counts them as 0, as the authors' script does."
         )
-    return notes + ranking_notes(group, dataset)
+    return notes + ranking_notes(group, dataset, table)
 
 
 def spread_notes(frame: pd.DataFrame) -> list[str]:

@@ -8,7 +8,7 @@ import architectures
 import datasets
 from harness.records import RunRecord, StoredRun, load_runs
 from harness.report.groups import Group, Run, Scored, SuiteRecords, network_order
-from harness.spec import METRICS_REVISION
+from harness.spec import METRICS_REVISION, InitialWeights
 from harness.suite import Suite, load_suite, suite_names
 
 
@@ -67,11 +67,10 @@ def _outdated(record: RunRecord) -> str:
 
 
 def _others(suite: Suite) -> set[str]:
-    """Architectures that only other suites on the same dataset have."""
+    """Architectures that are other suites' on the same dataset: not this one's, or here for reference."""
     found = (load_suite(name) for name in suite_names() if name != suite.name)
-    return {name for other in found if other.dataset == suite.dataset for name in other.architectures} - set(
-        suite.architectures
-    )
+    theirs = {name for other in found if other.dataset == suite.dataset for name in other.architectures}
+    return theirs - (set(suite.architectures) - set(suite.references))
 
 
 def _may_be_of(line: str, suite: Suite, others: Collection[str]) -> bool:
@@ -82,7 +81,7 @@ def _may_be_of(line: str, suite: Suite, others: Collection[str]) -> bool:
         suite: on its dataset.
         others: architectures whose runs belong to another suite.
     """
-    if any(f"/{name}-{suite.dataset}-s" in line for name in others):
+    if any(f"/{architectures.file_name(name)}-{suite.dataset}-s" in line for name in others):
         return False
     return not any(f"-{name}-s" in line for name in datasets.names() if name != suite.dataset)
 
@@ -132,7 +131,7 @@ def _groups(suite: Suite, finished: Sequence[Run], failed: Sequence[RunRecord]) 
                 digest=first.spec.dataset_hash,
                 precision=first.spec.precision,
                 compiled=first.spec.compiled,
-                weights=first.spec.initial_weights,
+                weights=_shared_weights(group),
                 reduced=next((record.reduced for record in group if record.reduced), ()),
                 runs=tuple(run for run in finished if _key(run.record) == key),
                 failed=tuple(record for record in failed if _key(record) == key),
@@ -141,6 +140,15 @@ def _groups(suite: Suite, finished: Sequence[Run], failed: Sequence[RunRecord]) 
     return tuple(
         sorted(groups, key=lambda group: (bool(group.reduced), *_protocol_order(suite, group), group.slug))
     )
+
+
+def _shared_weights(records: Sequence[RunRecord]) -> InitialWeights:
+    """Of the runs of a group, under a title that holds for all of them."""
+    found = [record.spec.initial_weights for record in records]
+    if found[0].kind == "file" or len({weights.title for weights in found}) == 1:
+        return found[0]
+    start = "ImageNet" if found[0].kind == "imagenet" else "random"
+    return found[0].model_copy(update={"title": f"{start}, each network's own"})
 
 
 def _protocol_order(suite: Suite, group: Group) -> tuple[int, int, int]:

@@ -10,14 +10,21 @@ from datasets import DatasetInfo
 from harness.protocol import Protocol
 from harness.records import RunRecord
 from harness.report import table1_tables
-from harness.report.accuracy_tables import splits_text, table3_notes, table3_text
+from harness.report.accuracy_tables import TABLE_NAMES, splits_text, stem, table3_notes, table3_text
 from harness.report.families import Family
 from harness.report.groups import SCORE_NAMES, Group, SuiteRecords, input_size, title
 from harness.report.links import file_links, heading_link, picture_sections
 from harness.report.page_resources import DevicePage, GrowthPage, device_sections
 from harness.report.resources import Measurements
 from harness.report.tables import listing, markdown
-from harness.report.wording import balancing_words, command, extent, ranking_notes, reduced_mark
+from harness.report.wording import (
+    augmentation_words,
+    balancing_words,
+    command,
+    extent,
+    ranking_notes,
+    reduced_mark,
+)
 
 OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
 
@@ -111,18 +118,19 @@ def _group_head(group: Group) -> str:
 
 def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
     group, dataset = one.group, records.dataset
+    table = records.suite.table
     mark = reduced_mark(group)
     files = f"{quote(group.slug)}/"
     text = [f"### {_group_head(group)}\n", f"**{mark}**\n" if mark else "", listing(_facts(records, group))]
     small = []
     if one.table3 is not None:
         text += [
-            f"#### Table 3 (test split)\n\n{markdown(table3_text(one.table3, dataset), 2)}",
-            listing([*one.verdicts, *table3_notes(group, dataset, one.table3)]),
-            file_links("Files", files, ("table3.md", "table3.csv", "table3.tex")),
+            f"#### {TABLE_NAMES[table]} (test split)\n\n{markdown(table3_text(one.table3, dataset), 2)}",
+            listing([*one.verdicts, *table3_notes(group, dataset, one.table3, table)]),
+            file_links("Files", files, tuple(f"{stem(table)}.{kind}" for kind in ("md", "csv", "tex"))),
         ]
     else:
-        small = ranking_notes(group, dataset, records.suite.table)
+        small = ranking_notes(group, dataset, table)
     if group.runs:
         text += [
             f"#### Train, val and test side by side\n\n{markdown(splits_text(one.splits))}",
@@ -164,6 +172,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"{', each image standardised' if protocol.standardise else ''}"
         f"{', local response normalisation' if protocol.local_response else ''}"
         f"{', mirrored at random' if protocol.flip else ''}"
+        f"{augmentation_words(protocol)}"
         f"{f', {weighted}' if (weighted := balancing_words(protocol)) else ''}"
         f"{_dropout(protocol)}{_choice(protocol)}. "
         f"Scored at the labels' full size, {extent(dataset.size)}.",

@@ -45,7 +45,7 @@ def device_sections(
             "## Resources\n",
             "No measurement at a size of this suite's runs: `python -m harness measure`.",
         ]
-    head = "Resources" if against.table == "table1" else "Resources (Table 6)"
+    head = "Resources (Table 6)" if against.table == "table3" else "Resources"
     text = [f"## {head}\n", listing(general_notes(against))]
     for device in devices:
         mark = f"**{device.sheet.mark}**\n" if device.sheet.mark else ""

@@ -32,6 +32,17 @@ def balancing_words(protocol: Protocol) -> str:
     return "" if plain else BALANCINGS[protocol.balancing]
 
 
+def augmentation_words(protocol: Protocol) -> str:
+    """How training images are changed beside mirroring; empty where they are not."""
+    text = ""
+    if (protocol.scale_least, protocol.scale_most) != (1, 1):
+        factors = f"{protocol.scale_least:g} to {protocol.scale_most:g}"
+        text = f", scaled by {factors} and cropped to the input's size"
+    if protocol.colour:
+        text += f", brightness, contrast and saturation changed by up to {100 * protocol.colour:g} %"
+    return text
+
+
 def extent(size: tuple[int, int]) -> str:
     """`360 x 480`, height first."""
     return f"{size[0]} x {size[1]}"
@@ -93,7 +104,8 @@ def input_notes(size: tuple[int, int], table: Table) -> list[str]:
     """Why an input smaller than the paper's distorts that table's ranking; empty at its size or above."""
     if size[0] >= PAPER_SIZE[0] and size[1] >= PAPER_SIZE[1]:
         return []
-    return decoder_input_notes(size) if table == "table1" else small_input_notes(size)
+    notes = {"table1": decoder_input_notes, "table3": small_input_notes, "none": rivals_input_notes}
+    return notes[table](size)
 
 
 def decoder_input_notes(size: tuple[int, int]) -> list[str]:
@@ -121,6 +133,16 @@ def small_input_notes(size: tuple[int, int]) -> list[str]:
         f"map of {extent(pool5)} here (1/32; {extent(full_pool5)} at {extent(PAPER_SIZE)}).",
         f"DeconvNet's fully connected layers cover the whole pool5 map, {extent(pool5)} here and "
         f"{extent(full_pool5)} at {extent(PAPER_SIZE)}: this is another DeconvNet, with other parameters.",
+    ]
+
+
+def rivals_input_notes(size: tuple[int, int]) -> list[str]:
+    """What a small input does to networks of today, most of whose encoders end at 1/32 of it."""
+    here, full = map_size(size, 32), map_size(PAPER_SIZE, 32)
+    return [
+        f"Most of these encoders end at 1/32 of the input: {extent(here)} here, {extent(full)} at "
+        f"{extent(PAPER_SIZE)}. Dilated windows then see little more than the map's border, and padding to a "
+        "multiple of 32 is a larger share of the input."
     ]
 
 

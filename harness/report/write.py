@@ -53,7 +53,8 @@ def write_suites(
 
 def _is_empty(records: SuiteRecords, measurements: Measurements) -> bool:
     own = [line for line in records.unreadable if f"-{records.dataset.name}-s" in line]
-    return not (records.groups or records.outdated or own or measurements.groups)
+    measured = {one.spec.architecture for group in measurements.groups for one in group.records}
+    return not (records.groups or records.outdated or own or measured - set(records.suite.references))
 
 
 def suite_files(records: SuiteRecords, measurements: Measurements, data_root: str | None) -> dict[str, bytes]:
@@ -114,9 +115,10 @@ def _group_files(
     splits = accuracy.splits(group)
     table3, texts = None, {}
     found_verdicts = verdicts(group, REFERENCES[suite.table], baselines) if baselines else []
-    if suite.table == "table3":
-        table3 = accuracy.table3(group, dataset, floor_rows(baselines))
-        texts = table3_files(group, dataset, table3, found_verdicts)
+    if suite.table != "table1":
+        published = suite.table == "table3"
+        table3 = accuracy.table3(group, dataset, floor_rows(baselines), published)
+        texts = table3_files(group, dataset, table3, found_verdicts, suite.table)
     found = Gallery(pictures=(), remarks=())
     if group.runs:
         per_class = accuracy.per_class(group, dataset)

@@ -97,7 +97,7 @@ def test_unreadable_run_of_another_dataset_is_none_of_ours(store: Store) -> None
 
 
 def test_unreadable_run_of_another_suite_on_the_same_data_is_none_of_ours(store: Store) -> None:
-    for name in ("segnet", "segnet-basic", "smp-Unet-resnet34"):
+    for name in ("segnet", "segnet-basic", "smp-Linknet-resnet18"):
         (store.results / "runs" / f"{name}-camvid-s0-00000000").mkdir(parents=True)
     for suite, other in (("camvid", "segnet-basic"), ("decoders", "segnet")):
         lines = collect(store.results, load_suite(suite)).unreadable

@@ -1,0 +1,192 @@
+"""The suite `modern`, and networks from elsewhere from the command line to the report."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import architectures
+from harness.errors import UserError
+from harness.initial_weights import HE, IMAGENET, OWN_IMAGENET, check_input, fitted, locate_for, takes_own
+from harness.protocol import load_protocol
+from harness.spec import InitialWeights
+from harness.suite import PlanRequest, Suite, load_suite, plan
+from tests.harness.helpers import spec, tiny_protocol
+from tests.harness.test_cli import ROOT, assert_one_line, harness, tiny, with_cache
+
+FILE = InitialWeights(kind="file", sha256="ab" * 32, title="some.pth")
+CHANNELS = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+
+
+def test_the_suite_is_a_dozen_at_most_and_all_start_alike() -> None:
+    suite = load_suite("modern")
+    assert len(suite.architectures) <= 12 and "segnet" in suite.architectures
+    assert {name.partition(":")[0] for name in suite.architectures} >= {"smp", "torchvision"}
+    assert suite.encoder_weights == "none" and suite.table == "none"
+    assert {name.partition("/")[0] for name in suite.architectures if name.startswith("smp:")} == {
+        "smp:Unet",
+        "smp:FPN",
+        "smp:DeepLabV3Plus",
+        "smp:UPerNet",
+        "smp:Segformer",
+    }
+    for name in suite.architectures:
+        architectures.verify(name)
+        assert not architectures.info(name).fixed_size
+
+
+def test_the_recipe_is_of_today_and_one_for_all() -> None:
+    protocol = load_protocol("camvid-modern@1")
+    assert (protocol.optimiser, protocol.schedule, protocol.flip) == ("adamw", "warmup-cosine", True)
+    assert (protocol.scale_least, protocol.scale_most, protocol.colour) == (0.5, 2.0, 0.4)
+    assert protocol.size is None and protocol.bias_lr_factor == 1
+    assert protocol.iterations * protocol.batch / 367 == pytest.approx(218, abs=0.5)
+    assert (protocol.input_mean, protocol.input_std) == CHANNELS
+
+
+def test_references_must_be_of_the_suite() -> None:
+    values = {"name": "s", "title": "t", "dataset": "roads", "protocol": "quick@1"}
+    with pytest.raises(ValueError, match="must be among the architectures"):
+        Suite.model_validate({**values, "architectures": ["segnet"], "references": ["fcn8s"]})
+
+
+def test_a_plan_names_how_each_network_starts() -> None:
+    specs = plan(
+        PlanRequest(
+            suite=load_suite("quick"),
+            protocols=[tiny_protocol()],
+            data_root=None,
+            architectures=("segnet", "smp:Unet/resnet34", "torchvision:fcn_resnet50"),
+            seeds=(0,),
+            precision="fp32",
+            initial_weights=HE,
+        )
+    )
+    assert [one.initial_weights.title for one in specs] == [
+        "He et al.",
+        "random, as segmentation_models.pytorch draws it",
+        "random, as torchvision draws it",
+    ]
+    assert specs[1].run_id.startswith("smp-Unet-resnet34-roads-s0-")
+    assert specs[0].run_id == spec().run_id
+
+
+def test_imagenet_weights_are_the_library_s_own() -> None:
+    smp, segnet = architectures.info("smp:Unet/resnet34"), architectures.info("segnet")
+    assert fitted(smp, IMAGENET) == OWN_IMAGENET and takes_own(smp, IMAGENET)
+    assert fitted(segnet, IMAGENET) == IMAGENET and not takes_own(segnet, IMAGENET)
+    assert fitted(segnet, FILE) == FILE
+    with pytest.raises(
+        UserError, match=r"can't start from some.pth: give .* imagenet \(its library's own\) or"
+    ):
+        fitted(smp, FILE)
+
+
+def test_a_file_is_looked_for_only_where_a_network_loads_it() -> None:
+    theirs = spec(architecture="smp:Unet/resnet34", initial_weights=OWN_IMAGENET)
+    assert locate_for([theirs], "imagenet") is None  # without it VGG16's 528 MB would be downloaded
+    assert locate_for([theirs, spec(initial_weights=FILE)], "some.pth") == Path("some.pth").resolve()
+
+
+def test_a_protocol_must_give_the_input_that_the_weights_want() -> None:
+    for name in ("camvid-modern@1", "camvid@1"):  # the latter's 58 is within 2 %
+        check_input("n", load_protocol(name), *CHANNELS)
+    for name in ("decoders@1", "quick@1"):
+        with pytest.raises(UserError, match=rf"n: .* want input .*, which protocol {name} does not give"):
+            check_input("n", load_protocol(name), *CHANNELS)
+    with pytest.raises(UserError, match="camvid@1"):
+        check_input("n", load_protocol("camvid@1"), (127.5,) * 3, (127.5,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "smp:Unett/resnet34"], ["did you mean 'Unet'"]),
+        (["run", "smp:Unet/resnet3"], ["no encoder 'resnet3'", "did you mean 'resnet"]),
+        (["run", "smp:PAN/resnet34", "--size", "64x64"], ["64x64 is too small for smp:PAN/resnet34"]),
+        (["measure", "torchvision:vgg"], ["unknown architecture 'torchvision:vgg'"]),
+        (["check", "timm:resnet"], ["known are smp:DECODER/ENCODER, torchvision:NETWORK"]),
+        (["check", "raising", "--plugin", "raising:raising"], ["importing raising raised ZeroDivisionError"]),
+        (["list", "--plugin", "raising:other:more"], ["write module:function"]),
+        (["run", "nothing", "--plugin", "os:nothing"], ["os has no 'nothing'"]),
+        (["measure", "--plugin", "nowhere:net"], ["no module 'nowhere'", "PYTHONPATH"]),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(arguments: list[str], says: list[str], tmp_path: Path) -> None:
+    (tmp_path / "raising.py").write_text("1 / 0")
+    assert_one_line(harness(*arguments, cwd=tmp_path), *says)
+
+
+def test_list_names_libraries_and_plugins_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "light.py").write_text(
+        "def net(num_classes):\n    import torch\n    return torch.nn.Flatten()\n"
+    )
+    done = harness("list", "--plugin", "light:net", cwd=tmp_path)
+    for text in ("smp:DECODER/ENCODER", "torchvision:NETWORK", "plugin light:net", "camvid-modern@1"):
+        assert text in done.stdout, done.stderr
+    code = "import sys; sys.argv = ['harness', 'list', '--plugin', 'light:net']\n"
+    code += "import harness.__main__ as m\ntry: m.main()\nexcept SystemExit: pass\n"
+    code += "print('torch' in sys.modules, 'light' in sys.modules)"
+    shown = run_code(code, tmp_path)
+    assert shown.endswith("False True\n")
+
+
+def run_code(code: str, folder: Path) -> str:
+    import os
+    import subprocess
+
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}", "SEGNET_PLUGINS": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=environment, check=True
+    )
+    return done.stdout
+
+
+def example() -> str:
+    """The network that CONTRIBUTING.md shows."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.DOTALL)
+    (code,) = [block for block in blocks if "def tiny" in block]
+    return str(code)
+
+
+def test_the_ten_lines_of_contributing_are_a_network(tmp_path: Path) -> None:
+    code = example()
+    assert len([line for line in code.splitlines() if line]) == 10
+    (tmp_path / "tiny.py").write_text(code)
+    done = harness("check", "tiny", "--plugin", "tiny:tiny", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(" ok ") == 9
+
+
+def test_a_broken_network_fails_its_check(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("from torch import nn\ndef net(k): return nn.Conv2d(3, 7, 1)\n")
+    done = harness("check", "net", "--plugin", "broken:net", cwd=tmp_path)
+    assert done.returncode == 1 and "FAILED" in done.stdout
+    assert "11 classes ask for" in " ".join(done.stdout.split())
+
+
+@pytest.mark.slow
+def test_networks_from_elsewhere_go_the_whole_street(tmp_path: Path, drawn_cache: Path) -> None:
+    """Trained, measured and reported beside SegNet, by URI and by plugin; found again the second time."""
+    (tmp_path / "tiny.py").write_text(example())
+    names = ["tiny", "smp:Unet/mobilenet_v2"]
+    arguments = [*tiny(*names, iterations=2), "--plugin", "tiny:tiny"]
+    done = harness(*arguments, cwd=with_cache(tmp_path, drawn_cache))
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = sorted((tmp_path / "results" / "runs").iterdir())
+    assert [run.name.partition("-roads")[0] for run in runs] == ["smp-Unet-mobilenet_v2", "tiny"]
+    record = json.loads((runs[0] / "record.json").read_text())
+    assert record["spec"]["architecture"] == "smp:Unet/mobilenet_v2"
+    assert record["environment"]["segmentation_models_pytorch"]
+    measured = {path.name for path in (tmp_path / "results" / "measurements").rglob("*.json")}
+    ran = {run.name.partition("-roads")[0] for run in runs}
+    assert {name.partition("-32x40")[0] for name in measured} == ran
+    for path in (tmp_path / "results" / "measurements").rglob("*.json"):
+        assert not [cell["failure"] for cell in json.loads(path.read_text())["cells"] if cell.get("failure")]
+    page = (tmp_path / "reports" / "quick" / "README.md").read_text("utf-8")
+    for name in names:
+        assert f"| {name} |" in page
+    again = harness(*arguments, cwd=tmp_path)
+    assert again.stdout.count("finished before, nothing to do") == 2
