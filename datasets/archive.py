@@ -56,7 +56,7 @@ def _wanted(members: list[zipfile.ZipInfo], folder: str) -> dict[str, zipfile.Zi
 
 
 def _require_places(wanted: dict[str, zipfile.ZipInfo], size: int) -> None:
-    """DatasetError if a member lies outside the archive's `size` bytes, which zipfile would look for there."""
+    """DatasetError if a member lies outside the archive's `size` bytes, where zipfile would look for it."""
     for member in wanted.values():
         if not 0 <= member.header_offset < size:
             raise DatasetError(f"the archive's {member.filename} lies outside of it, refused: fetch it again")

@@ -58,7 +58,7 @@ class DatasetInfo:
 
     `size` is (height, width) of its images, `splits` the number of images of each split, `colours` one
     (red, green, blue) per class, and `drawn` is true where a program draws the pictures (then no accuracy
-    on it stands beside a figure of the paper).
+    on it stands beside a figure of the paper). `by_hand` says how to get it where no download is offered.
     """
 
     name: str
@@ -69,11 +69,21 @@ class DatasetInfo:
     splits: Mapping[str, int] = field(hash=False)
     source: str
     drawn: bool
+    by_hand: str = ""
 
     @property
     def num_classes(self) -> int:
         """Number of classes, void not counted."""
         return len(self.classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """An image file and its label file."""
+
+    stem: str
+    image: Path
+    label: Path
 
 
 class Dataset(ABC):

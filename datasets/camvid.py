@@ -11,7 +11,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from datasets.base import (
     Dataset,
     DatasetError,
     DatasetInfo,
+    Pair,
     Pixels,
     Size,
     data_folder,
@@ -54,15 +55,6 @@ KNOWN_VARIANTS: Mapping[str, str] = MappingProxyType(
 Pillow 13.0 with libjpeg-turbo 3.2 writes them; another encoder's bytes may differ and are then unknown."""
 
 UNKNOWN_VARIANT = "camvid-unknown"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """An image file and its label file."""
-
-    stem: str
-    image: Path
-    label: Path
 
 
 class CamVid(Dataset):

@@ -8,10 +8,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets import camvid
-from datasets.base import SPLITS, VOID, DatasetError, DatasetInfo, Size
+from datasets.base import SPLITS, VOID, DatasetError, DatasetInfo, Pair, Size
 from datasets.pictures import read_size
-from datasets.registry import content_hash, info, load
+from datasets.registry import FileDatasetModule, content_hash, file_module, info, load
 
 Histogram = tuple[int, ...]
 Progress = Callable[[int, int], None]
@@ -77,8 +76,9 @@ def check(name: str, root: Path | str | None = None, progress: Progress | None =
     if described.drawn:
         folder, splits = None, _drawn_splits(described, problems, progress)
     else:
-        folder = camvid.locate(root)
-        splits = _camvid_splits(folder, problems, progress)
+        source = file_module(name)
+        folder = source.locate(root)
+        splits = _file_splits(source, folder, problems, progress)
     variant, digest = _identity(name, folder, problems)
     return CheckReport(
         info=described,
@@ -97,43 +97,47 @@ def _identity(name: str, folder: Path | None, problems: list[str]) -> tuple[str 
     except DatasetError:
         # The folders do not fit together, which is among the problems already.
         return None, None
-    if variant == camvid.UNKNOWN_VARIANT:
+    if folder is not None and variant == file_module(name).UNKNOWN_VARIANT:
         problems.append(
             f"{folder}: content hash {digest[:16]} is of no known edition: results are marked {variant}"
         )
     return variant, digest
 
 
-def _camvid_splits(folder: Path, problems: list[str], progress: Progress | None) -> tuple[SplitCheck, ...]:
-    surveys = {split: camvid.survey(folder, split) for split in SPLITS}
+def _file_splits(
+    source: FileDatasetModule, folder: Path, problems: list[str], progress: Progress | None
+) -> tuple[SplitCheck, ...]:
+    described = source.INFO
+    surveys = {split: source.survey(folder, split) for split in SPLITS}
     total = sum(len(pairs) for pairs, _ in surveys.values())
     found: list[SplitCheck] = []
     done = 0
     for split, (pairs, wrong) in surveys.items():
         problems += wrong
         sizes: set[Size] = set()
-        pixels = np.zeros(camvid.INFO.num_classes + 1, np.int64)
+        pixels = np.zeros(described.num_classes + 1, np.int64)
         for pair in pairs:
-            pixels += _camvid_pair(pair, sizes, problems)
+            pixels += _file_pair(source, pair, sizes, problems)
             done += 1
             if progress is not None:
                 progress(done, total)
-        expected = EXPECTED_PIXELS[camvid.INFO.name][split]
-        found.append(_split_check(camvid.INFO, split, len(pairs), sizes, pixels, expected, problems))
+        expected = EXPECTED_PIXELS.get(described.name, {}).get(split)
+        found.append(_split_check(described, split, len(pairs), sizes, pixels, expected, problems))
     return tuple(found)
 
 
-def _camvid_pair(pair: camvid.Pair, sizes: set[Size], problems: list[str]) -> NDArray[np.int64]:
+def _file_pair(
+    source: FileDatasetModule, pair: Pair, sizes: set[Size], problems: list[str]
+) -> NDArray[np.int64]:
     """Label pixels a class of one pair; zeros and a problem where a file is damaged."""
-    nothing = np.zeros(camvid.INFO.num_classes + 1, np.int64)
-    size = camvid.INFO.size
+    num_classes = source.INFO.num_classes
     try:
         sizes.add(read_size(pair.image))
-        _, label = camvid.read_pair(pair, size)
+        _, label = source.read_pair(pair, source.INFO.size)
     except DatasetError as error:
         problems.append(str(error))
-        return nothing
-    return _count(label, camvid.INFO.num_classes)
+        return np.zeros(num_classes + 1, np.int64)
+    return _count(label, num_classes)
 
 
 def _drawn_splits(

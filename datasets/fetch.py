@@ -55,7 +55,10 @@ def fetch(name: str, root: Path | str | None, source: str | None = None) -> Fetc
     Does nothing for a drawn dataset or where the complete dataset lies already. DatasetError in one line
     for whatever fails: an unknown name, another folder in the place, network, server, disk or content.
     """
-    if info(name).drawn:
+    described = info(name)
+    if described.by_hand:
+        raise DatasetError(f"{name} is not downloaded by this program: {described.by_hand}")
+    if described.drawn:
         return FetchResult(
             folder=None,
             variant=name,

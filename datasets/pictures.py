@@ -33,8 +33,10 @@ def read_image(path: Path) -> Pixels:
     return _decode(path, image)
 
 
-def read_label(path: Path, num_classes: int, void: int) -> Pixels:
+def read_label(path: Path, num_classes: int, void: int, first: int = 0) -> Pixels:
     """A label file (PNG, one value a pixel) as (H, W), where the files' `void` has become VOID.
+
+    Where the files' classes begin at `first`, they are moved down to begin at 0.
 
     DatasetError if it is no such file or holds a value that is neither a class nor void.
     """
@@ -45,14 +47,16 @@ def read_label(path: Path, num_classes: int, void: int) -> Pixels:
             "save one class index a pixel, not colours"
         )
     label = _decode(path, image)
-    wrong = (label >= num_classes) & (label != void)
+    wrong = ((label < first) | (label >= first + num_classes)) & (label != void)
     if wrong.any():
         row, column = (int(v) for v in np.argwhere(wrong)[0])
         raise DatasetError(
             f"{path}: label value {label[row, column]} at row {row}, column {column}; "
-            f"classes are 0 to {num_classes - 1} and void is {void}"
+            f"classes are {first} to {first + num_classes - 1} and void is {void}"
         )
-    label[label == void] = VOID
+    empty = label == void
+    label -= np.uint8(first)
+    label[empty] = VOID
     return label
 
 

@@ -7,9 +7,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, cast
 
-from datasets.base import Dataset, DatasetError, DatasetInfo
+from datasets.base import Dataset, DatasetError, DatasetInfo, Pair, Pixels, Size
 
-_MODULES: Mapping[str, str] = MappingProxyType({"roads": "datasets.roads", "camvid": "datasets.camvid"})
+_MODULES: Mapping[str, str] = MappingProxyType(
+    {
+        "roads": "datasets.roads",
+        "camvid": "datasets.camvid",
+        "rooms": "datasets.rooms",
+        "sunrgbd": "datasets.sunrgbd",
+    }
+)
 
 
 class DatasetModule(Protocol):
@@ -26,6 +33,24 @@ class DatasetModule(Protocol):
         ...
 
 
+class FileDatasetModule(DatasetModule, Protocol):
+    """What the module of a dataset that lies in files offers besides."""
+
+    UNKNOWN_VARIANT: str
+
+    def locate(self, root: Path | str | None) -> Path:
+        """The dataset's folder."""
+        ...
+
+    def survey(self, folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+        """The pairs of a split, and all that is wrong with it."""
+        ...
+
+    def read_pair(self, pair: Pair, size: Size) -> tuple[Pixels, Pixels]:
+        """Image and label of one pair at this size."""
+        ...
+
+
 def names() -> list[str]:
     """Names of all datasets."""
     return list(_MODULES)
@@ -38,6 +63,11 @@ def module(name: str) -> DatasetModule:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_MODULES)}"
         raise DatasetError(f"unknown dataset {name!r}: {hint}")
     return cast(DatasetModule, importlib.import_module(_MODULES[name]))
+
+
+def file_module(name: str) -> FileDatasetModule:
+    """The module of a dataset that lies in files."""
+    return cast(FileDatasetModule, module(name))
 
 
 def info(name: str) -> DatasetInfo:

@@ -76,11 +76,10 @@ class Light:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
-    """What the drawing functions share: random numbers, camera, canvas, light and noise textures in -1..1."""
+class Studio:
+    """What drawing any scene needs: random numbers, canvas, light and noise textures in -1..1."""
 
     rng: np.random.Generator
-    camera: Camera
     canvas: Canvas
     light: Light
     coarse: Floats
@@ -99,6 +98,13 @@ class Stage:
         top = int(self.rng.integers(0, ROWS - rows + 1))
         left = int(self.rng.integers(0, COLUMNS - columns + 1))
         return texture[top : top + rows, left : left + columns]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(Studio):
+    """What the drawing functions of road scenes share."""
+
+    camera: Camera
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
@@ -166,7 +172,7 @@ def paint_sky(stage: Stage) -> None:
     stage.canvas.picture[:, :rows] = sky
 
 
-def develop(stage: Stage) -> NDArray[np.uint8]:
+def develop(stage: Studio) -> NDArray[np.uint8]:
     """The final picture (HEIGHT, WIDTH, 3): the canvas under haze, exposure, cast, lens and sensor noise."""
     light, canvas, rng = stage.light, stage.canvas, stage.rng
     depth = canvas.depth[::SCALE, ::SCALE]
@@ -187,7 +193,7 @@ def develop(stage: Stage) -> NDArray[np.uint8]:
     return np.ascontiguousarray(levels.transpose(1, 2, 0))
 
 
-def _seen_by_camera(stage: Stage, picture: Floats) -> Floats:
+def _seen_by_camera(stage: Studio, picture: Floats) -> Floats:
     """The picture (3, HEIGHT, WIDTH) as one of many cameras gives it: white balance, contrast, gain.
 
     All are pale, some wholly grey, and what is bright in one is dark in another: colour alone is a poor guide
@@ -203,7 +209,7 @@ def _seen_by_camera(stage: Stage, picture: Floats) -> Floats:
     return (middle + (seen - middle) * contrast) * gain
 
 
-def _uneven(stage: Stage) -> Floats:
+def _uneven(stage: Studio) -> Floats:
     """Brightness (HEIGHT, WIDTH) of the lens: darker corners and a slant that no object explains."""
     y = np.linspace(-1.0, 1.0, HEIGHT, dtype=np.float32)[:, None]
     x = np.linspace(-1.0, 1.0, WIDTH, dtype=np.float32)[None, :]

@@ -280,6 +280,20 @@ def check_data(
     raise typer.Exit(check_data_command(name, data_root))
 
 
+@data_app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(help="Dataset.")],
+    data_root: Annotated[str, typer.Option(help="Folder to make it in.", envvar="SEGNET_DATA_ROOT")] = "data",
+    release: Annotated[
+        str | None, typer.Option(help="Folder of the official release; default: the data root.")
+    ] = None,
+) -> None:
+    """Convert a dataset's official release to the layout that is read. Goes on where it was broken off."""
+    from harness.commands import prepare_command
+
+    raise typer.Exit(prepare_command(name, data_root, release))
+
+
 def _chosen(names: list[str] | None, everything: bool) -> tuple[str, ...]:
     if names and everything:
         raise typer.BadParameter("give names or --all, not both")

@@ -72,6 +72,7 @@ def run_command(options: RunOptions) -> int:
             precision=precision_named(options.precision),
             initial_weights=resolve(given_weights),
             compiled=_compiled(options.compile),
+            further=_further(options, suite),
         )
     )
     if options.dry_run:
@@ -173,6 +174,24 @@ def fetch_command(name: str, data_root: str) -> int:
     return 0
 
 
+def prepare_command(name: str, data_root: str, release: str | None) -> int:
+    """`data prepare`."""
+    from datasets.prepare import prepare
+
+    console = Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"converting {name}", total=None)
+        made = prepare(
+            name, data_root, release, lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    console.print(
+        f"{made.folder}: {made.made} pairs made, {made.before} were there already",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
 def check_data_command(name: str, data_root: str | None) -> int:
     """`data check`: 0 if all is as it should be, else 1."""
     from datasets.check import check
@@ -194,6 +213,27 @@ def _protocols(options: RunOptions, suite: Suite) -> list[Protocol]:
     if protocol.base not in suite.protocols:
         known = ", ".join(suite.protocols)
         raise UserError(f"protocol {protocol.name!r} is not of suite {suite.name!r}; that has: {known}")
+    changes = _changes(options, protocol)
+    if "balancing" in changes or not suite.balancings:
+        return [protocol.override(changes)]
+    return [protocol.override({**changes, "balancing": balancing}) for balancing in suite.balancings]
+
+
+def _further(options: RunOptions, suite: Suite) -> tuple[tuple[str, Protocol], ...]:
+    """The suite's further rows, unless a balancing is asked for: that one replaces all."""
+    protocol = load_protocol(options.protocol or suite.protocol)
+    changes = _changes(options, protocol)
+    if "balancing" in changes:
+        return ()
+    return tuple(
+        (row.architecture, protocol.override({**changes, "balancing": row.balancing}))
+        for row in suite.further
+        if not options.names or row.architecture in options.names
+    )
+
+
+def _changes(options: RunOptions, protocol: Protocol) -> dict[str, str]:
+    """What the options change in the protocol: field -> value."""
     changes = {}
     for item in options.override:
         field, mark, value = item.partition("=")
@@ -207,9 +247,7 @@ def _protocols(options: RunOptions, suite: Suite) -> list[Protocol]:
             del changes["size"]
     if options.iterations is not None:
         changes["iterations"] = str(options.iterations)
-    if "balancing" in changes or not suite.balancings:
-        return [protocol.override(changes)]
-    return [protocol.override({**changes, "balancing": balancing}) for balancing in suite.balancings]
+    return changes
 
 
 def _seeds(text: str) -> list[int]:

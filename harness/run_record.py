@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+import datasets
 from harness.machine import device_name
 from harness.records import History, RunRecord, Timing, pack_scores, thin, to_json
 from harness.train import Run
@@ -12,6 +13,17 @@ from harness.train import Run
 def parameter_count(model: nn.Module) -> int:
     """Weights and biases, batch-norm scale and shift included, running statistics not."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _missing_images(run: Run) -> list[str]:
+    """Which splits lack images of the dataset, in words."""
+    wanted = datasets.info(run.spec.dataset).splits
+    counts = {split: len(data) for split, data in run.data.items()}
+    return [
+        f"{found:,} of {wanted[split]:,} {split} images"
+        for split, found in counts.items()
+        if found < wanted[split]
+    ]
 
 
 def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
@@ -37,7 +49,7 @@ def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[s
         run_id=run.spec.run_id,
         spec=run.spec,
         status="finished",
-        reduced=tuple(run.protocol.reductions(run.data["test"].label_size)),
+        reduced=(*run.protocol.reductions(run.data["test"].label_size), *_missing_images(run)),
         layers_set=run.layers_set,
         encoder_layers=run.encoder_layers,
         parameters=parameter_count(run.model),

@@ -15,16 +15,26 @@ from harness.protocol import Protocol, read_toml, toml_names, validated
 from harness.spec import Compiled, InitialWeights, Precision, RunSpec
 
 # The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.
-Table = Literal["table1", "table3", "none"]
+Table = Literal["table1", "table3", "table4", "none"]
+
+
+class FurtherRow(BaseModel):
+    """One more run of a suite: an architecture with another balancing than the others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: str
+    balancing: Balancing
 
 
 class Suite(BaseModel):
     """The named set of runs that fills one group of the paper's tables.
 
     balancings: each architecture is trained with each of them; none: with the protocol's own.
+    further: architectures that are trained with another balancing too.
     references: those of its architectures that are another suite's, for comparison: measurements of them
         alone make no report.
-    table: of the paper, that the report shows the scores in; Table 1 joins the balancings.
+    table: of the paper, that the report shows the scores in; Tables 1 and 4 join the balancings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +48,7 @@ class Suite(BaseModel):
     architectures: tuple[str, ...] = Field(min_length=1)
     references: tuple[str, ...] = ()
     balancings: tuple[Balancing, ...] = ()
+    further: tuple[FurtherRow, ...] = ()
     table: Table = "table3"
 
     @model_validator(mode="after")
@@ -78,6 +89,7 @@ class PlanRequest:
 
     data_root: folder that holds the dataset; none: the embedded one, or the default place.
     architectures: names; empty: all of the suite.
+    further: (architecture, protocol) of single runs besides.
     """
 
     suite: Suite
@@ -88,6 +100,7 @@ class PlanRequest:
     precision: Precision
     initial_weights: InitialWeights
     compiled: Compiled = "no"
+    further: Sequence[tuple[str, Protocol]] = ()
 
 
 def plan(request: PlanRequest) -> list[RunSpec]:
@@ -109,6 +122,8 @@ def plan(request: PlanRequest) -> list[RunSpec]:
         for name in names:
             check_architecture(name, size)
     variant, digest = datasets.content_hash(request.suite.dataset, request.data_root)
+    rows = [(each, seed, name) for each in request.protocols for seed in request.seeds for name in names]
+    further = [(each, seed, name) for name, each in request.further for seed in request.seeds]
     return [
         RunSpec(
             architecture=name,
@@ -123,9 +138,7 @@ def plan(request: PlanRequest) -> list[RunSpec]:
             precision=request.precision,
             compiled=request.compiled,
         )
-        for protocol in request.protocols
-        for seed in request.seeds
-        for name in names
+        for protocol, seed, name in [*rows, *further]
     ]
 
 

@@ -45,7 +45,7 @@ def page(plan: Plan, results: Path) -> str:
     ]
     if plan.own:
         times = [(machine, _forecasts(plan, plan.own, machine)) for machine in plan.machines]
-        sections += ["## In short\n", listing(_short(plan, times)), *_matrix(plan)]
+        sections += ["## In short\n", listing(_short(plan, times, checked)), *_matrix(plan)]
         sections += [section for machine, found in times for section in _time(plan, machine, found)]
         sections += _disk(plan, size)
         sections += [section for machine, found in times for section in _network(plan, machine, found)]
@@ -87,10 +87,12 @@ def _left_out(plan: Plan) -> list[str]:
     return list(dict.fromkeys(reason for part in plan.parts for reason in part.uncounted))
 
 
-def _short(plan: Plan, times: Sequence[tuple[Machine, Sequence[Forecast]]]) -> list[str]:
+def _short(
+    plan: Plan, times: Sequence[tuple[Machine, Sequence[Forecast]]], checked: Sequence[Check]
+) -> list[str]:
     pflop = figure(sum(run.flop for run in plan.own) / 1e15)
     lacking = [part.part.suite for part in plan.parts if not part.part.beside and not part.whole]
-    without = f" (not all of {', '.join(lacking)})" if lacking else ""
+    without = f" (incomplete: {', '.join(lacking)})" if lacking else ""
     lines = [f"Suites with their own protocol{without}: {len(plan.own)} runs, {pflop} PFLOP."]
     for machine, forecasts in times:
         ends = ", ".join(f"{figure(one.makespan.median / 3600)} h on {one.devices}" for one in forecasts)
@@ -98,6 +100,9 @@ def _short(plan: Plan, times: Sequence[tuple[Machine, Sequence[Forecast]]]) -> l
         lines.append(
             f"{machine.letter}, {machine.title}: {busy} device hours with losses; done after {ends}."
         )
+    if checked:
+        ratio = _middle([check.train_ratio for check in checked])
+        lines.append(f"Reduced runs that were made took {ratio} times the computed time of training.")
     return lines
 
 
@@ -126,6 +131,7 @@ def _time(plan: Plan, machine: Machine, found: Sequence[Forecast]) -> list[str]:
         f"lost once in {assumed.device_loss_h.value:g} h of computing, what it did since the last checkpoint "
         f"(every {CHECKPOINT_EVERY_S / 60:g} minutes) is computed again, and another stands in after "
         f"{assumed.device_back_s.value / 60:g} minutes.",
+        "A lost run waits again by what is left of it, so that losses can also even out the end.",
         "A run stays on one device here; where the longest run sets the end, more devices help only if they "
         "share runs.",
     ]
@@ -185,6 +191,8 @@ def _checked(found: Sequence[Check], left_out: Sequence[str]) -> list[str]:
         "machine, which the record of a run does not tell. Scoring also finds boundaries for BF, on the same "
         "cores, which is no operation of the network.",
     ]
+    near = sum(0.95 <= ratio <= 1.05 for ratio in train)
+    notes.append(f"Within 5 % of the computed time of training: {near} of {len(found)} runs.")
     notes += [f"Left out: {line}." for line in left_out]
     return [head, markdown(checks_table(found)), listing(notes)]
 

@@ -14,6 +14,8 @@ import pandas as pd
 TRAINING_IMAGES = 3433
 # What it trained Table 1 on: CamVid alone.
 DECODER_TRAINING_IMAGES = 367
+# What it trained Tables 4 and 5 on: the training split of SUN RGB-D.
+SUN_TRAINING_IMAGES = 5285
 # Table 6: input of its single image, and how it was measured.
 RESOURCE_SIZE = (360, 480)
 RESOURCE_DEVICE = "Titan X"
@@ -21,7 +23,7 @@ RESOURCE_DEVICE = "Titan X"
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """One row of Table 3. Scores in percent."""
+    """One row of Table 3 or 4. Scores in percent."""
 
     network: str
     checkpoint: str
@@ -68,6 +70,21 @@ def table(name: str) -> pd.DataFrame:
 
 def accuracies() -> tuple[Accuracy, ...]:
     """Table 3 (CamVid test) in the paper's order."""
+    return _accuracies("table3_camvid")
+
+
+def sun_accuracies() -> tuple[Accuracy, ...]:
+    """Table 4 (SUN RGB-D test) in the paper's order."""
+    return _accuracies("table4_sunrgbd")
+
+
+def sun_class_accuracies() -> dict[str, float]:
+    """Table 5: accuracy of SegNet's best row of Table 4 by class, in percent, in the order of the labels."""
+    rows = table("table5_sunrgbd_classes").to_dict("records")
+    return {str(row["class"]): float(row["segnet_accuracy"]) for row in rows}
+
+
+def _accuracies(name: str) -> tuple[Accuracy, ...]:
     return tuple(
         Accuracy(
             network=str(row["network"]),
@@ -75,7 +92,7 @@ def accuracies() -> tuple[Accuracy, ...]:
             iterations=int(row["iterations"]),
             scores={metric: float(row[metric]) for metric in ("G", "C", "mIoU", "BF")},
         )
-        for row in table("table3_camvid").to_dict("records")
+        for row in table(name).to_dict("records")
     )
 
 

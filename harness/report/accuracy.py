@@ -120,18 +120,20 @@ def table3(
     group: Group,
     dataset: DatasetInfo,
     further: Sequence[Mapping[str, object]] = (),
-    published: bool = True,
+    published: Sequence[paper.Accuracy] | None = None,
+    alone: bool = False,
 ) -> pd.DataFrame:
     """Table 3: network x checkpoint on test; ours, and beside it the paper's unless the data is drawn
-    or the recipe not the paper's (`published` false).
+    or the recipe is not the paper's (`alone`).
 
     Columns network, architecture, checkpoint, paper_iterations, iterations (text: seeds may differ where val
     chose), initial_weights, layers_loaded, seeds, failed_seeds, status, images, then for each metric M_paper,
     M_ours, M_difference, M_std, M_low, M_high, and what the class means are over.
-    `further` rows (of baselines) are put at the end.
+    `further` rows (of baselines) are put at the end. `published`: the paper's rows; none: those of Table 3.
     """
-    alone = dataset.drawn or not published
-    rows = [_table3_row(group, row) for row in _table3_rows(group, alone=alone)]
+    alone = alone or dataset.drawn
+    theirs = paper.accuracies() if published is None else published
+    rows = [_table3_row(group, row) for row in _table3_rows(group, () if alone else theirs)]
     frame = pd.DataFrame([*rows, *further], columns=list(rows[0]))
     frame = frame.astype(dict.fromkeys(_COUNTS, "Int64"))
     if alone:
@@ -141,10 +143,9 @@ def table3(
     return frame
 
 
-def _table3_rows(group: Group, *, alone: bool) -> list[_Row]:
+def _table3_rows(group: Group, published: Sequence[paper.Accuracy]) -> list[_Row]:
     ran = list(dict.fromkeys([*group.networks, *(record.spec.architecture for record in group.failed)]))
     titles = {name: title(name) for name in ran}
-    published = () if alone else paper.accuracies()
     names = list(dict.fromkeys([row.network for row in published]))
     rows = []
     for network in [*names, *(text for text in dict.fromkeys(titles.values()) if text not in names)]:
@@ -261,22 +262,23 @@ def _split_label(runs: Sequence[Run], split: str, label: str) -> str:
     return found[0] if found else label
 
 
-def per_class(group: Group, dataset: DatasetInfo) -> pd.DataFrame:
-    """Accuracy and IoU of every class on test at the group's shown row, mean over seeds.
+def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> pd.DataFrame:
+    """Accuracy and IoU of every class on test at one row (none: the group's shown one), mean over seeds.
 
     Columns network, class, labelled_pixels, accuracy, accuracy_std, iou, iou_std; percent, NaN where the
     class is absent, standard deviations NaN for one seed.
     """
     rows = []
     for name in group.networks:
-        scored = [one for run in group.of(name) if (one := run.at("test", group.shown_label)) is not None]
-        for index, label in enumerate(dataset.classes):
+        at = label or group.shown_label
+        scored = [one for run in group.of(name) if (one := run.at("test", at)) is not None]
+        for index, class_name in enumerate(dataset.classes):
             accuracy = pd.Series([100 * one.scores.per_class_accuracy[index] for one in scored], dtype=float)
             iou = pd.Series([100 * one.scores.per_class_iou[index] for one in scored], dtype=float)
             rows.append(
                 {
                     "network": title(name),
-                    "class": label,
+                    "class": class_name,
                     "labelled_pixels": int(scored[0].matrix[index].sum()) if scored else 0,
                     "accuracy": accuracy.mean(),
                     "accuracy_std": accuracy.std(ddof=1),

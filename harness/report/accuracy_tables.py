@@ -1,6 +1,7 @@
 """The accuracy tables of one group as files: Markdown, CSV and LaTeX."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -23,9 +24,21 @@ METRICS_NOTE = (
 )
 
 
+# Images that the paper trained on, and how that differs from here, by dataset.
+_TRAINED_ON: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "camvid": (paper.TRAINING_IMAGES, "the paper trained on CamVid and three further sets"),
+        "sunrgbd": (paper.SUN_TRAINING_IMAGES, "the paper held none out as val"),
+    }
+)
+
+
 def not_like_for_like(dataset: DatasetInfo) -> str:
     """Why a difference to the paper is not one of the networks alone."""
-    return f"not like for like: {dataset.splits['train']} of {paper.TRAINING_IMAGES} images"
+    if dataset.drawn:
+        return ""
+    images, _ = _TRAINED_ON[dataset.name]
+    return f"not like for like: {dataset.splits['train']} of {images} images"
 
 
 def table3_files(
@@ -47,9 +60,9 @@ def table3_files(
     caption = ". ".join(part.rstrip(".") for part in (heading, mark) if part) + "."
     return {
         f"{stem(table)}.md": "\n".join(part for part in text if part),
-        f"{stem(table)}.csv": csv(_with_origin(group, _renamed(frame, dataset))),
+        f"{stem(table)}.csv": csv(with_origin(group, renamed(frame, dataset))),
         f"{stem(table)}.tex": latex(
-            _latex_text(frame, dataset),
+            latex_text(frame, dataset),
             caption=caption,
             label=f"tab:{group.slug}-accuracy",
             notes=notes,
@@ -182,25 +195,26 @@ def _difference_note(dataset: DatasetInfo) -> str:
         return ""
     return (
         f"Differences are ours minus the paper's and {not_like_for_like(dataset)}; "
-        "the paper trained on CamVid and three further sets"
+        f"{_TRAINED_ON[dataset.name][1]}"
     )
 
 
-def _latex_text(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
+def latex_text(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
+    """Table 3 as text cells under heads of two levels: score, then paper, ours and difference."""
     text = _text(frame, dataset, "diff.", "|")
     heads = [tuple(head.split("|")) if "|" in head else ("", head) for head in text.columns]
     text.columns = pd.MultiIndex.from_tuples(heads)
     return text
 
 
-def _renamed(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
+def renamed(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
     """CSV heads: what a difference is not travels with it; scores are percent."""
     reason = not_like_for_like(dataset).replace(":", "").replace(" ", "_")
     names = {f"{metric}_difference": f"{metric}_difference_{reason}" for metric in METRICS}
     return frame.rename(columns=names)
 
 
-def _with_origin(group: Group, frame: pd.DataFrame) -> pd.DataFrame:
+def with_origin(group: Group, frame: pd.DataFrame) -> pd.DataFrame:
     """What a figure was made under travels with it, in every row."""
     origin: Mapping[str, str] = {
         "protocol": group.protocol.name,
@@ -226,7 +240,7 @@ def splits_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> dic
     ]
     return {
         "splits.md": "\n".join(part for part in text if part),
-        "splits.csv": csv(_with_origin(group, frame)),
+        "splits.csv": csv(with_origin(group, frame)),
     }
 
 
@@ -256,7 +270,7 @@ def per_class_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> 
         values = values.reindex(index=list(dataset.classes), columns=list(dict.fromkeys(frame["network"])))
         cells = values.map(lambda value: "absent" if pd.isna(value) else f"{value:.1f}").reset_index()
         text += [f"## {name}\n", markdown(cells)]
-    return {"per-class.md": "\n".join(text), "per-class.csv": csv(_with_origin(group, frame))}
+    return {"per-class.md": "\n".join(text), "per-class.csv": csv(with_origin(group, frame))}
 
 
 def whole(value: float) -> str:

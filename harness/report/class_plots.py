@@ -15,12 +15,14 @@ from harness.report.plots import PlotContext, legend
 
 # Bars of more networks are too thin to be told apart.
 MOST_BARS = 6
+# Bars of more classes do not fit beside each other, and numbers not into a confusion matrix's cells.
+MOST_CLASSES = 20
 DARK = 55  # percent, from which a cell is so dark that its number is white
 
 
 def class_scores(context: PlotContext, frame: pd.DataFrame) -> bytes:
-    """IoU of every class on test; from `accuracy.per_class`. Bars are told apart of a few networks only."""
-    few = frame["network"].nunique() <= MOST_BARS
+    """IoU of every class on test; from `accuracy.per_class`. Bars are for few networks and few classes."""
+    few = frame["network"].nunique() <= MOST_BARS and len(context.dataset.classes) <= MOST_CLASSES
     return _class_bars(context, frame) if few else _class_cells(context, frame)
 
 
@@ -88,7 +90,8 @@ def confusion_matrices(context: PlotContext) -> bytes:
             if place % 2:
                 axes.set_yticklabels([])
         heading = f"Confusion matrices on test, checkpoint {context.group.shown_checkpoint}"
-        how = "% of the pixels of a class; blank: below 0.5, grey: class absent"
+        blank = "; blank: below 0.5" if len(classes) <= MOST_CLASSES else ""
+        how = f"% of the pixels of a class{blank}, grey: class absent"
         figure.suptitle(context.heading(f"{heading}\n{how}"))
 
     return png(draw, 0.9 + 3.9 * rows)
@@ -96,8 +99,11 @@ def confusion_matrices(context: PlotContext) -> bytes:
 
 def _heatmap(axes: Axes, values: np.ndarray, classes: Sequence[str]) -> None:
     frame = pd.DataFrame(values, index=list(classes), columns=list(classes))
-    shown = frame.map(lambda value: "" if pd.isna(value) or value < 0.5 else f"{value:.0f}")
+    many = len(classes) > MOST_CLASSES
+    shown = frame.map(lambda value: "" if many or pd.isna(value) or value < 0.5 else f"{value:.0f}")
     _cells(axes, frame, shown, font_size=6.5)
+    if many:
+        axes.tick_params(labelsize=4.5)
 
 
 def _cells(axes: Axes, frame: pd.DataFrame, shown: pd.DataFrame, font_size: float) -> None:

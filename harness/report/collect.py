@@ -155,7 +155,9 @@ def _protocol_order(suite: Suite, group: Group) -> tuple[int, int, int]:
     """The suite's own protocol first, the least reduced first; balancings in the suite's order."""
     protocol = group.protocol
     ranked = protocol.balancing in suite.balancings
-    balancing = suite.balancings.index(protocol.balancing) if ranked else len(suite.balancings)
+    # of a suite without balancings the protocol's own comes first
+    other = len(suite.balancings) + ("+balancing=" in protocol.name)
+    balancing = suite.balancings.index(protocol.balancing) if ranked else other
     return suite.protocols.index(protocol.base), -protocol.iterations, balancing
 
 

@@ -1,4 +1,4 @@
-"""Families: groups that are equal but for the class weights in the loss, which Table 1 joins."""
+"""Families: groups that are equal but for the class weights in the loss, which Tables 1 and 4 join."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
         first = joined[0]
         found.append(
             Family(
-                slug=f"table1-{_without(first.slug, first.protocol)}",
+                slug=f"{suite.table}-{_without(first.slug, first.protocol)}",
                 name=_without(first.protocol.name, first.protocol),
                 balancings=tuple(dict.fromkeys([*suite.balancings, *ran])),
                 groups=tuple(joined),

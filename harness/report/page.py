@@ -9,7 +9,6 @@ import pandas as pd
 from datasets import DatasetInfo
 from harness.protocol import Protocol
 from harness.records import RunRecord
-from harness.report import table1_tables
 from harness.report.accuracy_tables import TABLE_NAMES, splits_text, stem, table3_notes, table3_text
 from harness.report.families import Family
 from harness.report.groups import SCORE_NAMES, Group, SuiteRecords, input_size, title
@@ -47,10 +46,16 @@ class GroupPage:
 
 @dataclass(frozen=True, kw_only=True)
 class FamilyPage:
-    """What the page shows of the groups that Table 1 joins. pictures and remarks: as of a group."""
+    """What the page shows of the groups that Table 1 or 4 joins.
+
+    text: the tables and their notes in Markdown, files: their names. pictures and remarks: as of a group.
+    """
 
     family: Family
-    sheet: table1_tables.Sheet
+    heading: str
+    mark: str
+    text: Sequence[str]
+    files: Sequence[str]
     pictures: Mapping[str, str]
     remarks: Sequence[str]
 
@@ -59,7 +64,7 @@ class FamilyPage:
 class PageContent:
     """All that a suite's page is made of.
 
-    families: only of a suite that fills Table 1. growth: of each device, at several sizes and batches.
+    families: only of a suite that fills Table 1 or 4. growth: of each device, at several sizes and batches.
     """
 
     records: SuiteRecords
@@ -96,7 +101,7 @@ def page(content: PageContent) -> str:
 
 
 def _contents(content: PageContent) -> str:
-    marked = [(heading_link(family.sheet.heading), family.sheet.mark) for family in content.families]
+    marked = [(heading_link(family.heading), family.mark) for family in content.families]
     marked += [
         (f"Accuracy: {heading_link(_group_head(one.group))}", reduced_mark(one.group))
         for one in content.groups
@@ -143,12 +148,11 @@ def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
 
 
 def _family_section(one: FamilyPage) -> list[str]:
-    sheet = one.sheet
     return [
-        f"### {sheet.heading}\n",
-        f"**{sheet.mark}**\n" if sheet.mark else "",
-        *table1_tables.body(sheet, level=4),
-        file_links("Files", f"{quote(one.family.slug)}/", ("table1.md", "table1.csv", "table1.tex")),
+        f"### {one.heading}\n",
+        f"**{one.mark}**\n" if one.mark else "",
+        *one.text,
+        file_links("Files", f"{quote(one.family.slug)}/", one.files),
         *picture_sections(one.pictures),
         listing(one.remarks) if one.remarks else "",
     ]

@@ -18,6 +18,7 @@ from harness.report.plots import PlotContext
 VOID_COLOUR = (0, 0, 0)
 # As many fit beside a picture; longer names are broken at a hyphen.
 NAME_SIGNS = 24
+LEGEND_COLUMNS = 6
 _Pixels = NDArray[np.uint8]
 
 
@@ -119,7 +120,9 @@ def draw_panels(context: PlotContext, strips: Sequence[Strip]) -> bytes:
         what = "Predictions on test" if strips[0].name != "image" else "Test images, truth and predictions"
         figure.suptitle(context.heading(f"{what}, last iteration, first seed"))
 
-    return png(draw, 1.3 + row_in * len(strips), keep=context.dataset.colours)
+    rows = -(-(context.dataset.num_classes + 1) // LEGEND_COLUMNS)
+    legend_in = 0.18 * max(0, rows - 2)  # beyond the two rows of few classes
+    return png(draw, 1.3 + legend_in + row_in * len(strips), keep=context.dataset.colours)
 
 
 def _class_legend(figure: Figure, dataset: datasets.DatasetInfo, *, with_void: bool) -> None:
@@ -130,4 +133,4 @@ def _class_legend(figure: Figure, dataset: datasets.DatasetInfo, *, with_void: b
         Patch(label=name, facecolor=(red / 255, green / 255, blue / 255), edgecolor="#777777")
         for name, (red, green, blue) in named
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=LEGEND_COLUMNS, frameon=False)

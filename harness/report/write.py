@@ -26,7 +26,7 @@ from harness.report.plots import PlotContext
 from harness.report.resources import Measurements, collect_measurements
 from harness.report.table6 import REFERENCES
 from harness.report.write_devices import measurement_files
-from harness.report.write_family import family_files
+from harness.report.write_family import accuracy_family_files, family_files
 from harness.suite import Suite, load_suite, suite_names
 
 # What a report consists of; nothing else in its folder is ever removed.
@@ -67,7 +67,7 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     groups: list[Future[tuple[dict[str, bytes], GroupPage]]] = []
     joined: list[Future[tuple[dict[str, bytes], FamilyPage]]] = []
     baselines: dict[tuple[int, int], tuple[Floor, ...]] = {}
-    together = families(records.suite, records.groups) if records.suite.table == "table1" else ()
+    together = families(records.suite, records.groups) if records.suite.table in ("table1", "table4") else ()
     with beside_each_other(len(records.groups) + len(together) + 1) as pool:
         for group in records.groups:
             own = source if source is not None and source.digest == group.digest else None
@@ -78,7 +78,12 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
             context = PlotContext(group=group, dataset=dataset, palette=colours)
             groups.append(pool.submit(_group_files, context, records.suite, measurements, own, found))
         for family in together:
-            joined.append(pool.submit(family_files, family, records, measurements, colours))
+            if records.suite.table == "table1":
+                joined.append(pool.submit(family_files, family, records, measurements, colours))
+            else:
+                current = source is not None and source.digest == family.first.digest
+                found = baselines.get(input_size(family.first.protocol, dataset), ()) if current else ()
+                joined.append(pool.submit(accuracy_family_files, family, records, found))
         measured, devices, growth = pool.submit(measurement_files, records, measurements, colours).result()
         files: dict[str, bytes] = {}
         for made in [one.result()[0] for one in groups] + [one.result()[0] for one in joined]:
@@ -115,9 +120,9 @@ def _group_files(
     splits = accuracy.splits(group)
     table3, texts = None, {}
     found_verdicts = verdicts(group, REFERENCES[suite.table], baselines) if baselines else []
-    if suite.table != "table1":
-        published = suite.table == "table3"
-        table3 = accuracy.table3(group, dataset, floor_rows(baselines), published)
+    if suite.table in ("table3", "none"):
+        alone = suite.table == "none"
+        table3 = accuracy.table3(group, dataset, floor_rows(baselines), alone=alone)
         texts = table3_files(group, dataset, table3, found_verdicts, suite.table)
     found = Gallery(pictures=(), remarks=())
     if group.runs:

@@ -1,13 +1,18 @@
-"""The files of one family: Table 1 and its plots."""
+"""The files of one family: Table 1 and its plots, or Tables 4 and 5."""
 
+from collections.abc import Sequence
+
+from harness.report import table1_tables, table4_tables
 from harness.report.families import Family
 from harness.report.figures import Palette
+from harness.report.floors import Floor, floor_rows, verdicts
 from harness.report.groups import SuiteRecords, input_size
 from harness.report.page import FamilyPage
 from harness.report.resources import Measurements
 from harness.report.table1 import NO_MEASUREMENT, measurement_for, table1
 from harness.report.table1_plots import StorageContext, storage_plot
 from harness.report.table1_tables import Table1, sheet_of, table1_files
+from harness.report.table4 import REFERENCE, own_group, table4, table5
 
 
 def family_files(
@@ -36,5 +41,39 @@ def family_files(
             path = f"{family.slug}/storage-{metric.lower()}.png"
             files[path] = data
             pictures[name] = path
-    entry = FamilyPage(family=family, sheet=sheet_of(table), pictures=pictures, remarks=remarks)
+    sheet = sheet_of(table)
+    entry = FamilyPage(
+        family=family,
+        heading=sheet.heading,
+        mark=sheet.mark,
+        text=table1_tables.body(sheet, level=4),
+        files=("table1.md", "table1.csv", "table1.tex"),
+        pictures=pictures,
+        remarks=remarks,
+    )
     return files, entry
+
+
+def accuracy_family_files(
+    family: Family, records: SuiteRecords, baselines: Sequence[Floor]
+) -> tuple[dict[str, bytes], FamilyPage]:
+    """The same of Tables 4 and 5; `baselines` are of drawn data."""
+    dataset, own = records.dataset, own_group(family)
+    tables = table4_tables.Tables(
+        family=family,
+        dataset=dataset,
+        accuracies=table4(family, dataset, floor_rows(baselines)),
+        classes=table5(family, dataset),
+        verdicts=verdicts(own, REFERENCE, baselines) if own and baselines else [],
+    )
+    texts = table4_tables.tables_files(tables)
+    entry = FamilyPage(
+        family=family,
+        heading=tables.heading,
+        mark=tables.mark,
+        text=table4_tables.body(tables, level=4),
+        files=tuple(texts),
+        pictures={},
+        remarks=(),
+    )
+    return {f"{family.slug}/{name}": text.encode() for name, text in texts.items()}, entry

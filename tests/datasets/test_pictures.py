@@ -125,3 +125,15 @@ def test_flipped_bytes_never_end_in_another_error(tmp_path: Path) -> None:
             refused += 1
             assert "\n" not in str(error)
     assert refused > 200
+
+
+def test_classes_of_a_file_that_begin_at_1(tmp_path: Path) -> None:
+    path = tmp_path / "label.png"
+    Image.fromarray(np.array([[0, 1, 37]], np.uint8)).save(path)
+    assert read_label(path, 37, void=0, first=1).tolist() == [[VOID, 0, 36]]
+    Image.fromarray(np.array([[0, 38, 1]], np.uint8)).save(path)
+    with pytest.raises(DatasetError, match=r"value 38 at row 0, column 1; classes are 1 to 37 and void is 0"):
+        read_label(path, 37, void=0, first=1)
+    Image.fromarray(np.array([[0]], np.uint8)).save(path)
+    with pytest.raises(DatasetError, match=r"value 0 at row 0, column 0"):
+        read_label(path, 37, void=255, first=1)

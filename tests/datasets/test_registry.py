@@ -11,15 +11,16 @@ from datasets import DatasetError
 
 
 def test_names() -> None:
-    assert datasets.names() == ["roads", "camvid"]
+    assert datasets.names() == ["roads", "camvid", "rooms", "sunrgbd"]
 
 
 @pytest.mark.parametrize("name", datasets.names())
 def test_info_is_complete(name: str) -> None:
     info = datasets.info(name)
     assert info.name == name
-    assert info.num_classes == len(info.classes) == len(info.colours) == 11
-    assert len(set(info.classes)) == len(set(info.colours)) == 11
+    classes = 11 if name in ("roads", "camvid") else 37
+    assert info.num_classes == len(info.classes) == len(info.colours) == classes
+    assert len(set(info.classes)) == len(set(info.colours)) == classes
     assert tuple(info.splits) == datasets.SPLITS
     assert all(count > 0 for count in info.splits.values())
     assert pickle.loads(pickle.dumps(info)) == info
@@ -32,6 +33,14 @@ def test_roads_and_camvid_share_classes_and_colours() -> None:
     assert roads.colours == camvid.colours
     assert roads.drawn
     assert not camvid.drawn
+
+
+def test_rooms_and_sunrgbd_share_classes_and_colours() -> None:
+    rooms, sun = datasets.info("rooms"), datasets.info("sunrgbd")
+    assert rooms.classes == sun.classes
+    assert rooms.colours == sun.colours
+    assert rooms.drawn
+    assert not sun.drawn
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
@@ -55,8 +64,9 @@ def test_camvid_without_a_root_says_what_to_give() -> None:
 def test_import_stays_light() -> None:
     code = (
         "import sys, datasets, datasets.cache, datasets.check; "
-        "datasets.info('camvid'); datasets.info('roads'); "
-        "print([m for m in ('torch', 'requests', 'rich', 'harness', 'architectures') if m in sys.modules])"
+        "[datasets.info(name) for name in datasets.names()]; "
+        "heavy = ('torch', 'requests', 'h5py', 'scipy', 'rich', 'harness', 'architectures'); "
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

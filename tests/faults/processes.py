@@ -15,7 +15,7 @@ from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NETWORK = "bilinear-interpolation"
-LONG_S = 300.0  # no command here takes as long, but on a machine that does much else
+LONG_S = 600.0  # no command here takes as long, but on a machine that does much else
 
 
 def tiny(*more: str, iterations: int = 12, every: int = 4, size: str = "24x32") -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.commands import RunOptions, _protocols
+from harness.commands import RunOptions, _further, _protocols
 from harness.initial_weights import HE
 from harness.protocol import load_protocol
 from harness.suite import PlanRequest, load_suite, plan, suite_names
@@ -77,6 +77,47 @@ def test_a_plan_holds_every_architecture_with_every_protocol_and_seed() -> None:
 def test_every_suite_names_protocols_of_its_own_dataset(name: str) -> None:
     suite = load_suite(name)
     assert {load_protocol(protocol).dataset for protocol in suite.protocols} == {suite.dataset}
+
+
+def further(**changes: object) -> list[tuple[str, str]]:
+    chosen = options(suite="sunrgbd", **changes)
+    return [(name, protocol.name) for name, protocol in _further(chosen, load_suite("sunrgbd"))]
+
+
+def test_one_more_row_of_a_suite() -> None:
+    assert further() == [("segnet", "sunrgbd@1+balancing=median")]
+    assert further(size="90x120") == [("segnet", "sunrgbd@1+balancing=median+size=90x120")]
+    assert further(names=("deconvnet",)) == []
+    assert further(override=("balancing=natural",)) == []
+
+
+def test_a_plan_holds_the_further_rows_once_for_each_seed() -> None:
+    suite, protocol = load_suite("rooms"), load_protocol("rooms@1")
+    balanced = protocol.override({"balancing": "median"})
+    specs = plan(
+        PlanRequest(
+            suite=suite,
+            protocols=[protocol],
+            data_root=None,
+            architectures=(),
+            seeds=(0, 1),
+            precision="fp32",
+            initial_weights=HE,
+            further=[("segnet", balanced)],
+        )
+    )
+    found = [(spec.architecture, spec.protocol.balancing, spec.seed) for spec in specs]
+    assert len(specs) == 12 and len({spec.run_id for spec in specs}) == 12
+    assert found[-2:] == [("segnet", "median", 0), ("segnet", "median", 1)]
+    assert {spec.num_classes for spec in specs} == {37}
+
+
+def test_sunrgbd_is_the_recipe_of_table_4() -> None:
+    suite, protocol = load_suite("sunrgbd"), load_protocol("sunrgbd@1")
+    assert (suite.table, suite.encoder_weights) == ("table4", "imagenet")
+    assert (protocol.optimiser, protocol.lr, protocol.schedule, protocol.batch) == ("sgd", 1e-3, "fixed", 4)
+    assert (protocol.momentum, protocol.weight_decay, protocol.balancing) == (0.9, 5e-4, "natural")
+    assert protocol.test_at == {"80K": 80_000, "140K": 140_000} and protocol.size is None
 
 
 def test_decoders_is_the_recipe_of_table_1() -> None:

@@ -79,7 +79,7 @@ class Store:
             dataset=protocol.dataset,
             dataset_variant=variant or protocol.dataset,
             dataset_hash=digest,
-            num_classes=CLASSES,
+            num_classes=datasets.info(protocol.dataset).num_classes,
             protocol=protocol,
             seed=seed,
             initial_weights=weights,
@@ -137,7 +137,9 @@ class Store:
                 evaluations.append(evaluation)
                 arrays[f"{evaluation.key}-matrices"] = values.astype(np.int32)
                 if split == "test":
-                    arrays[f"{evaluation.key}-bf"] = np.full((len(values), CLASSES), bf, dtype=np.float32)
+                    arrays[f"{evaluation.key}-bf"] = np.full(
+                        (len(values), spec.num_classes), bf, dtype=np.float32
+                    )
         record = RunRecord(
             run_id=spec.run_id,
             spec=spec,

@@ -60,3 +60,17 @@ def test_decoders_in_the_papers_order() -> None:
 def test_unknown_table() -> None:
     with pytest.raises(FileNotFoundError):
         paper.table("table7")
+
+
+def test_sun_accuracies_in_the_papers_order() -> None:
+    rows = paper.sun_accuracies()
+    assert len(rows) == 14
+    assert (rows[3].network, rows[3].checkpoint) == ("SegNet (median frequency balancing)", "best")
+    assert rows[-1].scores == {"G": 66.13, "C": 32.28, "mIoU": 22.57, "BF": 10.47}
+    assert rows[-1].iterations == 380_000
+
+
+def test_sun_classes() -> None:
+    classes = paper.sun_class_accuracies()
+    assert list(classes)[:3] == ["wall", "floor", "cabinet"]
+    assert classes["bathtub"] == 48.86

@@ -1,0 +1,258 @@
+"""The dataset "sunrgbd": SUN RGB-D with 37 classes, as A. Handa extracted it, read at 360 x 480.
+
+A folder `sunrgbd37` with images in `train/` and `test/` (`img-NNNNNN.jpg`, numbered from 1 in each) and
+labels in `labels/` (`img-NNNNNN.png`, 8-bit): those of the 5050 test images come first, those of the 5285
+training images follow from 5051 on. Label 0 is void, 1 to 37 are the classes. The release has no validation
+split: `sunrgbd_val.txt` beside this file holds some training images out. Pictures are of several sizes; the
+paper's networks were fed and scored at 360 x 480, so images are reduced by area averaging and labels at the
+cells' centres.
+
+`datasets/sunrgbd_official.py` makes such a folder of the official release.
+
+Source: Song, Lichtenberg, Xiao, "SUN RGB-D: A RGB-D scene understanding benchmark suite", CVPR 2015;
+numbering, names and void from github.com/ankurhanda/sunrgbd-meta-data (README.md; issues 1, 6 and 9).
+"""
+
+import hashlib
+import re
+from dataclasses import replace
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from datasets.base import (
+    SPLITS,
+    Colour,
+    Dataset,
+    DatasetError,
+    DatasetInfo,
+    Pair,
+    Pixels,
+    Size,
+    data_folder,
+    require_split,
+)
+from datasets.cache import nearest_exact_indices, reduce_area
+from datasets.pictures import read_bytes, read_image, read_label
+
+FOLDER = "sunrgbd37"
+TEST_IMAGES, TRAIN_IMAGES = 5050, 5285
+VAL_LIST = "sunrgbd_val.txt"
+VAL_LIST_SHA256 = "ca34cd46af8da89bc4897ab0f957a11e99d8d2ef1b29882593094d0a7079d5a0"
+
+CLASSES = (
+    "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture",
+    "counter", "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor_mat", "clothes",
+    "ceiling", "books", "fridge", "tv", "paper", "towel", "shower_curtain", "box", "whiteboard", "person",
+    "night_stand", "toilet", "sink", "lamp", "bathtub", "bag",
+)  # fmt: skip
+"""The 37 classes in the order of their labels (1 is the wall); names as in the SegNet paper's Table 5."""
+
+COLOURS: tuple[Colour, ...] = (
+    (174, 199, 232), (152, 223, 138), (31, 119, 180), (255, 187, 120), (188, 189, 34), (140, 86, 75),
+    (255, 152, 150), (214, 39, 40), (197, 176, 213), (148, 103, 189), (196, 156, 148), (23, 190, 207),
+    (178, 76, 76), (247, 182, 210), (66, 188, 102), (219, 219, 141), (140, 57, 197), (202, 185, 52),
+    (51, 176, 203), (200, 54, 131), (92, 193, 61), (78, 71, 183), (172, 114, 82), (255, 127, 14),
+    (91, 163, 138), (153, 98, 156), (140, 153, 101), (158, 218, 229), (100, 125, 154), (178, 127, 135),
+    (120, 185, 128), (146, 111, 194), (44, 160, 44), (112, 128, 144), (96, 207, 209), (227, 119, 194),
+    (213, 92, 176),
+)  # fmt: skip
+"""A colour for each; the release has none."""
+
+INFO = DatasetInfo(
+    name="sunrgbd",
+    title="SUN RGB-D",
+    classes=CLASSES,
+    colours=COLOURS,
+    size=(360, 480),
+    splits={"train": 5025, "val": 260, "test": TEST_IMAGES},
+    source="rgbd.cs.princeton.edu (Song et al. 2015; 37 classes, read at 360 x 480; 260 training images held "
+    "out as val)",
+    drawn=False,
+    by_hand="get http://rgbd.cs.princeton.edu/data/SUNRGBD.zip and "
+    "http://rgbd.cs.princeton.edu/data/SUNRGBDtoolbox.zip (7 GB), unpack both into one folder and run "
+    "`python -m harness data prepare sunrgbd --data-root THAT_FOLDER`",
+)
+
+UNKNOWN_VARIANT = "sunrgbd-partial"
+"""Of a folder that lacks some of the images. The hash of the real files is not known to this program: a whole
+folder is known by its counts alone."""
+
+_NAME = re.compile(r"img-(\d{6})")
+
+
+class SunRgbd(Dataset):
+    """One split of SUN RGB-D. The split's count is that of the files found."""
+
+    def __init__(self, split: str, root: Path | str | None) -> None:
+        require_split(INFO.name, split)
+        self.folder = locate(root)
+        self.split = split
+        self._pairs = _sound_pairs(self.folder, split)
+        self.stems = tuple(pair.stem for pair in self._pairs)
+        self.info = replace(INFO, splits={**INFO.splits, split: len(self._pairs)})
+
+    def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
+        """Image (360, 480, 3) and label (360, 480); IndexError past the end, DatasetError if damaged."""
+        return read_pair(self._pairs[index], INFO.size)
+
+    @cached_property
+    def _hash(self) -> tuple[str, str]:
+        return _hash_folder(self.folder)
+
+    @property
+    def variant(self) -> str:
+        """ "sunrgbd" where all images are there, else "sunrgbd-partial"."""
+        return self._hash[0]
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the files of all splits; reads them the first time."""
+        return self._hash[1]
+
+
+def load(split: str, root: Path | str | None) -> SunRgbd:
+    """One split from the data root (the folder that holds `sunrgbd37`, or that folder itself)."""
+    return SunRgbd(split, root)
+
+
+def content_hash(root: Path | str | None) -> tuple[str, str]:
+    """(variant, SHA-256) of all images and labels, by split and number."""
+    return _hash_folder(locate(root))
+
+
+def locate(root: Path | str | None) -> Path:
+    """The folder `sunrgbd37` under the data root, or the root itself if it is that; else DatasetError."""
+    base = data_folder(root, INFO.name)
+    for folder in (base / FOLDER, base):
+        if (folder / "labels").is_dir() and any((folder / name).is_dir() for name in ("train", "test")):
+            return folder
+    raise DatasetError(
+        f"no SUN RGB-D in {base}: put the extracted images and labels at {base / FOLDER} (train, test, "
+        f"labels), or unpack the official release into {base} and run "
+        f"`python -m harness data prepare sunrgbd --data-root {base}`"
+    )
+
+
+@cache
+def held_out() -> frozenset[int]:
+    """Numbers of the training images that are val; DatasetError if the list is not the one that was fixed."""
+    data = (files("datasets") / VAL_LIST).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != VAL_LIST_SHA256:
+        raise DatasetError(
+            f"datasets/{VAL_LIST}: content {digest[:16]} is not that of the fixed val split "
+            f"({VAL_LIST_SHA256[:16]}): restore the file"
+        )
+    return frozenset(int(line) for line in data.split())
+
+
+def label_number(split: str, number: int) -> int:
+    """Number of the label of an image: test images come first, training images (val too) after them."""
+    return number if split == "test" else TEST_IMAGES + number
+
+
+def read_pair(pair: Pair, size: Size) -> tuple[Pixels, Pixels]:
+    """Image (h, w, 3) and label (h, w) reduced to `size`, classes from 0 and void as VOID.
+
+    DatasetError naming the file if it is damaged, the two are of different sizes, or smaller than `size`.
+    """
+    image = read_image(pair.image)
+    label = read_label(pair.label, INFO.num_classes, void=0, first=1)
+    if image.shape[:2] != label.shape:
+        raise DatasetError(
+            f"{pair.label}: {_extent(label.shape)} where its image {pair.image.parent.name}/"
+            f"{pair.image.name} has {_extent(image.shape)} (height x width): labels 1 to {TEST_IMAGES} are of "
+            f"test/, those from {TEST_IMAGES + 1} on of train/; are the splits swapped?"
+        )
+    if image.shape[0] < size[0] or image.shape[1] < size[1]:
+        raise DatasetError(
+            f"{pair.image}: {_extent(image.shape)} is smaller than {_extent(size)}: images are only reduced"
+        )
+    rows, columns = (nearest_exact_indices(n, k) for n, k in zip(label.shape, size, strict=True))
+    return reduce_area(image, size), label[rows[:, None], columns]
+
+
+def _extent(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1]}"
+
+
+def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+    """The pairs of a split by number, and all that is wrong with it."""
+    problems: list[str] = []
+    most = TEST_IMAGES if split == "test" else TRAIN_IMAGES
+    images = _by_number(folder / ("test" if split == "test" else "train"), (".jpg", ".jpeg"), most, problems)
+    labels = _by_number(folder / "labels", (".png",), TEST_IMAGES + TRAIN_IMAGES, problems)
+    own = {n: path for n, path in images.items() if split == "test" or (n in held_out()) == (split == "val")}
+    wanted = {label_number(split, n) for n in own}
+    pairs = []
+    for number, image in sorted(own.items()):
+        labelled = label_number(split, number)
+        label = labels.get(labelled)
+        if label is None:
+            problems.append(f"{image}: image without label (labels/img-{labelled:06d}.png)")
+        else:
+            pairs.append(Pair(stem=image.stem, image=image, label=label))
+    for number, path in sorted(labels.items()):
+        if _split_of(number) == split and number not in wanted:
+            problems.append(f"{path}: label without image (of {'test' if split == 'test' else 'train'}/)")
+    if not own and images:
+        problems.append(f"{folder}: holds no image of {split}")
+    return tuple(pairs), tuple(problems)
+
+
+def _split_of(number: int) -> str:
+    """The split that a label belongs to."""
+    if number <= TEST_IMAGES:
+        return "test"
+    return "val" if number - TEST_IMAGES in held_out() else "train"
+
+
+def _sound_pairs(folder: Path, split: str) -> tuple[Pair, ...]:
+    """The pairs of a split; DatasetError with the first problem if there is any."""
+    pairs, problems = survey(folder, split)
+    if problems:
+        more = (
+            f" (and {len(problems) - 1} more: `python -m harness data check sunrgbd`)" if problems[1:] else ""
+        )
+        raise DatasetError(problems[0] + more)
+    return pairs
+
+
+def _by_number(folder: Path, suffixes: tuple[str, ...], most: int, problems: list[str]) -> dict[int, Path]:
+    """The picture files of a folder by number; hidden files and other kinds are passed over."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        problems.append(f"{folder}: cannot be listed: {error.strerror}: put SUN RGB-D's folder there")
+        return {}
+    found: dict[int, Path] = {}
+    for path in paths:
+        if path.name.startswith(".") or path.suffix.lower() not in suffixes:
+            continue
+        named = _NAME.fullmatch(path.stem)
+        number = int(named.group(1)) if named else 0
+        if not 1 <= number <= most:
+            hint = f"numbers here go up to {most}; are train and test swapped?" if number else "rename it"
+            problems.append(f"{path}: not named img-000001 to img-{most:06d}: {hint}")
+        elif number in found:
+            problems.append(f"{path}: a second file of the same number as {found[number].name}: remove one")
+        else:
+            found[number] = path
+    if not found:
+        problems.append(f"{folder}: holds no img-NNNNNN{suffixes[0]} file: put SUN RGB-D's files there")
+    return found
+
+
+def _hash_folder(folder: Path) -> tuple[str, str]:
+    """(variant, SHA-256) over split, kind, number and content hash of each file, in sorted order."""
+    whole, counts = hashlib.sha256(), {}
+    for split in sorted(SPLITS):
+        pairs = _sound_pairs(folder, split)
+        counts[split] = len(pairs)
+        for pair in pairs:
+            for kind, path in (("image", pair.image), ("label", pair.label)):
+                part = hashlib.sha256(read_bytes(path)).hexdigest()
+                whole.update("\0".join((split, kind, pair.stem, part)).encode() + b"\n")
+    digest = whole.hexdigest()
+    return (INFO.name if counts == dict(INFO.splits) else UNKNOWN_VARIANT), digest

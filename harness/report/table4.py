@@ -1,0 +1,114 @@
+"""Tables 4 and 5 of one family of groups as frames of values: SUN RGB-D, or the drawn rooms in its stead.
+
+Table 4 has the form of Table 3. The family's groups differ in the class weights of the loss: a network that
+was trained with others than the protocol's own is a row of its own, named as the paper names it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from datasets import DatasetInfo
+from harness import paper
+from harness.protocol import load_protocol
+from harness.records import BEST
+from harness.report.accuracy import per_class, table3
+from harness.report.accuracy_tables import with_origin
+from harness.report.families import Family
+from harness.report.groups import Group, title
+from harness.report.table6 import REFERENCES
+
+# What stands behind a network's name in the row of another balancing; the paper has the first.
+BALANCED: Mapping[str, str] = {
+    "median": " (median frequency balancing)",
+    "inverse-root": " (frequency to the -1/2)",
+    "natural": " (no balancing)",
+    "segnet-release": " (SegNet's released weights)",
+}
+REFERENCE = REFERENCES["table4"]
+
+
+def own_group(family: Family) -> Group | None:
+    """The group with the balancing of the protocol itself, if there is one."""
+    return family.of(load_protocol(family.first.protocol.base).balancing)
+
+
+def table4(
+    family: Family, dataset: DatasetInfo, further: Sequence[Mapping[str, object]] = ()
+) -> pd.DataFrame:
+    """Table 4: columns of `accuracy.table3` and, before them, what each row was made under.
+
+    `further` rows (of baselines) are put at the end.
+    """
+    own = own_group(family)
+    others = [group for group in family.groups if group is not own]
+    published = () if dataset.drawn else paper.sun_accuracies()
+    endings = tuple(BALANCED[group.protocol.balancing] for group in others)
+    frames = []
+    if own is not None or published:
+        theirs = [row for row in published if not row.network.endswith(endings or ("\0",))]
+        group = own or _nothing_run(family)
+        frames.append(with_origin(group, table3(group, dataset, published=theirs)))
+    for group, ending in zip(others, endings, strict=True):
+        theirs = [
+            replace(row, network=row.network.removesuffix(ending))
+            for row in published
+            if row.network.endswith(ending)
+        ]
+        frame = table3(group, dataset, published=theirs)
+        frames.append(with_origin(group, frame.assign(network=frame["network"] + ending)))
+    joined = pd.concat(frames, ignore_index=True)
+    joined = joined.iloc[_order(list(joined["network"]), endings)].reset_index(drop=True)
+    if further:
+        joined = pd.concat([joined, pd.DataFrame(further)], ignore_index=True)
+    return joined
+
+
+def _nothing_run(family: Family) -> Group:
+    """In place of the group with the protocol's own balancing, where that was not run."""
+    own = load_protocol(family.first.protocol.base).balancing
+    protocol = family.first.protocol.model_copy(update={"name": family.name, "balancing": own})
+    return replace(family.first, protocol=protocol, runs=(), failed=())
+
+
+def _order(networks: list[str], endings: tuple[str, ...]) -> list[int]:
+    """Places of the rows so that a network's rows with another balancing follow its own."""
+    plain = []
+    for name in networks:
+        ending = next((one for one in endings if name.endswith(one)), "")
+        plain.append(name.removesuffix(ending))
+    first = {name: place for place, name in reversed(list(enumerate(plain)))}
+    return sorted(range(len(networks)), key=lambda place: (first[plain[place]], place))
+
+
+def table5(family: Family, dataset: DatasetInfo) -> pd.DataFrame | None:
+    """Table 5: accuracy of every class on test at the best iteration by val; none without a run of SegNet.
+
+    Columns class, paper (not on drawn data), labelled_pixels, then for each balancing B with runs B_ours and
+    B_std, and B_difference for the protocol's own. Percent, mean over seeds; the last row is the mean over
+    the classes that have a value.
+    """
+    rows: dict[str, object] = {"class": list(dataset.classes)}
+    published = None if dataset.drawn else pd.Series(paper.sun_class_accuracies()).reindex(dataset.classes)
+    if published is not None:
+        rows["paper"] = published.to_list()
+    own = own_group(family)
+    found = [group for group in family.groups if group.of(REFERENCE)]
+    for group in sorted(found, key=lambda group: group is not own):
+        values = per_class(group, dataset, BEST)
+        values = values[values["network"] == title(REFERENCE)]
+        rows.setdefault("labelled_pixels", values["labelled_pixels"].to_list())
+        name = group.protocol.balancing
+        ours = values["accuracy"].to_numpy()
+        rows |= {f"{name}_ours": ours.tolist(), f"{name}_std": values["accuracy_std"].to_list()}
+        if published is not None and group is own:
+            rows[f"{name}_difference"] = (ours - published.to_numpy()).tolist()
+    if not found:
+        return None
+    frame = pd.DataFrame(rows)
+    means = frame.mean(numeric_only=True).to_dict()
+    means |= {name: float("nan") for name in frame if str(name).endswith("_std")}
+    means["labelled_pixels"] = frame["labelled_pixels"].sum()
+    last = pd.DataFrame([{"class": "class average", **means}])
+    return pd.concat([frame, last], ignore_index=True).astype({"labelled_pixels": "int64"})

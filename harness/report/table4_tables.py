@@ -1,0 +1,153 @@
+"""Tables 4 and 5 of one family as text cells and as files: Markdown, CSV and LaTeX."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from datasets import DatasetInfo
+from harness import paper
+from harness.records import BEST
+from harness.report.accuracy import PAPER_BEST
+from harness.report.accuracy_tables import latex_text, renamed, table3_notes, table3_text, with_origin
+from harness.report.families import Family
+from harness.report.groups import Group, title
+from harness.report.table4 import BALANCED, REFERENCE, own_group
+from harness.report.tables import csv, latex, listing, markdown, percent, signed, spread
+from harness.report.wording import group_title, reduced_mark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """What the texts are made of: the frames of `table4` and `table5`, and verdicts on drawn data."""
+
+    family: Family
+    dataset: DatasetInfo
+    accuracies: pd.DataFrame
+    classes: pd.DataFrame | None
+    verdicts: Sequence[str] = ()
+
+    @property
+    def heading(self) -> str:
+        """Of the family's section."""
+        return f"Table 4 on {self.dataset.title}, test split: {_family_title(self.family)}"
+
+    @property
+    def mark(self) -> str:
+        """`REDUCED: ...`, empty for full runs."""
+        return reduced_mark(self.family.first)
+
+
+def _family_title(family: Family) -> str:
+    group = family.first
+    return group_title(group).replace(group.protocol.name, family.name)
+
+
+def body(tables: Tables, level: int) -> list[str]:
+    """Both tables with their notes in Markdown; the head of Table 5 of the given level."""
+    text = [markdown(table3_text(tables.accuracies, tables.dataset), 2), listing(_notes(tables))]
+    if tables.classes is not None:
+        text.append(f"{'#' * level} {_class_heading(tables)}\n\n{markdown(class_text(tables))}")
+        text.append(listing(_class_notes(tables)))
+    return text
+
+
+def _notes(tables: Tables) -> list[str]:
+    return [*tables.verdicts, *table3_notes(tables.family.first, tables.dataset, tables.accuracies)]
+
+
+def tables_files(tables: Tables) -> dict[str, str]:
+    """`table4.md`, `.csv` and `.tex` of a family and, where SegNet has finished, `table5` likewise."""
+    mark = f"**{tables.mark}**\n" if tables.mark else ""
+    frame, dataset = tables.accuracies, tables.dataset
+    text = [f"# {tables.heading}\n", mark, markdown(table3_text(frame, dataset), 2), listing(_notes(tables))]
+    files = {
+        "table4.md": "\n".join(part for part in text if part),
+        "table4.csv": csv(renamed(frame, dataset)),
+        "table4.tex": latex(
+            latex_text(frame, dataset),
+            caption=_caption(tables.heading, tables.mark),
+            label=f"tab:{tables.family.slug}-accuracy",
+            notes=_notes(tables),
+            text_columns=2,
+        ),
+    }
+    return files if tables.classes is None else files | _class_files(tables, tables.classes, mark)
+
+
+def _class_files(tables: Tables, frame: pd.DataFrame, mark: str) -> dict[str, str]:
+    heading, cells = _class_heading(tables), class_text(tables)
+    text = [f"# {heading}\n", mark, markdown(cells), listing(_class_notes(tables))]
+    return {
+        "table5.md": "\n".join(part for part in text if part),
+        "table5.csv": csv(with_origin(tables.family.first, frame)),
+        "table5.tex": latex(
+            cells,
+            caption=_caption(heading, tables.mark),
+            label=f"tab:{tables.family.slug}-classes",
+            notes=_class_notes(tables),
+        ),
+    }
+
+
+def _caption(heading: str, mark: str) -> str:
+    return ". ".join(part.rstrip(".") for part in (heading, mark) if part) + "."
+
+
+def _class_heading(tables: Tables) -> str:
+    return (
+        f"Table 5 on {tables.dataset.title}, test split: accuracy of {title(REFERENCE)} by class, "
+        f"{_family_title(tables.family)}"
+    )
+
+
+def class_text(tables: Tables) -> pd.DataFrame:
+    """Table 5 as text cells under the heads that a reader sees."""
+    frame = tables.classes
+    if frame is None:
+        return pd.DataFrame()
+    columns: dict[str, list[str]] = {"class": list(frame["class"])}
+    columns["labelled pixels"] = [f"{int(value):,}" for value in frame["labelled_pixels"]]
+    if "paper" in frame:
+        columns[f"{title(REFERENCE)} %, paper"] = [percent(value) for value in frame["paper"]]
+    own = own_group(tables.family)
+    for group in tables.family.groups:
+        name = group.protocol.balancing
+        if f"{name}_ours" not in frame:
+            continue
+        head = f"{title(REFERENCE)}{'' if group is own else BALANCED[name]} %"
+        values = zip(frame[f"{name}_ours"], frame[f"{name}_std"], strict=True)
+        columns[f"{head}, ours"] = [_cell(value, std) for value, std in values]
+        if "paper" in frame and group is own:
+            columns[f"{head}, difference"] = [signed(value) for value in frame[f"{name}_difference"]]
+    return pd.DataFrame(columns)
+
+
+def _cell(value: float, std: float) -> str:
+    return "absent" if pd.isna(value) else spread(value, std=std, low=float("nan"), high=float("nan"))
+
+
+def _class_notes(tables: Tables) -> list[str]:
+    ran = [group for group in tables.family.groups if group.of(REFERENCE)]
+    iterations = "; ".join(f"{_whose(tables, group)} {_iterations(group)}" for group in ran)
+    notes = [
+        f"Accuracy of a class: share of its labelled pixels that are right, percent, at '{BEST}' (iteration "
+        f"{iterations}), mean over seeds. The last row is the mean over the classes that are there."
+    ]
+    if not tables.dataset.drawn:
+        best = next(row for row in paper.sun_accuracies() if row.checkpoint == PAPER_BEST)
+        notes.append(
+            f"The paper's column is {best.network}'s best row of Table 4, at {best.iterations:,} iterations."
+        )
+    return notes
+
+
+def _whose(tables: Tables, group: Group) -> str:
+    ending = "" if group is own_group(tables.family) else BALANCED[group.protocol.balancing]
+    return f"{title(REFERENCE)}{ending}:"
+
+
+def _iterations(group: Group) -> str:
+    scored = [run.at("test", BEST) for run in group.of(REFERENCE)]
+    found = {one.evaluation.iteration for one in scored if one is not None}
+    return ", ".join(f"{iteration:,}" for iteration in sorted(found)) or "not scored"

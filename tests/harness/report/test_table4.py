@@ -1,0 +1,216 @@
+"""Tables 4 and 5, against figures computed by hand."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import datasets
+from harness import paper
+from harness.protocol import Protocol, load_protocol
+from harness.records import Failure
+from harness.report import write_reports
+from harness.report.collect import collect
+from harness.report.families import Family, families
+from harness.report.table4 import table4, table5
+from harness.suite import load_suite
+from tests.harness.report.made_up import Store, matrix
+
+CLASSES = 37
+# Of the wall's pixels 60 of 100 are right, the others are taken for floor; all else is right.
+PART = np.stack([matrix([60, *[100] * 36], wrong=40)] * 20)
+WHOLE = np.stack([matrix([100] * 37)] * 20)
+G_PART = 100 * 3660 / 3700
+C_PART = 100 * (0.6 + 36) / 37
+MIOU_PART = 100 * (0.6 + 100 / 140 + 35) / 37
+MEDIAN = "SegNet (median frequency balancing)"
+
+
+@pytest.fixture
+def sun() -> Protocol:
+    """The sunrgbd suite's protocol."""
+    return load_protocol("sunrgbd@1")
+
+
+@pytest.fixture
+def median(sun: Protocol) -> Protocol:
+    """The same with median frequency balancing, as the suite's further row has it."""
+    return sun.override({"balancing": "median"})
+
+
+def family(store: Store, suite: str = "sunrgbd") -> Family:
+    found = load_suite(suite)
+    (only,) = families(found, collect(store.results, found).groups)
+    return only
+
+
+def frame(store: Store, suite: str = "sunrgbd") -> pd.DataFrame:
+    return table4(family(store, suite), datasets.info(load_suite(suite).dataset))
+
+
+def row(found: pd.DataFrame, network: str, checkpoint: str) -> pd.Series:
+    (index,) = found.index[(found["network"] == network) & (found["checkpoint"] == checkpoint)]
+    return found.loc[index]
+
+
+class TestTable4:
+    def test_paper_ours_and_difference(self, store: Store, sun: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE}, bf=0.5)
+        found = row(frame(store), "SegNet", "80K")
+        assert (found["paper_iterations"], found["iterations"]) == (80_000, "80,000")
+        assert found["G_paper"] == 70.73
+        assert found["G_ours"] == pytest.approx(G_PART)
+        assert found["C_difference"] == pytest.approx(C_PART - 30.82)
+        assert found["mIoU_ours"] == pytest.approx(MIOU_PART)
+        assert found["BF_difference"] == pytest.approx(50 - 9.16)
+        assert found["protocol"] == "sunrgbd@1"
+
+    def test_rows_of_the_paper_that_were_not_run(self, store: Store, sun: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        found = frame(store)
+        for network, g in (("DeepLab-LargeFOV-denseCRF", 66.96), (MEDIAN, 71.75)):
+            missing = row(found, network, "best by val")
+            assert (missing["status"], missing["G_paper"]) == ("not run", g)
+        assert len(found) == len(paper.sun_accuracies()) == 14
+
+    def test_the_balanced_segnet_is_a_row_in_its_place(
+        self, store: Store, sun: Protocol, median: Protocol
+    ) -> None:
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        store.run(store.spec("deconvnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        store.run(store.spec("segnet", protocol=median), {"80K": WHOLE, "140K": PART})
+        found = frame(store)
+        assert list(dict.fromkeys(found["network"])) == [
+            "SegNet",
+            MEDIAN,
+            "DeepLab-LargeFOV",
+            "DeepLab-LargeFOV-denseCRF",
+            "FCN (learnt deconv)",
+            "DeconvNet",
+        ]
+        best = row(found, MEDIAN, "best by val")
+        assert best["G_ours"] == pytest.approx(G_PART)
+        assert best["G_difference"] == pytest.approx(G_PART - 71.75)
+        assert best["protocol"] == "sunrgbd@1+balancing=median"
+        assert np.isnan(row(found, MEDIAN, "80K")["G_paper"])
+        assert row(found, "SegNet", "best by val")["G_paper"] == 72.63
+
+    def test_the_balanced_segnet_alone(self, store: Store, median: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=median), {"80K": WHOLE, "140K": PART})
+        found = frame(store)
+        assert row(found, "SegNet", "80K")["status"] == "not run"
+        assert row(found, MEDIAN, "140K")["G_ours"] == pytest.approx(G_PART)
+
+    def test_failed_run_stays_as_a_row(self, store: Store, median: Protocol) -> None:
+        failure = Failure(kind="diverged", message="NaN", iteration=3)
+        store.failed(store.spec("segnet", protocol=median), failure)
+        assert row(frame(store), MEDIAN, "best by val")["status"] == "failed (diverged)"
+
+    def test_reduced_runs_are_a_family_of_their_own(self, store: Store, sun: Protocol) -> None:
+        reduced = sun.override({"size": "90x120", "iterations": "300"})
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        store.run(store.spec("segnet", protocol=reduced), {"80K": PART, "140K": WHOLE})
+        balanced = sun.override({"size": "90x120", "iterations": "300", "balancing": "median"})
+        store.run(store.spec("segnet", protocol=balanced), {"80K": PART, "140K": WHOLE})
+        suite = load_suite("sunrgbd")
+        full, small = families(suite, collect(store.results, suite).groups)
+        assert [len(full.groups), len(small.groups)] == [1, 2]
+        assert small.name == "sunrgbd@1+iterations=300+size=90x120"
+        assert small.first.reduced and not full.first.reduced
+
+    def test_drawn_data_has_no_column_of_the_paper(self, store: Store) -> None:
+        rooms = load_protocol("rooms@1")
+        store.run(store.spec("segnet", protocol=rooms), {"end": PART})
+        balanced = rooms.override({"balancing": "median"})
+        store.run(store.spec("segnet", protocol=balanced), {"end": PART})
+        found = frame(store, "rooms")
+        assert set(found["network"]) == {"SegNet", MEDIAN}
+        assert not [name for name in found if "paper" in name or "difference" in name]
+
+
+class TestTable5:
+    def test_classes_by_hand(self, store: Store, sun: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=sun), {"80K": WHOLE, "140K": PART})
+        found = table5(family(store), datasets.info("sunrgbd"))
+        assert found is not None and len(found) == 38
+        wall, average = found.iloc[0], found.iloc[-1]
+        assert (wall["class"], wall["paper"], wall["labelled_pixels"]) == ("wall", 83.42, 2000)
+        assert wall["natural_ours"] == pytest.approx(60)
+        assert wall["natural_difference"] == pytest.approx(60 - 83.42)
+        assert average["paper"] == pytest.approx(44.75, abs=0.005)
+        assert average["natural_ours"] == pytest.approx(C_PART)
+        assert average["labelled_pixels"] == 20 * 3700
+
+    def test_it_is_at_the_best_iteration(self, store: Store, sun: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE}, best="80K")
+        found = table5(family(store), datasets.info("sunrgbd"))
+        assert found is not None and found.loc[0, "natural_ours"] == pytest.approx(60)
+
+    def test_none_without_segnet(self, store: Store, sun: Protocol) -> None:
+        store.run(store.spec("deconvnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        assert table5(family(store), datasets.info("sunrgbd")) is None
+
+
+class TestPages:
+    @pytest.fixture(scope="class")
+    def reports(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Reports of full and reduced runs on SUN RGB-D, and of runs on rooms."""
+        store = Store(results=tmp_path_factory.mktemp("sun") / "results")
+        sun = load_protocol("sunrgbd@1")
+        median = sun.override({"balancing": "median"})
+        reduced = sun.override({"size": "90x120", "iterations": "300"})
+        for protocol in (sun, reduced):
+            for name in ("segnet", "deconvnet"):
+                store.run(store.spec(name, protocol=protocol), {"80K": PART, "140K": PART})
+        store.run(store.spec("segnet", protocol=median), {"80K": PART, "140K": PART})
+        rooms = load_protocol("rooms@1")
+        for protocol in (rooms, rooms.override({"balancing": "median"})):
+            store.run(store.spec("segnet", protocol=protocol), {"end": PART})
+        write_reports(store.results, store.results.parent / "reports")
+        return store.results.parent / "reports"
+
+    def test_tables_as_files(self, reports: Path) -> None:
+        folder = reports / "sunrgbd" / "table4-sunrgbd@1-sunrgbd-fp32-weights-none"
+        names = {path.name for path in folder.iterdir()}
+        assert names == {f"table{n}.{kind}" for n in (4, 5) for kind in ("md", "csv", "tex")}
+        text = (folder / "table4.md").read_text("utf-8")
+        assert "| G %, difference (not like for like: 5025 of 5285 images) |" in text
+        assert f"| {MEDIAN} | best by val | 180,000 | 140,000 |" in text
+        assert "the paper held none out as val" in text
+        back = pd.read_csv(folder / "table4.csv")
+        assert back.loc[0, "G_ours"] == pytest.approx(G_PART, abs=1e-4)
+        assert back["data"].dropna().unique().tolist() == ["sunrgbd"]
+        classes = (folder / "table5.md").read_text("utf-8")
+        assert "| wall | 2,000 | 83.42 | 60.00 | −23.42 | 60.00 |" in classes
+        assert "| class average |" in classes
+        assert "table4-sunrgbd" in (folder / "table4.tex").read_text("utf-8")
+
+    def test_the_page(self, reports: Path) -> None:
+        page = (reports / "sunrgbd" / "README.md").read_text("utf-8")
+        full, reduced = page.split("## REDUCED runs")
+        assert "### Table 4 on SUN RGB-D, test split: sunrgbd@1, data sunrgbd" in full
+        assert "#### Table 5 on SUN RGB-D" in full
+        assert "**REDUCED: input 90 x 120 instead of 360 x 480; 300 of 140,000 iterations**" in reduced
+        assert "70.73" in full and "70.73" in reduced
+        assert "Table 3" not in page
+        for target in re.findall(r"\]\(([^)#]+)\)", page):
+            name = target.replace("%40", "@").replace("%2B", "+").replace("%3D", "=")
+            assert (reports / "sunrgbd" / name).is_file(), target
+
+    def test_rooms_shows_no_figure_of_the_paper(self, reports: Path) -> None:
+        figures = {f"{value:.2f}" for row in paper.sun_accuracies() for value in row.scores.values()}
+        for path in (reports / "rooms").rglob("*"):
+            if path.suffix in (".md", ".csv", ".tex"):
+                text = path.read_text("utf-8")
+                assert set(re.findall(r"[\d.,]*\d", text)) & figures == set(), path.name
+                assert "not like for like" not in text
+        page = (reports / "rooms" / "README.md").read_text("utf-8")
+        assert "REDUCED: quick protocol on drawn data" in page
+        assert MEDIAN in page
+
+    def test_pictures_are_small(self, reports: Path) -> None:
+        pictures = list(reports.rglob("*.png"))
+        assert len(pictures) >= 9
+        assert all(path.stat().st_size < 100_000 for path in pictures)

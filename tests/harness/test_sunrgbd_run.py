@@ -1,0 +1,105 @@
+"""Suites sunrgbd and rooms from the command line, and SUN RGB-D's data commands."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness import run as running
+from harness.commands import report_command
+from harness.initial_weights import HE
+from harness.protocol import load_protocol
+from harness.suite import PlanRequest, load_suite, plan
+from tests.datasets.sun_files import write_extracted, write_release
+from tests.harness.test_cli import assert_one_line, harness
+
+
+def test_fetch_names_the_addresses(tmp_path: Path) -> None:
+    done = harness("data", "fetch", "sunrgbd", cwd=tmp_path)
+    assert_one_line(done, "rgbd.cs.princeton.edu/data/SUNRGBD.zip", "data prepare sunrgbd")
+
+
+def test_prepare_from_the_command_line(tmp_path: Path) -> None:
+    assert_one_line(
+        harness("data", "prepare", "sunrgbd", cwd=tmp_path), "no official SUN RGB-D release in data"
+    )
+    assert_one_line(harness("data", "prepare", "camvid", cwd=tmp_path), "needs no preparing")
+    write_release(tmp_path / "official", test=1, train=2)
+    done = harness("data", "prepare", "sunrgbd", "--release", "official", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 pairs made, 0 were there already" in done.stdout
+    again = harness("data", "prepare", "sunrgbd", "--release", "official", cwd=tmp_path)
+    assert "0 pairs made, 3 were there already" in again.stdout
+    checked = harness("data", "check", "sunrgbd", "--data-root", "data", cwd=tmp_path)
+    assert checked.returncode == 1
+    assert "test: 1 images with labels, expected 5050" in checked.stdout
+
+
+def test_plan_of_the_suite(tmp_path: Path) -> None:
+    write_extracted(tmp_path / "data", test=(1,), train=(1, 191))
+    arguments = ["run", "--all", "--suite", "sunrgbd", "--data-root", "data", "--dry-run"]
+    done = harness(*arguments, "--encoder-weights", "none", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6 runs" in done.stdout
+    assert done.stdout.count("sunrgbd@1+balancing=median") == 1
+    missing = harness("run", "--suite", "sunrgbd", "--data-root", "none", "--dry-run", cwd=tmp_path)
+    assert_one_line(missing, "no SUN RGB-D in none")
+
+
+@pytest.mark.slow
+def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
+    """A reduced run on few images of the real layout: marked by both, with Tables 4 and 5."""
+    write_extracted(tmp_path / "data", test=(1, 2), train=(1, 2, 3, 4, 191))
+    suite, console = load_suite("sunrgbd"), Console()
+    protocol = load_protocol("sunrgbd@1").override({"size": "32x40", "iterations": "3"})
+    balanced = load_protocol("sunrgbd@1").override(
+        {"balancing": "median", "size": "32x40", "iterations": "3"}
+    )
+    root = str(tmp_path / "data")
+    specs = plan(
+        PlanRequest(
+            suite=suite,
+            protocols=[protocol],
+            data_root=root,
+            architectures=["segnet", "deeplab-largefov"],
+            seeds=[0],
+            precision="fp32",
+            initial_weights=HE,
+            further=[("segnet", balanced)],
+        )
+    )
+    folders = {name: tmp_path / name for name in ("results", "reports", "work")}
+    places = running.Places(**folders, data_root=root, weights=None, device="cpu", threads=1)
+    running.prepare_data(specs, places, console)
+    assert running.carry_out(specs, places, console).done == 3
+    assert report_command(folders["results"], folders["reports"], ["sunrgbd"], None) == 0
+    page = (tmp_path / "reports" / "sunrgbd" / "README.md").read_text()
+    assert "4 of 5,025 train images" in page and "input 32 x 40 instead of 360 x 480" in page
+    assert "2 of 5,050 test images" in page
+    assert "## Full runs" not in page
+    (folder,) = (tmp_path / "reports" / "sunrgbd").glob("table4-*")
+    assert "SegNet (median frequency balancing)" in (folder / "table4.md").read_text()
+    assert "| class average |" in (folder / "table5.md").read_text()
+
+
+@pytest.mark.slow
+def test_rooms_end_to_end(tmp_path: Path) -> None:
+    arguments = [
+        "run",
+        "segnet",
+        "--suite",
+        "rooms",
+        "--iterations",
+        "3",
+        "--size",
+        "32x40",
+        "--threads",
+        "1",
+    ]
+    done = harness(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "reports" / "rooms" / "README.md").read_text()
+    assert "quick protocol on drawn data" in page
+    assert "baseline: position prior" in page
+    assert "SegNet (median frequency balancing)" in page
+    assert list((tmp_path / "reports" / "rooms").glob("*/panels.png"))
