@@ -1,4 +1,4 @@
-"""The command line: `python -m harness run | measure | report | list | check | data`.
+"""The command line: `python -m harness run | measure | report | compare | list | check | data`.
 
 Imports are inside the commands, so that `--help` and `list` answer at once.
 """
@@ -236,6 +236,21 @@ def merge(
     from harness.commands import merge_command
 
     raise typer.Exit(merge_command(folders, results))
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="Architecture.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    suite: Annotated[
+        list[str] | None, typer.Option(help="Only these suites; default: all with records.")
+    ] = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Two networks side by side: paired differences of their scores on test, with intervals."""
+    from harness.compare_command import compare_command
+
+    raise typer.Exit(compare_command(first, second, suite, results))
 
 
 @app.command("list")

@@ -125,7 +125,7 @@ def report_command(results: Path, reports: Path, suites: list[str] | None, data_
     if not written:
         raise UserError(f"no records in {results} to report on; `python -m harness run` makes some")
     for page in written:
-        if page.name == "README.md":
+        if page.name in ("README.md", "claims.md"):
             console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return 0
 

@@ -5,7 +5,14 @@ Needs numpy and scipy only, and is what the worker processes of `BoundaryPool` i
 
 from harness.metrics.boundary import BoundaryPool, bf_of_images, boundary_f1, dataset_bf, image_bf
 from harness.metrics.confusion import Frequencies, Scores, confusion_matrix, frequencies, scores
-from harness.metrics.resampling import ImageScores, Interval, ScoreIntervals, bootstrap, paired_difference
+from harness.metrics.resampling import (
+    ImageScores,
+    Interval,
+    ScoreIntervals,
+    bootstrap,
+    paired_difference,
+    resampled_scores,
+)
 
 __all__ = [
     "BoundaryPool",
@@ -22,5 +29,6 @@ __all__ = [
     "frequencies",
     "image_bf",
     "paired_difference",
+    "resampled_scores",
     "scores",
 ]

@@ -74,6 +74,18 @@ def bootstrap(
     return _intervals(sums.scores(np.ones((1, sums.blocks)))[0], sums.scores(draws), level)
 
 
+def resampled_scores(
+    run: ImageScores, *, block: int = 10, resamples: int = 2000, seed: int = 0
+) -> NDArray[np.float64]:
+    """G, C, mIoU and BF of every resample, (R, 4), 0..1, drawn as `bootstrap` draws them.
+
+    Runs on one split get the same blocks drawn: the difference of two such arrays is a paired one.
+    Raises ValueError where fewer than two blocks come about.
+    """
+    sums = _BlockSums.of(run, block)
+    return sums.scores(_draw(sums.blocks, resamples, seed))
+
+
 def paired_difference(
     run: ImageScores,
     reference: ImageScores,

@@ -7,12 +7,12 @@ from pathlib import Path
 def write_reports(
     results: Path, reports: Path, suites: Sequence[str] | None = None, data_root: str | None = None
 ) -> list[Path]:
-    """Write `reports/<suite>/` for every suite that has a record, and `reports/indices/`.
+    """Write `reports/<suite>/` for every suite that has a record, `reports/indices/` and `reports/claims.md`.
 
     Args:
         results: the results folder.
         reports: the reports folder.
-        suites: only these; none: all, and the comparison of index storages.
+        suites: only these; none: all, the comparison of index storages and the verdicts on claims.
         data_root: folder that holds the datasets, for panels with image and truth, which stay local; none:
             such panels are made for drawn data only, which is embedded.
 

@@ -14,6 +14,7 @@ from datasets import DatasetInfo
 from harness import paper
 from harness.records import BEST, RunRecord
 from harness.report.groups import Group, Run, Scored, title
+from harness.report.samples import sample, with_ties
 
 METRICS = ("G", "C", "mIoU", "BF")
 SPLITS = ("train", "val", "test")
@@ -128,7 +129,8 @@ def table3(
 
     Columns network, architecture, checkpoint, paper_iterations, iterations (text: seeds may differ where val
     chose), initial_weights, layers_loaded, seeds, failed_seeds, status, images, then for each metric M_paper,
-    M_ours, M_difference, M_std, M_low, M_high, and what the class means are over.
+    M_ours, M_difference, M_std, M_low, M_high, what the class means are over, and M_tie: whether it ties with
+    the highest of its checkpoint.
     `further` rows (of baselines) are put at the end. `published`: the paper's rows; none: those of Table 3.
     """
     alone = alone or dataset.drawn
@@ -136,6 +138,11 @@ def table3(
     rows = [_table3_row(group, row) for row in _table3_rows(group, () if alone else theirs)]
     frame = pd.DataFrame([*rows, *further], columns=list(rows[0]))
     frame = frame.astype(dict.fromkeys(_COUNTS, "Int64"))
+    frame = with_ties(
+        frame,
+        ["checkpoint"],
+        lambda row, metric: sample(group.of(row["architecture"]), "test", row["checkpoint"], metric),
+    )
     if alone:
         return frame.drop(
             columns=[name for name in map(str, frame) if "paper" in name or "difference" in name]
@@ -235,19 +242,25 @@ def span(iterations: Sequence[int]) -> str:
 def splits(group: Group) -> pd.DataFrame:
     """Train, val and test of each network side by side at the group's shown row, in columns of their own.
 
-    Columns network, seeds, then for each split S_iterations, S_images, S_G, S_C, S_mIoU; percent, mean over
-    seeds.
+    Columns network, initial_weights, layers_loaded, seeds, then for each split S_iterations, S_images, and of
+    each metric M but BF S_M and S_M_std; percent, mean and sample standard deviation over seeds.
     """
     rows = []
     for name in group.networks:
         runs = group.of(name)
-        cells: dict[str, object] = {"network": title(name), "seeds": len(runs)}
+        cells: dict[str, object] = {
+            "network": title(name),
+            "initial_weights": group.weights.title,
+            "layers_loaded": layers_loaded(group, runs),
+            "seeds": len(runs),
+        }
         for split in SPLITS:
             summary = summarise(runs, split, _split_label(runs, split, group.shown_label))
             cells[f"{split}_iterations"] = span(summary.iterations) if summary else None
             cells[f"{split}_images"] = summary.images if summary else None
             for metric in METRICS[:3]:
                 cells[f"{split}_{metric}"] = summary.mean[metric] if summary else np.nan
+                cells[f"{split}_{metric}_std"] = summary.std.get(metric, np.nan) if summary else np.nan
         rows.append(cells)
     return pd.DataFrame(rows)
 
@@ -265,8 +278,8 @@ def _split_label(runs: Sequence[Run], split: str, label: str) -> str:
 def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> pd.DataFrame:
     """Accuracy and IoU of every class on test at one row (none: the group's shown one), mean over seeds.
 
-    Columns network, class, labelled_pixels, accuracy, accuracy_std, iou, iou_std; percent, NaN where the
-    class is absent, standard deviations NaN for one seed.
+    Columns network, initial_weights, layers_loaded, seeds, class, labelled_pixels, accuracy, accuracy_std,
+    iou, iou_std; percent, NaN where the class is absent, standard deviations NaN for one seed.
     """
     rows = []
     for name in group.networks:
@@ -278,6 +291,9 @@ def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> p
             rows.append(
                 {
                     "network": title(name),
+                    "initial_weights": group.weights.title,
+                    "layers_loaded": layers_loaded(group, group.of(name)),
+                    "seeds": len(scored),
                     "class": class_name,
                     "labelled_pixels": int(scored[0].matrix[index].sum()) if scored else 0,
                     "accuracy": accuracy.mean(),

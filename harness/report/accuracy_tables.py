@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from datasets import DatasetInfo
@@ -11,6 +12,7 @@ from harness.records import BEST
 from harness.report.accuracy import FINISHED, METRICS, SPLITS
 from harness.report.floors import BASELINE
 from harness.report.groups import BLOCK, SCORE_NAMES, Group
+from harness.report.samples import TIE_NOTE
 from harness.report.tables import csv, latex, listing, markdown, percent, signed, spread
 from harness.report.wording import group_title, ranking_notes, reduced_mark
 from harness.suite import Table
@@ -90,10 +92,7 @@ def _text(frame: pd.DataFrame, dataset: DatasetInfo, difference: str, join: str)
     if beside:
         columns["iterations, paper"] = [whole(value) for value in frame["paper_iterations"]]
     columns["iterations, ours"] = [plain(value) for value in frame["iterations"]]
-    columns["initial weights"] = [
-        plain(weights) if plain(layers) == "–" else f"loaded: {layers} layers"
-        for weights, layers in zip(frame["initial_weights"], frame["layers_loaded"], strict=True)
-    ]
+    columns["initial weights"] = weights_cells(frame)
     columns["seeds"] = seeds_cells(frame)
     for metric in METRICS:
         if beside:
@@ -111,6 +110,14 @@ def _beside_paper(frame: pd.DataFrame) -> bool:
     return "paper_iterations" in frame
 
 
+def weights_cells(frame: pd.DataFrame) -> list[str]:
+    """What the networks started from."""
+    return [
+        plain(weights) if plain(layers) == "–" else f"loaded: {layers} layers"
+        for weights, layers in zip(frame["initial_weights"], frame["layers_loaded"], strict=True)
+    ]
+
+
 def seeds_cells(frame: pd.DataFrame) -> list[str]:
     """How many seeds were scored, and how many failed."""
     return [
@@ -120,11 +127,12 @@ def seeds_cells(frame: pd.DataFrame) -> list[str]:
 
 
 def ours_cells(frame: pd.DataFrame, metric: str) -> list[str]:
-    """Our scores with their spread, or why there are none."""
+    """Our scores with their spread and a mark for ties, or why there are none."""
     cells = []
     for row in frame.to_dict("records"):
         value = row[f"{metric}_ours"]
         shown = spread(value, std=row[f"{metric}_std"], low=row[f"{metric}_low"], high=row[f"{metric}_high"])
+        shown += " =" if row[f"{metric}_tie"] else ""
         cells.append(shown if row["status"] in (FINISHED, BASELINE) else str(row["status"]))
     return cells
 
@@ -167,7 +175,7 @@ def table3_notes(
 
 
 def spread_notes(frame: pd.DataFrame) -> list[str]:
-    """What `±` and `[low, high]` are, where they occur."""
+    """What `±`, `[low, high]` and `=` are, where they occur."""
     notes = []
     if (frame["seeds"] > 1).any():
         notes.append("`±`: standard deviation over seeds (sample, n − 1).")
@@ -176,6 +184,8 @@ def spread_notes(frame: pd.DataFrame) -> list[str]:
             f"`[low, high]`: 95 % bootstrap interval of one seed, over blocks of {BLOCK} neighbouring "
             "frames; it holds the choice of test images, not what another seed would change."
         )
+    if frame[[f"{metric}_tie" for metric in METRICS]].to_numpy().any():
+        notes.append(TIE_NOTE)
     return notes
 
 
@@ -235,7 +245,10 @@ def splits_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> dic
         f"**{reduced_mark(group)}**\n" if group.reduced else "",
         markdown(splits_text(frame)),
         listing(
-            [f"Images scored: {counted}. Mean over seeds. A large step from train to test is over-fitting."]
+            [
+                f"Images scored: {counted}. Mean over seeds, `±` their standard deviation (sample, n − 1). "
+                "A large step from train to test is over-fitting."
+            ]
         ),
     ]
     return {
@@ -246,7 +259,11 @@ def splits_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> dic
 
 def splits_text(frame: pd.DataFrame) -> pd.DataFrame:
     """The splits side by side as text cells; each column is of one split."""
-    columns: dict[str, list[str]] = {"network": list(frame["network"])}
+    columns: dict[str, list[str]] = {
+        "network": list(frame["network"]),
+        "initial weights": weights_cells(frame),
+        "seeds": [str(seeds) for seeds in frame["seeds"]],
+    }
     iterations = frame[[f"{split}_iterations" for split in SPLITS]]
     if (iterations.nunique(axis=1) <= 1).all():
         columns["iteration"] = [plain(value) for value in frame["test_iterations"]]
@@ -254,7 +271,10 @@ def splits_text(frame: pd.DataFrame) -> pd.DataFrame:
         if "iteration" not in columns:
             columns[f"{split}: iteration"] = [plain(value) for value in iterations[f"{split}_iterations"]]
         for metric in METRICS[:3]:
-            columns[f"{split}: {metric} %"] = [percent(value) for value in frame[f"{split}_{metric}"]]
+            values = zip(frame[f"{split}_{metric}"], frame[f"{split}_{metric}_std"], strict=True)
+            columns[f"{split}: {metric} %"] = [
+                spread(value, std=std, low=np.nan, high=np.nan) for value, std in values
+            ]
     return pd.DataFrame(columns)
 
 
@@ -263,12 +283,22 @@ def per_class_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> 
     mark = reduced_mark(group)
     text = [f"# Per-class values on {dataset.title}, test split: {group_title(group)}\n"]
     text.append(
-        f"Checkpoint {group.shown_checkpoint}. Percent, mean over seeds.{f' **{mark}**' if mark else ''}\n"
+        f"Checkpoint {group.shown_checkpoint}. Percent, mean over seeds, `±` their standard deviation "
+        f"(sample, n − 1).{f' **{mark}**' if mark else ''}\n"
     )
+    ran = frame.drop_duplicates("network")
+    started = zip(ran["network"], ran["seeds"], weights_cells(ran), strict=True)
+    lines = [f"{name}: seeds {seeds}, initial weights {given}" for name, seeds, given in started]
+    text.append(listing(lines))
     for column, name in (("accuracy", "Accuracy"), ("iou", "Intersection over union")):
-        values = frame.pivot(index="class", columns="network", values=column)
-        values = values.reindex(index=list(dataset.classes), columns=list(dict.fromkeys(frame["network"])))
-        cells = values.map(lambda value: "absent" if pd.isna(value) else f"{value:.1f}").reset_index()
+        shown = frame.assign(
+            shown=[
+                "absent" if pd.isna(value) else f"{value:.1f}" + ("" if pd.isna(std) else f" ± {std:.1f}")
+                for value, std in zip(frame[column], frame[f"{column}_std"], strict=True)
+            ]
+        )
+        cells = shown.pivot(index="class", columns="network", values="shown")
+        cells = cells.reindex(index=list(dataset.classes), columns=list(ran["network"])).reset_index()
         text += [f"## {name}\n", markdown(cells)]
     return {"per-class.md": "\n".join(text), "per-class.csv": csv(with_origin(group, frame))}
 

@@ -57,9 +57,23 @@ class Scored:
         """
         if len(self.matrices) <= BLOCK:
             return None
+        return metrics.bootstrap(self._image_scores, block=BLOCK)
+
+    @cached_property
+    def resampled(self) -> NDArray[np.float64] | None:
+        """G, C, mIoU and BF, (R, 4), 0 to 1, on resamples of blocks of images; none where not two blocks.
+
+        All evaluations of a split get the same resamples. BF means nothing where it was not scored.
+        """
+        if len(self.matrices) <= BLOCK:
+            return None
+        return metrics.resampled_scores(self._image_scores, block=BLOCK)
+
+    @property
+    def _image_scores(self) -> metrics.ImageScores:
         unscored = np.full(self.matrices.shape[:2], np.nan)
         bf = unscored if self.boundary is None else self.boundary
-        return metrics.bootstrap(metrics.ImageScores(matrices=self.matrices, bf=bf), block=BLOCK)
+        return metrics.ImageScores(matrices=self.matrices, bf=bf)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,13 @@ Scores in the frame are percent, at the iteration chosen on val; sizes are bytes
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness import paper
+from harness.claims import Sample
 from harness.measure.figures import Quantity
 from harness.measure.record import INFERENCE_BATCH, PAPER_SIZE, TIME_BATCH, MeasurementRecord
 from harness.records import BEST, RunRecord
@@ -17,6 +19,7 @@ from harness.report.families import Family
 from harness.report.groups import Run, title
 from harness.report.readings import median_ms, shape_figure
 from harness.report.resources import MeasurementGroup, Measurements
+from harness.report.samples import sample, with_ties
 from harness.report.table6 import REFERENCES
 from harness.suite import Suite
 
@@ -39,7 +42,8 @@ def table1(family: Family, suite: Suite, measured: MeasurementGroup | None) -> p
     Columns variant, architecture, balancing, split, seeds, failed_seeds, status, chosen_iteration,
     trained_iterations (text: seeds may differ), images, for each metric M_paper, M_ours, M_difference, M_std,
     M_low, M_high, and what the class means are over; then the variant's resources, the same in all its rows:
-    params_m_paper, storage_multiplier_paper, infer_ms_paper and each of RESOURCES with its reason.
+    params_m_paper, storage_multiplier_paper, infer_ms_paper and each of RESOURCES with its reason; then of
+    each metric M_tie: whether it ties with the highest of that balancing on test.
     """
     rows = []
     for variant, architecture, published in _variants(family, suite):
@@ -50,7 +54,16 @@ def table1(family: Family, suite: Suite, measured: MeasurementGroup | None) -> p
                 cells: dict[str, object] = {"variant": variant, "architecture": architecture}
                 cells |= {"balancing": balancing, "split": split}
                 rows.append(cells | _scores(family, architecture, balancing, split, scores) | resources)
-    return pd.DataFrame(rows).astype(dict.fromkeys(_COUNTS, "Int64"))
+    frame = pd.DataFrame(rows).astype(dict.fromkeys(_COUNTS, "Int64"))
+    return with_ties(frame, ["balancing", "split"], lambda row, metric: _on_test(family, row, metric))
+
+
+def _on_test(family: Family, row: Mapping[Any, Any], metric: str) -> Sample | None:
+    """Of a variant and balancing; none on train, of which a tie would say nothing of other streets."""
+    group = family.of(row["balancing"])
+    if group is None or row["split"] != "test":
+        return None
+    return sample(group.of(row["architecture"]), "test", BEST, metric)
 
 
 def _variants(family: Family, suite: Suite) -> list[tuple[str, str | None, paper.Decoder | None]]:

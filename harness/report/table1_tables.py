@@ -181,18 +181,23 @@ def _score_parts(table: Table1, join: str) -> list[Part]:
     """Test and train of each balancing; a difference is headed by what it is not."""
     unlike = unlike_paper(table.family)
     difference = "diff." if join == "|" else f"difference ({unlike})" if unlike else "difference"
+    weights = table.family.first.weights.title
     parts = []
     for balancing in table.family.balancings:
         for split, metrics in (("test", METRICS), ("train", METRICS[:3])):
             rows = table.frame["balancing"].eq(balancing) & table.frame["split"].eq(split)
             name = f"{split.capitalize()} split, balancing {balancing}: {BALANCINGS[balancing]}"
-            parts.append(Part(title=name, frame=_scores_text(table.frame[rows], metrics, difference, join)))
+            text = _scores_text(table.frame[rows], metrics, weights, difference, join)
+            parts.append(Part(title=name, frame=text, text_columns=2))
     return parts
 
 
-def _scores_text(frame: pd.DataFrame, metrics: Sequence[str], difference: str, join: str) -> pd.DataFrame:
+def _scores_text(
+    frame: pd.DataFrame, metrics: Sequence[str], weights: str, difference: str, join: str
+) -> pd.DataFrame:
     columns: dict[str, Sequence[str]] = {
         "variant": list(frame["variant"]),
+        "initial weights": [weights] * len(frame),
         "seeds": seeds_cells(frame),
         "trained": [plain(value) for value in frame["trained_iterations"]],
         "chosen at": [plain(value) for value in frame["chosen_iteration"]],

@@ -10,6 +10,7 @@ from harness.errors import UserError
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.beside import beside_each_other
+from harness.report.claims import Collected, claims_files
 from harness.report.collect import collect
 from harness.report.families import families
 from harness.report.figures import palette
@@ -38,9 +39,11 @@ def write_suites(
 ) -> list[Path]:
     """What `harness.report.write_reports` does."""
     written: list[Path] = []
+    collected: dict[str, Collected] = {}
     for name in suites or suite_names():
         records = collect(results, load_suite(name))
         measurements = collect_measurements(results, records)
+        collected[name] = Collected(records=records, measurements=measurements)
         if _is_empty(records, measurements):
             continue
         written += _replace(reports / name, suite_files(records, measurements, data_root))
@@ -48,6 +51,10 @@ def write_suites(
         written += _replace(reports / INDICES, compared)
     if suites is None and (measured := performance_files(results)):
         written += _replace(reports / PERFORMANCE, measured)
+    if suites is None:
+        for name, data in claims_files(collected).items():
+            write_atomically(reports / name, data)
+            written.append(reports / name)
     return written
 
 

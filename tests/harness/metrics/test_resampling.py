@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.metrics import ImageScores, bootstrap, dataset_bf, paired_difference, scores
+from harness.metrics import ImageScores, bootstrap, dataset_bf, paired_difference, resampled_scores, scores
 
 NAMES = ("global_accuracy", "class_accuracy", "miou", "bf")
 
@@ -107,6 +107,17 @@ def test_images_without_a_counted_class_add_zero_to_bf() -> None:
 
 
 class TestPairedDifference:
+    def test_is_the_difference_of_resamples_drawn_alike(self) -> None:
+        reference = random_run(40, 9)
+        worse = with_errors(reference, 0.1)
+        drawn = resampled_scores(worse) - resampled_scores(reference)
+        assert drawn.shape == (2000, 4)
+        expected = paired_difference(worse, reference)
+        for column, name in enumerate(NAMES):
+            low, high = np.quantile(drawn[:, column], [0.025, 0.975])
+            interval = getattr(expected, name)
+            assert (interval.low, interval.high) == (low, high)
+
     def test_run_against_itself_is_zero(self) -> None:
         run = random_run(40, 6)
         result = paired_difference(run, run)

@@ -115,7 +115,10 @@ class TestScores:
         assert found["G_ours"] == pytest.approx(G_PART)
         assert row(table.frame, "FCN-Basic", split="train")["G_ours"] == pytest.approx(G_PART)
         text = table1_files(table)["table1.md"]
-        assert "| FCN-Basic | 1 | 7,000 | 4,000 | 81.70 | 96.36 [96.4, 96.4] | +14.66 | 62.40 |" in text
+        assert (
+            "| FCN-Basic | He et al. | 1 | 7,000 | 4,000 | 81.70 | 96.36 [96.4, 96.4] | +14.66 | 62.40 |"
+            in text
+        )
         assert "the iteration of highest val global accuracy" in text
 
     def test_missing_and_failed_variants_stay_as_rows(self, store: Store, decoders: Protocol) -> None:
@@ -127,8 +130,8 @@ class TestScores:
         assert row(table.frame, "FCN-Basic-NoAddition")["status"] == "not run"
         assert row(table.frame, "SegNet-Basic", "natural")["status"] == "not run"
         text = table1_files(table)["table1.md"]
-        assert "| FCN-Basic | 0 (1 failed) | – | – | 81.70 | failed (diverged) | – |" in text
-        assert "| FCN-Basic-NoAddition | – | – | – | 80.50 | not run | – |" in text
+        assert "| FCN-Basic | He et al. | 0 (1 failed) | – | – | 81.70 | failed (diverged) | – |" in text
+        assert "| FCN-Basic-NoAddition | He et al. | – | – | – | 80.50 | not run | – |" in text
 
     def test_several_seeds_have_mean_and_deviation(self, store: Store, decoders: Protocol) -> None:
         for seed, values in ((0, PART), (1, WHOLE)):
@@ -346,8 +349,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestReport:
     def test_only_the_suite_with_records_and_table1_alone(self, report: Path) -> None:
-        assert [path.name for path in report.iterdir()] == ["decoders"]
-        found = {str(path.relative_to(report / "decoders")) for path in report.rglob("*") if path.is_file()}
+        assert {path.name for path in report.iterdir()} == {"decoders", "claims.md", "claims.json"}
+        found = {
+            str(path.relative_to(report / "decoders"))
+            for path in (report / "decoders").rglob("*")
+            if path.is_file()
+        }
         own = {"table1.md", "table1.csv", "table1.tex", "storage-miou.png", "storage-bf.png"}
         assert {f"table1-{FULL}/{name}" for name in own} <= found
         assert {f"{slug}/per-class.png" for slug in (FULL, NATURAL)} <= found

@@ -1,0 +1,375 @@
+"""The verdicts on the paper's claims, from made-up records: one for each verdict there is; and their page."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness.claims import Judgement
+from harness.protocol import Protocol, load_protocol
+from harness.records import Failure
+from harness.report import write_reports
+from harness.report.claims import Collected, claims_files, judged
+from harness.report.collect import collect
+from harness.report.resources import collect_measurements
+from harness.spec import InitialWeights
+from harness.suite import load_suite
+from tests.harness.report.made_up import Store, matrix
+
+# Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right: G and C are
+# lower by 3.6 points than in WHOLE, mIoU by 6.2. 20 images are two blocks.
+PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
+WHOLE = np.stack([matrix([100] * 11)] * 20)
+# Better in one block, worse in the other, by as much.
+FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
+VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
+SEGNET, FCN, PLAIN = "segnet-basic", "fcn-basic", "fcn-basic-no-addition"
+
+
+def collected(store: Store) -> dict[str, Collected]:
+    found = {}
+    for name in ("camvid", "decoders"):
+        records = collect(store.results, load_suite(name))
+        measurements = collect_measurements(store.results, records)
+        found[name] = Collected(records=records, measurements=measurements)
+    return found
+
+
+def judgement(store: Store, number: int) -> Judgement:
+    return judged(collected(store))[number - 1]
+
+
+def seven(
+    store: Store,
+    protocol: Protocol,
+    better: NDArray[np.int64] = WHOLE,
+    worse: NDArray[np.int64] = PART,
+    bf: tuple[float, float] = (0.9, 0.5),
+    weights: InitialWeights | None = None,
+    seed: int = 0,
+) -> None:
+    """Runs for claim 7: SegNet-Basic and FCN-Basic score `better`, FCN-Basic-NoAddition `worse`."""
+    given = {} if weights is None else {"weights": weights}
+    for balancing in ("median", "natural"):
+        own = protocol.override({"balancing": balancing})
+        for name in (SEGNET, FCN, PLAIN):
+            spec = store.spec(name, protocol=own, seed=seed, **given)
+            plain = name == PLAIN
+            store.run(spec, {"end": worse if plain else better}, bf=bf[1] if plain else bf[0])
+
+
+class TestVerdicts:
+    def test_reproduced(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders)
+        found = judgement(store, 7)
+        assert (found.words, found.reason) == ("reproduced", "")
+        assert {one.outcome for one in found.standings[0].findings} == {"holds"}
+
+    def test_contradicted(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders, better=PART, worse=WHOLE)
+        found = judgement(store, 7)
+        assert found.words == "contradicted"
+        against = {
+            (one.kind, one.quantity) for one in found.standings[0].findings if one.outcome == "against"
+        }
+        assert against == {("more", "G"), ("more", "C"), ("more", "mIoU")}
+
+    def test_one_comparison_against_is_enough(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders, bf=(0.51, 0.5))  # ahead in everything, but by less in BF than in G
+        assert judgement(store, 7).words == "contradicted"
+
+    def test_within_noise(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders, better=FIRST, worse=SECOND)
+        found = judgement(store, 7)
+        assert found.words == "within noise"
+        (median_g,) = [
+            one
+            for one in found.standings[0].findings
+            if (one.kind, one.quantity, one.higher.row, one.higher.network)
+            == ("more", "G", "median", "SegNet-Basic")
+        ]
+        assert median_g.difference is not None
+        # resamples hold one block twice, or both: differences of -3.6, 0 and 3.6 points
+        assert (median_g.difference.low, median_g.difference.high) == pytest.approx((-40 / 11, 40 / 11))
+
+    def test_undecided_between_kinds_of_initial_weights(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders)
+        seven(store, decoders, better=PART, worse=WHOLE, weights=VGG)
+        found = judgement(store, 7)
+        assert found.words == "undecided"
+        assert found.reason == "by initial weights: for He et al.; against VGG16"
+
+    def test_equal_rankings_of_both_kinds_are_decided(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders)
+        seven(store, decoders, weights=VGG)
+        assert judgement(store, 7).words == "reproduced"
+
+    @pytest.mark.parametrize(
+        ("better", "worse", "words"),
+        [
+            (WHOLE, PART, "indicated (for)"),
+            (PART, WHOLE, "indicated (against)"),
+            (FIRST, SECOND, "indicated (within noise)"),
+        ],
+    )
+    def test_reduced_runs_only_indicate(
+        self,
+        store: Store,
+        decoders: Protocol,
+        better: NDArray[np.int64],
+        worse: NDArray[np.int64],
+        words: str,
+    ) -> None:
+        seven(store, decoders.override({"size": "120x160", "iterations": "200"}), better, worse)
+        found = judgement(store, 7)
+        assert found.words == words
+        assert found.reason == "reduced: input 120 x 160 instead of 360 x 480; 200 of 10,000 iterations"
+
+    def test_changed_recipe_only_indicates(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders.override({"lr": "0.05"}))
+        found = judgement(store, 7)
+        assert (found.words, found.reason) == ("indicated (for)", "changed recipe: lr=0.05")
+
+    def test_full_runs_decide_whatever_reduced_ones_say(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders.override({"size": "120x160"}))
+        seven(store, decoders, better=PART, worse=WHOLE)
+        found = judgement(store, 7)
+        assert found.words == "contradicted"
+        assert [one.outcome for one in found.standings] == ["against", "holds"]
+
+    def test_not_tested_where_a_network_is_missing(self, store: Store, decoders: Protocol) -> None:
+        store.run(store.spec(SEGNET, protocol=decoders), {"end": WHOLE})
+        failed = store.spec(PLAIN, protocol=decoders)
+        store.failed(failed, Failure(kind="diverged", message="NaN", iteration=3))
+        found = judgement(store, 7)
+        assert found.words == "not tested"
+        assert "FCN-Basic-NoAddition (median): failed (diverged)" in found.reason
+
+    def test_not_tested_without_any_record(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders)
+        assert judgement(store, 14).words == "not tested"
+        assert judgement(store, 14).reason == "no record of suite `sunrgbd`"
+        assert judgement(store, 13).reason == "no record of suite `camvid`"
+
+
+class TestSeeds:
+    def test_several_seeds_are_judged_by_their_spread(self, store: Store, decoders: Protocol) -> None:
+        # every image set by itself would call it: the same in all blocks
+        for seed, (better, worse) in enumerate(((WHOLE, PART), (PART, WHOLE))):
+            seven(store, decoders, better, worse, seed=seed)
+        found = judgement(store, 7)
+        (finding, *_) = found.standings[0].findings
+        assert finding.outcome == "noise"
+        assert finding.above is not None
+        assert finding.above.std == pytest.approx((40 / 11) / 2**0.5)
+        assert finding.difference is not None
+        assert (finding.difference.by, finding.difference.seeds) == ("seeds", (2, 2))
+
+
+class TestTable3:
+    def test_full_runs_indicate_at_most(self, store: Store, camvid: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=camvid), {"40K": WHOLE, "80K": WHOLE}, bf=0.6)
+        store.run(store.spec("deconvnet", protocol=camvid), {"40K": PART, "80K": PART}, bf=0.5)
+        found = judgement(store, 12)
+        assert found.words == "indicated (for)"
+        assert found.reason == "trained on 367 images, not on the paper's 3433"
+
+    def test_checkpoints_are_the_rows(self, store: Store, camvid: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE}, bf=0.6)
+        store.run(store.spec("deconvnet", protocol=camvid), {"40K": PART, "80K": WHOLE}, bf=0.5)
+        found = judgement(store, 12)
+        assert found.words == "indicated (against)"
+        outcomes = {one.quantity: one.outcome for one in found.standings[0].findings}
+        assert outcomes == {"G": "against", "C": "against", "mIoU": "against", "BF": "holds"}
+
+    def test_dense_crf_is_not_tested_without_its_row(self, store: Store, camvid: Protocol) -> None:
+        store.run(store.spec("deeplab-largefov", protocol=camvid), {"40K": WHOLE, "80K": WHOLE})
+        found = judgement(store, 13)
+        assert found.words == "not tested"
+        assert found.reason == "DeepLab-LargeFOV-denseCRF (best): not run"
+
+    def test_best_is_the_checkpoint_chosen_on_val(self, store: Store, camvid: Protocol) -> None:
+        for name, values in (
+            ("fcn8s", {"40K": WHOLE, "80K": PART}),
+            ("fcn8s-bilinear", {"40K": PART, "80K": PART}),
+        ):
+            store.run(store.spec(name, protocol=camvid), values, best="40K", bf=0.5)
+        found = judgement(store, 10).standings[0].findings
+        best = {one.quantity: one.outcome for one in found if one.kind == "more" and one.higher.row == "best"}
+        last = {one.quantity: one.outcome for one in found if one.kind == "more" and one.higher.row == "80K"}
+        assert best == {"G": "holds", "C": "holds", "mIoU": "holds", "BF": "noise"}
+        assert set(last.values()) == {"noise"}
+
+
+class TestResources:
+    FOUR = ("segnet", "deeplab-largefov", "fcn8s", "deconvnet")
+
+    def test_reproduced_from_full_measurements(self, store: Store) -> None:
+        for name in self.FOUR:
+            fast, small = name == "deeplab-largefov", name == "segnet"
+            store.measurement(
+                name,
+                inference_mib=300.0 if small else 400.0,
+                model_size_mb=117.8 if small else 500.0,
+                forward_ms=50.0 if fast else 100.0,
+                backward_ms=100.0 if fast else 200.0,
+            )
+        assert [judgement(store, number).words for number in (1, 2, 3)] == ["reproduced"] * 3
+
+    def test_memory_and_size_are_counted_and_have_no_noise(self, store: Store) -> None:
+        for name in self.FOUR:
+            store.measurement(name, inference_mib=400.0 if name == "segnet" else 399.9)
+        assert judgement(store, 1).words == "contradicted"
+        assert judgement(store, 2).words == "contradicted"  # of equal size is not smaller
+
+    def test_times_within_the_spread_of_their_rounds(self, store: Store) -> None:
+        for name in self.FOUR:
+            fast = name == "deeplab-largefov"
+            store.measurement(name, forward_ms=97.0 if fast else 100.0, backward_ms=100.0 if fast else 200.0)
+        assert judgement(store, 3).words == "within noise"
+
+    def test_one_round_has_no_spread(self, store: Store) -> None:
+        for name in self.FOUR:
+            store.measurement(name, rounds=1, forward_ms=50.0 if name == "deeplab-largefov" else 100.0)
+        found = judgement(store, 3)
+        assert found.words == "not tested"
+        assert "one round of times has no spread" in found.reason
+
+    def test_smaller_input_only_indicates(self, store: Store, camvid: Protocol) -> None:
+        reduced = camvid.override({"size": "90x120"})
+        store.run(store.spec("segnet", protocol=reduced), {"40K": WHOLE, "80K": WHOLE})
+        for name in self.FOUR:
+            store.measurement(name, size=(90, 120), inference_mib=300.0 if name == "segnet" else 200.0)
+        found = judgement(store, 1)
+        assert found.words == "indicated (against)"
+        assert found.reason == "reduced: input 90 x 120 instead of 360 x 480"
+
+    def test_other_ways_to_run_are_not_heard(self, store: Store) -> None:
+        for name in self.FOUR:
+            store.measurement(name, options=("folded",))
+        assert judgement(store, 1).words == "not tested"
+
+    @pytest.mark.parametrize(("kept", "outcome"), [(11, "holds"), (10, "against")])
+    def test_storage_of_claim_4(self, store: Store, decoders: Protocol, kept: int, outcome: str) -> None:
+        for balancing in ("median", "natural"):
+            for name in (SEGNET, FCN):
+                spec = store.spec(name, protocol=decoders.override({"balancing": balancing}))
+                store.run(spec, {"end": WHOLE})
+        store.measurement(SEGNET, kept=(1000, 0, 0, 0))
+        store.measurement(FCN, kept=(1000 * kept, 0, 0, 0))
+        found = judgement(store, 4)
+        (storage,) = [one for one in found.standings[0].findings if one.kind == "times"]
+        assert storage.outcome == outcome
+        assert found.words == ("reproduced" if outcome == "holds" else "contradicted")
+
+
+class TestBalancing:
+    def test_claim_9_compares_a_network_with_itself(self, store: Store, decoders: Protocol) -> None:
+        for name in load_suite("decoders").architectures:
+            # class 1 is rare: its pixels lost cost C much and G little, those of class 0 the other way round
+            rare = np.stack([matrix([990, 10, *[100] * 9])] * 20)
+            median = rare.copy()
+            median[:, 0, 0], median[:, 0, 2] = 890, 100
+            natural = rare.copy()
+            natural[:, 1, 1], natural[:, 1, 2] = 0, 10
+            for balancing, values in (("median", median), ("natural", natural)):
+                spec = store.spec(name, protocol=decoders.override({"balancing": balancing}))
+                store.run(spec, {"end": values})
+        assert judgement(store, 9).words == "reproduced"
+
+
+def filled(folder: Path) -> Store:
+    """Full runs for claim 7, reduced ones, and measurements."""
+    store, decoders = Store(results=folder / "results"), load_protocol("decoders@1")
+    seven(store, decoders)
+    seven(store, decoders.override({"size": "120x160"}), better=PART, worse=WHOLE)
+    for name in TestResources.FOUR:
+        store.measurement(name, inference_mib=300.0 if name == "segnet" else 400.0)
+    return store
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The text of both files, by name."""
+    found = claims_files(collected(filled(tmp_path_factory.mktemp("claims"))))
+    return {name: data.decode() for name, data in found.items()}
+
+
+class TestPage:
+    def test_every_claim_with_verdict_and_the_papers_own(self, page: dict[str, str]) -> None:
+        text = page["claims.md"]
+        rows = [line for line in text.splitlines() if re.match(r"\| \[\d+\. ", line)]
+        assert len(rows) == 15
+        assert "| **reproduced** | – | 3 hold | bear it out | Table 6 |" in rows[0]
+        assert "| **reproduced** | – | 28 hold | bear it out | Table 1 |" in rows[6]
+        assert "do not bear it out" in rows[4]
+        assert "| **not tested** | no record of suite `sunrgbd` | – | bear it out | Table 4 |" in rows[13]
+
+    def test_says_where_the_paper_does_not_bear_a_claim_out(self, page: dict[str, str]) -> None:
+        text = page["claims.md"]
+        assert (
+            "**The paper's own figures do not bear this out**: 1 of 21 comparisons fail: best: G, %, "
+            "FCN (learnt deconv) > FCN: 83.14 − 83.27 = −0.13."
+        ) in text
+
+    def test_figures_beside_the_papers(self, page: dict[str, str]) -> None:
+        text = page["claims.md"]
+        assert (
+            "| median | SegNet-Basic > FCN-Basic-NoAddition | G, % | 82.70 − 80.50 = +2.20 | yes "
+            "| 100.00 − 96.36 = +3.64 [+3.64, +3.64] | 1 | holds |"
+        ) in text
+        assert "SegNet-Basic over FCN-Basic-NoAddition by more in BF than in G" in text
+        assert "inference memory, MB by nvidia-smi; here MiB, live tensors' peak" in text
+        assert "| 1,993 − 1,052 = +941 | yes | 400.0 − 300.0 = +100 | – | holds |" in text
+
+    def test_reduced_evidence_stands_in_a_table_of_its_own_and_is_marked(self, page: dict[str, str]) -> None:
+        text = page["claims.md"]
+        seventh = text.split("\n## 7.")[1].split("\n## 8.")[0]
+        full, reduced = seventh.split("### ")[1:]
+        assert "reduced" not in full
+        assert "**reduced: input 120 x 160 instead of 360 x 480.**" in reduced
+        assert "Not decisive here." in reduced
+        assert "| **against** |" in reduced
+        assert "**against**" not in full
+
+    @pytest.mark.slow
+    def test_written_with_the_reports_and_links_lead_there(
+        self, tmp_path: Path, page: dict[str, str]
+    ) -> None:
+        store = filled(tmp_path)
+        written = write_reports(store.results, tmp_path / "reports")
+        assert [path.name for path in written[-2:]] == ["claims.md", "claims.json"]
+        text = (tmp_path / "reports" / "claims.md").read_text("utf-8")
+        assert text == page["claims.md"]
+        heads = {
+            re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines()
+        }
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            name = target.replace("%40", "@").replace("%2B", "+").replace("%3D", "=")
+            assert (
+                target[1:] in heads if target.startswith("#") else (tmp_path / "reports" / name).is_file()
+            ), target
+
+    def test_json(self, page: dict[str, str]) -> None:
+        values = json.loads(page["claims.json"])["claims"]
+        assert len(values) == 15
+        seventh = values[6]
+        assert (seventh["verdict"], seventh["paper_bears_it_out"], seventh["leaning"]) == (
+            "reproduced",
+            True,
+            None,
+        )
+        assert [one["outcome"] for one in seventh["evidence"]] == ["holds", "against"]
+        first = seventh["evidence"][0]["comparisons"][0]
+        assert first["above"] == {"mean": 100.0, "n": 1}
+        assert first["difference"] == {"estimate": 3.6364, "low": 3.6364, "high": 3.6364, "by": "images"}
+
+    def test_drawn_data_bears_on_no_claim(self, store: Store, quick: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=quick), {"end": WHOLE})
+        records = collect(store.results, load_suite("quick"))
+        measurements = collect_measurements(store.results, records)
+        found = {"camvid": Collected(records=records, measurements=measurements)}
+        assert claims_files(found) == {}

@@ -1,0 +1,143 @@
+"""Two networks side by side, from made-up records; and `harness compare` as a user meets it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from harness.protocol import Protocol, load_protocol
+from harness.report.compare import compare
+from harness.spec import InitialWeights
+from harness.suite import suite_names
+from tests.harness.report.made_up import Store, matrix
+
+ROOT = Path(__file__).resolve().parents[3]
+PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
+WHOLE = np.stack([matrix([100] * 11)] * 20)
+FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
+VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
+
+
+def fill(store: Store, camvid: Protocol) -> None:
+    store.run(store.spec("segnet", protocol=camvid), {"40K": FIRST, "80K": WHOLE}, bf=0.4)
+    store.run(store.spec("deconvnet", protocol=camvid), {"40K": SECOND, "80K": PART}, bf=0.5)
+
+
+class TestCompare:
+    def test_every_checkpoint_and_score(self, store: Store, camvid: Protocol) -> None:
+        fill(store, camvid)
+        (pair,) = compare(store.results, "segnet", "deconvnet", suite_names())
+        lines = {(line.checkpoint, line.metric): line for line in pair.lines}
+        assert len(lines) == 3 * 4
+        assert {key: line.winner for key, line in lines.items() if key[0] == "80K"} == {
+            ("80K", "G"): "first",
+            ("80K", "C"): "first",
+            ("80K", "mIoU"): "first",
+            ("80K", "BF"): "second",
+        }
+        assert lines["40K", "G"].winner == "tie"
+        gap = lines["80K", "G"].difference
+        assert gap is not None
+        assert (gap.estimate, gap.low, gap.high) == pytest.approx((40 / 11, 40 / 11, 40 / 11))
+
+    def test_is_the_other_way_round_with_the_other_sign(self, store: Store, camvid: Protocol) -> None:
+        fill(store, camvid)
+        (one,) = compare(store.results, "segnet", "deconvnet", ["camvid"])
+        (other,) = compare(store.results, "deconvnet", "segnet", ["camvid"])
+        for line, mirrored in zip(one.lines, other.lines, strict=True):
+            assert line.difference is not None
+            assert mirrored.difference is not None
+            assert line.difference.estimate == pytest.approx(-mirrored.difference.estimate)
+            assert line.difference.low == pytest.approx(-mirrored.difference.high)
+
+    def test_only_within_a_group(self, store: Store, camvid: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        store.run(store.spec("deconvnet", protocol=camvid, weights=VGG), {"40K": PART, "80K": WHOLE})
+        with pytest.raises(UserError, match="no finished runs of the same protocol, data, precision and"):
+            compare(store.results, "segnet", "deconvnet", ["camvid"])
+
+    def test_each_group_by_itself(self, store: Store, camvid: Protocol) -> None:
+        fill(store, camvid)
+        fill(store, camvid.override({"iterations": "300"}))
+        pairs = compare(store.results, "segnet", "deconvnet", ["camvid"])
+        assert [bool(pair.group.reduced) for pair in pairs] == [False, True]
+
+    def test_few_images_have_no_interval(self, store: Store, camvid: Protocol) -> None:
+        for name in ("segnet", "deconvnet"):
+            store.run(store.spec(name, protocol=camvid), {"40K": PART[:5], "80K": WHOLE[:5]})
+        (pair,) = compare(store.results, "segnet", "deconvnet", ["camvid"])
+        assert {(line.winner, line.reason) for line in pair.lines} == {
+            ("unknown", "one seed, and too few images for an interval")
+        }
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            (("segnet", "segnet"), "with another network than itself"),
+            (("segnet", "deconvnat"), "no finished run of 'deconvnat' in .*did you mean 'deconvnet'"),
+            (("fcn8s", "segnet"), "no finished run of 'fcn8s' in .*there are runs of segnet, deconvnet"),
+        ],
+    )
+    def test_what_cannot_be_compared(
+        self, store: Store, camvid: Protocol, names: tuple[str, str], message: str
+    ) -> None:
+        fill(store, camvid)
+        with pytest.raises(UserError, match=message):
+            compare(store.results, *names, ["camvid"])
+
+    def test_without_records(self, store: Store) -> None:
+        with pytest.raises(UserError, match="no finished run of suite camvid in"):
+            compare(store.results, "segnet", "deconvnet", ["camvid"])
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full and a reduced group of two networks; of the full one two seeds each."""
+    store, camvid = (
+        Store(results=tmp_path_factory.mktemp("compare") / "results"),
+        load_protocol("camvid-epochs@1"),
+    )
+    fill(store, camvid.override({"size": "90x120"}))
+    for seed, values in enumerate((PART, WHOLE)):
+        for name in ("segnet", "deconvnet"):
+            store.run(store.spec(name, protocol=camvid, seed=seed), {"40K": values, "80K": values})
+    return store.results
+
+
+def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "harness", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+
+
+class TestCommand:
+    def test_prints_both_groups(self, results: Path) -> None:
+        done = harness("compare", "segnet", "deconvnet", "--results", str(results))
+        assert done.returncode == 0, done.stderr
+        full, reduced = done.stdout.split("REDUCED: input 90 x 120 instead of 360 x 480")
+        assert "98.18 ± 2.57" in full
+        assert "A: SegNet (seeds: 2), B: DeconvNet (seeds: 2)" in full
+        assert "tie" in full
+        assert "+3.64 to +3.64" in reduced
+        assert "several seeds of both: Welch's t interval" in done.stdout
+        assert "one seed: paired bootstrap over blocks of 10 neighbouring frames" in done.stdout
+
+    def test_suite_that_does_not_hold_them(self, results: Path) -> None:
+        done = harness("compare", "segnet", "deconvnet", "--suite", "decoders", "--results", str(results))
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: no finished run of suite decoders in")
+        assert len(done.stderr.strip().splitlines()) == 1
+
+    def test_imports_no_torch(self, results: Path) -> None:
+        program = (
+            "import sys; from pathlib import Path; from harness.compare_command import compare_command; "
+            "compare_command('segnet', 'deconvnet', None, Path(sys.argv[1])); "
+            "sys.exit('torch' in sys.modules)"
+        )
+        command = [sys.executable, "-c", program, str(results)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        assert subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0

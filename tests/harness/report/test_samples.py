@@ -1,0 +1,105 @@
+"""Ties in tables, and scores as samples."""
+
+import numpy as np
+import pytest
+
+import datasets
+from harness.claims import Sample
+from harness.protocol import Protocol
+from harness.report import accuracy
+from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
+from harness.report.collect import collect
+from harness.report.groups import Group
+from harness.report.samples import sample, tied
+from harness.spec import InitialWeights
+from harness.suite import load_suite
+from tests.harness.report.made_up import Store, matrix
+
+PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
+WHOLE = np.stack([matrix([100] * 11)] * 20)
+FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
+LABELS = np.full((20, 2), 100, dtype=np.int64)
+
+
+def only_group(store: Store) -> Group:
+    (group,) = collect(store.results, load_suite("camvid")).groups
+    return group
+
+
+def seeds(*values: float) -> Sample:
+    return Sample(values=values, noise="images", labelled=LABELS)
+
+
+class TestTied:
+    def test_the_highest_and_what_cannot_be_told_from_it(self) -> None:
+        # Welch's half widths are about 6 points for (80, 82) against another pair two apart
+        found = {0: seeds(80.0, 82.0), 1: seeds(78.0, 80.0), 2: seeds(60.0, 62.0)}
+        assert tied(found) == {0, 1}
+
+    def test_none_where_the_highest_stands_alone(self) -> None:
+        assert tied({0: seeds(80.0, 80.1), 1: seeds(60.0, 60.1)}) == set()
+        assert tied({0: seeds(80.0, 80.1)}) == set()
+        assert tied({}) == set()
+
+
+class TestSample:
+    def test_values_of_seeds_and_resamples_in_percent(self, store: Store, camvid: Protocol) -> None:
+        for seed, values in enumerate((PART, WHOLE)):
+            spec = store.spec("segnet", protocol=camvid, seed=seed)
+            store.run(spec, {"40K": values, "80K": values}, bf=0.5)
+        found = sample(only_group(store).of("segnet"), "test", "80K", "G")
+        assert found is not None
+        assert found.values == pytest.approx((100 * 1060 / 1100, 100.0))
+        assert found.resampled is not None
+        assert found.resampled.shape == (2, 2000)
+        assert np.unique(found.resampled[1]).tolist() == [100.0]
+        bf = sample(only_group(store).of("segnet"), "test", "80K", "BF")
+        assert bf is not None
+        assert bf.mean == pytest.approx(50.0)
+
+    def test_none_where_not_scored(self, store: Store, camvid: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        runs = only_group(store).of("segnet")
+        assert sample(runs, "test", "20K", "G") is None
+        assert sample(runs, "val", "80K", "BF") is None
+        assert sample([], "test", "80K", "G") is None
+
+
+class TestTables:
+    def test_ties_are_marked_by_checkpoint(self, store: Store, camvid: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=camvid), {"40K": FIRST, "80K": WHOLE})
+        store.run(store.spec("deconvnet", protocol=camvid), {"40K": SECOND, "80K": PART})
+        group, dataset = only_group(store), datasets.info("camvid")
+        frame = accuracy.table3(group, dataset)
+        shown = frame[frame["status"].eq("finished")].set_index(["checkpoint", "network"])["G_tie"]
+        assert shown["40K"].to_dict() == {"SegNet": True, "DeconvNet": True}
+        assert shown["80K"].to_dict() == {"SegNet": False, "DeconvNet": False}
+        text = table3_files(group, dataset, frame)["table3.md"]
+        assert "| 98.18 [96.4, 100.0] = |" in text
+        assert "| 100.00 [100.0, 100.0] |" in text
+        assert "`=`: a tie" in text
+
+    def test_no_word_of_ties_where_there_is_none(self, store: Store, camvid: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        group, dataset = only_group(store), datasets.info("camvid")
+        text = table3_files(group, dataset, accuracy.table3(group, dataset))["table3.md"]
+        assert "a tie" not in text
+        assert " = |" not in text
+
+    def test_splits_and_classes_have_seeds_spread_and_initial_weights(
+        self, store: Store, camvid: Protocol
+    ) -> None:
+        weights = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
+        for seed, values in enumerate((PART, WHOLE)):
+            spec = store.spec("segnet", protocol=camvid, seed=seed, weights=weights)
+            store.run(spec, {"40K": values, "80K": values}, layers=(("conv1_1", "conv1_2"), 13))
+        group, dataset = only_group(store), datasets.info("camvid")
+        splits = splits_files(group, dataset, accuracy.splits(group))
+        # G is 96.36 and 100: mean 98.18, standard deviation 3.64 / sqrt(2)
+        assert "| SegNet | loaded: 2 of 13 layers | 2 |" in splits["splits.md"]
+        assert "| 98.18 ± 2.57 |" in splits["splits.md"]
+        assert "VGG16 conv1-conv3" in splits["splits.csv"]
+        classes = per_class_files(group, dataset, accuracy.per_class(group, dataset))
+        assert "- SegNet: seeds 2, initial weights loaded: 2 of 13 layers" in classes["per-class.md"]
+        assert f"| {dataset.classes[0]} | 80.0 ± 28.3 |" in classes["per-class.md"]
+        assert "initial_weights" in classes["per-class.csv"].splitlines()[0]
