@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from harness.checkpoint import load_weights, save_weights
+from harness.weights_files import best_weights
 
 
 class BestWeights:
@@ -54,9 +55,7 @@ class BestWeights:
         Raises:
             DamagedWeights: the file is gone, or not what was written.
         """
-        path = self._path(iteration)
-        unnumbered = path.with_name("best.safetensors")  # of a run begun before files bore the iteration
-        load_weights(unnumbered if unnumbered.exists() and not path.exists() else path, model, sha256)
+        load_weights(best_weights(self._folder, iteration), model, sha256)
 
     def _path(self, iteration: int) -> Path:
         return self._folder / f"best-{iteration:06d}.safetensors"

@@ -1,4 +1,4 @@
-"""The command line: `python -m harness run | measure | report | compare | list | check | data`.
+"""The command line: `python -m harness run | measure | report | compare | list | check | data | …`.
 
 Imports are inside the commands, so that `--help` and `list` answer at once.
 """
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from harness.crf import cli as crf_cli
 
 app = typer.Typer(
     help="Trains and measures segmentation networks under one protocol and writes the paper's tables.",
@@ -307,6 +309,10 @@ def prepare(
     from harness.commands import prepare_command
 
     raise typer.Exit(prepare_command(name, data_root, release))
+
+
+app.command()(crf_cli.logits)
+app.command()(crf_cli.crf)
 
 
 def _chosen(names: list[str] | None, everything: bool) -> tuple[str, ...]:

@@ -45,6 +45,10 @@ class RunProgress:
         note = f"loss {loss:.3f}  lr {rate:.2g}  {speed:.1f} images/s"
         self._bar.update(self._task, completed=done, note=note)
 
+    def count(self, done: int) -> None:
+        """So many steps are done, of a run that has no loss."""
+        self._bar.update(self._task, completed=done)
+
     def pause(self) -> None:
         """Forget the clock: what follows is not training."""
         self._since = None

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness import checksums
 from harness.atomic import write_atomically
+from harness.crf.parameters import CrfRecord
 from harness.damage import UNREADABLE
 from harness.errors import UserError
 from harness.spec import RunSpec
@@ -104,6 +105,7 @@ class RunRecord(BaseModel):
     timing: Timing | None = None
     device: str = Field(description="what it was trained on, by name")
     environment: dict[str, Any] = Field(description="the machine and the software")
+    crf: CrfRecord | None = Field(None, description="of a run whose output the CRF refines")
 
     @model_validator(mode="after")
     def _failure_has_a_reason(self) -> Self:

@@ -95,7 +95,7 @@ def plan_table(specs: Sequence[RunSpec], results: Path) -> Table:
     for spec in specs:
         table.add_row(
             spec.run_id,
-            spec.architecture,
+            spec.network,
             spec.dataset_variant,
             spec.protocol.name,
             str(spec.seed),

@@ -15,6 +15,9 @@ METRICS_REVISION = 1
 Precision = Literal["fp32", "tf32", "bf16"]
 # How training steps are compiled: not at all, by torch.compile, or by it and replayed as CUDA graphs.
 Compiled = Literal["no", "default", "graphs"]
+# What is done to the network's output: nothing, or the CRF of `harness/crf`, kernels and search as of its
+# version 1, which is raised when a change of either would change a score.
+Postprocess = Literal["", "dense-crf@1"]
 
 
 class InitialWeights(BaseModel):
@@ -43,6 +46,7 @@ class RunSpec(BaseModel):
     initial_weights: InitialWeights
     precision: Precision
     compiled: Compiled = "no"
+    postprocess: Postprocess = ""
     metrics_revision: int = METRICS_REVISION
 
     def identity(self) -> str:
@@ -55,11 +59,25 @@ class RunSpec(BaseModel):
         del values["initial_weights"]["title"]
         if self.compiled == "no":
             del values["compiled"]  # the field is younger than the first finished runs
+        if not self.postprocess:
+            del values["postprocess"]  # likewise
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
+    def network(self) -> str:
+        """What tables tell rows apart by: the architecture, and what is done to its output."""
+        return f"{self.architecture}+{self.postprocess}" if self.postprocess else self.architecture
+
+    @property
     def run_id(self) -> str:
-        """`<architecture>-<dataset>-s<seed>-<hash8>`: the name of the record's folder."""
+        """`<architecture>[-dense-crf]-<dataset>-s<seed>-<hash8>`: the name of the record's folder."""
         name = file_name(self.architecture)
+        if self.postprocess:
+            name = f"{name}-{self.postprocess.partition('@')[0]}"
         return f"{name}-{self.dataset}-s{self.seed}-{self.identity()[:8]}"
+
+
+def refined(spec: RunSpec) -> RunSpec:
+    """The run that refines another one's output by the dense CRF."""
+    return spec.model_copy(update={"postprocess": "dense-crf@1"})

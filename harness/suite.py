@@ -12,7 +12,7 @@ from harness.balancing import Balancing
 from harness.errors import UserError
 from harness.initial_weights import fitted
 from harness.protocol import Protocol, read_toml, toml_names, validated
-from harness.spec import Compiled, InitialWeights, Precision, RunSpec
+from harness.spec import Compiled, InitialWeights, Precision, RunSpec, refined
 
 # The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.
 Table = Literal["table1", "table3", "table4", "none"]
@@ -31,6 +31,7 @@ class Suite(BaseModel):
     """The named set of runs that fills one group of the paper's tables.
 
     balancings: each architecture is trained with each of them; none: with the protocol's own.
+    dense_crf: architectures whose output is refined by the dense CRF too, as runs of their own.
     further: architectures that are trained with another balancing too.
     references: those of its architectures that are another suite's, for comparison: measurements of them
         alone make no report.
@@ -49,6 +50,7 @@ class Suite(BaseModel):
     references: tuple[str, ...] = ()
     balancings: tuple[Balancing, ...] = ()
     further: tuple[FurtherRow, ...] = ()
+    dense_crf: tuple[str, ...] = ()
     table: Table = "table3"
 
     @model_validator(mode="after")
@@ -57,6 +59,8 @@ class Suite(BaseModel):
             raise ValueError(f"references {self.references} must be among the architectures")
         if self.table == "table1" and datasets.info(self.dataset).drawn:
             raise ValueError(f"table1 is the paper's, which has no figure of {self.dataset}; choose table3")
+        if beyond := set(self.dense_crf) - set(self.architectures):
+            raise ValueError(f"dense_crf names {sorted(beyond)}, which are not among the architectures")
         return self
 
     @property
@@ -124,7 +128,7 @@ def plan(request: PlanRequest) -> list[RunSpec]:
     variant, digest = datasets.content_hash(request.suite.dataset, request.data_root)
     rows = [(each, seed, name) for each in request.protocols for seed in request.seeds for name in names]
     further = [(each, seed, name) for name, each in request.further for seed in request.seeds]
-    return [
+    specs = [
         RunSpec(
             architecture=name,
             architecture_revision=architectures.info(name).revision,
@@ -140,6 +144,12 @@ def plan(request: PlanRequest) -> list[RunSpec]:
         )
         for protocol, seed, name in [*rows, *further]
     ]
+    return [one for spec in specs for one in (spec, *_refined(spec, request.suite))]
+
+
+def _refined(spec: RunSpec, suite: Suite) -> list[RunSpec]:
+    """The runs that refine a run's output, which come after it."""
+    return [refined(spec)] if spec.architecture in suite.dense_crf else []
 
 
 def check_architecture(name: str, size: tuple[int, int]) -> None:

@@ -33,6 +33,7 @@ from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
 from harness.progression import Diverged, PendingLosses, Progression, restore
 from harness.records import BEST, Evaluation, Validation
+from harness.weights_files import final_weights
 
 CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations whose losses go to the host at once
@@ -327,7 +328,7 @@ class Run:
         """
         state, best = self.state, self.state.best_iteration
         assert best is not None, "every test_at point is validated"
-        save_weights(self.job.folder / "final.safetensors", self.model)
+        save_weights(final_weights(self.job.folder), self.model)
         scored = {e.split for e in state.evaluations if e.iteration == best}
         wanted = {"val", "test", *(["train"] if self.protocol.score_train_chosen else [])}
         if not wanted <= scored:

@@ -80,12 +80,16 @@ def carry_out(job: Job, console: Console) -> int:
 
     from architectures import ArchitectureError
     from datasets import DatasetError
+    from harness.crf.run import CrfRun
+    from harness.crf.search import TRIALS
     from harness.progress import RunProgress
     from harness.train import Interrupted, Run
 
     protocol = job.spec.protocol
-    progress = RunProgress(console, job.spec.architecture, protocol.iterations, protocol.batch)
-    run = Run(job, progress, stop)
+    refines = bool(job.spec.postprocess)
+    steps = TRIALS if refines else protocol.iterations
+    progress = RunProgress(console, job.spec.network, steps, protocol.batch)
+    run: Run | CrfRun = CrfRun(job, progress, stop) if refines else Run(job, progress, stop)
     try:
         with progress.shown():
             run.prepare()
@@ -106,12 +110,16 @@ def carry_out(job: Job, console: Console) -> int:
         save_run(job.results, failed_record(job, failure), {})
         progress.say(f"FAILED: {failure.message} (details: {log})")
         return FAILED
+    from harness.crf.record import crf_record
     from harness.machine import environment
     from harness.run_record import run_record
 
-    record, files = run_record(run, environment())
+    made = crf_record(run, environment()) if isinstance(run, CrfRun) else run_record(run, environment())
+    record, files = made
     save_run(job.results, record, files)
     clear_finished(job.folder, record)
+    if isinstance(run, CrfRun):
+        run.clean_up()
     return FINISHED
 
 
@@ -123,6 +131,7 @@ def _bad_input(line: object) -> int:
 def explain(error: Exception, batch: int) -> Failure:
     """Sort an error into the kinds a record knows."""
     from harness.checkpoint import DamagedWeights
+    from harness.crf.base_run import BaseRunMissing
     from harness.damage import is_out_of_memory
     from harness.progression import Diverged
 
@@ -131,7 +140,7 @@ def explain(error: Exception, batch: int) -> Failure:
         return Failure(kind="diverged", message=text, iteration=error.iteration)
     if is_out_of_memory(error):
         return Failure(kind="oom", message=f"OOM at batch {batch}")
-    if isinstance(error, DamagedWeights):
+    if isinstance(error, DamagedWeights | BaseRunMissing):
         return Failure(kind="data", message=text)
     return Failure(kind="error", message=f"{type(error).__name__}: {text[:300]}")
 

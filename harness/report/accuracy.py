@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from datasets import DatasetInfo
 from harness import paper
 from harness.records import BEST, RunRecord
+from harness.report.dense_crf import CRF_TIME, crf_time_ms
 from harness.report.groups import Group, Run, Scored, title
 from harness.report.samples import sample, with_ties
 
@@ -129,8 +130,8 @@ def table3(
 
     Columns network, architecture, checkpoint, paper_iterations, iterations (text: seeds may differ where val
     chose), initial_weights, layers_loaded, seeds, failed_seeds, status, images, then for each metric M_paper,
-    M_ours, M_difference, M_std, M_low, M_high, what the class means are over, and M_tie: whether it ties with
-    the highest of its checkpoint.
+    M_ours, M_difference, M_std, M_low, M_high, what the class means are over, M_tie: whether it ties with the
+    highest of its checkpoint, and the dense CRF's time where some network has it.
     `further` rows (of baselines) are put at the end. `published`: the paper's rows; none: those of Table 3.
     """
     alone = alone or dataset.drawn
@@ -143,6 +144,8 @@ def table3(
         ["checkpoint"],
         lambda row, metric: sample(group.of(row["architecture"]), "test", row["checkpoint"], metric),
     )
+    if any(run.record.crf for run in group.runs):
+        frame[CRF_TIME] = [crf_time_ms(group, name) for name in frame["architecture"]]
     if alone:
         return frame.drop(
             columns=[name for name in map(str, frame) if "paper" in name or "difference" in name]
@@ -151,7 +154,7 @@ def table3(
 
 
 def _table3_rows(group: Group, published: Sequence[paper.Accuracy]) -> list[_Row]:
-    ran = list(dict.fromkeys([*group.networks, *(record.spec.architecture for record in group.failed)]))
+    ran = list(dict.fromkeys([*group.networks, *(record.spec.network for record in group.failed)]))
     titles = {name: title(name) for name in ran}
     names = list(dict.fromkeys([row.network for row in published]))
     rows = []
@@ -159,12 +162,21 @@ def _table3_rows(group: Group, published: Sequence[paper.Accuracy]) -> list[_Row
         theirs = {_label(row.checkpoint): row for row in published if row.network == network}
         ours: list[str | None] = [name for name in ran if titles[name] == network]
         for architecture in ours or [None]:
-            labels = list(dict.fromkeys([*(group.labels if ours else ()), *theirs]))
+            labels = list(dict.fromkeys([*(_labels(group, architecture) if architecture else ()), *theirs]))
             for label in sorted(labels, key=lambda label: label == BEST):
                 rows.append(
                     _Row(network=network, architecture=architecture, label=label, published=theirs.get(label))
                 )
     return rows
+
+
+def _labels(group: Group, network: str) -> list[str]:
+    """Rows of a network: all of the group's; of a refined one the chosen one's and those it was scored at."""
+    runs = group.of(network)
+    records = [run.record for run in runs] + group.failed_of(network)
+    if not any(record.spec.postprocess for record in records):
+        return group.labels
+    return [label for label in group.labels if label == BEST or any(run.at("test", label) for run in runs)]
 
 
 def _label(checkpoint: str) -> str:

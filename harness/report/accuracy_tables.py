@@ -10,6 +10,7 @@ from datasets import DatasetInfo
 from harness import paper
 from harness.records import BEST
 from harness.report.accuracy import FINISHED, METRICS, SPLITS
+from harness.report.dense_crf import crf_notes, crf_time_cells
 from harness.report.floors import BASELINE
 from harness.report.groups import BLOCK, SCORE_NAMES, Group
 from harness.report.samples import TIE_NOTE
@@ -102,7 +103,7 @@ def _text(frame: pd.DataFrame, dataset: DatasetInfo, difference: str, join: str)
             columns[f"{metric}{join}{difference}"] = [
                 signed(value) for value in frame[f"{metric}_difference"]
             ]
-    return pd.DataFrame(columns | _class_columns(frame))
+    return pd.DataFrame(columns | crf_time_cells(frame) | _class_columns(frame))
 
 
 def _beside_paper(frame: pd.DataFrame) -> bool:
@@ -171,7 +172,7 @@ def table3_notes(
             "Classes absent from truth and prediction are left out of the means ('k of n'); the column "
             "'divided by all classes' counts them as 0, as the authors' script does."
         )
-    return notes + ranking_notes(group, dataset, table)
+    return notes + crf_notes(group) + ranking_notes(group, dataset, table)
 
 
 def spread_notes(frame: pd.DataFrame) -> list[str]:

@@ -27,12 +27,10 @@ def collect(results: Path, suite: Suite) -> SuiteRecords:
                 outdated.append((run.record.run_id, reason))
             else:
                 current.append(run)
-    order = network_order(suite, [run.record.spec.architecture for run in current])
+    order = network_order(suite, [run.record.spec.network for run in current])
     finished: list[Run] = []
     failed: list[RunRecord] = []
-    for run in sorted(
-        current, key=lambda run: (order.index(run.record.spec.architecture), run.record.spec.seed)
-    ):
+    for run in sorted(current, key=lambda run: (order.index(run.record.spec.network), run.record.spec.seed)):
         if run.record.status == "failed":
             failed.append(run.record)
             continue

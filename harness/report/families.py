@@ -31,7 +31,7 @@ class Family:
     def networks(self) -> list[str]:
         """Architectures with a finished or failed run, in the order of the report."""
         finished = [name for group in self.groups for name in group.networks]
-        return list(dict.fromkeys([*finished, *(record.spec.architecture for record in self.failed)]))
+        return list(dict.fromkeys([*finished, *(record.spec.network for record in self.failed)]))
 
     @property
     def runs(self) -> list[Run]:

@@ -7,7 +7,7 @@ import pandas as pd
 from harness.report.class_plots import class_scores, confusion_matrices
 from harness.report.groups import input_size
 from harness.report.panels import Source, data_strips, draw_panels, prediction_strips, stems_of
-from harness.report.plots import PlotContext, learning_curves
+from harness.report.plots import PlotContext, learning_curves, trained
 from harness.report.resources import Measurements, for_size
 from harness.report.trade_offs import COSTS, missing_reasons, trade_off
 
@@ -48,7 +48,7 @@ def gallery(
     slug = context.group.slug
     pictures = [
         *trade_offs,
-        Picture(title="Learning curves", path=f"{slug}/learning-curves.png", data=learning_curves(context)),
+        *_curves(context),
         Picture(
             title="IoU of each class", path=f"{slug}/per-class.png", data=class_scores(context, per_class)
         ),
@@ -61,6 +61,13 @@ def gallery(
             "this version of the program draws."
         )
     return Gallery(pictures=tuple(pictures), remarks=tuple(remarks))
+
+
+def _curves(context: PlotContext) -> list[Picture]:
+    if not trained(context.group):
+        return []
+    path = f"{context.group.slug}/learning-curves.png"
+    return [Picture(title="Learning curves", path=path, data=learning_curves(context))]
 
 
 def _trade_offs(context: PlotContext, measurements: Measurements) -> tuple[list[Picture], list[str]]:

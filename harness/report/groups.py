@@ -1,6 +1,6 @@
 """Groups: the runs of a suite sorted so that each group's may stand in one table, with their scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +19,8 @@ from harness.suite import Suite
 BLOCK = 10
 # What a protocol can choose the best iteration by.
 SCORE_NAMES = {"mIoU": "mIoU", "G": "global accuracy"}
+# How the paper marks a network whose output was refined.
+REFINED_TITLES: Mapping[str, str] = {"dense-crf@1": "denseCRF"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,16 +125,16 @@ class Group:
 
     @property
     def networks(self) -> list[str]:
-        """Architectures with a finished run, in the order of the report."""
-        return list(dict.fromkeys(run.record.spec.architecture for run in self.runs))
+        """Networks with a finished run, in the order of the report; refined ones are their own."""
+        return list(dict.fromkeys(run.record.spec.network for run in self.runs))
 
-    def of(self, architecture: str) -> list[Run]:
-        """The finished runs of an architecture, by seed."""
-        return [run for run in self.runs if run.record.spec.architecture == architecture]
+    def of(self, network: str) -> list[Run]:
+        """The finished runs of a network, by seed."""
+        return [run for run in self.runs if run.record.spec.network == network]
 
-    def failed_of(self, architecture: str) -> list[RunRecord]:
-        """The failed runs of an architecture, by seed."""
-        return [record for record in self.failed if record.spec.architecture == architecture]
+    def failed_of(self, network: str) -> list[RunRecord]:
+        """The failed runs of a network, by seed."""
+        return [record for record in self.failed if record.spec.network == network]
 
     @property
     def fixed_labels(self) -> list[str]:
@@ -183,17 +185,21 @@ class SuiteRecords:
         return [(group, record) for group in self.groups for record in group.failed]
 
 
-def title(architecture: str) -> str:
-    """What the paper calls an architecture; for one that is not registered here, its own name."""
+def title(network: str) -> str:
+    """What the paper calls a network; for an architecture that is not registered here, its own name."""
+    architecture, _, made = network.rpartition("+")
+    if made in REFINED_TITLES:
+        return f"{title(architecture)}-{REFINED_TITLES[made]}"
     try:
-        return architectures.info(architecture).title
+        return architectures.info(network).title
     except architectures.ArchitectureError:
-        return architecture
+        return network
 
 
 def network_order(suite: Suite, found: Sequence[str]) -> list[str]:
-    """Architectures in one order for all tables and plots: the suite's, then the registry's, then by name."""
-    known = list(dict.fromkeys([*suite.architectures, *architectures.names()]))
+    """Networks in one order for all tables and plots: the suite's, then the registry's, then by name."""
+    plain = list(dict.fromkeys([*suite.architectures, *architectures.names()]))
+    known = [one for name in plain for one in (name, *(f"{name}+{made}" for made in REFINED_TITLES))]
     return [name for name in known if name in found] + sorted(set(found) - set(known))
 
 

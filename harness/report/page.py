@@ -253,7 +253,7 @@ def _run_row(group: Group, record: RunRecord) -> dict[str, str]:
     failure = record.failure
     return {
         "run": record.run_id,
-        "network": title(record.spec.architecture),
+        "network": title(record.spec.network),
         "protocol": group.protocol.name,
         "seed": str(record.spec.seed),
         "status": f"FAILED: {failure.kind}" if failure else _finished(record),

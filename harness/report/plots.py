@@ -52,9 +52,11 @@ def figure_heading(what: str, dataset: DatasetInfo, group: Group, balancing: str
 
 def learning_curves(context: PlotContext) -> bytes:
     """Smoothed training loss, and mIoU on val at each validation; with several seeds their mean and range."""
-    losses = pd.concat([_losses(run) for run in context.group.runs])
-    validations = pd.concat([_validations(run) for run in context.group.runs])
-    points = max(len(run.history.iteration) for run in context.group.runs)
+    runs = trained(context.group)
+    losses = pd.concat([_losses(run) for run in runs])
+    validations = pd.concat([_validations(run) for run in runs])
+    points = max(len(run.history.iteration) for run in runs)
+    names = list(dict.fromkeys(title(run.record.spec.network) for run in runs))
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2)
@@ -80,11 +82,16 @@ def learning_curves(context: PlotContext) -> bytes:
             xlabel="iteration", ylabel=f"training loss, mean over {_window(points)} points", ylim=(0, None)
         )
         right.set(xlabel="iteration", ylabel="mIoU on val (%)", ylim=(0, None))
-        legend(figure, context, [title(name) for name in context.group.networks])
+        legend(figure, context, names)
         seeds = "\nlines: mean over seeds, bands: from lowest to highest" if context.several_seeds else ""
         figure.suptitle(context.heading(f"Learning curves: cross-entropy in training, mIoU on val{seeds}"))
 
-    return png(draw, 4.2 + legend_height([title(name) for name in context.group.networks]))
+    return png(draw, 4.2 + legend_height(names))
+
+
+def trained(group: Group) -> list[Run]:
+    """The runs that trained something: refining another's output has no learning curve."""
+    return [run for run in group.runs if run.history.iteration]
 
 
 def _window(points: int) -> int:
@@ -95,7 +102,7 @@ def _losses(run: Run) -> pd.DataFrame:
     history = run.history
     loss = pd.Series(history.loss, dtype=float).rolling(_window(len(history.loss)), min_periods=1).mean()
     return pd.DataFrame(
-        {"network": title(run.record.spec.architecture), "iteration": history.iteration, "loss": loss}
+        {"network": title(run.record.spec.network), "iteration": history.iteration, "loss": loss}
     )
 
 
@@ -103,9 +110,7 @@ def _validations(run: Run) -> pd.DataFrame:
     found = run.history.validation
     miou = [100 * metrics.scores(np.array(one.matrix, dtype=np.int64)).miou for one in found]
     iterations = [one.iteration for one in found]
-    return pd.DataFrame(
-        {"network": title(run.record.spec.architecture), "iteration": iterations, "mIoU": miou}
-    )
+    return pd.DataFrame({"network": title(run.record.spec.network), "iteration": iterations, "mIoU": miou})
 
 
 def legend(

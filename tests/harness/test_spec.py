@@ -7,7 +7,7 @@ import pytest
 
 from harness.initial_weights import HE, IMAGENET
 from harness.records import load_runs
-from harness.spec import RunSpec
+from harness.spec import RunSpec, refined
 from tests.harness.helpers import spec, tiny_protocol
 
 
@@ -25,6 +25,7 @@ from tests.harness.helpers import spec, tiny_protocol
         {"precision": "bf16"},
         {"compiled": "default"},
         {"compiled": "graphs"},
+        {"postprocess": "dense-crf@1"},
         {"metrics_revision": 99},
     ],
 )
@@ -47,6 +48,12 @@ def test_the_id_is_stable() -> None:
     assert spec(dataset_hash="0" * 64).run_id.startswith("segnet-roads-s0-")
     assert len(spec(dataset_hash="0" * 64).identity()) == 64
     assert spec(dataset_hash="0" * 64).run_id == "segnet-roads-s0-2381c549"
+
+
+def test_a_run_that_refines_another_one_s_output_says_so_in_its_name() -> None:
+    plain = spec()
+    assert refined(plain).run_id.startswith("segnet-dense-crf-roads-s0-")
+    assert (plain.network, refined(plain).network) == ("segnet", "segnet+dense-crf@1")
 
 
 def test_every_record_of_this_repository_is_found_under_its_id() -> None:

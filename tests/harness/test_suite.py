@@ -5,7 +5,7 @@ import pytest
 from harness.commands import RunOptions, _further, _protocols
 from harness.initial_weights import HE
 from harness.protocol import load_protocol
-from harness.suite import PlanRequest, load_suite, plan, suite_names
+from harness.suite import PlanRequest, Suite, load_suite, plan, suite_names
 from tests.harness.test_cli import ROOT
 
 
@@ -128,3 +128,26 @@ def test_decoders_is_the_recipe_of_table_1() -> None:
     assert (protocol.iterations, protocol.validate_every, protocol.plateau) == (10_000, 1_000, 0.01)
     assert protocol.local_response and not protocol.flip and protocol.choose_by == "G"
     assert protocol.evaluation_points() == list(range(1_000, 10_001, 1_000))
+
+
+def test_a_refined_network_comes_right_after_the_one_that_it_needs() -> None:
+    suite = load_suite("quick").model_copy(update={"dense_crf": ("segnet",)})
+    request = PlanRequest(
+        suite=suite,
+        protocols=[load_protocol("quick@1")],
+        data_root=None,
+        architectures=("deconvnet", "segnet", "fcn8s"),
+        seeds=(0, 1),
+        precision="fp32",
+        initial_weights=HE,
+    )
+    names = [(spec.seed, spec.network) for spec in plan(request)]
+    each = ["deconvnet", "segnet", "segnet+dense-crf@1", "fcn8s"]
+    assert names == [(0, name) for name in each] + [(1, name) for name in each]
+
+
+def test_camvid_has_the_paper_s_refined_network_and_a_suite_refines_its_own_alone() -> None:
+    suite = load_suite("camvid")
+    assert suite.dense_crf == ("deeplab-largefov",)
+    with pytest.raises(ValueError, match="dense_crf names \\['segnet'\\]"):
+        Suite.model_validate({**suite.model_dump(), "architectures": ("fcn8s",), "dense_crf": ("segnet",)})

@@ -1,0 +1,93 @@
+"""Mean field inference of the fully connected CRF with Gaussian edge potentials and the Potts model.
+
+The update of Kraehenbuehl and Koltun, algorithm 1: Q = softmax(-unary + sum of weight * kernel(Q)). A kernel
+sums over all pixels, with the pixel itself, and is normalised (`filters.normalised`).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.crf.filters import (
+    EXACT_PIXELS,
+    Filter,
+    Filtering,
+    bilateral_features,
+    gaussian_features,
+    kernel_filter,
+)
+from harness.crf.parameters import CrfParameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernels:
+    """The two filters of one image, each (H * W, K) -> (H * W, K)."""
+
+    gaussian: Filter
+    bilateral: Filter
+
+
+def build_kernels(
+    image: Tensor,
+    parameters: CrfParameters,
+    filtering: Filtering | None = None,
+    gaussian: Filter | None = None,
+) -> Kernels:
+    """The kernels of an image; they depend on its pixels and on the parameters' sigmas alone.
+
+    Args:
+        image: (H, W, 3) uint8.
+        parameters: of the CRF.
+        filtering: how; none: exact where the image is small enough.
+        gaussian: that kernel, where it was built for another image of the size.
+    """
+    size = (image.shape[0], image.shape[1])
+    how: Filtering = filtering or ("exact" if size[0] * size[1] <= EXACT_PIXELS else "lattice")
+    if gaussian is None:
+        features = gaussian_features(size, parameters.gaussian_sigma_px, image.device)
+        gaussian = kernel_filter(features, how)
+    features = bilateral_features(image, parameters.bilateral_sigma_px, parameters.colour_sigma)
+    return Kernels(gaussian=gaussian, bilateral=kernel_filter(features, how))
+
+
+def infer(unary: Tensor, kernels: Kernels, parameters: CrfParameters) -> Tensor:
+    """Marginals (H * W, K) from energies (H * W, K), which are negative log probabilities."""
+    marginals = torch.softmax(-unary, 1)
+    for _ in range(parameters.iterations):
+        energy = -unary
+        for weight, kernel in (
+            (parameters.gaussian_weight, kernels.gaussian),
+            (parameters.bilateral_weight, kernels.bilateral),
+        ):
+            energy = torch.add(energy, kernel(marginals), alpha=weight) if weight else energy
+        marginals = torch.softmax(energy, 1)
+    return marginals
+
+
+@torch.inference_mode()
+def mean_field(
+    unary: Tensor, image: Tensor, parameters: CrfParameters, filtering: Filtering | None = None
+) -> Tensor:
+    """Marginals of the CRF, in the shape of `unary`.
+
+    Args:
+        unary: energies (K, H, W) or (N, K, H, W): negative log probabilities, up to a constant a pixel.
+        image: (H, W, 3) or (N, H, W, 3) uint8, on the same device.
+        parameters: of the CRF.
+        filtering: how sums over all pixels are taken; none: exact up to 4,096 pixels, on the lattice above.
+
+    Raises:
+        ValueError: shapes or types that do not go together.
+    """
+    if unary.dim() == 4 and image.dim() == 4 and len(unary) == len(image):
+        pairs = zip(unary, image, strict=True)
+        return torch.stack([mean_field(one, pixels, parameters, filtering) for one, pixels in pairs])
+    if unary.dim() != 3 or image.shape != (*unary.shape[1:], 3) or image.dtype != torch.uint8:
+        raise ValueError(
+            f"energies (K, H, W) go with an image (H, W, 3) uint8, not {tuple(unary.shape)} with "
+            f"{tuple(image.shape)} {image.dtype}"
+        )
+    kernels = build_kernels(image, parameters, filtering)
+    by_pixel = unary.float().flatten(1).t().contiguous()  # (H * W, K)
+    return infer(by_pixel, kernels, parameters).t().reshape(unary.shape)

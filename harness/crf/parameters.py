@@ -1,0 +1,74 @@
+"""Parameters of the CRF, and what a record says of it. Imports no torch."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class CrfParameters(BaseModel):
+    """Two kernels and their weights, the labels compared by the Potts model.
+
+    gaussian: exp(-|p - q|^2 / 2 s^2) of positions in pixels. bilateral: the same times
+    exp(-|I - J|^2 / 2 c^2) of colours, 0 to 255. Both are normalised symmetrically.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gaussian_weight: float = Field(3.0, ge=0)
+    gaussian_sigma_px: float = Field(3.0, gt=0)
+    bilateral_weight: float = Field(ge=0)
+    bilateral_sigma_px: float = Field(gt=0)
+    colour_sigma: float = Field(gt=0, description="of red, green and blue, which lie between 0 and 255")
+    iterations: int = Field(10, ge=1)
+
+    @property
+    def sigmas(self) -> tuple[float, float, float]:
+        """What the kernels depend on: trials that share it share their kernels."""
+        return self.gaussian_sigma_px, self.bilateral_sigma_px, self.colour_sigma
+
+
+class SubsetScores(BaseModel):
+    """Scores on the images of the search, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    global_accuracy: float
+    class_accuracy: float
+    miou: float
+
+
+class Trial(BaseModel):
+    """Parameters that were tried, and what they scored on the images of the search."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parameters: CrfParameters
+    scores: SubsetScores
+
+
+class CrfTime(BaseModel):
+    """Wall time of the CRF for one image in the course of the run, kernels included, network not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    median_ms: float
+    lowest_ms: float
+    highest_ms: float
+    images: int
+    height: int
+    width: int
+    threads: int | None = Field(description="torch's on a CPU; none on a GPU")
+
+
+class CrfRecord(BaseModel):
+    """What a record says of the CRF beyond what every run's record holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_run: str = Field(description="id of the run whose network's output was refined")
+    parameters: CrfParameters = Field(description="the chosen ones")
+    chosen_by: Literal["mIoU", "G"] = Field(description="score on the search's images; the first on a tie")
+    search: tuple[Trial, ...]
+    search_stems: tuple[str, ...] = Field(description="images of val that the search scored")
+    without: SubsetScores = Field(description="the network's own output on these images")
+    time: CrfTime

@@ -1,0 +1,106 @@
+"""What a finished run with the CRF leaves: its record and the files beside it."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import datasets
+from harness.crf.parameters import CrfRecord
+from harness.crf.run import SPLITS, CrfRun
+from harness.evaluate import label_png
+from harness.machine import device_name
+from harness.records import Evaluation, History, RunRecord, Timing, pack_scores, to_json
+
+
+def crf_record(run: CrfRun, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
+    """The record of a finished run and the files beside it, by name.
+
+    What training made it (parameters, initial weights, iterations) is the refined run's own.
+
+    Args:
+        run: searched and scored.
+        environment: of the machine it ran on (`harness.machine.environment`).
+    """
+    evaluations, scored = _evaluations(run)
+    pictures = _pictures(run)
+    base, spent_s = run.base.record, round(run.state.spent_s, 1)
+    files = {f"prediction-{stem}.png": png for stem, png in sorted(pictures.items())}
+    files["scores.npz"] = pack_scores(scored)
+    files["history.json"] = to_json(History(iteration=[], loss=[], lr=[], validation=[]))
+    record = RunRecord(
+        run_id=run.spec.run_id,
+        spec=run.spec,
+        status="finished",
+        reduced=base.reduced,
+        layers_set=base.layers_set,
+        encoder_layers=base.encoder_layers,
+        parameters=base.parameters,
+        best_iteration=base.best_iteration,
+        trained_iterations=base.trained_iterations,
+        evaluations=tuple(evaluations),
+        stems=tuple(sorted(pictures)),
+        timing=Timing(train_s=0.0, evaluate_s=spent_s, total_s=spent_s, segments=run.state.segments),
+        device=device_name(run.job.device),
+        environment=environment,
+        crf=_crf(run),
+    )
+    return record, files
+
+
+def _evaluations(run: CrfRun) -> tuple[list[Evaluation], dict[str, NDArray[Any]]]:
+    """Each scoring, and all their arrays by the names of scores.npz."""
+    evaluations, scored = [], {}
+    for checkpoint in run.base.checkpoints:
+        for split in SPLITS:
+            arrays = _arrays(run, checkpoint.iteration, split)
+            evaluation = Evaluation.model_validate(
+                {
+                    "split": split,
+                    "iteration": checkpoint.iteration,
+                    "labels": checkpoint.labels,
+                    "images": len(arrays["matrices"]),
+                    "boundary": "bf" in arrays,
+                }
+            )
+            evaluations.append(evaluation)
+            for name in ("matrices", "bf"):
+                if name in arrays:
+                    scored[f"{evaluation.key}-{name}"] = arrays[name]
+    return evaluations, scored
+
+
+def _pictures(run: CrfRun) -> dict[str, bytes]:
+    """The kept predictions on test at the last iteration, by stem."""
+    arrays = _arrays(run, run.base.last_iteration, "test")
+    stems = _stems(run, "test")
+    return {
+        stems[int(name.removeprefix("map-"))]: label_png(label_map.astype(np.uint8))
+        for name, label_map in arrays.items()
+        if name.startswith("map-")
+    }
+
+
+def _arrays(run: CrfRun, iteration: int, split: str) -> dict[str, NDArray[Any]]:
+    arrays = run.arrays(iteration, split)
+    assert arrays is not None, "every split is scored"
+    return arrays
+
+
+def _stems(run: CrfRun, split: str) -> tuple[str, ...]:
+    return tuple(datasets.load(run.spec.dataset, split, run.job.data_root).stems)
+
+
+def _crf(run: CrfRun) -> CrfRecord:
+    state = run.state
+    assert state.without is not None and state.time is not None, "the search is complete"
+    stems = _stems(run, "val")
+    return CrfRecord(
+        base_run=run.base.record.run_id,
+        parameters=run.parameters,
+        chosen_by=run.spec.protocol.choose_by,
+        search=tuple(state.trials),
+        search_stems=tuple(stems[index] for index in run.subset),
+        without=state.without,
+        time=state.time,
+    )
