@@ -16,6 +16,7 @@ from harness.errors import UserError
 from harness.initial_weights import locate_for, resolve
 from harness.machine import available_cores, emulates_bfloat16
 from harness.measure.record import Effort
+from harness.member import Member, check_sharing, launched_member
 from harness.options import one_of, precision_named, writable
 from harness.protocol import Protocol, load_protocol, parse_size
 from harness.spec import Compiled, RunSpec
@@ -50,11 +51,23 @@ class RunOptions:
 
 
 def run_command(options: RunOptions) -> int:
-    """`run`.
+    """`run`; of several processes that torchrun started, the first leads and the others follow.
 
     Raises:
         UserError: a bad option; datasets.DatasetError: bad data.
     """
+    member = launched_member()
+    if member is None:
+        return _run(options, None)
+    from harness.launch import follow, leading
+
+    if member.rank > 0:
+        return follow(member)
+    with leading(member):
+        return _run(options, member)
+
+
+def _run(options: RunOptions, member: Member | None) -> int:
     from harness.compiling import check_compiling
 
     console, began_s = Console(), time.monotonic()
@@ -89,7 +102,9 @@ def run_command(options: RunOptions) -> int:
         tensorboard=options.tensorboard,
         deadline_s=None if budget_s is None else began_s + budget_s,
         patience_s=parse_time(options.patience, "patience"),
+        member=member,
     )
+    check_sharing(member, specs)
     check_compiling(specs[0].compiled, places.device)
     _say_if_slow(specs, places.device, console)
     return _run_and_report(specs, places, suite, console)

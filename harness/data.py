@@ -86,13 +86,22 @@ class BatchStream:
         seed: of the run.
         images: in the training split.
         device: where batches are wanted.
+        part: of each batch, that is wanted here; drawn is the whole of it.
     """
 
-    def __init__(self, protocol: Protocol, seed: int, images: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        seed: int,
+        images: int,
+        device: torch.device,
+        part: slice = slice(None),
+    ) -> None:
         self._protocol = protocol
         self._seed = seed
         self._images = images
         self._device = device
+        self._part = part
         self._start = 0
         self._indices = self._mirrored = self._drawn = torch.empty(0)
 
@@ -102,9 +111,10 @@ class BatchStream:
         if not 0 <= place < len(self._indices):
             self._send(iteration)
             place = 0
-        mirrored = self._mirrored[place] if self._protocol.flip else None
-        augmented = as_drawn(self._protocol, self._drawn[place]) if augments(self._protocol) else None
-        return Batch(indices=self._indices[place], mirrored=mirrored, augmented=augmented)
+        own = (place, self._part)
+        mirrored = self._mirrored[own] if self._protocol.flip else None
+        augmented = as_drawn(self._protocol, self._drawn[own]) if augments(self._protocol) else None
+        return Batch(indices=self._indices[own], mirrored=mirrored, augmented=augmented)
 
     def _send(self, start: int) -> None:
         iterations = range(start, start + STRETCH)

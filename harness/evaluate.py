@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from datasets import VOID
 from harness.data import SplitData
+from harness.distributed import ALONE, Group
 from harness.metrics.boundary import BoundaryPool
 from harness.precision import autocast
 from harness.spec import Precision
@@ -94,8 +95,11 @@ def evaluate(
     boundary: bool = False,
     keep: Collection[int] = (),
     on_batch: Callable[[int], None] = lambda images: None,
+    group: Group = ALONE,
 ) -> SplitScores:
     """Score every image of a split once.
+
+    Several processes take whole batches in turn, and all get all scores.
 
     Args:
         model: in evaluation mode, with batch-norm statistics in place.
@@ -106,12 +110,14 @@ def evaluate(
         boundary: score BF too, on all cores beside the network.
         keep: indices of images whose predictions are wanted.
         on_batch: called with the number of images done, for progress.
+        group: the processes that score it together.
     """
     model.eval()
+    done: list[NDArray[np.int64]] = []
     matrices: list[Tensor] = []
     kept: dict[int, NDArray[np.uint8]] = {}
     waiting: deque[tuple[NDArray[np.int64], _MapsToHost]] = deque()
-    with BoundaryPool(num_classes) as pool:
+    with BoundaryPool(num_classes, group.cores) as pool:
 
         def take_oldest() -> None:
             indices, on_their_way = waiting.popleft()
@@ -121,21 +127,40 @@ def evaluate(
                     pool.submit(one, other)
             kept.update({int(i): maps[n].copy() for n, i in enumerate(indices) if int(i) in keep})
 
-        for indices in data.in_order(batch):
-            with autocast(precision, data.device):
-                logits = model(data.images(indices))
-            predicted = label_maps(logits, data.label_size)
-            matrices.append(image_matrices(predicted, data.labels(indices), num_classes))
-            if boundary or any(int(i) in keep for i in indices):
-                waiting.append((indices, _MapsToHost(predicted)))
-            if len(waiting) > 1:
-                take_oldest()
-            on_batch(len(indices))
+        for turn in group.turns(data.in_order(batch)):
+            if (indices := turn.own) is not None:
+                with autocast(precision, data.device):
+                    logits = model(data.images(indices))
+                predicted = label_maps(logits, data.label_size)
+                matrices.append(image_matrices(predicted, data.labels(indices), num_classes))
+                done.append(indices)
+                if boundary or any(int(i) in keep for i in indices):
+                    waiting.append((indices, _MapsToHost(predicted)))
+                if len(waiting) > 1:
+                    take_oldest()
+            on_batch(turn.images)
         while waiting:
             take_oldest()
-        counted = torch.cat(matrices).cpu().numpy()
+        nothing = torch.zeros((0, num_classes, num_classes), dtype=torch.int64, device=data.device)
+        counted = torch.cat([nothing, *matrices]).cpu().numpy()
         scores = pool.results() if boundary else None
-    return SplitScores(matrices=counted, boundary=scores, predictions=kept)
+    own = SplitScores(matrices=counted, boundary=scores, predictions=kept)
+    return own if group.size == 1 else _joined(group.gathered((done, own)))
+
+
+def _joined(parts: list[tuple[list[NDArray[np.int64]], SplitScores]]) -> SplitScores:
+    """The scores of a split, in the order of its images.
+
+    Args:
+        parts: of each process, the indices of its batches, and the scores of their images.
+    """
+    order = np.argsort(np.concatenate([indices for done, _ in parts for indices in done]))
+    boundary = [part.boundary for _, part in parts if part.boundary is not None]
+    return SplitScores(
+        matrices=np.concatenate([part.matrices for _, part in parts])[order],
+        boundary=np.concatenate(boundary)[order] if boundary else None,
+        predictions={index: kept for _, part in parts for index, kept in part.predictions.items()},
+    )
 
 
 def kept_indices(images: int) -> set[int]:

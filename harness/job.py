@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.machine import Device
+from harness.machine import Device, device_name
+from harness.member import Member
 from harness.spec import RunSpec
 
 PATIENCE_S = 1800.0
@@ -25,6 +26,23 @@ class Job(BaseModel):
     tensorboard: bool = False
     patience_s: float = Field(PATIENCE_S, gt=0, description="without a sign of life it is ended after it")
     deadline_s: float | None = Field(None, description="by time.monotonic, where a budget ends the run")
+    member: Member | None = Field(None, description="which of several processes; none: the only one")
+
+    @property
+    def rank(self) -> int:
+        """This process's among those of the run."""
+        return self.member.rank if self.member is not None else 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process prints and writes; the only one does."""
+        return self.rank == 0
+
+    @property
+    def device_title(self) -> str:
+        """What the run is carried out on, for readers."""
+        name = device_name(self.device)
+        return name if self.member is None else f"{name}, {self.member.processes} processes"
 
     @property
     def folder(self) -> Path:

@@ -6,7 +6,14 @@ from torch import Tensor
 from datasets import VOID
 
 
-def masked_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+def labelled_pixels(target: Tensor) -> Tensor:
+    """How many pixels of a target (B, h, w) are not void, int64 ()."""
+    return (target != VOID).sum()
+
+
+def masked_cross_entropy(
+    logits: Tensor, target: Tensor, weights: Tensor | None = None, pixels: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy over labelled pixels; 0 for a batch without any.
 
     Weighted or not, the sum is divided by the number of labelled pixels, as the original's loss layer does,
@@ -16,6 +23,8 @@ def masked_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None 
         logits: (B, K, h, w), any float type; the loss is taken in float32.
         target: (B, h, w) int64, void 255.
         weights: (K,), a factor for the pixels of each class.
+        pixels: labelled ones of the whole batch, of which this may be a part; none: of `target`.
     """
     total = F.cross_entropy(logits.float(), target, weights, ignore_index=VOID, reduction="sum")
-    return total / (target != VOID).sum().clamp(min=1)
+    counted = labelled_pixels(target) if pixels is None else pixels
+    return total / counted.clamp(min=1)

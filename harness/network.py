@@ -7,11 +7,15 @@ import architectures
 from architectures.base import Architecture
 from architectures.foreign import ForeignNetwork
 from architectures.weights import load_encoder_weights
+from harness.distributed import ALONE, Group
 from harness.initial_weights import check_input, takes_own
 from harness.job import Job
+from harness.sync_norm import synchronise
 
 
-def build_network(job: Job, full_size: tuple[int, int]) -> tuple[Architecture, tuple[str, ...]]:
+def build_network(
+    job: Job, full_size: tuple[int, int], group: Group = ALONE
+) -> tuple[Architecture, tuple[str, ...]]:
     """The network on its device, and the names of the encoder layers that initial weights set.
 
     Other parameters are drawn from torch's global generator.
@@ -19,10 +23,12 @@ def build_network(job: Job, full_size: tuple[int, int]) -> tuple[Architecture, t
     Args:
         job: what to run, and on what.
         full_size: (height, width) of the dataset, which counts where the protocol names no size.
+        group: the processes that train it together; its batch norm is then synchronised.
 
     Raises:
         architectures.ArchitectureError: weights that can't be read or don't fit.
         UserError: weights of a library that the protocol's input does not fit.
+        UserError: batch norm that can't be synchronised.
     """
     spec, protocol = job.spec, job.spec.protocol
     info = architectures.info(spec.architecture)
@@ -41,6 +47,8 @@ def build_network(job: Job, full_size: tuple[int, int]) -> tuple[Architecture, t
         layers_set = network.layers_set
     elif job.weights is not None and info.imagenet == "vgg16":
         layers_set = load_encoder_weights(network, job.weights, protocol.input_std)
+    if group.size > 1:
+        synchronise(network, group)
     network.to(job.device)
     if job.device == "cuda":
         # on a CPU oneDNN reorders for itself, and the fused optimiser is slow on permuted weights

@@ -99,6 +99,13 @@ class Progression:
     evaluate_s: float = 0.0
     compile_s: float = 0.0
     segments: int = 0
+    processes: list[int] = field(default_factory=list)
+
+    def begin_segment(self, processes: int) -> None:
+        """Count a segment, and note how many processes share it where that is another number than before."""
+        self.segments += 1
+        if self.processes[-1:] != [processes]:
+            self.processes.append(processes)
 
     def fall(self, stretch: int) -> float | None:
         """Share by which the mean loss of the last `stretch` iterations lies under that of those before.
@@ -133,12 +140,13 @@ class Progression:
             "evaluate_s": self.evaluate_s,
             "compile_s": self.compile_s,
             "segments": self.segments,
+            "processes": self.processes,
         }
 
 
 def restore(tensors: dict[str, Tensor], values: dict[str, Any]) -> Progression:
     """The progression that `tensors` and `values` were taken from."""
-    values = dict(values)
+    values = {"processes": [1], **values}  # checkpoints from before there could be several have none
     values["history"] = [(int(i), float(loss), float(rate)) for i, loss, rate in values["history"]]
     values["validations"] = [Validation.model_validate(entry) for entry in values["validations"]]
     values["evaluations"] = [Evaluation.model_validate(entry) for entry in values["evaluations"]]

@@ -80,6 +80,18 @@ class Timing(BaseModel):
     segments: int = Field(description="1, plus one for each time the run was resumed")
 
 
+class Together(BaseModel):
+    """How several processes carried out a run together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    processes: tuple[int, ...] = Field(
+        description="how many shared each batch; more than one number where a segment had another"
+    )
+    backend: Literal["gloo", "nccl"] = Field(description="what carried their tensors, in the last segment")
+    batch_norm: Literal["synchronised"] = Field("synchronised", description="over the whole batch")
+
+
 class RunRecord(BaseModel):
     """record.json."""
 
@@ -103,6 +115,7 @@ class RunRecord(BaseModel):
     evaluations: tuple[Evaluation, ...] = ()
     stems: tuple[str, ...] = Field((), description="test images whose predictions are kept")
     timing: Timing | None = None
+    together: Together | None = Field(None, description="none: one process throughout")
     device: str = Field(description="what it was trained on, by name")
     environment: dict[str, Any] = Field(description="the machine and the software")
     crf: CrfRecord | None = Field(None, description="of a run whose output the CRF refines")

@@ -19,6 +19,7 @@ from harness.locks import measuring_on_this_machine
 from harness.machine import Device
 from harness.measure.record import Effort, MeasureSpec
 from harness.measure.schedule import Request, cell_keys, measure_cells
+from harness.member import Member
 from harness.records import finished, load_run, runs_folder
 from harness.spec import RunSpec
 from harness.stopping import OVERDRAWN, STOPPED
@@ -33,6 +34,7 @@ class Places:
 
     deadline_s: end of the budget by time.monotonic; none without one.
     patience_s: without a sign of life a run is ended after so long.
+    member: the leading one of several processes that carry out each run together; none: there is one.
     """
 
     results: Path
@@ -45,6 +47,7 @@ class Places:
     tensorboard: bool = False
     deadline_s: float | None = None
     patience_s: float = PATIENCE_S
+    member: Member | None = None
 
 
 @dataclass(kw_only=True)
@@ -161,10 +164,12 @@ def carry_out(specs: Sequence[RunSpec], places: Places, console: Console) -> Out
 
 
 def _job(spec: RunSpec, places: Places) -> Job:
+    member = None if spec.postprocess else places.member  # the CRF's image after image is one process's
+    sharing = member.local_processes if member is not None else 1
     return Job(
         spec=spec,
         device=places.device,
-        threads=places.threads,
+        threads=max(1, places.threads // sharing),
         results=places.results.resolve(),
         work=places.work.resolve(),
         data_root=places.data_root,
@@ -172,6 +177,7 @@ def _job(spec: RunSpec, places: Places) -> Job:
         tensorboard=places.tensorboard,
         deadline_s=places.deadline_s,
         patience_s=places.patience_s,
+        member=member,
     )
 
 

@@ -5,8 +5,7 @@ from typing import Any
 from torch import nn
 
 import datasets
-from harness.machine import device_name
-from harness.records import History, RunRecord, Timing, pack_scores, thin, to_json
+from harness.records import History, RunRecord, Timing, Together, pack_scores, thin, to_json
 from harness.train import Run
 
 
@@ -64,7 +63,10 @@ def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[s
             total_s=round(state.train_s + state.evaluate_s + state.compile_s, 1),
             segments=state.segments,
         ),
-        device=device_name(run.job.device),
+        together=None
+        if state.processes == [1]
+        else Together(processes=tuple(state.processes), backend=run.group.backend),
+        device=run.job.device_title,
         environment=environment,
     )
     return record, files

@@ -36,9 +36,13 @@ def parse_time(text: str, what: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def heartbeat(folder: Path) -> Path:
-    """The file that a run touches in its folder as long as it goes on."""
-    return folder / "heartbeat"
+class Interrupted(Exception):
+    """The run was asked to stop."""
+
+
+def heartbeat(folder: Path, rank: int = 0) -> Path:
+    """The file that a process of a run touches in its folder as long as it goes on."""
+    return folder / (f"heartbeat-{rank}" if rank else "heartbeat")
 
 
 class StopRequest:

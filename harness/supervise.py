@@ -48,7 +48,7 @@ def run_worker(job: Job) -> int:
     kills = oom_kills()
     with _handed_over(job) as path:
         command = [sys.executable, "-m", "harness.worker", str(path)]
-        code = call(command, heartbeat(job.folder), job.patience_s)
+        code = call(command, heartbeat(job.folder, job.rank), job.patience_s)
     if code is None:
         message = f"no sign of life for {job.patience_s / 60:.3g} minutes: the process was ended"
         return _failed(job, Failure(kind="killed", message=message))
@@ -85,6 +85,11 @@ def _handed_over(job: Job) -> Iterator[Path]:
 
 def _failed(job: Job, failure: Failure) -> int:
     """Leave a record of the failure, unless another process has taken the run up meanwhile."""
+    if job.member is not None and not job.leads:
+        from harness.meeting import tell
+
+        tell(job.member, failure)
+        return worker.FAILED
     with run_lock(job.results, job.spec.run_id) as own:
         if own and finished(job.results, job.spec) is None:
             save_run(job.results, worker.failed_record(job, failure), {})

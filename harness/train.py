@@ -22,25 +22,24 @@ from harness.checkpoint import (
 )
 from harness.compiling import CompileClock, training_call
 from harness.data import BatchStream, SplitData
+from harness.distributed import ALONE, Group
 from harness.errors import UserError
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.job import Job
-from harness.loss import masked_cross_entropy
+from harness.loss import labelled_pixels, masked_cross_entropy
 from harness.metrics import scores
 from harness.network import build_network
 from harness.optimiser import build_optimiser, learning_rate, set_rate
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
 from harness.progression import Diverged, PendingLosses, Progression, restore
+from harness.random_state import random_state, seed_follower, set_random_state
 from harness.records import BEST, Evaluation, Validation
+from harness.stopping import Interrupted
 from harness.weights_files import final_weights
 
 CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations whose losses go to the host at once
-
-
-class Interrupted(Exception):
-    """The run was asked to stop."""
 
 
 class Run:
@@ -59,6 +58,7 @@ class Run:
         self.device = torch.device(job.device)
         self.progress = progress
         self._stop_asked = stop_asked
+        self.group = ALONE
         self.state = Progression()
         self._checkpoint = job.folder / "checkpoint.pt"
         self._best = BestWeights(job.folder)
@@ -68,22 +68,30 @@ class Run:
 
     # -- preparation ---------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    def prepare(self, group: Group = ALONE) -> None:
         """Open the data, build the network, load initial weights or a checkpoint.
+
+        Args:
+            group: the processes that carry out the run together; all of them do all that follows.
 
         Raises:
             datasets.DatasetError, architectures.ArchitectureError: bad data or weights.
         """
+        self.group = group
         torch.set_num_threads(self.job.threads)
         self.board = Board(self.job.folder / "tensorboard" if self.job.tensorboard else None)
         apply_precision(self.spec.precision)
         self.data = {split: self._open(split) for split in ("train", "val", "test")}
         self.class_weights = self._class_weights()
         torch.manual_seed(self.spec.seed)
-        self.model, self.layers_set = build_network(self.job, self.data["test"].label_size)
+        self.model, self.layers_set = build_network(self.job, self.data["test"].label_size, group)
         self.encoder_layers = len(self.model.encoder_layers()) or len(self.layers_set)
-        self.call = training_call(self.model, self.spec.compiled)
-        self.batches = BatchStream(self.protocol, self.spec.seed, len(self.data["train"]), self.device)
+        several = group.size > 1
+        self.call = (
+            group.training_call(self.model) if several else training_call(self.model, self.spec.compiled)
+        )
+        part, images = group.part(self.protocol.batch), len(self.data["train"])
+        self.batches = BatchStream(self.protocol, self.spec.seed, images, self.device, part)
         self.optimiser = build_optimiser(self.model, self.protocol)
         self._resume()
 
@@ -107,33 +115,40 @@ class Run:
 
     def _resume(self) -> None:
         damaged: list[str] = []
-        stored = load_checkpoint(self._checkpoint, damaged.append)
+        stored = load_checkpoint(self._checkpoint, damaged.append) if self.group.leads else None
         instead = "the previous one is used" if stored else "starting from the beginning"
         for line in damaged:
             self.progress.say(f"{line}; {instead}")
+        stored = self.group.from_first(stored)
+        random = None
         if stored is not None:
             tensors, values = stored
             self.model.load_state_dict(tensors["model"])
             self.optimiser.load_state_dict(tensors["optimiser"])
             self.state = restore(tensors["arrays"], values)
             self._best.known(self.state.best_iteration)
-            torch.set_rng_state(tensors["rng"])
-            if self.device.type == "cuda":
-                torch.cuda.set_rng_state(tensors["cuda_rng"])
+            random = tensors if self.group.leads else tensors.get("followers_rng", {}).get(self.group.rank)
             self.progress.say(
                 f"goes on from iteration {self.state.iteration:,} of {self.protocol.iterations:,}"
             )
-        self.state.segments += 1
+        if random is not None:
+            set_random_state(random, self.device)
+        elif not self.group.leads:
+            seed_follower(self.spec.seed, self.group.rank, self.state.iteration)
+        self.state.begin_segment(self.group.size)
 
     def _save(self) -> None:
+        """Write a checkpoint: rank 0 does, with the random numbers of all."""
+        random = self.group.gathered(random_state(self.device))
+        if not self.group.leads:
+            return
         tensors: dict[str, Any] = {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "rng": torch.get_rng_state(),
+            **random[0],
+            "followers_rng": dict(enumerate(random[1:], start=1)),
             "arrays": self.state.tensors(),
         }
-        if self.device.type == "cuda":
-            tensors["cuda_rng"] = torch.cuda.get_rng_state()
         save_checkpoint(self._checkpoint, tensors=tensors, values=self.state.values())
         self._best.stored(self.state.best_iteration)
 
@@ -151,11 +166,14 @@ class Run:
         self.model.train()
         while self.state.iteration < self.protocol.iterations and not self.state.ended:
             self._timed_step()
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            due = time.monotonic() - saved > CHECKPOINT_SECONDS
+            stop, due = self.group.any_of(self._stop_asked(), due)
+            if stop or due:
                 self._settle()
                 self._save()
                 saved = time.monotonic()
-            self._stop_if_asked()
+            if stop:
+                raise Interrupted
             self._evaluate_or_save()
 
     def _timed_step(self) -> None:
@@ -181,11 +199,12 @@ class Run:
             logits = self.call(train.images(batch.indices, batch.mirrored, batch.augmented))
         height, width = logits.shape[2:]
         targets = train.targets(batch.indices, (height, width), batch.mirrored, batch.augmented)
-        loss = masked_cross_entropy(logits, targets, self.class_weights)
+        pixels = self.group.total(labelled_pixels(targets))
+        loss = masked_cross_entropy(logits, targets, self.class_weights, pixels)
         loss.backward()  # type: ignore[no-untyped-call]
         set_rate(self.optimiser, rate)
         self.optimiser.step()
-        self._pending.add(iteration + 1, loss.detach(), rate)
+        self._pending.add(iteration + 1, self.group.total(loss.detach()), rate)
 
     def _flush(self, last: bool = True) -> None:
         """Bring pending losses into the history: all, or unless `last` those of earlier stretches.
@@ -211,12 +230,6 @@ class Run:
         if not are_finite(self.model):
             raise Diverged(self.state.iteration, "a weight was")
 
-    def _stop_if_asked(self) -> None:
-        if self._stop_asked():
-            self._settle()
-            self._save()
-            raise Interrupted
-
     # -- evaluation ----------------------------------------------------------------------------------------
 
     def _evaluate_or_save(self) -> None:
@@ -233,7 +246,8 @@ class Run:
         self._settle()
         started = time.perf_counter()
         watch = self._watch("batch-norm statistics", "train")
-        reestimate(self.model, self.data["train"], self.protocol.batch, self.spec.precision, watch)
+        train, batch = self.data["train"], self.protocol.batch
+        reestimate(self.model, train, batch, self.spec.precision, watch, self.group)
         last = at == self.protocol.iterations or self._loss_stopped_falling()
         labels = tuple(
             label for label, due in self.protocol.test_at.items() if due == at or (last and due > at)
@@ -271,7 +285,8 @@ class Run:
         score = result.miou if self.protocol.choose_by == "mIoU" else result.global_accuracy
         if score > self.state.best_score:
             self.state.best_score, self.state.best_iteration = score, at
-            self.state.best_sha256 = self._best.save(at, self.model)
+            if self.group.leads:
+                self.state.best_sha256 = self._best.save(at, self.model)
         loss = self.state.history[-1][1]
         self.progress.say(
             f"iteration {at:,} of {self.protocol.iterations:,}: loss {loss:.3f}, "
@@ -290,6 +305,7 @@ class Run:
                 boundary=split == "test",
                 keep=kept_indices(len(data)) if split == "test" else (),
                 on_batch=self._watch(f"scoring {split}", split),
+                group=self.group,
             )
         except BrokenProcessPool:
             if self._stop_asked():  # a signal to every process has ended those that score BF
@@ -301,7 +317,7 @@ class Run:
 
         def on_batch(images: int) -> None:
             advance(images)
-            if self._stop_asked():
+            if any(self.group.any_of(self._stop_asked())):
                 raise Interrupted
 
         return on_batch
@@ -328,13 +344,14 @@ class Run:
         """
         state, best = self.state, self.state.best_iteration
         assert best is not None, "every test_at point is validated"
-        save_weights(final_weights(self.job.folder), self.model)
+        if self.group.leads:
+            save_weights(final_weights(self.job.folder), self.model)
         scored = {e.split for e in state.evaluations if e.iteration == best}
         wanted = {"val", "test", *(["train"] if self.protocol.score_train_chosen else [])}
         if not wanted <= scored:
             started = time.perf_counter()
             if best != state.iteration:
-                self._best.load(best, self.model, state.best_sha256)
+                self._load_best(best)
             for split in sorted(wanted - scored):
                 self._record_evaluation(split, best, (), self._score(split))
             state.evaluate_s += time.perf_counter() - started
@@ -344,3 +361,10 @@ class Run:
             else e
             for e in state.evaluations
         ]
+
+    def _load_best(self, iteration: int) -> None:
+        if self.group.leads:
+            self._best.load(iteration, self.model, self.state.best_sha256)
+        if self.group.size > 1:
+            weights = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
+            self.model.load_state_dict(self.group.from_first(weights))

@@ -2,11 +2,16 @@
 
 Exit codes: 0 finished, 1 failed (the record says why), 2 bad input, 3 another process works on the run, 130
 stopped on request, 75 the budget is used up (both resumable).
+
+Where several processes carry out a run together, each is such a process; rank 0 alone holds the run's lock,
+prints and writes.
 """
 
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,7 +21,10 @@ from harness.job import Job
 from harness.leftovers import clear_finished
 from harness.locks import run_lock, training_on_this_machine
 from harness.records import Failure, RunRecord, finished, runs_folder, save_run
-from harness.stopping import OVERDRAWN, STOPPED, StopRequest, heartbeat
+from harness.stopping import OVERDRAWN, STOPPED, Interrupted, StopRequest, heartbeat
+
+if TYPE_CHECKING:
+    from harness.distributed import Group
 
 FINISHED, FAILED, BAD_INPUT, ELSEWHERE = 0, 1, 2, 3
 
@@ -24,7 +32,7 @@ FINISHED, FAILED, BAD_INPUT, ELSEWHERE = 0, 1, 2, 3
 def failed_record(job: Job, failure: Failure) -> RunRecord:
     """The record of a run that ended without a result."""
     import datasets
-    from harness.machine import device_name, environment
+    from harness.machine import environment
 
     full = datasets.info(job.spec.dataset).size
     return RunRecord(
@@ -33,20 +41,24 @@ def failed_record(job: Job, failure: Failure) -> RunRecord:
         status="failed",
         failure=failure,
         reduced=tuple(job.spec.protocol.reductions(full)),
-        device=device_name(job.device),
+        device=job.device_title,
         environment=environment(),
     )
 
 
 def main(job_file: str) -> int:
     """Carry out the job in that file, unless another process is at it; see the module's exit codes."""
-    console = Console(stderr=False)
     job = Job.model_validate_json(Path(job_file).read_text("utf-8"))
+    console = Console(stderr=False, quiet=not job.leads)
 
     def on_wait() -> None:
         console.print(f"{job.spec.run_id}: waiting until a measurement on this machine has ended")
 
     try:
+        if not job.leads:  # the run is rank 0's already
+            beat = _begun(job)
+            with training_on_this_machine(on_wait, beat.touch):
+                return carry_out(job, console)
         # by this process, not by its parent: killed alone, that one would leave the run to two; checkpoints
         # are of the work folder, which may serve several results folders
         run_id = job.spec.run_id
@@ -58,58 +70,59 @@ def main(job_file: str) -> int:
                 return FINISHED
             remove_leftovers(job.folder)
             remove_leftovers(runs_folder(job.results), run_id)
-            job.folder.mkdir(parents=True, exist_ok=True)
-            beat = heartbeat(job.folder)
-            beat.touch()
+            beat = _begun(job)
             with training_on_this_machine(on_wait, beat.touch):
                 return carry_out(job, console)
     except UserError as error:
-        return _bad_input(error)
+        return _bad_input(job, error)
     except OSError as error:
         line = storage_error(error)
         if line is None:
             raise
-        return _bad_input(line)
+        return _bad_input(job, line)
     except KeyboardInterrupt:  # before the run began
         return STOPPED
 
 
 def carry_out(job: Job, console: Console) -> int:
     """Train and evaluate, and leave the record; see the module's exit codes."""
-    stop = StopRequest(job.deadline_s, heartbeat(job.folder))
+    stop = StopRequest(job.deadline_s, heartbeat(job.folder, job.rank))
 
     from architectures import ArchitectureError
     from datasets import DatasetError
     from harness.crf.run import CrfRun
     from harness.crf.search import TRIALS
+    from harness.distributed import ALONE, join
     from harness.progress import RunProgress
-    from harness.train import Interrupted, Run
+    from harness.train import Run
 
     protocol = job.spec.protocol
     refines = bool(job.spec.postprocess)
     steps = TRIALS if refines else protocol.iterations
     progress = RunProgress(console, job.spec.network, steps, protocol.batch)
     run: Run | CrfRun = CrfRun(job, progress, stop) if refines else Run(job, progress, stop)
+    group = ALONE
     try:
+        group = join(job, stop)
         with progress.shown():
-            run.prepare()
+            run.prepare() if isinstance(run, CrfRun) else run.prepare(group)
             run.train()
             run.finish()
     except Interrupted:
-        why = "the budget is used up" if stop.overdrawn else "stopped"
+        overdrawn, *_ = group.any_of(stop.overdrawn)
+        group.leave()
+        why = "the budget is used up" if overdrawn else "stopped"
         progress.say(f"{why} at iteration {run.state.iteration:,}; the same command goes on from there")
-        return OVERDRAWN if stop.overdrawn else STOPPED
+        return OVERDRAWN if overdrawn else STOPPED
     except (UserError, DatasetError, ArchitectureError) as error:
-        return _bad_input(error)
+        return _bad_input(job, error)
     except Exception as error:  # the process ends here: whatever it was becomes the record's reason
         if isinstance(error, OSError) and (line := storage_error(error)):
-            return _bad_input(line)
-        failure = explain(error, protocol.batch)
-        log = job.folder / "error.log"
-        write_atomically(log, traceback.format_exc().encode())
-        save_run(job.results, failed_record(job, failure), {})
-        progress.say(f"FAILED: {failure.message} (details: {log})")
-        return FAILED
+            return _bad_input(job, line)
+        return _failed(job, _reason(error, protocol.batch, group), progress.say)
+    group.leave()
+    if not job.leads:
+        return FINISHED
     from harness.crf.record import crf_record
     from harness.machine import environment
     from harness.run_record import run_record
@@ -123,9 +136,48 @@ def carry_out(job: Job, console: Console) -> int:
     return FINISHED
 
 
-def _bad_input(line: object) -> int:
-    print(f"error: {printable(line)}", file=sys.stderr)
+def _begun(job: Job) -> Path:
+    """The run's folder is there, and a first sign of life given; its file."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    beat = heartbeat(job.folder, job.rank)
+    beat.touch()
+    return beat
+
+
+def _failed(job: Job, failure: Failure, say: Callable[[str], None]) -> int:
+    """Leave the record of a run that failed, or let rank 0 know; called where the error is handled."""
+    if job.member is not None and failure.kind == "data":  # bad input of another process
+        return _bad_input(job, failure.message)
+    log = job.folder / (f"error-{job.rank}.log" if job.rank else "error.log")
+    write_atomically(log, traceback.format_exc().encode())
+    if job.leads:
+        save_run(job.results, failed_record(job, failure), {})
+        say(f"FAILED: {failure.message} (details: {log})")
+    else:
+        _tell(job, failure)
+    return FAILED
+
+
+def _bad_input(job: Job, line: object) -> int:
+    if job.leads:
+        print(f"error: {printable(line)}", file=sys.stderr)
+    else:
+        _tell(job, Failure(kind="data", message=str(printable(line))))
     return BAD_INPUT
+
+
+def _tell(job: Job, failure: Failure) -> None:
+    from harness.meeting import tell
+
+    assert job.member is not None
+    tell(job.member, failure)
+
+
+def _reason(error: Exception, batch: int, group: "Group") -> Failure:
+    """Why the run failed; of several processes one knows, and the others only lose touch with it."""
+    failure = explain(error, batch)
+    elsewhere = group.failure_elsewhere() if failure.kind == "error" else None
+    return elsewhere or failure
 
 
 def explain(error: Exception, batch: int) -> Failure:
@@ -133,8 +185,11 @@ def explain(error: Exception, batch: int) -> Failure:
     from harness.checkpoint import DamagedWeights
     from harness.crf.base_run import BaseRunMissing
     from harness.damage import is_out_of_memory
+    from harness.meeting import LostProcess
     from harness.progression import Diverged
 
+    if isinstance(error, LostProcess):
+        return error.failure
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Diverged):
         return Failure(kind="diverged", message=text, iteration=error.iteration)

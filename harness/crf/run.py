@@ -32,7 +32,7 @@ from harness.precision import apply_precision
 from harness.progress import RunProgress
 from harness.records import pack_scores
 from harness.spec import RunSpec
-from harness.train import Interrupted
+from harness.stopping import Interrupted
 
 SPLITS = ("val", "test")
 TIMED_IMAGES = 10

@@ -18,7 +18,8 @@ from harness.progression import Diverged, Progression
 from harness.protocol import Protocol, load_protocol
 from harness.records import BEST, load_run, save_run
 from harness.run_record import run_record
-from harness.train import Interrupted, Run
+from harness.stopping import Interrupted
+from harness.train import Run
 from tests.harness.helpers import spec, tiny_protocol
 
 # Loss of the first iterations of SegNet on `roads` under `GOLDEN`, float32 on a CPU. Other processors and

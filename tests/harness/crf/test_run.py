@@ -18,7 +18,8 @@ from harness.progress import RunProgress
 from harness.records import BEST, RunRecord, load_run, save_run
 from harness.run_record import run_record
 from harness.spec import refined
-from harness.train import Interrupted, Run
+from harness.stopping import Interrupted
+from harness.train import Run
 from harness.worker import FAILED, FINISHED, carry_out
 from tests.harness.helpers import spec, tiny_protocol
 

@@ -1,0 +1,250 @@
+"""The processes that carry out a run together: what they add up, gather, and agree on.
+
+Each takes its part of every batch; gradients, batch-norm statistics and the count of labelled pixels are
+those of the whole batch, so that the run is that of one process but for rounding and for dropout's random
+numbers.
+`ALONE` is a run in one process: it answers at once and asks torch.distributed for nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from harness.errors import UserError
+from harness.job import Job
+from harness.machine import available_cores
+from harness.meeting import TELL_S, call_together, come, open_store, told
+from harness.member import Member, part_of
+from harness.records import Failure
+
+Value = TypeVar("Value")
+Backend = Literal["gloo", "nccl"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """Successive batches, one a process.
+
+    own: indices of this process's; none where the last turn has fewer batches than there are processes.
+    batches, images: of all processes.
+    """
+
+    own: NDArray[np.int64] | None
+    batches: int
+    images: int
+
+
+class Group:
+    """The processes of a run, seen from one of them. All must call the same methods in the same order.
+
+    Args:
+        rank: this process's; 0 leads.
+        size: number of processes.
+        local_size: of them on this machine.
+        backend: that tensors on the run's device go by; those on the CPU go by gloo.
+        store: of the launch, for last words.
+        meeting: the run's name there.
+    """
+
+    def __init__(
+        self,
+        rank: int = 0,
+        size: int = 1,
+        *,
+        local_size: int = 1,
+        backend: Backend = "gloo",
+        store: dist.Store | None = None,
+        meeting: str = "",
+    ) -> None:
+        self.rank = rank
+        self.size = size
+        self.backend = backend
+        self._local_size = local_size
+        self._store = store
+        self._meeting = meeting
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process prints and writes."""
+        return self.rank == 0
+
+    @property
+    def cores(self) -> int:
+        """This process's share of its machine's cores."""
+        return max(1, available_cores() // self._local_size)
+
+    def part(self, batch: int) -> slice:
+        """Which images of a training batch are this process's."""
+        return part_of(batch, self.rank, self.size)
+
+    def turns(self, batches: Iterable[NDArray[np.int64]]) -> Iterator[Turn]:
+        """Whole batches dealt out in turn, so that each is computed exactly as one process computes it."""
+        left = iter(batches)
+        while taken := list(islice(left, self.size)):
+            own = taken[self.rank] if self.rank < len(taken) else None
+            yield Turn(own=own, batches=len(taken), images=sum(len(batch) for batch in taken))
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, the same to the bit in each; on a GPU the host does not wait for it."""
+        if self.size == 1:
+            return tensor
+        summed = tensor.clone()
+        dist.all_reduce(summed)
+        return summed
+
+    def rows(self, tensor: Tensor) -> list[Tensor]:
+        """The tensors of all processes, of one shape, by rank."""
+        if self.size == 1:
+            return [tensor]
+        found = [torch.empty_like(tensor) for _ in range(self.size)]
+        dist.all_gather(found, tensor)
+        return found
+
+    def any_of(self, *flags: bool) -> tuple[bool, ...]:
+        """For each flag, whether it is set in any process. By way of the hosts: no GPU is waited for."""
+        if self.size == 1:
+            return flags
+        found = torch.tensor(flags, dtype=torch.uint8)
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+        return tuple(bool(flag) for flag in found.tolist())
+
+    def gathered(self, value: Value) -> list[Value]:
+        """The values of all processes, by rank; anything that can be pickled."""
+        if self.size == 1:
+            return [value]
+        found: list[Value | None] = [None] * self.size
+        dist.all_gather_object(found, value)
+        return found  # type: ignore[return-value]
+
+    def from_first(self, tree: Value) -> Value:
+        """Rank 0's dicts and lists of tensors (on the CPU) and plain values, in all processes."""
+        if self.size == 1:
+            return tree
+        tensors: list[Tensor] = []
+        outline = [_outline(tree, tensors) if self.leads else None]
+        dist.broadcast_object_list(outline, src=0)
+        tree = tree if self.leads else _allocated(outline[0], tensors)
+        for tensor in (tensor for tensor in tensors if tensor.numel()):
+            dense = tensor.contiguous()
+            dist.broadcast(dense, src=0)
+            if dense is not tensor:
+                tensor.copy_(dense)
+        return tree
+
+    def training_call(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """What a training step calls for its logits; gradients are summed over processes, not averaged."""
+        shared = DistributedDataParallel(network, gradient_as_bucket_view=True)
+        shared.broadcast_buffers = False  # synchronised batch norm keeps them equal
+        shared.register_comm_hook(None, _summed)
+        return shared
+
+    def failure_elsewhere(self) -> Failure | None:
+        """Why another process ended, where it said so; waits a little for its word."""
+        if self._store is None:
+            return None
+        return told(self._store, self._meeting, TELL_S)
+
+    def leave(self) -> None:
+        """Part from the others when all are here. After an error the process just ends instead."""
+        if self.size > 1:
+            self.any_of(False)
+            dist.destroy_process_group()
+
+
+ALONE = Group()
+
+
+def join(job: Job, stop: Callable[[], bool]) -> Group:
+    """Meet the other processes of a run, which the job's member tells of.
+
+    Args:
+        job: of this process.
+        stop: looked at while rank 0 waits for the others.
+
+    Raises:
+        Interrupted: a stop was asked for.
+        UserError: more processes than GPUs, or another process's bad input.
+        LostProcess: another process failed.
+    """
+    member = job.member
+    if member is None:
+        return ALONE
+    backend: Backend = "gloo"
+    if job.device == "cuda":
+        backend = "nccl"
+        _take_gpu(member)
+    store = open_store(member)
+    meeting = call_together(store, job, stop) if member.rank == 0 else come(store, member)
+    dist.init_process_group(
+        "gloo" if backend == "gloo" else "cpu:gloo,cuda:nccl",
+        store=dist.PrefixStore(meeting, store),
+        rank=member.rank,
+        world_size=member.processes,
+        timeout=timedelta(seconds=job.patience_s),
+    )
+    return Group(
+        member.rank,
+        member.processes,
+        local_size=member.local_processes,
+        backend=backend,
+        store=store,
+        meeting=meeting,
+    )
+
+
+def _take_gpu(member: Member) -> None:
+    there = torch.cuda.device_count()
+    if member.local_rank >= there:
+        raise UserError(
+            f"{member.local_processes} processes on a machine with {there} GPUs: start at most one a GPU "
+            "(torchrun --nproc-per-node), or use --device cpu"
+        )
+    torch.cuda.set_device(member.local_rank)
+
+
+def _summed(state: object, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+    """What DistributedDataParallel does with a bucket of gradients, whose own way is the mean."""
+    work = dist.all_reduce(bucket.buffer(), async_op=True)
+    return work.get_future().then(lambda done: done.value()[0])
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A tensor without its values."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def _outline(tree: Any, tensors: list[Tensor]) -> Any:
+    """The tree with its tensors' shapes in their place; they go to `tensors`."""
+    if isinstance(tree, Tensor):
+        tensors.append(tree)
+        return _Shape(tuple(tree.shape), tree.stride(), tree.dtype)
+    if isinstance(tree, dict):
+        return {key: _outline(value, tensors) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_outline(value, tensors) for value in tree)
+    return tree
+
+
+def _allocated(outline: Any, tensors: list[Tensor]) -> Any:
+    """The tree of an outline, its tensors yet to be filled; they go to `tensors` in the outline's order."""
+    if isinstance(outline, _Shape):
+        tensors.append(torch.empty_strided(outline.size, outline.stride, dtype=outline.dtype))
+        return tensors[-1]
+    if isinstance(outline, dict):
+        return {key: _allocated(value, tensors) for key, value in outline.items()}
+    if isinstance(outline, list | tuple):
+        return type(outline)(_allocated(value, tensors) for value in outline)
+    return outline
