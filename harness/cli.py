@@ -82,6 +82,16 @@ def run(
     ] = None,
     patience: Annotated[str, typer.Option(help="End a run that shows no sign of life for so long.")] = "30m",
     plugin: Plugins = None,
+    engine: Annotated[str, typer.Option(help="Where runs are carried out: local or ray.")] = "local",
+    jobs: Annotated[
+        int, typer.Option(help="Engine local: runs at once, a GPU or a share of the threads each.", min=1)
+    ] = 1,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Engine ray: an existing cluster, such as 10.0.0.1:6379; default: one started here.",
+        ),
+    ] = None,
     results: Results = DEFAULT_RESULTS,
     reports: Reports = DEFAULT_REPORTS,
     work: Work = DEFAULT_WORK,
@@ -107,6 +117,9 @@ def run(
         threads=threads,
         budget=budget,
         patience=patience,
+        engine=engine,
+        jobs=jobs,
+        ray_address=ray_address,
         results=results,
         reports=reports,
         work=work,

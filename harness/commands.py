@@ -12,6 +12,8 @@ from rich.table import Table
 import architectures
 import datasets
 from harness import run as running
+from harness.engines import Engine, engine_named
+from harness.engines.tally import waves
 from harness.errors import UserError
 from harness.initial_weights import locate_for, resolve
 from harness.machine import available_cores, emulates_bfloat16
@@ -48,6 +50,9 @@ class RunOptions:
     results: Path
     reports: Path
     work: Path
+    engine: str = "local"
+    jobs: int = 1
+    ray_address: str | None = None
 
 
 def run_command(options: RunOptions) -> int:
@@ -91,34 +96,43 @@ def _run(options: RunOptions, member: Member | None) -> int:
     if options.dry_run:
         console.print(running.plan_table(specs, options.results))
         return 0
-    places = running.Places(
-        results=writable(options.results, "--results"),
-        reports=writable(options.reports, "--reports"),
-        work=writable(options.work, "--work"),
-        data_root=options.data_root,
-        weights=locate_for(specs, given_weights),
-        device=running.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
-        threads=options.threads or available_cores(),
-        tensorboard=options.tensorboard,
-        deadline_s=None if budget_s is None else began_s + budget_s,
-        patience_s=parse_time(options.patience, "patience"),
-        member=member,
-    )
-    check_sharing(member, specs)
-    check_compiling(specs[0].compiled, places.device)
-    _say_if_slow(specs, places.device, console)
-    return _run_and_report(specs, places, suite, console)
+    if member is not None and (options.engine != "local" or options.jobs != 1):
+        raise UserError("torchrun starts the processes of each run itself; leave out --engine and --jobs")
+    with engine_named(options.engine, jobs=options.jobs, ray_address=options.ray_address) as engine:
+        places = running.Places(
+            results=writable(options.results, "--results"),
+            reports=writable(options.reports, "--reports"),
+            work=writable(options.work, "--work"),
+            data_root=options.data_root,
+            weights=locate_for(specs, given_weights),
+            device=engine.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
+            threads=options.threads or available_cores(),
+            tensorboard=options.tensorboard,
+            deadline_s=None if budget_s is None else began_s + budget_s,
+            patience_s=parse_time(options.patience, "patience"),
+            member=member,
+        )
+        check_sharing(member, specs)
+        check_compiling(specs[0].compiled, places.device)
+        _say_if_slow(specs, places.device, console)
+        return _run_and_report(specs, places, suite, engine, console)
 
 
-def _run_and_report(specs: list[RunSpec], places: running.Places, suite: Suite, console: Console) -> int:
+def _run_and_report(
+    specs: list[RunSpec], places: running.Places, suite: Suite, engine: Engine, console: Console
+) -> int:
     running.prepare_data(specs, places, console)
-    trained = running.carry_out(specs, places, console)
+    trained = running.Outcome()
+    for wave in waves(specs):
+        trained.add(engine.carry_out(wave, places, console))
+        if trained.stopped or trained.overdrawn:
+            break
     if trained.stopped or trained.overdrawn:
         return trained.exit_code
     quick = all(spec.protocol.quick for spec in specs)
     effort: Effort = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
     wanted = running.measurement_requests(specs, places, effort)
-    measured = running.measure_all(wanted, places.results, console, wait=True)
+    measured = engine.measure(wanted, places, console)
     if measured.stopped:
         return measured.exit_code
     code = max(trained.exit_code, measured.exit_code)

@@ -27,6 +27,9 @@ class Job(BaseModel):
     patience_s: float = Field(PATIENCE_S, gt=0, description="without a sign of life it is ended after it")
     deadline_s: float | None = Field(None, description="by time.monotonic, where a budget ends the run")
     member: Member | None = Field(None, description="which of several processes; none: the only one")
+    parent_pid: int | None = Field(
+        None, description="it stops with a checkpoint when this process, which started it, has gone"
+    )
 
     @property
     def rank(self) -> int:

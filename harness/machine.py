@@ -89,11 +89,11 @@ def device_slug(device: Device) -> str:
     return f"{device}-{_slug(name)}"
 
 
-def gpu_uuid() -> str:
-    """UUID of torch's CUDA device 0 as NVML writes it, "GPU-..."; a CUDA device must be there."""
+def gpu_uuid(index: int = 0) -> str:
+    """UUID of one of torch's CUDA devices as NVML writes it, "GPU-..."; the device must be there."""
     import torch
 
-    uuid = str(torch.cuda.get_device_properties(0).uuid)
+    uuid = str(torch.cuda.get_device_properties(index).uuid)
     return uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
 
 

@@ -1,21 +1,63 @@
-"""Progress on the terminal: a bar with loss, rate, images a second and time left; plain lines elsewhere."""
+"""Progress on the terminal: a bar with loss, rate, images a second and time left; plain lines elsewhere.
+
+Without a terminal the position is also kept in a file, from which somebody else may show it.
+"""
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+TELL_S = 2.0  # between writings of the position
+
+
+class Position(BaseModel):
+    """How far a run is: iterations done of all, and what is said beside the bar."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    done: int
+    total: int
+    note: str
+
+
+def position_file(folder: Path) -> Path:
+    """Where a run without a terminal keeps its position, in its folder."""
+    return folder / "position.json"
+
+
+def read_position(folder: Path) -> Position | None:
+    """The position that was last written there; none where there is none that can be read."""
+    try:
+        return Position.model_validate_json(position_file(folder).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
 
 class RunProgress:
-    """Shows how far a run is."""
+    """Shows how far a run is.
 
-    def __init__(self, console: Console, title: str, iterations: int, batch: int) -> None:
+    Args:
+        console: where.
+        title: said with each line.
+        iterations: of the whole run.
+        batch: images of an iteration.
+        position: file for the position, used where the console is no terminal; none: nobody else shows it.
+    """
+
+    def __init__(
+        self, console: Console, title: str, iterations: int, batch: int, position: Path | None = None
+    ) -> None:
         self._console = console
         self._title = title
         self._iterations = iterations
         self._batch = batch
+        self._position = None if console.is_terminal else position
+        self._told_s = -TELL_S
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -44,6 +86,17 @@ class RunProgress:
         self._since = (now, done)
         note = f"loss {loss:.3f}  lr {rate:.2g}  {speed:.1f} images/s"
         self._bar.update(self._task, completed=done, note=note)
+        self._tell(done, note, now)
+
+    def _tell(self, done: int, note: str, now_s: float) -> None:
+        if self._position is None or (now_s - self._told_s < TELL_S and done < self._iterations):
+            return
+        self._told_s = now_s
+        temporary = self._position.with_suffix(".tmp")
+        text = Position(done=done, total=self._iterations, note=note).model_dump_json()
+        with suppress(OSError):  # a display that lags is no reason to lose a run
+            temporary.write_text(text, "utf-8")
+            temporary.replace(self._position)
 
     def count(self, done: int) -> None:
         """So many steps are done, of a run that has no loss."""

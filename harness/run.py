@@ -1,6 +1,5 @@
-"""Carrying out a plan: one process a run, then the measurements, then the reports."""
+"""What goes into carrying out a plan and what comes of it; the measurements beside the runs."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ import datasets
 from datasets.cache import open_split
 from harness import worker
 from harness.errors import UserError
-from harness.job import PATIENCE_S, Job
-from harness.leftovers import clear_finished
+from harness.job import PATIENCE_S
 from harness.locks import measuring_on_this_machine
 from harness.machine import Device
 from harness.measure.record import Effort, MeasureSpec
@@ -23,9 +21,6 @@ from harness.member import Member
 from harness.records import finished, load_run, runs_folder
 from harness.spec import RunSpec
 from harness.stopping import OVERDRAWN, STOPPED
-from harness.supervise import run_worker
-
-LEAST_S = 60.0  # of a budget, for another run to be begun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +54,14 @@ class Outcome:
     failed: int = 0
     stopped: bool = False
     overdrawn: bool = False
+
+    def add(self, other: "Outcome") -> None:
+        """Count another part of the plan in."""
+        self.done += other.done
+        self.skipped += other.skipped
+        self.failed += other.failed
+        self.stopped |= other.stopped
+        self.overdrawn |= other.overdrawn
 
     @property
     def exit_code(self) -> int:
@@ -126,59 +129,6 @@ def prepare_data(specs: Sequence[RunSpec], places: Places, console: Console) -> 
 
                 open_split(datasets.load(name, split, places.data_root), size, places.work / "cache", show)
                 progress.remove_task(task)
-
-
-def carry_out(specs: Sequence[RunSpec], places: Places, console: Console) -> Outcome:
-    """Carry out the runs that have no finished record, one process each; a failed one does not stop the rest.
-
-    A run that another process works on is left to that one.
-
-    Raises:
-        UserError: bad input that a worker found; its own line was printed already.
-    """
-    outcome = Outcome()
-    for spec in specs:
-        if (stored := finished(places.results, spec)) is not None:
-            console.print(f"{spec.run_id}: finished before, nothing to do", highlight=False)
-            clear_finished(
-                _job(spec, places).folder, stored.record
-            )  # its process may have been killed before
-            outcome.skipped += 1
-            continue
-        if places.deadline_s is not None and time.monotonic() + LEAST_S > places.deadline_s:
-            console.print(f"{spec.run_id}: not begun, the budget is used up", highlight=False)
-            outcome.overdrawn = True
-            return outcome
-        if (status := status_of(places.results, spec)) != "to do":
-            console.print(f"{spec.run_id}: {status}", highlight=False)
-        code = run_worker(_job(spec, places))
-        if code == worker.BAD_INPUT:
-            raise UserError("")
-        outcome.stopped = code == STOPPED
-        outcome.overdrawn = code == OVERDRAWN
-        if outcome.stopped or outcome.overdrawn:
-            return outcome
-        outcome.done += code == worker.FINISHED
-        outcome.failed += code not in (worker.FINISHED, worker.ELSEWHERE)
-    return outcome
-
-
-def _job(spec: RunSpec, places: Places) -> Job:
-    member = None if spec.postprocess else places.member  # the CRF's image after image is one process's
-    sharing = member.local_processes if member is not None else 1
-    return Job(
-        spec=spec,
-        device=places.device,
-        threads=max(1, places.threads // sharing),
-        results=places.results.resolve(),
-        work=places.work.resolve(),
-        data_root=places.data_root,
-        weights=places.weights,
-        tensorboard=places.tensorboard,
-        deadline_s=places.deadline_s,
-        patience_s=places.patience_s,
-        member=member,
-    )
 
 
 def measurement_requests(specs: Sequence[RunSpec], places: Places, effort: Effort) -> list[Request]:

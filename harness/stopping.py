@@ -1,5 +1,6 @@
 """When a run is to stop before its end: Ctrl-C, SIGTERM, or the end of a time budget."""
 
+import os
 import re
 import signal
 import sys
@@ -53,14 +54,19 @@ class StopRequest:
     the checkpoint, still fit in.
 
     Each question is a sign of life: the file `beat` is touched, at most every few seconds.
+    Where `parent` is given, that process's end stops the run as a signal would.
 
     Args:
         deadline_s: by `time.monotonic`, which all processes of a machine share; none without a budget.
         beat: the file, whose folder exists; none: no sign is given.
+        parent: id of the process that started this one; none: its end does not matter.
     """
 
-    def __init__(self, deadline_s: float | None = None, beat: Path | None = None) -> None:
+    def __init__(
+        self, deadline_s: float | None = None, beat: Path | None = None, parent: int | None = None
+    ) -> None:
         self._beat = beat
+        self._parent = parent
         self._beaten_s = -BEAT_S
         self._asked = False
         self._asked_s = 0.0
@@ -81,6 +87,8 @@ class StopRequest:
             self._beaten_s = now_s
         if self._deadline_s is not None and now_s + 2 * self._longest_s + RESERVE_S >= self._deadline_s:
             self.overdrawn = True
+        if self._parent is not None and os.getppid() != self._parent:
+            self._asked = True
         return self._asked or self.overdrawn
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -7,10 +7,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from harness import worker
 from harness.atomic import replacing
@@ -32,34 +34,55 @@ KEEP_MEMORY = {
 }
 
 LOOK_S = 5.0  # between looks at a worker's signs of life
+ASK_S = 1.0  # between looks at whether to stop one that runs apart
 LEAVE_S = 60.0  # at most, for a worker that shows none to write a checkpoint before it is killed
 _ROOM = "free space there, or name another folder with the variable TMPDIR"
 
 
-def run_worker(job: Job) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Apart:
+    """How a worker runs that has no terminal of its own: in a session of its own, and stopped by asking.
+
+    log: gets at its end all that is printed.
+    asks: how often it was asked to stop so far; each is passed on to it.
+    variables: of its environment, beside this process's.
+    """
+
+    log: Path
+    asks: Callable[[], int]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_worker(job: Job, apart: Apart | None = None) -> int:
     """Start a run's process and wait for it; its exit code, or FAILED with a record where it was killed.
 
     A process that shows no sign of life for the job's patience is ended, and its record says so; what it had
     saved stays, and the same command goes on from there.
 
+    Args:
+        job: what to run.
+        apart: how, where others share the terminal or there is none.
+
     Raises:
-        UserError: the folder of temporary files or of the results can't be written.
+        UserError: the folder of temporary files or of the results, or the log, can't be written.
     """
     kills = oom_kills()
     with _handed_over(job) as path:
         command = [sys.executable, "-m", "harness.worker", str(path)]
-        code = call(command, heartbeat(job.folder, job.rank), job.patience_s)
+        code = call(command, heartbeat(job.folder, job.rank), job.patience_s, apart)
     if code is None:
         message = f"no sign of life for {job.patience_s / 60:.3g} minutes: the process was ended"
-        return _failed(job, Failure(kind="killed", message=message))
+        return _failed(job, Failure(kind="killed", message=message), apart)
+    if code == -signal.SIGTERM and apart is not None and apart.asks():
+        return STOPPED  # asked before it could heed it: nothing was begun
     if code == -signal.SIGKILL and oom_kills() > kills:
         batch = job.spec.protocol.batch
         message = f"OOM at batch {batch}: the process was killed by the kernel's OOM killer"
-        return _failed(job, Failure(kind="oom", message=message))
+        return _failed(job, Failure(kind="oom", message=message), apart)
     if code < 0:
         name = signal.Signals(-code).name
         hint = "; out of memory?" if -code == signal.SIGKILL else ""
-        return _failed(job, Failure(kind="killed", message=f"the process was ended by {name}{hint}"))
+        return _failed(job, Failure(kind="killed", message=f"the process was ended by {name}{hint}"), apart)
     return code
 
 
@@ -83,7 +106,7 @@ def _handed_over(job: Job) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _failed(job: Job, failure: Failure) -> int:
+def _failed(job: Job, failure: Failure, apart: Apart | None) -> int:
     """Leave a record of the failure, unless another process has taken the run up meanwhile."""
     if job.member is not None and not job.leads:
         from harness.meeting import tell
@@ -93,30 +116,42 @@ def _failed(job: Job, failure: Failure) -> int:
     with run_lock(job.results, job.spec.run_id) as own:
         if own and finished(job.results, job.spec) is None:
             save_run(job.results, worker.failed_record(job, failure), {})
-    print(f"{job.spec.architecture}: FAILED: {failure.message}", file=sys.stderr)
+    with _output(apart) as log:
+        line = f"{job.spec.architecture}: FAILED: {failure.message}"
+        print(line, file=sys.stderr) if log is None else log.write(f"{line}\n".encode())
     return worker.FAILED
 
 
-def call(command: Sequence[str], beat: Path, patience_s: float) -> int | None:
+def call(command: Sequence[str], beat: Path, patience_s: float, apart: Apart | None = None) -> int | None:
     """Run a child in this terminal's process group; on Ctrl-C or SIGTERM wait for it to end in its own way.
 
     Args:
         command: what to run.
         beat: the file that it touches as long as it goes on.
         patience_s: after so long without a touch it is ended.
+        apart: it runs in a session of its own, and is asked to stop by SIGTERM.
 
     Returns:
         Its exit code, or minus the signal that ended it; STOPPED where a stop was asked for, which it could
         not heed as long as it started; none if it had to be ended.
+
+    Raises:
+        UserError: the log can't be written.
     """
+    environment = {**KEEP_MEMORY, **child_environment(), **(apart.variables if apart else {})}
+    look_s, passed_on, own = min(ASK_S if apart else LOOK_S, patience_s), 0, apart is not None
     with (
-        subprocess.Popen(command, env={**KEEP_MEMORY, **child_environment()}) as child,
+        _output(apart) as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=own) as child,
         _passing_on(child) as asked,
     ):
         touched, since_s = _touched(beat), time.monotonic()
         while True:
+            while apart is not None and passed_on < apart.asks():
+                child.terminate()
+                passed_on += 1
             try:
-                code = child.wait(min(LOOK_S, patience_s))
+                code = child.wait(look_s)
                 return STOPPED if asked and code != worker.BAD_INPUT else code
             except KeyboardInterrupt:
                 asked.append(signal.SIGINT)  # the terminal sent it to the child too, which saves and ends
@@ -147,6 +182,25 @@ def _passing_on(child: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
         yield asked
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _output(apart: Apart | None) -> Iterator[IO[bytes] | None]:
+    """The log to write to; none: this process's own output.
+
+    Raises:
+        UserError: it can't be written.
+    """
+    if apart is None:
+        yield None
+        return
+    try:
+        apart.log.parent.mkdir(parents=True, exist_ok=True)
+        log = apart.log.open("ab")
+    except OSError as error:
+        raise UserError(f"can't write {apart.log}: {error.strerror}; choose another --work") from error
+    with log:
+        yield log
 
 
 def _touched(beat: Path) -> int | None:

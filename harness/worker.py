@@ -86,20 +86,21 @@ def main(job_file: str) -> int:
 
 def carry_out(job: Job, console: Console) -> int:
     """Train and evaluate, and leave the record; see the module's exit codes."""
-    stop = StopRequest(job.deadline_s, heartbeat(job.folder, job.rank))
+    stop = StopRequest(job.deadline_s, heartbeat(job.folder, job.rank), job.parent_pid)
 
     from architectures import ArchitectureError
     from datasets import DatasetError
     from harness.crf.run import CrfRun
     from harness.crf.search import TRIALS
     from harness.distributed import ALONE, join
-    from harness.progress import RunProgress
+    from harness.progress import RunProgress, position_file
     from harness.train import Run
 
     protocol = job.spec.protocol
     refines = bool(job.spec.postprocess)
     steps = TRIALS if refines else protocol.iterations
-    progress = RunProgress(console, job.spec.network, steps, protocol.batch)
+    position = position_file(job.folder) if job.leads else None
+    progress = RunProgress(console, job.spec.network, steps, protocol.batch, position)
     run: Run | CrfRun = CrfRun(job, progress, stop) if refines else Run(job, progress, stop)
     group = ALONE
     try:

@@ -20,6 +20,7 @@ class Check:
 
     run_id: str
     architecture: str
+    reduced: bool
     computed_train_s: float
     train_s: float
     computed_score_s: float
@@ -105,6 +106,7 @@ def _made(record: RunRecord, run: PlannedRun, counts: Counts, training: float, f
     return Check(
         run_id=record.run_id,
         architecture=run.architecture,
+        reduced=bool(record.reduced),
         computed_train_s=2e9 * counts.training_gmacs * trained / (training * 1e12),
         train_s=record.timing.train_s,
         computed_score_s=2e9 * counts.gmacs * _scored(record, run) / (forward * 1e12),

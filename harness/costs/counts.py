@@ -55,8 +55,7 @@ def counts_of(
             distance = (apart(spec.size, size), spec.num_classes != num_classes)
             found.append((distance, spec, shapes))
     if not found:
-        wanted = f"{size[0]}x{size[1]} --classes {num_classes} --phase shapes"
-        return Missing(reason=f"not counted: `python -m harness measure {architecture} --size {wanted}`")
+        return Missing(reason="not counted")
     _, spec, shapes = min(found, key=lambda entry: entry[0])
     ratio = math.prod(size) / math.prod(spec.size)
     return Counts(

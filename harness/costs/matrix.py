@@ -137,8 +137,7 @@ def suite_runs(suite: Suite, protocol: str, seeds: Sequence[int]) -> tuple[Plann
     info, plain = datasets.info(suite.dataset), load_protocol(protocol)
     recipes = [plain.override({"balancing": balancing}) for balancing in suite.balancings] or [plain]
     rows = [(name, recipe) for recipe in recipes for name in suite.architectures]
-    # single rows with another balancing, where suites have them
-    for row in getattr(suite, "further", ()):
+    for row in suite.further:
         rows.append((row.architecture, plain.override({"balancing": row.balancing})))
     return tuple(
         PlannedRun(

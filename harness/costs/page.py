@@ -67,7 +67,7 @@ def _general(plan: Plan) -> list[str]:
         "(2 operations each) by the records of measuring. Early ends, which a protocol may allow, are not "
         "counted on.",
         "Time is work over the operations a second that the same network reached when it was measured, at "
-        "the nearest size. Nothing here was run at full size from beginning to end.",
+        "the nearest size.",
     ]
     lines += [f"{machine.letter} is {machine.title}: {_kind(machine)}." for machine in plan.machines]
     lines += [f"LEFT OUT, so that sums are at least so much: {line}." for line in _left_out(plan)]
@@ -102,7 +102,9 @@ def _short(
         )
     if checked:
         ratio = _middle([check.train_ratio for check in checked])
-        lines.append(f"Reduced runs that were made took {ratio} times the computed time of training.")
+        lines.append(
+            f"Runs that were made took {ratio} times the computed time of training: {_extent(checked)}."
+        )
     return lines
 
 
@@ -187,7 +189,7 @@ def _checked(found: Sequence[Check], left_out: Sequence[str]) -> list[str]:
     notes = [
         f"Recorded over computed, {len(found)} runs: training {_middle(train)}, scoring {_middle(score)} "
         "(median, with the least and the largest).",
-        "All these are reduced runs. What a run takes is no measurement: other work may have shared the "
+        f"Of these, {_extent(found)}. What a run takes is no measurement: other work may have shared the "
         "machine, which the record of a run does not tell. Scoring also finds boundaries for BF, on the same "
         "cores, which is no operation of the network.",
     ]
@@ -195,6 +197,11 @@ def _checked(found: Sequence[Check], left_out: Sequence[str]) -> list[str]:
     notes.append(f"Within 5 % of the computed time of training: {near} of {len(found)} runs.")
     notes += [f"Left out: {line}." for line in left_out]
     return [head, markdown(checks_table(found)), listing(notes)]
+
+
+def _extent(found: Sequence[Check]) -> str:
+    """How many of the runs are no full ones."""
+    return f"{sum(check.reduced for check in found)} of {len(found)} are reduced runs"
 
 
 def _middle(values: Sequence[float]) -> str:

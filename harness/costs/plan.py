@@ -36,7 +36,7 @@ class CostedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class CostedPart:
-    """A part with its runs' costs; `uncounted` has one reason for each network that has none."""
+    """A part with its runs' costs; `uncounted` says what has none, and which command counts it."""
 
     part: Part
     runs: tuple[CostedRun, ...]
@@ -96,15 +96,24 @@ def make_plan(matrix: Matrix, results: Path, devices: Sequence[int]) -> Plan:
 
 def costed(part: Part, records: Sequence[MeasurementRecord]) -> CostedPart:
     """A part with the work of its runs; networks without counts are named."""
-    runs, uncounted = [], {}
+    runs: list[CostedRun] = []
+    uncounted: dict[str, list[str]] = {}
     for run in part.runs:
         counts = counts_of(records, run.architecture, run.size, run.num_classes)
         if isinstance(counts, Missing):
-            uncounted[run.architecture] = f"{run.architecture} is {counts.reason}"
+            shape = f"--size {run.size[0]}x{run.size[1]} --classes {run.num_classes}"
+            uncounted.setdefault(shape, []).append(run.architecture)
         else:
             runs.append(CostedRun(run=run, work=work_of(run), counts=counts))
-    reasons = (part.missing,) if part.missing else tuple(uncounted.values())
-    return CostedPart(part=part, runs=tuple(runs), uncounted=reasons)
+    reasons = [_how_to_count(list(dict.fromkeys(names)), shape) for shape, names in uncounted.items()]
+    return CostedPart(
+        part=part, runs=tuple(runs), uncounted=(part.missing,) if part.missing else tuple(reasons)
+    )
+
+
+def _how_to_count(names: Sequence[str], shape: str) -> str:
+    command = f"python -m harness measure {' '.join(names)} {shape} --phase shapes"
+    return f"{', '.join(names)}: not counted yet; `{command}` does it"
 
 
 def hours(runs: Iterable[CostedRun], machine: Machine) -> float:

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 import datasets
 from harness import run as running
+from harness.engines.local import in_turn
 from harness.errors import UserError
 from harness.job import Job
 from harness.machine import available_cores
@@ -91,7 +92,7 @@ def crf_command(run_ids: tuple[str, ...], budget_s: float | None, patience: str,
         deadline_s=None if budget_s is None else began_s + budget_s,
         patience_s=parse_time(patience, "patience"),
     )
-    return running.carry_out(specs, places, Console()).exit_code
+    return in_turn(specs, places, Console()).exit_code
 
 
 def _stored(results: Path, run_id: str) -> StoredRun:

@@ -87,3 +87,9 @@ def test_each_question_is_a_sign_of_life(clock: list[float], tmp_path: Path) -> 
     clock[0] += 1.5
     stop()
     assert beat.stat().st_mtime_ns > first
+
+
+def test_the_end_of_the_process_that_started_it_stops(tmp_path: Path) -> None:
+    assert not StopRequest(parent=os.getppid())()
+    gone = StopRequest(parent=os.getpid())  # as if another had adopted this one
+    assert gone() and not gone.overdrawn

@@ -27,11 +27,10 @@ def test_counts_at_another_size_are_multiplied_by_the_ratio_of_pixels() -> None:
     assert found.basis == "counted at 180 x 240, times 4; counted with 11 classes, not 37"
 
 
-def test_what_was_not_counted_is_missing_with_the_command() -> None:
+def test_what_was_not_counted_is_missing() -> None:
     fixed = counts_of([measured("deconvnet", size=QUARTER)], "deconvnet", FULL, 11)
     nothing = counts_of([measured("segnet", inference_mib=None)], "segnet", FULL, 37)
-    assert isinstance(fixed, Missing) and "measure deconvnet --size 360x480 --classes 11" in fixed.reason
-    assert isinstance(nothing, Missing) and "--classes 37 --phase shapes" in nothing.reason
+    assert isinstance(fixed, Missing) and isinstance(nothing, Missing)
 
 
 def test_other_revisions_and_unknown_networks_are_left_out() -> None:

@@ -1,0 +1,89 @@
+"""Engines: who carries out the runs of a plan, and where. A run's record does not depend on it.
+
+`local` (the default) is this machine, one run after the other or several at once; `ray` is a Ray cluster.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, Self
+
+from rich.console import Console
+
+from harness.errors import UserError
+from harness.machine import Device
+from harness.measure.schedule import Request
+from harness.options import one_of
+from harness.run import Outcome, Places
+from harness.spec import RunSpec
+
+ENGINES = ("local", "ray")
+
+
+class Engine(AbstractContextManager["Engine"], Protocol):
+    """What carries out runs and measurements; a context manager, which holds what it needs for that."""
+
+    def __enter__(self) -> Self:
+        """Get hold of the machines.
+
+        Raises:
+            UserError: they can't be had.
+        """
+        ...
+
+    def pick_device(self, wanted: str) -> Device:
+        """What to compute on; `auto` takes CUDA devices if there are any.
+
+        Raises:
+            UserError: cuda was asked for and is not there.
+        """
+        ...
+
+    def carry_out(self, specs: Sequence[RunSpec], places: Places, console: Console) -> Outcome:
+        """Carry out the runs that have no finished record; a failed one does not stop the rest.
+
+        Raises:
+            UserError: bad input; where it was found by a worker, its own line was printed already.
+        """
+        ...
+
+    def measure(self, requests: Sequence[Request], places: Places, console: Console) -> Outcome:
+        """Measure what is not measured yet, each machine alone.
+
+        Raises:
+            UserError: bad input.
+        """
+        ...
+
+
+def engine_named(name: str, *, jobs: int = 1, ray_address: str | None = None) -> Engine:
+    """The engine of that name.
+
+    Args:
+        name: one of ENGINES.
+        jobs: of `local`: how many runs at once.
+        ray_address: of `ray`: an existing cluster; none: one is started on this machine.
+
+    Raises:
+        UserError: no such engine, an option of another one, or Ray is not installed.
+    """
+    one_of(name, ENGINES, "engine")
+    if name == "local":
+        from harness.engines.local import LocalEngine
+
+        if ray_address is not None:
+            raise UserError("--ray-address is of the engine ray; add --engine ray, or leave it out")
+        return LocalEngine(jobs)
+    if jobs != 1:
+        raise UserError(
+            "--jobs is of the engine local; the engine ray runs as many at once as the cluster has room for"
+        )
+    try:
+        from harness.engines.ray import RayEngine
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UserError(
+            "engine ray: Ray is not installed; `pip install 'segnet-harness[ray]'` brings it, or choose "
+            "--engine local"
+        ) from None
+    return RayEngine(ray_address)

@@ -1,0 +1,125 @@
+"""Several runs on one terminal: a bar for each, and above them the lines that each leaves in its log.
+
+All is read from the runs' folders, so that it does not matter which process or machine carries them out.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from harness.engines.tally import log_file
+from harness.progress import position_file, read_position
+
+
+class Tail:
+    """Whole lines that a file gains from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = path.stat().st_size if path.exists() else 0
+        self._rest = b""
+
+    def lines(self) -> list[str]:
+        """Those since the last time."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+        except FileNotFoundError:
+            return []
+        self._read += len(new)
+        *whole, self._rest = (self._rest + new).split(b"\n")
+        return [line.decode("utf-8", errors="replace") for line in whole]
+
+
+class _Followed:
+    """One run: its log, its position, and its bar once it has one."""
+
+    def __init__(self, folder: Path, prefixes: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.prefixes = prefixes
+        self.tail = Tail(log_file(folder))
+        self.before = _moment(position_file(folder))  # an earlier segment's position is no news
+        self.bar: TaskID | None = None
+
+
+class Display:
+    """What goes on in several runs; `refresh` brings it up to date.
+
+    Args:
+        console: where to show it; without a terminal there are lines alone.
+        total: how many runs there are.
+    """
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._console = console
+        self._followed: dict[str, _Followed] = {}
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._all = self._bars.add_task("runs", total=total, note="")
+
+    @contextmanager
+    def shown(self) -> Iterator["Display"]:
+        """The bars, while the block runs."""
+        with self._bars:
+            yield self
+            self.refresh()
+
+    def follow(self, name: str, folder: Path, prefixes: tuple[str, ...] = ()) -> None:
+        """Show what happens in a folder from now on.
+
+        Args:
+            name: said with each line.
+            folder: of the run.
+            prefixes: of lines, left out: they only repeat the name.
+        """
+        self._followed[name] = _Followed(folder, prefixes)
+
+    def ended(self, name: str) -> None:
+        """Show what is new in it for the last time."""
+        self._update(name, self._followed[name])
+        bar = self._followed.pop(name).bar
+        if bar is not None:
+            self._bars.remove_task(bar)
+        self._bars.advance(self._all)
+
+    def say(self, name: str, line: str) -> None:
+        """A line that stays."""
+        self._console.print(f"{name}: {line}", highlight=False, markup=False, soft_wrap=True)
+
+    def refresh(self) -> None:
+        """Read and show what is new."""
+        for name, followed in self._followed.items():
+            self._update(name, followed)
+
+    def _update(self, name: str, followed: _Followed) -> None:
+        for line in followed.tail.lines():
+            for prefix in followed.prefixes:
+                line = line.removeprefix(prefix)
+            self.say(name, line)
+        if _moment(position_file(followed.folder)) == followed.before:
+            return
+        position = read_position(followed.folder)
+        if position is None:
+            return
+        if followed.bar is None:
+            followed.bar = self._bars.add_task(name, total=position.total, note="")
+        self._bars.update(followed.bar, completed=position.done, note=position.note)
+
+
+def _moment(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None

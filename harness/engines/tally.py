@@ -1,0 +1,74 @@
+"""What all engines do alike: which runs there are to do, the job of each, and how endings are counted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from harness import worker
+from harness.job import Job
+from harness.leftovers import clear_finished
+from harness.records import finished
+from harness.run import Outcome, Places, status_of
+from harness.spec import RunSpec
+from harness.stopping import OVERDRAWN, STOPPED
+
+LEAST_S = 60.0  # of a budget, for another run to be begun
+
+
+def job_of(spec: RunSpec, places: Places) -> Job:
+    """What a worker is handed to carry out this run."""
+    member = None if spec.postprocess else places.member  # the CRF goes image by image, in one process
+    sharing = member.local_processes if member is not None else 1
+    return Job(
+        spec=spec,
+        device=places.device,
+        threads=max(1, places.threads // sharing),
+        results=places.results.resolve(),
+        work=places.work.resolve(),
+        data_root=places.data_root,
+        weights=places.weights,
+        tensorboard=places.tensorboard,
+        deadline_s=places.deadline_s,
+        patience_s=places.patience_s,
+        member=member,
+    )
+
+
+def waves(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
+    """The runs in groups of which each can go on at once: those that refine another's output come last."""
+    found = [[spec for spec in specs if bool(spec.postprocess) == refines] for refines in (False, True)]
+    return [wave for wave in found if wave]
+
+
+def log_file(folder: Path) -> Path:
+    """What is printed about a run that has no terminal of its own, in its folder; earlier segments too."""
+    return folder / "log.txt"
+
+
+def still_to_do(
+    specs: Sequence[RunSpec], places: Places, console: Console, outcome: Outcome
+) -> list[RunSpec]:
+    """The runs without a finished record; the others are said, and counted as skipped.
+
+    What a finished one's killed process may have left of its checkpoints goes.
+    """
+    todo = []
+    for spec in specs:
+        if (stored := finished(places.results, spec)) is not None:
+            console.print(f"{spec.run_id}: finished before, nothing to do", highlight=False)
+            clear_finished(job_of(spec, places).folder, stored.record)
+            outcome.skipped += 1
+            continue
+        if (status := status_of(places.results, spec)) != "to do":
+            console.print(f"{spec.run_id}: {status}", highlight=False)
+        todo.append(spec)
+    return todo
+
+
+def count(outcome: Outcome, code: int) -> None:
+    """Count a worker's exit code. Bad input counts as failed; a run left to another process does not."""
+    outcome.stopped |= code == STOPPED
+    outcome.overdrawn |= code == OVERDRAWN
+    outcome.done += code == worker.FINISHED
+    outcome.failed += code not in (worker.FINISHED, worker.ELSEWHERE, STOPPED, OVERDRAWN)

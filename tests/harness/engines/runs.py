@@ -1,0 +1,60 @@
+"""What tests of engines share: small runs, and whether two of them came to the same."""
+
+from pathlib import Path
+from typing import Any
+
+from harness.job import Job
+from harness.machine import Device
+from harness.protocol import Protocol
+from harness.records import load_run, runs_folder
+from harness.run import Places
+from tests.harness.helpers import spec, tiny_protocol
+
+NOT_COMPARED = {"timing", "environment", "device"}
+
+
+def long_protocol() -> Protocol:
+    """One that a test stops before its end, and that makes no checkpoint before it is stopped."""
+    return tiny_protocol(iterations="100000", validate_every="100000")
+
+
+def places(folder: Path, **changes: Any) -> Places:
+    """Places in a folder; any field can be changed."""
+    device: Device = "cpu"
+    values: dict[str, Any] = {
+        "results": folder / "results",
+        "reports": folder / "reports",
+        "work": folder / "work",
+        "data_root": None,
+        "weights": None,
+        "device": device,
+        "threads": 1,
+        **changes,
+    }
+    for name in ("results", "work"):
+        values[name].mkdir(parents=True, exist_ok=True)
+    return Places(**values)
+
+
+def job(folder: Path, **changes: Any) -> Job:
+    """A job in a folder; fields of its spec can be changed."""
+    here = places(folder)
+    return Job(
+        spec=spec(**changes),
+        device="cpu",
+        threads=1,
+        results=here.results,
+        work=here.work,
+        data_root=None,
+        weights=None,
+    )
+
+
+def outcomes(results: Path) -> dict[str, Any]:
+    """Of each run by its id: the record without times and machine, and the bytes of all beside it."""
+    found = {}
+    for folder in sorted(runs_folder(results).iterdir()):
+        record = load_run(folder).record
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "record.json"}
+        found[folder.name] = (record.model_dump(mode="json", exclude=NOT_COMPARED), files)
+    return found

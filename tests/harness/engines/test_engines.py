@@ -1,0 +1,67 @@
+"""Which engine is meant, and what is refused."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from harness.engines import engine_named
+from harness.engines.local import LocalEngine
+from harness.errors import UserError
+from harness.run import Outcome
+
+
+def test_local_is_an_engine_of_this_machine() -> None:
+    with engine_named("local", jobs=2) as engine:
+        assert isinstance(engine, LocalEngine)
+        assert engine.pick_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"name": "slurm"}, "engine 'slurm': must be one of local, ray"),
+        ({"name": "local", "ray_address": "here:6379"}, "--ray-address is of the engine ray"),
+        ({"name": "ray", "jobs": 2}, "--jobs is of the engine local"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        engine_named(**options)
+
+
+def test_without_ray_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "harness.engines.ray", raising=False)
+    with pytest.raises(UserError) as refused:
+        engine_named("ray")
+    assert "segnet-harness[ray]" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_commands_load_without_ray() -> None:
+    code = "import sys, harness.cli, harness.commands, harness.engines.nodes, harness.engines.local\n"
+    subprocess.run([sys.executable, "-c", f"{code}assert 'ray' not in sys.modules"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({}, 0),
+        ({"failed": 1, "done": 3}, 1),
+        ({"failed": 1, "overdrawn": True}, 75),
+        ({"overdrawn": True, "stopped": True}, 130),
+    ],
+)
+def test_exit_codes(fields: dict[str, Any], code: int) -> None:
+    assert Outcome(**fields).exit_code == code
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_said_at_once(address: str) -> None:
+    pytest.importorskip("ray", reason="needs the extra ray")
+    with pytest.raises(UserError) as refused, engine_named("ray", ray_address=address):
+        pass
+    assert str(refused.value).startswith(f"--ray-address {address}: no Ray cluster answers there (")
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,49 @@
+"""Runs on a Ray cluster: one started here, and one of two machines of which one is lost."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.engines.local import in_turn
+from harness.records import load_runs
+from tests.harness.engines.namespace import isolated
+from tests.harness.engines.runs import outcomes, places
+from tests.harness.test_cli import tiny, with_cache
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.mark.slow
+def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> None:
+    """Two machines, two runs; one machine is lost after its first checkpoint."""
+    for name in ("undisturbed", "disturbed"):
+        (tmp_path / name).mkdir()
+    disturbed = with_cache(tmp_path / "disturbed", drawn_cache)
+    arguments = [*tiny("segnet-basic", iterations=40), "--override", "validate_every=10", "--seeds", "0,1"]
+    done = isolated(HERE / "lose_node.py", *arguments, "--engine", "ray", cwd=disturbed, limit_s=540.0)
+    assert done.returncode == 0, done.stdout
+    assert "LOST a machine" in done.stdout
+    assert done.stdout.count("its machine was lost (1 of 5 times allowed); goes on from") == 1
+    assert done.stdout.count("goes on from iteration") == 1
+    runs, _ = load_runs(disturbed / "results")
+    timings = [run.record.timing for run in runs]
+    assert sorted(timing.segments for timing in timings if timing is not None) == [1, 2]
+    assert list((disturbed / "results" / "measurements").glob("*/*.json"))
+    assert not list((disturbed / "work").glob(".cluster-*"))
+
+    undisturbed = with_cache(tmp_path / "undisturbed", drawn_cache)
+    in_turn([run.record.spec for run in runs], places(undisturbed), Console(quiet=True))
+    assert outcomes(disturbed / "results") == outcomes(undisturbed / "results")
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_a_cluster_of_our_own_with_checkpoints(tmp_path: Path, drawn_cache: Path) -> None:
+    arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "validate_every=100000"]
+    place = with_cache(tmp_path, drawn_cache)
+    done = isolated(HERE / "interrupt.py", *arguments, "--engine", "ray", cwd=place, limit_s=540.0)
+    assert done.returncode == 130, done.stdout
+    assert "stopped at iteration" in done.stdout
+    assert "WORKERS LEFT: 0" in done.stdout
+    assert list(place.glob("work/runs/*/checkpoint.pt"))
+    assert not (place / "results" / "runs").exists()
