@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-slow bench performance performance-baseline performance-check lint types report lock clean
+.PHONY: run test test-slow bench performance performance-baseline performance-check lint types report extras lock clean
 
 run: $(STAMP)  ## train, evaluate and measure all networks on the embedded road scenes
 	$(BIN)/python -m harness run --all
@@ -46,8 +46,14 @@ report: $(STAMP)  ## regenerate reports/ and docs/scaling.md from results/
 	$(BIN)/python -m harness report
 	$(BIN)/python -m harness plan-cost --page docs/scaling.md
 
+extras: $(STAMP)  ## what some tests are skipped without: Ray, and the package that our CRF is held against
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-extras.lock
+
 lock:  ## resolve the versions anew (needs uv)
-	uv pip compile --upgrade --universal --generate-hashes --no-header --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --upgrade --universal --generate-hashes --no-header --extra dev --extra sunrgbd --extra tensorboard \
+	    pyproject.toml -o requirements.lock
+	printf 'ray\npydensecrf2\n' | uv pip compile --upgrade --universal --generate-hashes --no-header \
+	    --constraint requirements.lock - -o requirements-extras.lock
 
 clean:
 	rm -rf $(VENV) work

@@ -23,8 +23,9 @@ REVISION = 1
 class Kind:
     """A kind of room.
 
-    `stand` along the walls, the first ones surely and the rest as there is room; `hang` on them, the first one
-    most often; `loose` things lie or stand about, each with its probability. `seats`: whether tables with chairs fill the middle.
+    `stand` along the walls, the first ones surely and the rest as there is room; `hang` on them, the first
+    one most often; `loose` things lie or stand about, each with its probability. `seats`: probability that
+    tables with chairs fill the middle.
     """
 
     share: float
@@ -163,7 +164,7 @@ def _sample_light(rng: np.random.Generator) -> Light:
         clouds=0.0,
         haze=white,
         haze_m=1e9,
-        exposure=0.7 + 0.45 * u[0],
+        exposure=0.55 + 0.4 * u[0],
         cast=mix((1.14, 1.0, 0.82), (0.92, 1.0, 1.1), u[1]),
         noise=0.012 + 0.028 * u[2],
         lamps=u[3] < 0.5,

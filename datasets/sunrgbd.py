@@ -162,8 +162,8 @@ def read_pair(pair: Pair, size: Size) -> tuple[Pixels, Pixels]:
     if image.shape[:2] != label.shape:
         raise DatasetError(
             f"{pair.label}: {_extent(label.shape)} where its image {pair.image.parent.name}/"
-            f"{pair.image.name} has {_extent(image.shape)} (height x width): labels 1 to {TEST_IMAGES} are of "
-            f"test/, those from {TEST_IMAGES + 1} on of train/; are the splits swapped?"
+            f"{pair.image.name} has {_extent(image.shape)} (height x width): labels 1 to {TEST_IMAGES} are "
+            f"of test/, those from {TEST_IMAGES + 1} on of train/; are the splits swapped?"
         )
     if image.shape[0] < size[0] or image.shape[1] < size[1]:
         raise DatasetError(

@@ -84,8 +84,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def are_finite(model: nn.Module) -> bool:
-    """Whether all of a network's parameters are."""
-    found = [torch.isfinite(parameter).all() for parameter in model.parameters()]
+    """Whether all of a network's parameters and batch-norm statistics are."""
+    found = [torch.isfinite(tensor).all() for tensor in model.state_dict().values()]
     return not found or bool(torch.stack(found).all())  # one look: a GPU is waited for once
 
 

@@ -224,11 +224,11 @@ class Run:
         """Bring all losses to the host before the state is kept or scored, which a diverged one is not.
 
         Raises:
-            Diverged: a loss or a weight is not finite.
+            Diverged: a loss, a weight or a batch-norm statistic is not finite.
         """
         self._flush()
         if not are_finite(self.model):
-            raise Diverged(self.state.iteration, "a weight was")
+            raise Diverged(self.state.iteration, "a weight or batch-norm statistic was")
 
     # -- evaluation ----------------------------------------------------------------------------------------
 
@@ -248,6 +248,7 @@ class Run:
         watch = self._watch("batch-norm statistics", "train")
         train, batch = self.data["train"], self.protocol.batch
         reestimate(self.model, train, batch, self.spec.precision, watch, self.group)
+        self._settle()
         last = at == self.protocol.iterations or self._loss_stopped_falling()
         labels = tuple(
             label for label, due in self.protocol.test_at.items() if due == at or (last and due > at)

@@ -120,7 +120,7 @@ def carry_out(job: Job, console: Console) -> int:
     except Exception as error:  # the process ends here: whatever it was becomes the record's reason
         if isinstance(error, OSError) and (line := storage_error(error)):
             return _bad_input(job, line)
-        return _failed(job, _reason(error, protocol.batch, group), progress.say)
+        return _failed(job, _reason(job, error, group), progress.say)
     group.leave()
     if not job.leads:
         return FINISHED
@@ -174,10 +174,10 @@ def _tell(job: Job, failure: Failure) -> None:
     tell(job.member, failure)
 
 
-def _reason(error: Exception, batch: int, group: "Group") -> Failure:
+def _reason(job: Job, error: Exception, group: "Group") -> Failure:
     """Why the run failed; of several processes one knows, and the others only lose touch with it."""
-    failure = explain(error, batch)
-    elsewhere = group.failure_elsewhere() if failure.kind == "error" else None
+    failure = explain(error, job.spec.protocol.batch)
+    elsewhere = group.failure_elsewhere() if job.leads and failure.kind == "error" else None
     return elsewhere or failure
 
 

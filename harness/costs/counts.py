@@ -9,9 +9,6 @@ from harness.measure.figures import Missing, Shapes
 from harness.measure.record import MeasurementRecord, MeasureSpec
 from harness.report.wording import extent
 
-# Forward passes in a training step: a convolution goes back once for its input and once for its weights.
-MOST_TRAINING = 3.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
@@ -61,18 +58,9 @@ def counts_of(
     return Counts(
         parameters=shapes.parameters,
         gmacs=shapes.gmacs * ratio,
-        training_gmacs=training_gmacs(shapes) * ratio,
+        training_gmacs=shapes.training_gmacs * ratio,
         basis=_basis(spec, shapes, size, num_classes),
     )
-
-
-def training_gmacs(shapes: Shapes) -> float:
-    """Of forward and backward pass, at most three times the forward pass.
-
-    torch's counter exceeds that for grouped convolutions, whose weights' gradients it counts as if there were
-    one group.
-    """
-    return min(shapes.training_gmacs, MOST_TRAINING * shapes.gmacs)
 
 
 def apart(one: tuple[int, int], other: tuple[int, int]) -> float:
@@ -82,8 +70,6 @@ def apart(one: tuple[int, int], other: tuple[int, int]) -> float:
 
 def _basis(spec: MeasureSpec, shapes: Shapes, size: tuple[int, int], num_classes: int) -> str:
     parts = []
-    if shapes.training_gmacs > MOST_TRAINING * shapes.gmacs:
-        parts.append(f"training taken as {MOST_TRAINING:g} forward passes, counted was more")
     if spec.size != size:
         ratio = math.prod(size) / math.prod(spec.size)
         parts.append(f"counted at {extent(spec.size)}, times {ratio:.4g}")

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.costs.counts import apart, training_gmacs
+from harness.costs.counts import apart
 from harness.costs.matrix import Assumption
 from harness.measure.record import Cell, MeasurementRecord, Phase
 from harness.report.wording import extent
@@ -124,11 +124,11 @@ def _speed(record: MeasurementRecord) -> Speed | None:
     if shapes is None or forward is None:
         return None
     if step is not None:
-        training = _tflops(training_gmacs(shapes), step)
+        training = _tflops(shapes.training_gmacs, step)
         what = f"a training step at batch {step.key.batch}"
     elif backward is not None and (one := _timed(record, "forward", backward.key.batch)) is not None:
         whole_ms = _median_ms(one) + _median_ms(backward)
-        training = 2e9 * training_gmacs(shapes) * backward.key.batch / (whole_ms / 1e3) / 1e12
+        training = 2e9 * shapes.training_gmacs * backward.key.batch / (whole_ms / 1e3) / 1e12
         what = f"forward and backward pass at batch {backward.key.batch}"
     else:
         return None

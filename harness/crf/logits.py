@@ -64,8 +64,8 @@ def require_weights(checkpoint: Checkpoint, run_id: str) -> None:
     """
     if not checkpoint.weights.exists():
         raise BaseRunMissing(
-            f"the weights of {run_id} are gone ({checkpoint.weights.name} is not in its work folder), "
-            "nor are its logits kept there; bring them back, or remove its record and run it again"
+            f"the weights of {run_id} are gone ({checkpoint.weights.name} is not in its work folder), nor "
+            "are its logits kept there; bring them back, or remove its record and run it again"
         )
 
 

@@ -117,14 +117,20 @@ class CrfRun:
         logits = load_logits(path, run_id, split, stems)
         if logits is None:
             require_weights(checkpoint, run_id)  # before the data are decoded
+            open_split(dataset, self.spec.protocol.size, self.job.cache, self._on_decoded)
             data = SplitData(dataset, self.spec.protocol, self.job.cache, self.device)
             watch = self._watch(f"logits of {split}", len(data))
             write_logits(base_job(self.job), checkpoint, split, data, watch)
             logits = load_logits(path, run_id, split, stems)
         if logits is None:
             raise BaseRunMissing(f"{path}: can't be read although it was just written; check the disk")
-        full = open_split(dataset, None, self.job.cache)
+        full = open_split(dataset, None, self.job.cache, self._on_decoded)
         return CrfData(logits=logits, images=full.images, labels=full.labels)
+
+    def _on_decoded(self, done: int, total: int) -> None:
+        """A sign of life, and a chance to stop, at each image that is put into the cache."""
+        if self._stop_asked():
+            raise Interrupted
 
     def _refiner(self, data: CrfData) -> Refiner:
         return Refiner(data, self.spec.num_classes, self.device)

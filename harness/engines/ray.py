@@ -17,6 +17,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
+from architectures.plugins import VARIABLE
 from harness import worker
 from harness.engines import nodes
 from harness.engines.asking import counted_stops
@@ -71,12 +72,14 @@ class RayEngine:
         }
         if self._address:
             check_reachable(self._address)
+        plugins = os.environ.get(VARIABLE)
         try:
             ray.init(
                 self._address or "local",
                 log_to_driver=False,  # a run's lines come from its log, in order and whole
                 logging_level="ERROR",
                 **({} if self._address else own),
+                **({"runtime_env": {"env_vars": {VARIABLE: plugins}}} if plugins else {}),
             )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -79,12 +79,29 @@ def count(build: Build, size: tuple[int, int]) -> Counts:
 
 
 def _flop_counter() -> FlopCounterMode:
-    """Torch's counter, which does not know the product in place of `architectures.windows`."""
-    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: _product_flop})
+    """Torch's counter, which does not know the product in place of `architectures.windows`.
+
+    In the backward pass of grouped convolutions it counts as if there were no groups.
+    """
+    known = {
+        torch.ops.aten.addmm_: _product_flop,
+        torch.ops.aten.convolution_backward: _convolution_backward_flop,
+    }
+    return FlopCounterMode(display=False, custom_mapping=known)
 
 
 def _product_flop(target: torch.Size, left: torch.Size, right: torch.Size, **others: Any) -> int:
     return 2 * math.prod(left) * right[1]
+
+
+def _convolution_backward_flop(
+    gradient: torch.Size, images: torch.Size, weight: torch.Size, *others: Any, **outputs: Any
+) -> int:
+    """Each gradient, of images and of weights, takes as many as the forward pass: every product once."""
+    _, _, _, _, transposed, _, _, wanted = others
+    places = (images if transposed else gradient)[2:]
+    gradients: int = sum(wanted[:2])
+    return 2 * images[0] * math.prod(places) * math.prod(weight) * gradients
 
 
 def _training_flop(model: nn.Module, size: tuple[int, int]) -> float:

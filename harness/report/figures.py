@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 from harness.report.groups import title
 from harness.suite import Suite
 
-MAX_BYTES = 100_000
+MAX_BYTES = 64_000
 WIDTH_IN = 8.3
 DPI = 110
 # From seaborn's colour-blind safe palette, in the order of the report.
@@ -81,7 +81,7 @@ def png(draw: Callable[[Figure], None], height_in: float, keep: Sequence[tuple[i
 
 
 def small_png(image: Image.Image, keep: Sequence[tuple[int, int, int]] = ()) -> bytes:
-    """A PNG under 100 KB: with 256 colours, which is a third of the bytes, or fewer, or fewer pixels too.
+    """A PNG under 64 KB: with 256 colours, which is a third of the bytes, or fewer, or fewer pixels too.
 
     Args:
         image: RGB.
@@ -91,7 +91,7 @@ def small_png(image: Image.Image, keep: Sequence[tuple[int, int, int]] = ()) -> 
     for share in (1.0, 0.85, 0.7, 0.55, 0.4, 0.3):
         size = (round(image.width * share), round(image.height * share))
         resized = image if share == 1.0 else image.resize(size, Image.Resampling.LANCZOS)
-        for colours in (256, 64):
+        for colours in (256, 64, 32):
             buffer = io.BytesIO()
             _reduced(resized, colours, exact).save(buffer, format="PNG", optimize=True)
             if buffer.tell() < MAX_BYTES:

@@ -104,8 +104,8 @@ def input_notes(size: tuple[int, int], table: Table) -> list[str]:
     """Why an input smaller than the paper's distorts that table's ranking; empty at its size or above."""
     if size[0] >= PAPER_SIZE[0] and size[1] >= PAPER_SIZE[1]:
         return []
-    notes = {"table1": decoder_input_notes, "table3": small_input_notes, "none": rivals_input_notes}
-    return notes[table](size)
+    notes = {"table1": decoder_input_notes, "none": rivals_input_notes}
+    return notes.get(table, small_input_notes)(size)
 
 
 def decoder_input_notes(size: tuple[int, int]) -> list[str]:

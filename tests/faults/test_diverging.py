@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_diverging_run_stops_at_its_iteration_and_keeps_the_last_good_state(place: Place) -> None:
-    """With SGD and this rate the weights grow from step to step, until a product is no float any more."""
-    absurd = ("--override", "optimiser=sgd", "--override", "lr=1e6", "--override", "schedule=fixed")
+    """With SGD and this rate weight decay makes weights grow tenfold a step, until a product is no float."""
+    absurd = ("--override", "optimiser=sgd", "--override", "lr=1e3", "--override", "schedule=fixed")
     done = harness(*tiny(*absurd, "--seeds", "0", iterations=400, every=2), cwd=place.folder)
     assert done.code == 1, done
     (record,) = place.records()
@@ -29,16 +29,12 @@ def test_a_diverging_run_stops_at_its_iteration_and_keeps_the_last_good_state(pl
     tensors, values = stored
     assert 0 < values["iteration"] < failure["iteration"]
     assert all(math.isfinite(loss) for _, loss, _ in values["history"])
-    assert all(torch.isfinite(tensor).all() for tensor in weights(tensors))
+    assert all(torch.isfinite(tensor).all() for tensor in tensors["model"].values())
     assert all(
         torch.isfinite(tensor).all()
         for path in checkpoint.parent.glob("best-*.safetensors")
         for tensor in load_file(path).values()
     )
-
-
-def weights(tensors: dict[str, dict[str, torch.Tensor]]) -> list[torch.Tensor]:
-    return [tensor for name, tensor in tensors["model"].items() if name.endswith(("weight", "bias"))]
 
 
 def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:

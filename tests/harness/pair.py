@@ -29,7 +29,7 @@ from harness.sync_norm import synchronise
 from harness.train import Run
 from tests.harness.helpers import spec
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 300.0
 
 
 class Processes:
@@ -176,6 +176,15 @@ def losses(group: Group, work: Path, name: str, protocol: Protocol, steps: int) 
         run._timed_step()
     run._flush()
     return [loss for _, loss, _ in run.state.history]
+
+
+def losses_in_float64(group: Group, *arguments: Any) -> list[float]:
+    """The same, all but the loss itself in float64."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        return losses(group, *arguments)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def scored(group: Group, work: Path, name: str, protocol: Protocol) -> tuple[SplitScores, dict[str, Any]]:

@@ -10,18 +10,21 @@ from harness.distributed import ALONE, Group
 from harness.member import part_of
 from harness.protocol import Protocol
 from tests.harness.helpers import tiny_protocol
-from tests.harness.pair import Processes, collectives, losses, scored, whole
+from tests.harness.pair import Processes, collectives, losses, losses_in_float64, scored, whole
 from tests.harness.test_train import decoders
 
 TOLERANCE = 1e-4  # relative, over 20 steps with dropout off
 STEPS = 20
 
-# Batches of 5 are split into 3 + 2. The rate is camvid@1's with SGD, else quick@1's with AdamW.
+# Batches of 5 are split into 3 + 2; SGD at camvid@1's rate. DeepLab at so small a size blows rounding up: a
+# batch in reversed order moves its float32 losses by 0.7 % in 20 steps. Hence float64, and a tolerance
+# that float32, in which the loss itself is taken, allows for.
+SGD = {"batch": "5", "lr": "1e-3", "dropout": "0", "iterations": "20"}
 TRACES = {
-    "segnet-basic": decoders(batch="5", lr="1e-3", dropout="0", iterations="20"),
-    "deeplab-largefov": tiny_protocol(batch="5", iterations="20"),
+    "segnet-basic": (losses, decoders(**SGD), TOLERANCE),
+    "deeplab-largefov": (losses_in_float64, tiny_protocol(**SGD, optimiser="sgd", schedule="fixed"), 1e-6),
 }
-STOPPED = decoders(iterations="4", validate_every="2", dropout="0.5")
+STOPPED = decoders(iterations="2", validate_every="2", dropout="0.5")
 
 
 def place(folder: Path, name: str, cache: Path) -> Path:
@@ -99,24 +102,25 @@ def test_one_process_asks_nobody() -> None:
 def test_the_loss_trace_is_that_of_one_process(
     name: str, pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:
-    protocol = TRACES[name]
-    alone = losses(ALONE, place(tmp_path, "one", drawn_cache), name, protocol, STEPS)
-    shared = pair(losses, place(tmp_path, "two", drawn_cache), name, protocol, STEPS)
+    task, protocol, tolerance = TRACES[name]
+    alone = task(ALONE, place(tmp_path, "one", drawn_cache), name, protocol, STEPS)
+    shared = pair(task, place(tmp_path, "two", drawn_cache), name, protocol, STEPS)
     assert shared[0] == shared[1]
-    assert shared[0] == pytest.approx(alone, rel=TOLERANCE)
+    assert shared[0] == pytest.approx(alone, rel=tolerance)
     assert len(alone) == STEPS and np.ptp(alone) > 0.01  # it learns: the trace is not that of one state
 
 
 def test_a_short_loss_trace_is_that_of_one_process(
     pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:
-    protocol = TRACES["segnet-basic"]
+    _, protocol, _ = TRACES["segnet-basic"]
     alone = losses(ALONE, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol, 4)
     shared = pair(losses, place(tmp_path, "two", drawn_cache), "segnet-basic", protocol, 4)
     assert shared[0] == shared[1]
     assert shared[0] == pytest.approx(alone, rel=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", ["5", "7"])
 def test_scores_are_those_of_one_process_to_the_bit(
     batch: str, pair: Processes, tmp_path: Path, drawn_cache: Path

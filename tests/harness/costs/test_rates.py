@@ -91,18 +91,3 @@ def test_a_measured_gpu_takes_the_place_of_the_assumed_one() -> None:
         ("A", "cpu", None),
         ("B", "cuda", None),
     ]
-
-
-def test_more_than_three_forward_passes_are_not_believed() -> None:
-    record = measured("segnet", step_ms=2000.0)
-    cell = record.cells[0]
-    assert cell.shapes is not None
-    shapes = cell.shapes.model_copy(update={"training_gmacs": 1000.0})
-    grouped = record.model_copy(
-        update={"cells": (cell.model_copy(update={"shapes": shapes}), *record.cells[1:])}
-    )
-    found = counts_of([grouped], "segnet", FULL, 11)
-    assert isinstance(found, Counts) and found.training_gmacs == 3 * 160.5
-    assert found.basis == "training taken as 3 forward passes, counted was more"
-    speed = only(machines([grouped], GPU)).speed("segnet", FULL)
-    assert speed.training_tflops == pytest.approx(2 * 3 * 160.5e9 * 5 / 2.0 / 1e12)

@@ -1,5 +1,6 @@
 """Several runs at once on this machine, as a user starts them."""
 
+import io
 import os
 import signal
 import subprocess
@@ -7,11 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from harness.engines.cluster import until
+from harness.engines.local import LocalEngine, in_turn
 from harness.records import load_runs
 from tests.harness.engines.namespace import ROOT
-from tests.harness.engines.runs import outcomes
+from tests.harness.engines.runs import outcomes, places
+from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.test_cli import assert_one_line, harness, tiny, with_cache
 
 
@@ -22,38 +26,30 @@ def test_more_jobs_than_threads_are_one_line(tmp_path: Path, drawn_cache: Path) 
 
 @pytest.mark.slow
 def test_runs_at_once_come_to_the_same_as_in_turn(tmp_path: Path, drawn_cache: Path) -> None:
-    found = {}
-    for jobs, threads in ((1, 1), (2, 2)):
-        (tmp_path / str(jobs)).mkdir()
-        place = with_cache(tmp_path / str(jobs), drawn_cache)
-        arguments = [
-            *tiny("segnet-basic"),
-            "--threads",
-            str(threads),
-            "--jobs",
-            str(jobs),
-            "--seeds",
-            "0,1,2",
-        ]
-        done = harness(*arguments, cwd=place)
-        assert done.returncode == 0, done.stdout + done.stderr
-        found[jobs] = outcomes(place / "results")
-    assert len(found[1]) == 3
-    assert found[1] == found[2]
-    runs, _ = load_runs(tmp_path / "2" / "results")
-    assert {run.record.environment["torch_threads"] for run in runs} == {1}
-    for run in runs:
-        assert f"{run.record.run_id}: iteration 3 of 3" in done.stdout
-
-
-@pytest.mark.slow
-def test_a_failed_run_beside_others_is_a_row(tmp_path: Path, drawn_cache: Path) -> None:
-    diverging = [*tiny("segnet-basic", "bilinear-interpolation"), "--override", "optimiser=sgd"]
-    diverging += ["--override", "lr=1e30", "--threads", "2", "--jobs", "2"]
-    done = harness(*diverging, cwd=with_cache(tmp_path, drawn_cache))
-    assert done.returncode == 1, done.stdout + done.stderr
-    runs, _ = load_runs(tmp_path / "results")
-    assert [run.record.failure is not None and run.record.failure.kind for run in runs] == ["diverged"] * 2
+    """Three runs: two that finish, one that fails beside them."""
+    diverging = tiny_protocol(lr="1e30", optimiser="sgd", iterations="3")
+    fine = tiny_protocol(iterations="3")
+    specs = [
+        spec(architecture="segnet-basic", seed=seed, protocol=protocol)
+        for seed, protocol in ((0, fine), (1, diverging), (2, fine))
+    ]
+    for name in ("turn", "once"):
+        (tmp_path / name).mkdir()
+        with_cache(tmp_path / name, drawn_cache)
+    in_turn(specs, places(tmp_path / "turn"), Console(quiet=True))
+    said = io.StringIO()
+    engine, here = LocalEngine(jobs=2), places(tmp_path / "once", threads=2)
+    outcome = engine.carry_out(specs, here, Console(file=said, width=200))
+    assert (outcome.done, outcome.failed, outcome.exit_code) == (2, 1, 1)
+    assert len(outcomes(here.results)) == 3
+    assert outcomes(here.results) == outcomes(tmp_path / "turn" / "results")
+    runs, _ = load_runs(here.results)
+    finished = [run.record for run in runs if run.record.failure is None]
+    assert {record.environment["torch_threads"] for record in finished} == {1}
+    for record in finished:
+        assert f"{record.run_id}: iteration 3 of 3" in said.getvalue()
+    again = engine.carry_out(specs[::2], here, Console(quiet=True))
+    assert (again.done, again.skipped) == (0, 2)
 
 
 @pytest.mark.slow

@@ -41,14 +41,28 @@ def test_training_by_hand() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["segnet-basic", "fcn8s", "deconvnet"])
+def test_groups_take_part_in_the_backward_pass() -> None:
+    """Each of 6 channels has filters of its own: 2 outputs of 9 values each, at 16 x 20 pixels."""
+
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 6, 1), nn.Conv2d(6, 12, 3, padding=1, groups=6))
+
+    counts = count(build, (16, 20))
+    first, grouped = 320 * 3 * 6, 320 * 12 * 9
+    assert counts.gmacs * 1e9 == pytest.approx(first + grouped)
+    assert counts.training_gmacs * 1e9 == pytest.approx(2 * first + 3 * grouped)
+
+
+@pytest.mark.parametrize(
+    "name", ["segnet-basic", "segnet-basic-single-channel-decoder", "fcn8s", "deconvnet"]
+)
 def test_training_is_three_times_a_forward_pass_but_for_the_image_gradient(name: str) -> None:
     """Forward, gradient of inputs, gradient of weights, of which the first layer leaves out one.
 
     FCN's fc6 and DeconvNet's are matrix products here, FCN's with one in place.
     """
     counts = count(lambda: architectures.build(name, 5, (64, 96)), (64, 96))
-    first = 64 * 96 * 64 * (3 * 49 if name == "segnet-basic" else 3 * 9)
+    first = 64 * 96 * 64 * (3 * 49 if "basic" in name else 3 * 9)
     assert counts.training_gmacs * 1e9 == pytest.approx(3 * counts.gmacs * 1e9 - first)
 
 

@@ -153,24 +153,25 @@ class TestTable5:
         assert table5(family(store), datasets.info("sunrgbd")) is None
 
 
-class TestPages:
-    @pytest.fixture(scope="class")
-    def reports(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """Reports of full and reduced runs on SUN RGB-D, and of runs on rooms."""
-        store = Store(results=tmp_path_factory.mktemp("sun") / "results")
-        sun = load_protocol("sunrgbd@1")
-        median = sun.override({"balancing": "median"})
-        reduced = sun.override({"size": "90x120", "iterations": "300"})
-        for protocol in (sun, reduced):
-            for name in ("segnet", "deconvnet"):
-                store.run(store.spec(name, protocol=protocol), {"80K": PART, "140K": PART})
-        store.run(store.spec("segnet", protocol=median), {"80K": PART, "140K": PART})
-        rooms = load_protocol("rooms@1")
-        for protocol in (rooms, rooms.override({"balancing": "median"})):
-            store.run(store.spec("segnet", protocol=protocol), {"end": PART})
-        write_reports(store.results, store.results.parent / "reports")
-        return store.results.parent / "reports"
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Reports of full and reduced runs on SUN RGB-D, and of runs on rooms."""
+    store = Store(results=tmp_path_factory.mktemp("sun") / "results")
+    sun = load_protocol("sunrgbd@1")
+    median = sun.override({"balancing": "median"})
+    reduced = sun.override({"size": "90x120", "iterations": "300"})
+    for protocol in (sun, reduced):
+        for name in ("segnet", "deconvnet"):
+            store.run(store.spec(name, protocol=protocol), {"80K": PART, "140K": PART})
+    store.run(store.spec("segnet", protocol=median), {"80K": PART, "140K": PART})
+    rooms = load_protocol("rooms@1")
+    for protocol in (rooms, rooms.override({"balancing": "median"})):
+        store.run(store.spec("segnet", protocol=protocol), {"end": PART})
+    write_reports(store.results, store.results.parent / "reports")
+    return store.results.parent / "reports"
 
+
+class TestPages:
     def test_tables_as_files(self, reports: Path) -> None:
         folder = reports / "sunrgbd" / "table4-sunrgbd@1-sunrgbd-fp32-weights-none"
         names = {path.name for path in folder.iterdir()}
