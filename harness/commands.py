@@ -77,6 +77,7 @@ def _run(options: RunOptions, member: Member | None) -> int:
 
     console, began_s = Console(), time.monotonic()
     budget_s = parse_time(options.budget, "budget") if options.budget else None
+    patience_s = parse_time(options.patience, "patience")
     suite = load_suite(options.suite)
     protocols = _protocols(options, suite)
     given_weights = options.encoder_weights or suite.encoder_weights
@@ -109,7 +110,7 @@ def _run(options: RunOptions, member: Member | None) -> int:
             threads=options.threads or available_cores(),
             tensorboard=options.tensorboard,
             deadline_s=None if budget_s is None else began_s + budget_s,
-            patience_s=parse_time(options.patience, "patience"),
+            patience_s=patience_s,
             member=member,
         )
         check_sharing(member, specs)
