@@ -110,9 +110,9 @@ class Protocol(BaseModel):
         return self.name.partition("+")[0]
 
     def evaluation_points(self) -> list[int]:
-        """Iterations at which the batch-norm statistics are re-estimated and val is scored, ascending."""
+        """Iterations at which the batch-norm statistics are re-estimated and val is scored; the last is one."""
         regular = range(self.validate_every, self.iterations + 1, self.validate_every)
-        return sorted({*regular, *self.test_at.values()})
+        return sorted({*regular, *self.test_at.values(), self.iterations})
 
     def override(self, changes: Mapping[str, str]) -> "Protocol":
         """The protocol with some fields changed, its name saying so.
