@@ -110,7 +110,7 @@ class Protocol(BaseModel):
         return self.name.partition("+")[0]
 
     def evaluation_points(self) -> list[int]:
-        """Iterations at which the batch-norm statistics are re-estimated and val is scored; the last is one."""
+        """Iterations at which batch-norm statistics are re-estimated and val is scored; the last is one."""
         regular = range(self.validate_every, self.iterations + 1, self.validate_every)
         return sorted({*regular, *self.test_at.values(), self.iterations})
 

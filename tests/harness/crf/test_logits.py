@@ -86,7 +86,7 @@ def test_weights_that_are_gone_are_named(tmp_path: Path, drawn_cache: Path) -> N
         write_logits(job, checkpoint_of(job), "val", val(job))
 
 
-@pytest.mark.parametrize(("best", "expected"), [(4, [(4, "final")]), (2, [(2, "best"), (4, "final")])])
+@pytest.mark.parametrize(("best", "expected"), [(4, [(4, "final")]), (2, [(2, "best-000002"), (4, "final")])])
 def test_the_chosen_weights_come_first_then_the_last(best: int, expected: list[tuple[int, str]]) -> None:
     run = spec(protocol=SHORT)
     evaluations = [("test", 4, ("end",) if best != 4 else ("end", BEST)), ("test", 2, (BEST,))]

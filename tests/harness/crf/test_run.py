@@ -15,7 +15,7 @@ from harness.job import Job
 from harness.machine import environment
 from harness.metrics import scores
 from harness.progress import RunProgress
-from harness.records import BEST, RunRecord, load_run, save_run
+from harness.records import BEST, History, RunRecord, load_run, save_run, to_json
 from harness.run_record import run_record
 from harness.spec import refined
 from harness.stopping import Interrupted
@@ -99,7 +99,8 @@ def test_without_weights_it_fails_and_says_so(tmp_path: Path, drawn_cache: Path)
         device="CPU",
         environment={},
     )
-    save_run(run.job.results, record, {})
+    nothing = History(iteration=[], loss=[], lr=[], validation=[])
+    save_run(run.job.results, record, {"history.json": to_json(nothing)})
     with pytest.raises(BaseRunMissing, match=rf"weights of {base.run_id} are gone \(final.safetensors"):
         run.prepare()
 

@@ -6,7 +6,7 @@ from typing import Any
 import datasets
 from harness.crf.parameters import CrfParameters, CrfRecord, CrfTime, SubsetScores, Trial
 from harness.protocol import Protocol
-from harness.records import Failure, History, load_run, to_json
+from harness.records import Failure, History, load_run, save_run, to_json
 from harness.report import accuracy, write_reports
 from harness.report.accuracy_tables import table3_files, table3_text
 from harness.report.collect import collect
@@ -38,8 +38,9 @@ def add_refined(store: Store, protocol: Protocol, **changes: Any) -> Path:
         ),
     )
     record = load_run(folder).record.model_copy(update={"crf": crf})
-    (folder / "record.json").write_text(record.model_dump_json())
-    (folder / "history.json").write_bytes(to_json(History(iteration=[], loss=[], lr=[], validation=[])))
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".npz", ".png")}
+    files["history.json"] = to_json(History(iteration=[], loss=[], lr=[], validation=[]))
+    save_run(store.results, record, files)
     return folder
 
 
