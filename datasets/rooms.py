@@ -9,11 +9,10 @@ that neither a pixel's colour nor its place tells much: shape, texture and conte
 No accuracy on it stands beside a figure of the paper.
 """
 
-import hashlib
-import json
 from pathlib import Path
 
-from datasets.base import SPLITS, Dataset, DatasetInfo, Pixels, require_split
+from datasets.base import DatasetInfo
+from datasets.drawn import Drawn, drawn_hash
 from datasets.roads_canvas import HEIGHT, WIDTH
 from datasets.rooms_scene import REVISION, draw_room
 from datasets.sunrgbd import CLASSES, COLOURS
@@ -30,39 +29,13 @@ INFO = DatasetInfo(
 )
 
 
-class Rooms(Dataset):
-    """One split of the drawn rooms. Drawing takes some tens of ms a picture: read it through the cache."""
-
-    def __init__(self, split: str) -> None:
-        require_split(INFO.name, split, INFO.splits)
-        self.info = INFO
-        self.split = split
-        self.stems = tuple(f"{split}_{k:03d}" for k in range(INFO.splits[split]))
-
-    def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
-        """Image (180, 240, 3) and label (180, 240); IndexError past the end."""
-        number = range(len(self))[index]
-        return draw_room((REVISION, SPLITS.index(self.split), number))
-
-    @property
-    def variant(self) -> str:
-        """Always "rooms"."""
-        return INFO.name
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 of what determines the pictures: revision, size and numbers of images."""
-        return content_hash()[1]
-
-
-def load(split: str, root: Path | str | None = None) -> Rooms:
+def load(split: str, root: Path | str | None = None) -> Drawn:
     """One split; the data root is not needed."""
     del root
-    return Rooms(split)
+    return Drawn(INFO, split, REVISION, draw_room)
 
 
 def content_hash(root: Path | str | None = None) -> tuple[str, str]:
     """("rooms", SHA-256) of what determines the pictures; the data root is not needed."""
     del root
-    recipe = {"name": INFO.name, "revision": REVISION, "size": INFO.size, "splits": dict(INFO.splits)}
-    return INFO.name, hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+    return drawn_hash(INFO, REVISION)
