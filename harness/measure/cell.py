@@ -36,6 +36,9 @@ from harness.measure.workload import (
     infer,
 )
 
+# torch's refusal, as of batch norm behind global pooling
+_ONE_VALUE = "Expected more than 1 value per channel when training"
+
 
 class Measuring:
     """Carries a task out, turn by turn.
@@ -109,6 +112,12 @@ class Measuring:
             if not is_out_of_memory(error):
                 raise
             self._failure = Failure(kind="oom", message=f"OOM at batch {self._bench.key.batch}")
+        except ValueError as error:
+            if _ONE_VALUE not in str(error):
+                raise
+            batch = self._bench.key.batch
+            message = f"batch norm of a single value a channel: it can't be trained at batch {batch}"
+            self._failure = Failure(kind="impossible", message=message)
         except architectures.ArchitectureError as error:  # a network that can't be folded
             self._failure = Failure(kind="error", message=str(error))
         if self._bench.device.type == "cuda":  # after the handler: the error's traceback held the tensors

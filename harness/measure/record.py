@@ -87,9 +87,9 @@ class CellKey(_Frozen):
 
 
 class Failure(_Frozen):
-    """Why a cell has no figures."""
+    """Why a cell has no figures. What is impossible is so for the network, on any machine."""
 
-    kind: Literal["oom", "error"]
+    kind: Literal["oom", "error", "impossible"]
     message: str = Field(min_length=1, description="such as 'OOM at batch 4'")
 
 

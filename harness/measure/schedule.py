@@ -140,7 +140,7 @@ def measure_cells(
             visit = _Visit(group, found, Path(folder) / str(number), on_turn)
             for spec, founds, failure in visit.carry_out():
                 _save(results, spec, group.key, founds, failure)
-                if failure:
+                if failure and failure.kind != "impossible":
                     tally.failed.append(f"{spec.architecture}, {group.key}: {failure.message}")
                 else:
                     tally.done += 1
@@ -166,7 +166,9 @@ def _groups(requests: Iterable[Request], results: Path, again: bool) -> list[_Gr
 
 def _finished(results: Path, spec: MeasureSpec) -> set[CellKey]:
     record = _stored(results, spec)
-    return {cell.key for cell in record.cells if not cell.failure} if record else set()
+    if record is None:
+        return set()
+    return {cell.key for cell in record.cells if not cell.failure or cell.failure.kind == "impossible"}
 
 
 def _stored(results: Path, spec: MeasureSpec) -> MeasurementRecord | None:

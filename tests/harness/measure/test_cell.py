@@ -141,6 +141,27 @@ def test_out_of_memory_makes_a_failed_cell(phase: str) -> None:
     assert (found.rounds, found.memory) == ((), None)
 
 
+class PooledNorm(nn.Module):
+    """Batch norm behind global pooling, as torchvision's DeepLabV3 has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.conv(images)
+        return logits + self.norm(logits.mean((2, 3), keepdim=True))
+
+
+def test_a_network_that_cannot_train_on_one_image_is_no_failure_of_the_measurement() -> None:
+    found = carry_out(make_task("backward", 1), PooledNorm)
+    assert found.failure is not None and found.failure.kind == "impossible"
+    assert found.failure.message.endswith("it can't be trained at batch 1")
+    assert carry_out(make_task("backward", 2), PooledNorm).failure is None
+    assert carry_out(make_task("forward", 1), PooledNorm).failure is None
+
+
 def test_another_error_ends_the_measurement() -> None:
     with pytest.raises(RuntimeError, match="something else"):
         carry_out(make_task("forward", 4), lambda: Greedy(RuntimeError("something else")))
