@@ -49,9 +49,21 @@ def full_files(group: MeasurementGroup, table: Table) -> dict[str, str]:
     sheet = full_sheet(group, frame, table)
     return {
         f"{sheet.file}.md": sheet_markdown(sheet, _GENERAL),
-        f"{sheet.file}.csv": csv(with_origin(group, frame)),
+        f"{sheet.file}.csv": csv(with_origin(group, _told(frame))),
         f"{sheet.file}.tex": sheet_latex(sheet, _GENERAL, f"{group.slug}-full"),
     }
+
+
+def _told(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without what no network has for one and the same reason, which the notes of the table give."""
+    left_out = [
+        column
+        for reason in frame
+        if str(reason).endswith("_reason") and frame[reason].nunique(dropna=False) == 1
+        for column in (str(reason).removesuffix("_reason"), reason)
+        if column in frame and frame[str(reason).removesuffix("_reason")].isna().all()
+    ]
+    return frame.drop(columns=left_out).dropna(axis="columns", how="all")
 
 
 _GENERAL = (

@@ -100,12 +100,21 @@ def test_cells_beyond_the_usual_ones_are_shown() -> None:
 
 
 def test_csv_reads_back_with_its_origin_and_reasons() -> None:
-    back = pd.read_csv(io.StringIO(text_of(group(on_gpu(forward_ms=5)), "csv")))
-    (row,) = back.to_dict("records")
+    several = group(on_gpu(forward_ms=5), on_gpu("fcn8s", forward8_ms=20))
+    back = pd.read_csv(io.StringIO(text_of(several, "csv")))
+    row, other = back.to_dict("records")
     assert (row["device"], row["input"], row["effort"]) == ("Made-up GPU", "360 x 480", "lease")
     assert row["forward_b1_median_ms"] == 5
     assert row["forward_b8_median_ms_reason"] == "not measured: forward at batch 8"
     assert pd.isna(row["forward_b8_median_ms"])
+    assert other["forward_b8_median_ms"] == 20 and pd.isna(other["forward_b8_median_ms_reason"])
+
+
+def test_csv_leaves_out_what_no_network_has_for_one_reason() -> None:
+    none = group(on_gpu(forward_ms=5), on_gpu("fcn8s", forward_ms=7))
+    back = pd.read_csv(io.StringIO(text_of(none, "csv")))
+    assert not [name for name in back if "forward_b8_median" in str(name)]
+    assert "not measured: forward at batch 8" in text_of(none)
 
 
 def test_latex_braces_and_tables_match() -> None:
