@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from harness.atomic import write_atomically
+from harness.errors import UserError
+
 TELL_S = 2.0  # between writings of the position
 
 
@@ -92,11 +95,9 @@ class RunProgress:
         if self._position is None or (now_s - self._told_s < TELL_S and done < self._iterations):
             return
         self._told_s = now_s
-        temporary = self._position.with_suffix(".tmp")
         text = Position(done=done, total=self._iterations, note=note).model_dump_json()
-        with suppress(OSError):  # a display that lags is no reason to lose a run
-            temporary.write_text(text, "utf-8")
-            temporary.replace(self._position)
+        with suppress(UserError):  # a display that lags is no reason to lose a run
+            write_atomically(self._position, text.encode())
 
     def count(self, done: int) -> None:
         """So many steps are done, of a run that has no loss."""
