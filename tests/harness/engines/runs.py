@@ -55,6 +55,7 @@ def outcomes(results: Path) -> dict[str, Any]:
     found = {}
     for folder in sorted(runs_folder(results).iterdir()):
         record = load_run(folder).record
-        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "record.json"}
+        own = {"record.json", "SHA256SUMS"}  # the sums are of the record too, which holds times
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in own}
         found[folder.name] = (record.model_dump(mode="json", exclude=NOT_COMPARED), files)
     return found
