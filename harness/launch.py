@@ -34,7 +34,7 @@ def follow(member: Member) -> int:
     Always 0: rank 0's exit code is that of the command, and torchrun ends all processes on another code.
     """
     _end_as_by_ctrl_c()
-    announced = b""
+    announced: bytes | None = None
     with suppress(dist.DistError):  # the store goes with rank 0's command
         store = open_store(member)
         while announced := next_job(store, announced):

@@ -86,12 +86,12 @@ def come(store: dist.Store, member: Member) -> str:
     return member.meeting
 
 
-def next_job(store: dist.Store, last: bytes) -> bytes:
+def next_job(store: dist.Store, last: bytes | None) -> bytes:
     """The next job that rank 0 announces, as JSON; empty when there is no more. Waits for it.
 
     Args:
         store: of the launch.
-        last: what this returned before; empty at first.
+        last: what this returned before; none at first.
     """
     while True:
         if store.check(["job"]):

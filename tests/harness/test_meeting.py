@@ -83,6 +83,12 @@ def test_all_meet_under_a_name_of_this_run_alone(leader: tuple[Member, dist.Stor
     assert next_job(open_store(first), last) == b""
 
 
+def test_those_who_come_when_nothing_was_to_be_done_are_let_go(leader: tuple[Member, dist.Store]) -> None:
+    first, store = leader
+    store.set("job", "")  # before any job
+    assert next_job(open_store(first), None) == b""
+
+
 @pytest.mark.parametrize(
     ("kind", "raised", "says"),
     [
