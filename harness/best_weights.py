@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from harness.checkpoint import load_weights, save_weights
-from harness.weights_files import best_weights
+from harness.weights_files import all_best_weights, best_weights, stored_best_weights
 
 
 class BestWeights:
@@ -30,8 +30,8 @@ class BestWeights:
 
         Files of others go, but for that of the checkpoint before: it is read should this one be damaged.
         """
-        kept = {self._path(one) for one in (self._stored, iteration) if one is not None}
-        for path in self._folder.glob("best-*.safetensors"):
+        kept = {best_weights(self._folder, one) for one in (self._stored, iteration) if one is not None}
+        for path in all_best_weights(self._folder):
             if path not in kept:
                 path.unlink(missing_ok=True)
         self._stored = iteration
@@ -42,7 +42,7 @@ class BestWeights:
         Raises:
             UserError: the disk is full or the folder can't be written.
         """
-        return save_weights(self._path(iteration), model)
+        return save_weights(best_weights(self._folder, iteration), model)
 
     def load(self, iteration: int, model: nn.Module, sha256: str | None) -> None:
         """Put the weights back into the network.
@@ -55,7 +55,4 @@ class BestWeights:
         Raises:
             DamagedWeights: the file is gone, or not what was written.
         """
-        load_weights(best_weights(self._folder, iteration), model, sha256)
-
-    def _path(self, iteration: int) -> Path:
-        return self._folder / f"best-{iteration:06d}.safetensors"
+        load_weights(stored_best_weights(self._folder, iteration), model, sha256)

@@ -4,10 +4,14 @@ from pathlib import Path
 
 from harness.atomic import remove_leftovers
 from harness.records import RunRecord
+from harness.weights_files import all_best_weights, best_weights
+
+# checkpoints of training; the search and the scores of the CRF
+_PASSING = ("checkpoint*.pt", "search.json", "scores-*.npz")
 
 
 def clear_finished(folder: Path, record: RunRecord) -> None:
-    """Drop a finished run's checkpoints; its weights stay, once each.
+    """Drop what a finished run would have gone on from; its weights stay, once each, and kept logits.
 
     Args:
         folder: where the run kept its checkpoints and weights; need not exist.
@@ -15,8 +19,9 @@ def clear_finished(folder: Path, record: RunRecord) -> None:
     """
     best = record.best_iteration
     # at the last iteration they are those of final.safetensors
-    kept = None if best is None or best == record.trained_iterations else f"best-{best:06d}.safetensors"
-    for path in (*folder.glob("checkpoint*.pt"), *folder.glob("best-*.safetensors")):
-        if path.name != kept:
+    kept = None if best is None or best == record.trained_iterations else best_weights(folder, best)
+    passing = [path for pattern in _PASSING for path in folder.glob(pattern)]
+    for path in (*passing, *all_best_weights(folder)):
+        if path != kept:
             path.unlink(missing_ok=True)
     remove_leftovers(folder)

@@ -9,7 +9,17 @@ def final_weights(folder: Path) -> Path:
 
 
 def best_weights(folder: Path, iteration: int) -> Path:
-    """Those of the iteration that val chose; a run's of before files bore the iteration have another name."""
-    path = folder / f"best-{iteration:06d}.safetensors"
+    """Those of the iteration that val chose, to be written."""
+    return folder / f"best-{iteration:06d}.safetensors"
+
+
+def all_best_weights(folder: Path) -> list[Path]:
+    """Those of all iterations that val once chose and that are still there."""
+    return sorted(folder.glob("best-*.safetensors"))
+
+
+def stored_best_weights(folder: Path, iteration: int) -> Path:
+    """To be read; a run's of before files bore the iteration have another name."""
+    path = best_weights(folder, iteration)
     unnumbered = folder / "best.safetensors"
     return unnumbered if unnumbered.exists() and not path.exists() else path

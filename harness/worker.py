@@ -10,6 +10,7 @@ prints and writes.
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,23 +91,30 @@ def carry_out(job: Job, console: Console) -> int:
 
     from architectures import ArchitectureError
     from datasets import DatasetError
+    from harness.crf.record import crf_record
     from harness.crf.run import CrfRun
     from harness.crf.search import TRIALS
     from harness.distributed import ALONE, join
     from harness.progress import RunProgress, position_file
+    from harness.run_record import run_record
     from harness.train import Run
 
     protocol = job.spec.protocol
-    refines = bool(job.spec.postprocess)
-    steps = TRIALS if refines else protocol.iterations
+    steps = TRIALS if job.spec.postprocess else protocol.iterations
     position = position_file(job.folder) if job.leads else None
     progress = RunProgress(console, job.spec.network, steps, protocol.batch, position)
-    run: Run | CrfRun = CrfRun(job, progress, stop) if refines else Run(job, progress, stop)
+    run: Run | CrfRun
+    if job.spec.postprocess:
+        run = refining = CrfRun(job, progress, stop)
+        record_of = partial(crf_record, refining)
+    else:
+        run = training = Run(job, progress, stop)
+        record_of = partial(run_record, training)
     group = ALONE
     try:
         group = join(job, stop)
         with progress.shown():
-            run.prepare() if isinstance(run, CrfRun) else run.prepare(group)
+            run.prepare(group)
             run.train()
             run.finish()
     except Interrupted:
@@ -124,16 +132,11 @@ def carry_out(job: Job, console: Console) -> int:
     group.leave()
     if not job.leads:
         return FINISHED
-    from harness.crf.record import crf_record
     from harness.machine import environment
-    from harness.run_record import run_record
 
-    made = crf_record(run, environment()) if isinstance(run, CrfRun) else run_record(run, environment())
-    record, files = made
+    record, files = record_of(environment())
     save_run(job.results, record, files)
     clear_finished(job.folder, record)
-    if isinstance(run, CrfRun):
-        run.clean_up()
     return FINISHED
 
 

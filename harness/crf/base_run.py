@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.job import Job
 from harness.records import RunRecord, finished
 from harness.spec import RunSpec
-from harness.weights_files import best_weights, final_weights
+from harness.weights_files import final_weights, stored_best_weights
 
 
 class BaseRunMissing(Exception):
@@ -50,7 +50,7 @@ class BaseRun:
         """
         kept = {self.last_iteration: final_weights(self.folder)}
         if (best := self.record.best_iteration) is not None:
-            kept.setdefault(best, best_weights(self.folder, best))
+            kept.setdefault(best, stored_best_weights(self.folder, best))
         if iteration not in kept:
             raise ValueError(f"weights are kept of iterations {sorted(kept)}, not {iteration}")
         labels = [

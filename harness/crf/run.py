@@ -25,6 +25,7 @@ from harness.crf.logits import load_logits, require_weights, write_logits
 from harness.crf.parameters import CrfParameters, CrfTime, SubsetScores, Trial
 from harness.crf.scoring import CrfData, Refiner
 from harness.data import SplitData
+from harness.distributed import ALONE, Group
 from harness.errors import UserError
 from harness.evaluate import kept_indices
 from harness.job import Job
@@ -90,13 +91,17 @@ class CrfRun:
 
     # -- preparation ---------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    def prepare(self, group: Group = ALONE) -> None:
         """Find the run to refine, and see to its logits.
+
+        Args:
+            group: this process alone, which goes image by image.
 
         Raises:
             BaseRunMissing: it is not finished, or neither its weights nor its logits are there.
             UserError, datasets.DatasetError: bad data.
         """
+        assert group.size == 1, "others leave it to rank 0"
         torch.set_num_threads(self.job.threads)
         apply_precision(self.spec.precision)
         self.base = find_base_run(self.job)
@@ -241,9 +246,3 @@ class CrfRun:
                 raise Interrupted
 
         return on_images
-
-    def clean_up(self) -> None:
-        """Drop what a stopped run would go on from; the logits stay beside the weights they are of."""
-        self._state_path.unlink(missing_ok=True)
-        for iteration, split in self._data:
-            self._arrays_path(iteration, split).unlink(missing_ok=True)

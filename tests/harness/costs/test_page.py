@@ -24,7 +24,8 @@ from tests.harness.test_cli import ROOT, assert_one_line, harness
 FIVE = load_suite("camvid").architectures
 MATRIX = load_matrix().model_copy(update={"suites": ("camvid",)})
 # Made-up networks need 2 * 480.25 GFLOP for an image in training and 2 * 160.5 forward.
-TRAINED, SCORED = 43_000, 6 * (370 + 101) + 2 * 233 + (101 + 233)
+# Six regular evaluations and one at the last iteration, where train is scored too.
+TRAINED, SCORED = 43_000, 7 * (370 + 101) + 2 * 233 + 367 + (101 + 233)
 RUN_FLOP = 2e9 * (480.25 * TRAINED + 160.5 * SCORED)
 
 
@@ -78,8 +79,8 @@ def test_the_parts_and_their_sums(plan: Plan) -> None:
 
 def test_disk_and_network_by_hand(plan: Plan) -> None:
     disk = disk_table(plan, Missing(reason="nothing")).set_index("part").loc["camvid, camvid-epochs@1"]
-    # 29.45 million parameters: weights and momentum, and the scores of 3 * 334 images
-    checkpoint = 8 * 29_450_000 + 3 * 334 * 121 * 4 + 3 * 233 * 11 * 4
+    # 29.45 million parameters: weights and momentum, and the scores of 3 * 334 images and of train
+    checkpoint = 8 * 29_450_000 + (3 * 334 + 367) * 121 * 4 + 3 * 233 * 11 * 4
     assert disk["largest checkpoint, MB"] == figure(checkpoint / 1e6)
     assert disk["largest run at work, GB"] == figure((3 * checkpoint + 4 * 29_450_000) / 1e9)
     assert disk["weights that stay, GB"] == figure(25 * 2 * 4 * 29_450_000 / 1e9)
@@ -90,9 +91,9 @@ def test_disk_and_network_by_hand(plan: Plan) -> None:
     rows = network_table(plan, plan.own, gpu, found).to_dict("records")
     assert [row["machines"] for row in rows] == ["1", "2"]
     assert [row["decoded data to them, GB"] for row in rows] == ["0.485", "0.969"]
-    # runs of under ten minutes: a checkpoint at each of six evaluations
+    # runs of under ten minutes: a checkpoint at each of seven evaluations
     assert plan.own[0].duration_s(gpu) < 600
-    assert rows[0]["checkpoints written, GB"] == figure(25 * 6 * checkpoint / 1e9)
+    assert rows[0]["checkpoints written, GB"] == figure(25 * 7 * checkpoint / 1e9)
 
 
 def test_rows_made_of_a_finished_run(plan: Plan) -> None:
