@@ -80,7 +80,7 @@ def device_name(device: Device) -> str:
 
 
 def device_slug(device: Device) -> str:
-    """The device as a folder's name, such as "cuda-nvidia-h200" or "cpu-amd-epyc-2c".
+    """The device as a folder's name, such as "cuda-nvidia-h200" or "cpu-amd-epyc-7763-2c".
 
     Raises:
         UserError: "cuda" where torch finds no CUDA device.
@@ -99,10 +99,17 @@ def gpu_uuid(index: int = 0) -> str:
 
 @cache
 def cpu_model() -> str:
-    """The processor's name without marks, clock rate and number of cores."""
-    named = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
-    name = named[1] if named else platform.processor() or platform.machine()
+    """The processor's name without marks, clock rate and number of cores.
+
+    A virtual machine may hide which one it is and say "AMD EPYC" of very different generations: a name
+    without any number gets the processor's family and model.
+    """
+    found = _read("/proc/cpuinfo")
+    name = _cpu_field(found, "model name") or platform.processor() or platform.machine()
     name = re.sub(r"\((R|TM|r|tm)\)|@.*$|\b\d+-Core\b|\bCPU\b|\bProcessor\b", " ", name)
+    family, model = _cpu_field(found, "cpu family"), _cpu_field(found, "model")
+    if family and model and not re.search(r"\d", name):
+        name += f" family {family} model {model}"
     return " ".join(name.split())
 
 
@@ -198,6 +205,12 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _cpu_field(text: str, name: str) -> str | None:
+    """A line's value in what /proc/cpuinfo holds of the first core."""
+    found = re.search(rf"^{name}[ \t]*:[ \t]*(.+)$", text, re.MULTILINE)
+    return found[1] if found else None
 
 
 def _slug(name: str) -> str:

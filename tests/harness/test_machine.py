@@ -44,6 +44,20 @@ def test_the_processors_name_without_marks(cpu_named: Naming, name: str, expecte
     assert cpu_model() == expected
 
 
+def test_a_name_that_several_processors_share_gets_family_and_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(name: str) -> str:
+        cpu_model.cache_clear()
+        text = f"processor\t: 0\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: {name}\nstepping\t: 1\n"
+        monkeypatch.setattr(machine, "_read", lambda path: text if "cpuinfo" in path else "")
+        return cpu_model()
+
+    try:
+        assert told("AMD EPYC") == "AMD EPYC family 26 model 2"
+        assert told("AMD EPYC 9655") == "AMD EPYC 9655"
+    finally:
+        cpu_model.cache_clear()
+
+
 def test_slugs(cpu_named: Naming, monkeypatch: pytest.MonkeyPatch) -> None:
     cpu_named("AMD EPYC 7763 64-Core Processor")
     monkeypatch.setattr(machine, "available_cores", lambda: 2)
