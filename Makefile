@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= auto
+# one test at a time a core; whichever worker has nothing left takes from another
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests --benchmark-skip
 STAMP := $(VENV)/.installed
 
 .PHONY: run test test-slow bench performance performance-baseline performance-check lint types report extras lock clean
@@ -10,10 +13,10 @@ run: $(STAMP)  ## train, evaluate and measure all networks on the embedded road 
 	$(BIN)/python -m harness run --all
 
 test: $(STAMP)  ## the tests, without those marked slow
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" tests --benchmark-skip
+	$(PYTEST) -m "not slow"
 
 test-slow: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests --benchmark-skip
+	$(PYTEST) -m slow
 
 bench: $(STAMP)  ## smoke benchmarks; the figures go to work/benchmarks.json
 	mkdir -p work
