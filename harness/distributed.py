@@ -9,6 +9,7 @@ numbers.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
@@ -22,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from harness.errors import UserError
 from harness.job import Job
 from harness.machine import available_cores
-from harness.meeting import TELL_S, call_together, come, open_store, told
+from harness.meeting import TELL_S, call_together, come, open_store, told, watch_over
 from harness.member import Member, part_of
 from harness.records import Failure
 
@@ -168,7 +169,7 @@ def join(job: Job, stop: Callable[[], bool]) -> Group:
 
     Args:
         job: of this process.
-        stop: looked at while rank 0 waits for the others.
+        stop: looked at while it waits for the others.
 
     Raises:
         Interrupted: a stop was asked for.
@@ -184,13 +185,15 @@ def join(job: Job, stop: Callable[[], bool]) -> Group:
         _take_gpu(member)
     store = open_store(member)
     meeting = call_together(store, job, stop) if member.rank == 0 else come(store, member)
-    dist.init_process_group(
+    connect = partial(
+        dist.init_process_group,
         "gloo" if backend == "gloo" else "cpu:gloo,cuda:nccl",
         store=dist.PrefixStore(meeting, store),
         rank=member.rank,
         world_size=member.processes,
         timeout=timedelta(seconds=job.patience_s),
     )
+    watch_over(connect, open_store(member), meeting, stop)
     return Group(
         member.rank,
         member.processes,

@@ -1,9 +1,23 @@
-"""The loss."""
+"""The loss, and the weights of the classes in it."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from datasets import VOID
+from harness.balancing import class_weights
+from harness.data import SplitData
+from harness.spec import RunSpec
+
+
+def loss_weights(spec: RunSpec, train: SplitData, device: torch.device) -> Tensor | None:
+    """A factor for the pixels of each class, (K,) float32, by the balancing; none if it is natural."""
+    balancing, (height, width) = spec.protocol.balancing, train.label_size
+    if balancing == "natural":
+        return None
+    pixels = train.class_pixels(spec.num_classes)
+    weights = class_weights(balancing, spec.dataset, pixels, height * width)
+    return None if weights is None else torch.from_numpy(weights).to(device)
 
 
 def labelled_pixels(target: Tensor) -> Tensor:

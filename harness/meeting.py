@@ -8,6 +8,7 @@ Rank 0's worker announces a job when it holds the run's lock, and those who foll
 their own. Each run has a meeting of its own, so that nothing of one that failed reaches the next.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -84,6 +85,46 @@ def come(store: dist.Store, member: Member) -> str:
     assert member.meeting is not None
     store.set(_here(member.meeting, member.rank), "1")
     return member.meeting
+
+
+def watch_over(
+    connect: Callable[[], object], store: dist.Store, meeting: str, stop: Callable[[], bool]
+) -> None:
+    """Let this process connect with the others, and give up where one of them will never come.
+
+    Who connects hears nothing meanwhile, and waits for one that was killed as long as for one that is slow:
+    that is done in a thread, which a process that gives up leaves behind.
+
+    Args:
+        connect: what waits for the others.
+        store: of the launch, by a connection of its own: the other one is taken while it waits.
+        meeting: of the run.
+        stop: looked at while waiting, which makes it a sign of life.
+
+    Raises:
+        Interrupted: a stop was asked for.
+        LostProcess, UserError: another process failed, or rank 0 has ended the run.
+    """
+    raised: list[BaseException] = []
+
+    def connected() -> None:
+        try:
+            connect()
+        except BaseException as error:
+            raised.append(error)
+
+    waiting = threading.Thread(target=connected, daemon=True)
+    waiting.start()
+    while waiting.is_alive():
+        waiting.join(LOOK_S)
+        if stop():
+            raise Interrupted
+        if (failure := told(store, meeting)) is not None:
+            raise_told(failure)
+        if waiting.is_alive() and meeting not in store.get("job").decode():
+            raise LostProcess(Failure(kind="killed", message="rank 0 has ended the run"))
+    if raised:
+        raise raised[0]
 
 
 def next_job(store: dist.Store, last: bytes | None) -> bytes:

@@ -4,10 +4,12 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.evaluate import SplitScores
 from harness.records import Evaluation, Validation
 
 _PICTURE = "png:"
@@ -106,6 +108,15 @@ class Progression:
         self.segments += 1
         if self.processes[-1:] != [processes]:
             self.processes.append(processes)
+
+    def note_evaluation(self, split: str, at: int, labels: tuple[str, ...], scored: SplitScores) -> None:
+        """Keep what scoring a split at an iteration found, for the rows of the table named by `labels`."""
+        values = {"split": split, "iteration": at, "labels": labels, "images": len(scored.matrices)}
+        evaluation = Evaluation.model_validate({**values, "boundary": scored.boundary is not None})
+        self.evaluations.append(evaluation)
+        self.arrays[f"{evaluation.key}-matrices"] = scored.matrices.astype(np.int32)
+        if scored.boundary is not None:
+            self.arrays[f"{evaluation.key}-bf"] = scored.boundary.astype(np.float32)
 
     def fall(self, stretch: int) -> float | None:
         """Share by which the mean loss of the last `stretch` iterations lies under that of those before.

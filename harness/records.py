@@ -10,11 +10,8 @@ Scores are not stored: they are derived from the matrices (`harness.metrics`), a
 """
 
 import io
-import json
 import os
 import shutil
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -30,7 +27,6 @@ from harness.damage import UNREADABLE
 from harness.errors import UserError
 from harness.spec import RunSpec
 
-HISTORY_POINTS = 1000
 BEST = "best by val"  # label of the evaluation at the iteration that val chose
 
 
@@ -230,35 +226,6 @@ class StoredRun:
         return array
 
 
-def pack_scores(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The content of scores.npz: one cell of all images after another, LZMA, 40 % smaller than numpy's own.
-
-    Args:
-        arrays: name -> (N, ...), by image.
-    """
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.asfortranarray(array), allow_pickle=False)
-            # a ZipInfo of its own carries no date, so that equal scores make equal files
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_LZMA)
-    return target.getvalue()
-
-
-def thin(
-    history: list[tuple[int, float, float]], points: int = HISTORY_POINTS
-) -> list[tuple[int, float, float]]:
-    """Thin (iteration, loss, lr) triples to at most `points`: means over equal stretches, five digits."""
-    stretch = -(-len(history) // points) if history else 1
-    kept = []
-    for start in range(0, len(history), stretch):
-        part = history[start : start + stretch]
-        loss = sum(entry[1] for entry in part) / len(part)
-        kept.append((part[-1][0], float(f"{loss:.5g}"), float(f"{part[-1][2]:.5g}")))
-    return kept
-
-
 def runs_folder(results: Path) -> Path:
     """Where the records of runs lie."""
     return results / "runs"
@@ -349,8 +316,3 @@ def _first_lines(error: Exception) -> str:
     """What an error says, in one line; of pydantic's, the first field and what ails it."""
     lines = str(error).splitlines() or [type(error).__name__]
     return " ".join(" ".join(lines[1:3] if isinstance(error, ValidationError) else lines).split())[:300]
-
-
-def to_json(values: BaseModel) -> bytes:
-    """Compact JSON with a newline at its end."""
-    return (json.dumps(values.model_dump(mode="json"), separators=(",", ":")) + "\n").encode()

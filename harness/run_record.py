@@ -5,7 +5,8 @@ from typing import Any
 from torch import nn
 
 import datasets
-from harness.records import History, RunRecord, Timing, Together, pack_scores, thin, to_json
+from harness.record_content import pack_scores, thin, to_json
+from harness.records import History, RunRecord, Timing, Together
 from harness.train import Run
 
 

@@ -5,28 +5,20 @@ from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 import datasets
-from harness.balancing import class_weights
 from harness.batchnorm import reestimate
 from harness.best_weights import BestWeights
 from harness.board import Board
-from harness.checkpoint import (
-    are_finite,
-    load_checkpoint,
-    save_checkpoint,
-    save_weights,
-)
+from harness.checkpoint import are_finite, load_checkpoint, save_checkpoint, save_weights
 from harness.compiling import CompileClock, training_call
 from harness.data import BatchStream, SplitData
 from harness.distributed import ALONE, Group
 from harness.errors import UserError
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.job import Job
-from harness.loss import labelled_pixels, masked_cross_entropy
+from harness.loss import labelled_pixels, loss_weights, masked_cross_entropy
 from harness.metrics import scores
 from harness.network import build_network
 from harness.optimiser import build_optimiser, learning_rate, set_rate
@@ -34,7 +26,7 @@ from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
 from harness.progression import Diverged, PendingLosses, Progression, restore
 from harness.random_state import random_state, seed_follower, set_random_state
-from harness.records import BEST, Evaluation, Validation
+from harness.records import BEST, Validation
 from harness.stopping import Interrupted
 from harness.weights_files import final_weights
 
@@ -82,7 +74,7 @@ class Run:
         self.board = Board(self.job.folder / "tensorboard" if self.job.tensorboard else None)
         apply_precision(self.spec.precision)
         self.data = {split: self._open(split) for split in ("train", "val", "test")}
-        self.class_weights = self._class_weights()
+        self.class_weights = loss_weights(self.spec, self.data["train"], self.device)
         torch.manual_seed(self.spec.seed)
         self.model, self.layers_set = build_network(self.job, self.data["test"].label_size, group)
         self.encoder_layers = len(self.model.encoder_layers()) or len(self.layers_set)
@@ -104,14 +96,6 @@ class Run:
                 "command anew, which plans a run of its own for the new content"
             )
         return SplitData(dataset, self.protocol, self.job.cache, self.device)
-
-    def _class_weights(self) -> Tensor | None:
-        train, (height, width) = self.data["train"], self.data["train"].label_size
-        if self.protocol.balancing == "natural":
-            return None
-        pixels = train.class_pixels(self.spec.num_classes)
-        weights = class_weights(self.protocol.balancing, self.spec.dataset, pixels, height * width)
-        return torch.from_numpy(weights).to(self.device)
 
     def _resume(self) -> None:
         damaged: list[str] = []
@@ -258,11 +242,11 @@ class Run:
         trained = self._score("train") if last and self.protocol.score_train else None
         # Nothing above changes the run's state, so that a stop in between repeats the evaluation as a whole.
         if tested is not None:
-            self._record_evaluation("val", at, labels, validated)
-            self._record_evaluation("test", at, labels, tested)
+            self.state.note_evaluation("val", at, labels, validated)
+            self.state.note_evaluation("test", at, labels, tested)
             self._keep_pictures(tested)
         if trained is not None:
-            self._record_evaluation("train", at, labels, trained)
+            self.state.note_evaluation("train", at, labels, trained)
         self._note_validation(validated)
         self.state.ended = last
         self.state.evaluate_s += time.perf_counter() - started
@@ -323,14 +307,6 @@ class Run:
 
         return on_batch
 
-    def _record_evaluation(self, split: str, at: int, labels: tuple[str, ...], scored: SplitScores) -> None:
-        values = {"split": split, "iteration": at, "labels": labels, "images": len(self.data[split])}
-        evaluation = Evaluation.model_validate({**values, "boundary": scored.boundary is not None})
-        self.state.evaluations.append(evaluation)
-        self.state.arrays[f"{evaluation.key}-matrices"] = scored.matrices.astype(np.int32)
-        if scored.boundary is not None:
-            self.state.arrays[f"{evaluation.key}-bf"] = scored.boundary.astype(np.float32)
-
     def _keep_pictures(self, tested: SplitScores) -> None:
         stems = self.data["test"].stems
         for index, label_map in tested.predictions.items():
@@ -354,7 +330,7 @@ class Run:
             if best != state.iteration:
                 self._load_best(best)
             for split in sorted(wanted - scored):
-                self._record_evaluation(split, best, (), self._score(split))
+                state.note_evaluation(split, best, (), self._score(split))
             state.evaluate_s += time.perf_counter() - started
         state.evaluations = [
             e.model_copy(update={"labels": (*e.labels, BEST)})

@@ -10,7 +10,8 @@ from harness.crf.parameters import CrfRecord
 from harness.crf.run import SPLITS, CrfRun
 from harness.evaluate import label_png
 from harness.machine import device_name
-from harness.records import Evaluation, History, RunRecord, Timing, pack_scores, to_json
+from harness.record_content import pack_scores, to_json
+from harness.records import Evaluation, History, RunRecord, Timing
 
 
 def crf_record(run: CrfRun, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:

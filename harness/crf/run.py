@@ -31,7 +31,7 @@ from harness.evaluate import kept_indices
 from harness.job import Job
 from harness.precision import apply_precision
 from harness.progress import RunProgress
-from harness.records import pack_scores
+from harness.record_content import pack_scores
 from harness.spec import RunSpec
 from harness.stopping import Interrupted
 

@@ -11,7 +11,16 @@ import torch.distributed as dist
 
 from harness.errors import UserError
 from harness.job import Job
-from harness.meeting import LostProcess, call_together, come, next_job, open_store, tell, told
+from harness.meeting import (
+    LostProcess,
+    call_together,
+    come,
+    next_job,
+    open_store,
+    tell,
+    told,
+    watch_over,
+)
 from harness.member import Member
 from harness.records import Failure
 from harness.stopping import Interrupted
@@ -119,6 +128,47 @@ def test_a_stop_while_waiting_is_a_stop(leader: tuple[Member, dist.Store], tmp_p
     first, store = leader
     with pytest.raises(Interrupted):
         call_together(store, job(first, tmp_path), lambda: True)
+
+
+@pytest.mark.parametrize("way", ["a failure", "another job", "nothing more", "a stop"])
+def test_one_that_connects_does_not_wait_for_who_never_comes(
+    way: str, leader: tuple[Member, dist.Store], tmp_path: Path
+) -> None:
+    first, store = leader
+    asked, never, due = threading.Event(), threading.Event(), threading.Event()
+    member = follower(first, 1, f"meeting before {way}")
+    store.set("job", job(member, tmp_path).model_dump_json())
+
+    def happen() -> None:
+        due.set()
+        if way == "a failure":
+            tell(follower(first, 2, str(member.meeting)), Failure(kind="killed", message="ended by SIGKILL"))
+        elif way == "a stop":
+            asked.set()
+        else:
+            another = job(follower(first, 1, "a later one"), tmp_path).model_dump_json()
+            store.set("job", another if way == "another job" else "")
+
+    later = threading.Timer(0.3, happen)
+    later.start()
+    with pytest.raises(Interrupted if way == "a stop" else LostProcess) as raised:
+        watch_over(never.wait, open_store(first), str(member.meeting), asked.is_set)
+    assert due.is_set()  # not before
+    if way == "a failure":
+        assert "ended by SIGKILL (rank 2)" in str(raised.value)
+    never.set()
+
+
+def test_what_connecting_fails_of_is_raised(leader: tuple[Member, dist.Store], tmp_path: Path) -> None:
+    first, store = leader
+    store.set("job", job(follower(first, 1, "that one"), tmp_path).model_dump_json())
+    watch_over(lambda: None, open_store(first), "that one", lambda: False)
+
+    def fail() -> None:
+        raise RuntimeError("no route")
+
+    with pytest.raises(RuntimeError, match="no route"):
+        watch_over(fail, open_store(first), "that one", lambda: False)
 
 
 def test_last_words_are_waited_for_a_little(leader: tuple[Member, dist.Store]) -> None:

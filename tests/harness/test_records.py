@@ -11,6 +11,7 @@ import pytest
 
 from harness.atomic import write_atomically
 from harness.errors import UserError
+from harness.record_content import pack_scores, thin, to_json
 from harness.records import (
     Failure,
     History,
@@ -19,11 +20,8 @@ from harness.records import (
     finished,
     load_run,
     load_runs,
-    pack_scores,
     runs_folder,
     save_run,
-    thin,
-    to_json,
 )
 from tests.harness.helpers import spec
 

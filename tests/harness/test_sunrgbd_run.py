@@ -7,6 +7,7 @@ from rich.console import Console
 
 from harness import run as running
 from harness.commands import report_command
+from harness.engines.local import in_turn
 from harness.initial_weights import HE
 from harness.protocol import load_protocol
 from harness.suite import PlanRequest, load_suite, plan
@@ -73,7 +74,7 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
     folders = {name: tmp_path / name for name in ("results", "reports", "work")}
     places = running.Places(**folders, data_root=root, weights=None, device="cpu", threads=1)
     running.prepare_data(specs, places, console)
-    assert running.carry_out(specs, places, console).done == 3
+    assert in_turn(specs, places, console).done == 3
     assert report_command(folders["results"], folders["reports"], ["sunrgbd"], None) == 0
     page = (tmp_path / "reports" / "sunrgbd" / "README.md").read_text()
     assert "4 of 5,025 train images" in page and "input 32 x 40 instead of 360 x 480" in page

@@ -15,7 +15,8 @@ from harness.job import Job
 from harness.machine import environment
 from harness.metrics import scores
 from harness.progress import RunProgress
-from harness.records import BEST, History, RunRecord, load_run, save_run, to_json
+from harness.record_content import to_json
+from harness.records import BEST, History, RunRecord, load_run, save_run
 from harness.run_record import run_record
 from harness.spec import refined
 from harness.stopping import Interrupted

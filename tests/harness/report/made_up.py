@@ -14,17 +14,8 @@ import datasets
 from harness.initial_weights import HE
 from harness.measure.record import save_measurement
 from harness.protocol import Protocol
-from harness.records import (
-    BEST,
-    Evaluation,
-    Failure,
-    History,
-    RunRecord,
-    Timing,
-    Validation,
-    save_run,
-    to_json,
-)
+from harness.record_content import to_json
+from harness.records import BEST, Evaluation, Failure, History, RunRecord, Timing, Validation, save_run
 from harness.spec import InitialWeights, Precision, RunSpec
 from tests.harness.report.made_up_measurements import CLASSES, ENVIRONMENT, measured
 

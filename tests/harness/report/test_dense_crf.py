@@ -6,7 +6,8 @@ from typing import Any
 import datasets
 from harness.crf.parameters import CrfParameters, CrfRecord, CrfTime, SubsetScores, Trial
 from harness.protocol import Protocol
-from harness.records import Failure, History, load_run, save_run, to_json
+from harness.record_content import to_json
+from harness.records import Failure, History, load_run, save_run
 from harness.report import accuracy, write_reports
 from harness.report.accuracy_tables import table3_files, table3_text
 from harness.report.collect import collect
