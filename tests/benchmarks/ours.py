@@ -229,7 +229,7 @@ def predict(settings: Settings) -> Job:
         from harness.checkpoint import load_weights
 
         model = network(settings)
-        load_weights(settings.weights, model)
+        load_weights(settings.weights, model, None)
 
     @torch.inference_mode()
     def write() -> None:

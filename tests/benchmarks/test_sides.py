@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 import architectures
+from harness.checkpoint import save_weights
 from harness.metrics import confusion_matrix as exact_matrix
+from tests.benchmarks import ours as our_side
 from tests.benchmarks.comparisons import on
 from tests.benchmarks.plain.data import CamVid, loader
 from tests.benchmarks.plain.scores import boundary_score, confusion_matrix, score
@@ -64,6 +66,21 @@ def test_one_side_may_bring_its_opponent() -> None:
     duel.ours()
     duel.after()
     assert (duel.ours_s, duel.other_s) == ([1.0], [2.0])
+
+
+def test_predictions_of_a_trained_network_and_without_one(shared: Path, tmp_path: Path) -> None:
+    settings = Settings(
+        size=(24, 32), images=2, data_root=shared / "data", work=tmp_path, predictions=tmp_path / "made.npz"
+    )
+    trained = tmp_path / "trained.safetensors"
+    save_weights(trained, our_side.network(settings))
+    found = []
+    for weights in (trained, None):
+        our_side.predict(settings.model_copy(update={"weights": weights})).turn()
+        with np.load(settings.predictions) as stored:
+            assert stored["predictions"].shape == stored["labels"].shape == (2, 360, 480)
+            found.append(stored["predictions"])
+    assert not np.array_equal(*found)
 
 
 def test_a_player_answers_until_the_end() -> None:
