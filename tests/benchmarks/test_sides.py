@@ -70,7 +70,7 @@ def test_one_side_may_bring_its_opponent() -> None:
 
 def test_predictions_of_a_trained_network_and_without_one(shared: Path, tmp_path: Path) -> None:
     settings = Settings(
-        size=(24, 32), images=2, data_root=shared / "data", work=tmp_path, predictions=tmp_path / "made.npz"
+        size=(32, 40), images=2, data_root=shared / "data", work=tmp_path, predictions=tmp_path / "made.npz"
     )
     trained = tmp_path / "trained.safetensors"
     save_weights(trained, our_side.network(settings))
