@@ -7,7 +7,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.measure.performance import Entry, PerformanceRecord, Spread, load_performance, spread
+from harness.measure.performance import (
+    Entry,
+    PerformanceRecord,
+    Spread,
+    Target,
+    load_performance,
+    spread,
+)
 from harness.report.figures import png
 from harness.report.tables import csv, left_out_section, listing, markdown, significant
 from harness.report.wording import extent
@@ -32,6 +39,9 @@ def performance_files(results: Path) -> dict[str, bytes]:
         "hand.\n",
         listing(_general()),
     ]
+    whole = [record for record in records if not record.reduced]
+    if len(whole) > 1:
+        text += ["## Targets on each machine\n", markdown(targets_table(whole))]
     for record in records:
         text += _section(record)
     text += left_out_section(damaged, results)
@@ -88,6 +98,26 @@ def targets(record: PerformanceRecord) -> list[str]:
                 f"{entry.title}: {found} (target: at most {limit} s): {_met(entry.met)}{_why(entry)}."
             )
     return lines
+
+
+def targets_table(records: Sequence[PerformanceRecord]) -> pd.DataFrame:
+    """The figure of each entry that has a target, as text, a column for each record; sections say more."""
+    aims: dict[str, dict[str, str]] = {}
+    for record in records:
+        head = f"{record.device_name}, {record.threads} threads, {extent(record.size)}"
+        for entry in record.entries:
+            if entry.target is not None:
+                row = aims.setdefault(entry.name, {"what": entry.title, "target": _target(entry)})
+                row[head] = _reached(entry, entry.target)
+    return pd.DataFrame(list(aims.values())).fillna("–")
+
+
+def _reached(entry: Entry, target: Target) -> str:
+    if not entry.ours_s:
+        return "n/a: NOT met"
+    ratio = target.quantity == "ratio"
+    found = _figure(spread(entry.ratios).median) if ratio else f"{_figure(spread(entry.ours_s).median)} s"
+    return f"{found}: {_met(entry.met)}"
 
 
 def _why(entry: Entry) -> str:
@@ -214,10 +244,19 @@ def _entries(record: PerformanceRecord) -> list[str]:
     lines = []
     for entry in record.entries:
         against = f" Opponent: {entry.opponent}." if entry.opponent else ""
-        notes = "".join(f" {note[0].upper()}{note[1:]}." for note in entry.notes)
+        notes = "".join(f" {note[0].upper()}{note[1:]}." for note in (*entry.notes, *_beyond_peak(entry)))
         flags = "".join(f" Doubtful: {flag}." for flag in entry.flags)
         lines.append(f"{entry.title}: {entry.what}.{against}{notes}{flags}")
     return lines
+
+
+def _beyond_peak(entry: Entry) -> list[str]:
+    if not entry.name.startswith("peak-") or not entry.ratios or spread(entry.ratios).median >= 1:
+        return []
+    return [
+        "here convolutions do more operations a second than torch's matrix product, which therefore is no "
+        "upper bound on this device"
+    ]
 
 
 def _facts(record: PerformanceRecord) -> list[str]:

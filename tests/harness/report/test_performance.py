@@ -125,6 +125,33 @@ def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
     assert performance_files(tmp_path) == files
 
 
+def test_targets_of_several_machines_stand_side_by_side(tmp_path: Path) -> None:
+    save_performance(tmp_path, record())
+    assert "## Targets on each machine" not in performance_files(tmp_path)["README.md"].decode()
+    faster = entry("training-fp32", ours_s=(10.0, 11.0, 10.0))
+    other = {"device_name": "Another CPU", "device_slug": "cpu-another"}
+    save_performance(tmp_path, record(entries=(faster, entry("reading", target=None)), **other))
+    save_performance(tmp_path, record((90, 120), **other))
+    page = performance_files(tmp_path)["README.md"].decode()
+    head, rows = page.split("## Targets on each machine")[1].split("## Input")[0].split("| :---", 1)
+    assert "Another CPU, 2 threads, 360 x 480 | Made-up CPU, 2 threads, 360 x 480" in head
+    assert "| Training-fp32 | at most 0.93 of its time | 0.500: met | 1.00: NOT met |" in rows
+    assert "| Reading | at most 0.93 of its time | – | 0.0110: met |" in rows
+    assert "| Report | at most 10 s | – | 11.0 s: NOT met |" in rows
+    assert "| Folded | at most 0.93 of its time | – | n/a: NOT met |" in rows
+
+
+def test_a_step_beyond_the_matrix_peak_is_explained(tmp_path: Path) -> None:
+    slower = entry("peak-fp32", target=None)
+    save_performance(tmp_path, record(entries=(slower,)))
+    assert "no upper bound" not in performance_files(tmp_path)["README.md"].decode()
+    save_performance(tmp_path, record(entries=(entry("peak-fp32", target=None, ours_s=(10.0, 10.0, 10.0)),)))
+    assert (
+        "which therefore is no upper bound on this device."
+        in performance_files(tmp_path)["README.md"].decode()
+    )
+
+
 def test_without_a_record_there_is_no_page(tmp_path: Path) -> None:
     assert performance_files(tmp_path) == {}
 
