@@ -110,7 +110,7 @@ def watch_over(
     def connected() -> None:
         try:
             connect()
-        except BaseException as error:
+        except BaseException as error:  # whatever it is: raised below, where it is waited for
             raised.append(error)
 
     waiting = threading.Thread(target=connected, daemon=True)
