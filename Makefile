@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 # one test at a time a core; whichever worker has nothing left takes from another
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests --benchmark-skip
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests --benchmark-skip
+BESIDE := -n $(WORKERS) --dist worksteal
 STAMP := $(VENV)/.installed
 
 .PHONY: run test test-slow bench performance performance-baseline performance-check lint types report extras lock clean
@@ -13,10 +14,11 @@ run: $(STAMP)  ## train, evaluate and measure all networks on the embedded road 
 	$(BIN)/python -m harness run --all
 
 test: $(STAMP)  ## the tests, without those marked slow
-	$(PYTEST) -m "not slow"
+	$(PYTEST) $(BESIDE) -m "not slow"
 
 test-slow: $(STAMP)
-	$(PYTEST) -m slow
+	$(PYTEST) $(BESIDE) -m "slow and not alone"
+	$(PYTEST) -m "slow and alone"
 
 bench: $(STAMP)  ## smoke benchmarks; the figures go to work/benchmarks.json
 	mkdir -p work

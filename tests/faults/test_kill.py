@@ -118,6 +118,7 @@ def test_a_stop_before_training_is_no_failure(place: Place, number: signal.Signa
     assert place.records() == []
 
 
+@pytest.mark.alone
 def test_a_budget_ends_the_run_in_time_with_a_checkpoint(place: Place) -> None:
     endless = tiny("--budget", "75s", iterations=200_000, every=100_000)
     began = time.monotonic()

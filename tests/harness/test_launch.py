@@ -280,6 +280,7 @@ def test_a_killed_worker_is_the_run_s_reason_and_the_next_run_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_budget_ends_all_in_time(tmp_path: Path, drawn_cache: Path) -> None:
     place = with_cache(tmp_path, drawn_cache)
     began = time.monotonic()
