@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
-# one test at a time a core; whichever worker has nothing left takes from another
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests --benchmark-skip
+# one test at a time a core; whichever worker has nothing left takes from another
 BESIDE := -n $(WORKERS) --dist worksteal
 STAMP := $(VENV)/.installed
 

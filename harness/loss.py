@@ -17,7 +17,7 @@ def loss_weights(spec: RunSpec, train: SplitData, device: torch.device) -> Tenso
         return None
     pixels = train.class_pixels(spec.num_classes)
     weights = class_weights(balancing, spec.dataset, pixels, height * width)
-    return None if weights is None else torch.from_numpy(weights).to(device)
+    return torch.from_numpy(weights).to(device)
 
 
 def labelled_pixels(target: Tensor) -> Tensor:

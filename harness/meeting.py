@@ -72,10 +72,7 @@ def call_together(store: dist.Store, job: Job, stop: Callable[[], bool]) -> str:
     store.set("job", job.model_copy(update={"member": member}).model_dump_json())
     others = [_here(meeting, rank) for rank in range(1, member.processes)]
     while not store.check(others):
-        if stop():
-            raise Interrupted
-        if (failure := told(store, meeting)) is not None:
-            raise_told(failure)
+        _heed(store, meeting, stop)
         time.sleep(LOOK_S)
     return meeting
 
@@ -117,10 +114,7 @@ def watch_over(
     waiting.start()
     while waiting.is_alive():
         waiting.join(LOOK_S)
-        if stop():
-            raise Interrupted
-        if (failure := told(store, meeting)) is not None:
-            raise_told(failure)
+        _heed(store, meeting, stop)
         if waiting.is_alive() and meeting not in store.get("job").decode():
             raise LostProcess(Failure(kind="killed", message="rank 0 has ended the run"))
     if raised:
@@ -168,6 +162,14 @@ def raise_told(failure: Failure) -> NoReturn:
     if failure.kind == "data":
         raise UserError(failure.message)
     raise LostProcess(failure)
+
+
+def _heed(store: dist.Store, meeting: str, stop: Callable[[], bool]) -> None:
+    """Raise what ends a wait for the others: a stop that was asked for, or another process's failure."""
+    if stop():
+        raise Interrupted
+    if (failure := told(store, meeting)) is not None:
+        raise_told(failure)
 
 
 def _here(meeting: str, rank: int) -> str:

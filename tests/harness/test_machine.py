@@ -13,17 +13,17 @@ import pytest
 from harness import machine
 from harness.machine import available_cores, cpu_model, device_name, device_slug, environment
 
-Naming = Callable[[str], None]
+Naming = Callable[..., None]
 
 
 @pytest.fixture
 def cpu_named(monkeypatch: pytest.MonkeyPatch) -> Iterator[Naming]:
     """Gives this machine's processor another name."""
 
-    def name(text: str) -> None:
+    def name(text: str, before: str = "") -> None:
         cpu_model.cache_clear()
         monkeypatch.setattr(
-            machine, "_read", lambda path: f"model name\t: {text}\n" if "cpuinfo" in path else ""
+            machine, "_read", lambda path: f"{before}model name\t: {text}\n" if "cpuinfo" in path else ""
         )
 
     yield name
@@ -44,18 +44,12 @@ def test_the_processors_name_without_marks(cpu_named: Naming, name: str, expecte
     assert cpu_model() == expected
 
 
-def test_a_name_that_several_processors_share_gets_family_and_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(name: str) -> str:
-        cpu_model.cache_clear()
-        text = f"processor\t: 0\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: {name}\nstepping\t: 1\n"
-        monkeypatch.setattr(machine, "_read", lambda path: text if "cpuinfo" in path else "")
-        return cpu_model()
-
-    try:
-        assert told("AMD EPYC") == "AMD EPYC family 26 model 2"
-        assert told("AMD EPYC 9655") == "AMD EPYC 9655"
-    finally:
-        cpu_model.cache_clear()
+def test_a_name_that_several_processors_share_gets_family_and_model(cpu_named: Naming) -> None:
+    numbers = "processor\t: 0\ncpu family\t: 26\nmodel\t\t: 2\n"
+    cpu_named("AMD EPYC", numbers)
+    assert cpu_model() == "AMD EPYC family 26 model 2"
+    cpu_named("AMD EPYC 9655", numbers)
+    assert cpu_model() == "AMD EPYC 9655"
 
 
 def test_slugs(cpu_named: Naming, monkeypatch: pytest.MonkeyPatch) -> None:
