@@ -25,9 +25,16 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session", autouse=True)
 def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Where the harness's lock of this machine lies: nothing outside waits for a test, nor a test for it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+    """Where the harness's lock of this machine lies: nothing outside waits for a test, nor a test for it.
+
+    Not in pytest's own folder, nor that one in it: the sockets that Ray puts there may not have long names.
+    """
+    tmp_path_factory.getbasetemp()  # settled once asked for
+    with (
+        tempfile.TemporaryDirectory(prefix="segnet-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", None)  # asks the environment anew
         yield
 

@@ -81,8 +81,10 @@ class RayEngine:
                 **({} if self._address else own),
                 **({"runtime_env": {"env_vars": {VARIABLE: plugins}}} if plugins else {}),
             )
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if "AF_UNIX path length" in reason:  # its sockets lie in the temporary folder, by long names
+                reason += "; name a shorter folder with the variable RAY_TMPDIR"
             what = f"--ray-address {self._address}" if self._address else "engine ray: no cluster of our own"
             raise UserError(f"{what}: {reason}") from error
         return self

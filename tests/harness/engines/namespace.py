@@ -14,19 +14,18 @@ _UNSHARE = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc
 _LOOPBACK = ["sh", "-c", 'ip link set lo up && "$@"', "sh"]
 
 
-def isolated(script: Path, *arguments: str, cwd: Path, limit_s: float) -> "subprocess.CompletedProcess[str]":
-    """Run a Python script with nothing but a loopback device; skips the test where that can't be had.
+def isolated(*arguments: str, cwd: Path, limit_s: float) -> "subprocess.CompletedProcess[str]":
+    """Run Python with nothing but a loopback device; skips the test where that can't be had.
 
     Args:
-        script: what to run.
-        arguments: its own.
+        arguments: Python's own, a script or a module first.
         cwd: where.
         limit_s: after so long it is ended, and the test fails.
     """
     pytest.importorskip("ray", reason="needs the extra ray")
     prefix = _prefix()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
-    command = [*prefix, sys.executable, str(script), *arguments]
+    command = [*prefix, sys.executable, *arguments]
     with subprocess.Popen(
         command,
         cwd=cwd,

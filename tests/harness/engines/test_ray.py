@@ -21,7 +21,7 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
         (tmp_path / name).mkdir()
     disturbed = with_cache(tmp_path / "disturbed", drawn_cache)
     arguments = [*tiny("segnet-basic", iterations=40), "--override", "validate_every=10", "--seeds", "0,1"]
-    done = isolated(HERE / "lose_node.py", *arguments, "--engine", "ray", cwd=disturbed, limit_s=540.0)
+    done = isolated(str(HERE / "lose_node.py"), *arguments, "--engine", "ray", cwd=disturbed, limit_s=540.0)
     assert done.returncode == 0, done.stdout
     assert "LOST a machine" in done.stdout
     assert done.stdout.count("its machine was lost (1 of 5 times allowed); goes on from") == 1
@@ -41,9 +41,26 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
 def test_ctrl_c_stops_a_cluster_of_our_own_with_checkpoints(tmp_path: Path, drawn_cache: Path) -> None:
     arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "validate_every=100000"]
     place = with_cache(tmp_path, drawn_cache)
-    done = isolated(HERE / "interrupt.py", *arguments, "--engine", "ray", cwd=place, limit_s=540.0)
+    done = isolated(str(HERE / "interrupt.py"), *arguments, "--engine", "ray", cwd=place, limit_s=540.0)
     assert done.returncode == 130, done.stdout
     assert "stopped at iteration" in done.stdout
     assert "WORKERS LEFT: 0" in done.stdout
     assert list(place.glob("work/runs/*/checkpoint.pt"))
     assert not (place / "results" / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_temporary_folder_too_long_for_sockets_is_one_line(
+    tmp_path: Path, drawn_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = with_cache(tmp_path, drawn_cache)
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(long))
+    arguments = tiny("segnet-basic", iterations=4)
+    done = isolated("-m", "harness", *arguments, "--engine", "ray", cwd=place, limit_s=120.0)
+    assert done.returncode == 2, done.stdout
+    assert (
+        done.stdout.rstrip().splitlines()[-1].endswith("name a shorter folder with the variable RAY_TMPDIR")
+    )
+    assert "Traceback" not in done.stdout
