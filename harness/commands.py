@@ -132,7 +132,7 @@ def _run_and_report(
         return trained.exit_code
     quick = all(spec.protocol.quick for spec in specs)
     effort: Effort = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
-    wanted = running.measurement_requests(specs, places, effort)
+    wanted = running.measurement_requests(specs, places, effort) if suite.measures else []
     measured = engine.measure(wanted, places, console)
     if measured.stopped:
         return measured.exit_code
@@ -238,15 +238,14 @@ def check_data_command(name: str, data_root: str | None) -> int:
 
 
 def _protocols(options: RunOptions, suite: Suite) -> list[Protocol]:
-    """The protocol with the options' changes, once for each balancing of the suite."""
+    """The protocol with the suite's variants and the options' changes, which win; each recipe once."""
     protocol = load_protocol(options.protocol or suite.protocol)
     if protocol.base not in suite.protocols:
         known = ", ".join(suite.protocols)
         raise UserError(f"protocol {protocol.name!r} is not of suite {suite.name!r}; that has: {known}")
     changes = _changes(options, protocol)
-    if "balancing" in changes or not suite.balancings:
-        return [protocol.override(changes)]
-    return [protocol.override({**changes, "balancing": balancing}) for balancing in suite.balancings]
+    found = [protocol.override({**variant, **changes}) for variant in suite.variants]
+    return list({one.name: one for one in found}.values())
 
 
 def _further(options: RunOptions, suite: Suite) -> tuple[tuple[str, Protocol], ...]:

@@ -109,6 +109,12 @@ class Protocol(BaseModel):
         """The protocol's name without its overrides."""
         return self.name.partition("+")[0]
 
+    @property
+    def changes(self) -> dict[str, str]:
+        """The overrides in the name: field -> value as given."""
+        parts = re.split(r"\+(?=[a-z_]+=)", self.name)[1:]
+        return {field: value for field, _, value in (part.partition("=") for part in parts)}
+
     def evaluation_points(self) -> list[int]:
         """Iterations at which batch-norm statistics are re-estimated and val is scored; the last is one."""
         regular = range(self.validate_every, self.iterations + 1, self.validate_every)

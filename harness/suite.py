@@ -1,6 +1,6 @@
 """Suites (named sets of runs, one TOML file each in `harness/suites/`) and the plan made of one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -15,7 +15,8 @@ from harness.protocol import Protocol, read_toml, toml_names, validated
 from harness.spec import Compiled, InitialWeights, Precision, RunSpec, refined
 
 # The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.
-Table = Literal["table1", "table3", "table4", "none"]
+# "rates": no scores of test, but a comparison of recipes on val.
+Table = Literal["table1", "table3", "table4", "none", "rates"]
 
 
 class FurtherRow(BaseModel):
@@ -31,6 +32,7 @@ class Suite(BaseModel):
     """The named set of runs that fills one group of the paper's tables.
 
     balancings: each architecture is trained with each of them; none: with the protocol's own.
+    recipes: changes of the protocol, field -> value; each architecture is trained with each of them.
     dense_crf: architectures whose output is refined by the dense CRF too, as runs of their own.
     further: architectures that are trained with another balancing too.
     references: those of its architectures that are another suite's, for comparison: measurements of them
@@ -49,6 +51,7 @@ class Suite(BaseModel):
     architectures: tuple[str, ...] = Field(min_length=1)
     references: tuple[str, ...] = ()
     balancings: tuple[Balancing, ...] = ()
+    recipes: tuple[Mapping[str, str], ...] = ()
     further: tuple[FurtherRow, ...] = ()
     dense_crf: tuple[str, ...] = ()
     table: Table = "table3"
@@ -59,6 +62,8 @@ class Suite(BaseModel):
             raise ValueError(f"references {self.references} must be among the architectures")
         if self.table == "table1" and datasets.info(self.dataset).drawn:
             raise ValueError(f"table1 is the paper's, which has no figure of {self.dataset}; choose table3")
+        if self.balancings and self.recipes:
+            raise ValueError("balancings and recipes exclude each other; write the balancings as recipes")
         if beyond := set(self.dense_crf) - set(self.architectures):
             raise ValueError(f"dense_crf names {sorted(beyond)}, which are not among the architectures")
         return self
@@ -67,6 +72,21 @@ class Suite(BaseModel):
     def protocols(self) -> tuple[str, ...]:
         """Base names of the protocols whose runs the suite's report shows."""
         return (self.protocol, *self.also_reports)
+
+    @property
+    def variants(self) -> tuple[Mapping[str, str], ...]:
+        """What is changed in the protocol, each time that the architectures are trained; none: nothing."""
+        return self.recipes or tuple({"balancing": name} for name in self.balancings) or ({},)
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """Fields of the protocol in which runs of one table may differ."""
+        return tuple(dict.fromkeys(name for recipe in self.recipes for name in recipe)) or ("balancing",)
+
+    @property
+    def measures(self) -> bool:
+        """Whether memory and time stand beside the scores; a comparison of recipes has none of its own."""
+        return self.table != "rates"
 
     def covers(self, spec: RunSpec) -> bool:
         """Whether a run belongs in this suite's report."""

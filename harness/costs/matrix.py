@@ -135,7 +135,7 @@ def parts(matrix: Matrix) -> list[Part]:
 def suite_runs(suite: Suite, protocol: str, seeds: Sequence[int]) -> tuple[PlannedRun, ...]:
     """The runs that `run --suite` plans with this protocol, without looking for the data."""
     info, plain = datasets.info(suite.dataset), load_protocol(protocol)
-    recipes = [plain.override({"balancing": balancing}) for balancing in suite.balancings] or [plain]
+    recipes = [plain.override(variant) for variant in suite.variants]
     rows = [(name, recipe) for recipe in recipes for name in suite.architectures]
     for row in suite.further:
         rows.append((row.architecture, plain.override({"balancing": row.balancing})))

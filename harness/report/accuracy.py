@@ -267,7 +267,7 @@ def splits(group: Group) -> pd.DataFrame:
             "seeds": len(runs),
         }
         for split in SPLITS:
-            summary = summarise(runs, split, _split_label(runs, split, group.shown_label))
+            summary = summarise(runs, split, split_label(runs, split, group.shown_label))
             cells[f"{split}_iterations"] = span(summary.iterations) if summary else None
             cells[f"{split}_images"] = summary.images if summary else None
             for metric in METRICS[:3]:
@@ -277,8 +277,11 @@ def splits(group: Group) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _split_label(runs: Sequence[Run], split: str, label: str) -> str:
-    """Unless at the chosen one, train is scored at the end only, which can be later than the last row."""
+def split_label(runs: Sequence[Run], split: str, label: str) -> str:
+    """The row of the table to take a split's scores from.
+
+    Unless at the chosen one, train is scored at the end only, which can be later than the last row.
+    """
     if split != "train" or label == BEST:
         return label
     found = [

@@ -1,4 +1,7 @@
-"""Families: groups that are equal but for the class weights in the loss, which Tables 1 and 4 join."""
+"""Families: groups that are equal but for what the suite varies, which one table joins.
+
+That is the class weights in the loss in Tables 1 and 4, and optimiser and rate in a comparison of rates.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +16,8 @@ from harness.suite import Suite
 class Family:
     """Groups of one protocol, data, precision and initial weights; full and reduced ones never mix.
 
-    slug: name of the family's folder. name: of the protocol, without its balancing. balancings: the suite's,
-    then further ones that were run.
+    slug: name of the family's folder. name: of the protocol, without what the suite varies. balancings: the
+    suite's, then further ones that were run.
     """
 
     slug: str
@@ -53,7 +56,7 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
     members: dict[tuple[object, ...], list[Group]] = {}
     for group in groups:
         key = (
-            _without(group.protocol.name, group.protocol),
+            _without(group.protocol.name, group.protocol, suite),
             *(group.variant, group.digest, group.computed, group.weights.kind, group.weights.sha256),
             group.reduced,
         )
@@ -64,8 +67,8 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
         first = joined[0]
         found.append(
             Family(
-                slug=f"{suite.table}-{_without(first.slug, first.protocol)}",
-                name=_without(first.protocol.name, first.protocol),
+                slug=f"{suite.table}-{_without(first.slug, first.protocol, suite)}",
+                name=_without(first.protocol.name, first.protocol, suite),
                 balancings=tuple(dict.fromkeys([*suite.balancings, *ran])),
                 groups=tuple(joined),
             )
@@ -73,6 +76,9 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
     return tuple(found)
 
 
-def _without(text: str, protocol: Protocol) -> str:
-    """A protocol's name, or a slug that holds it, without the balancing among its overrides."""
-    return text.replace(f"+balancing={protocol.balancing}", "")
+def _without(text: str, protocol: Protocol, suite: Suite) -> str:
+    """A protocol's name, or a slug that holds it, without what the suite varies among its overrides."""
+    for field, value in protocol.changes.items():
+        if field in suite.varied:
+            text = text.replace(f"+{field}={value}", "")
+    return text

@@ -10,6 +10,7 @@ from datasets import DatasetInfo
 from harness.protocol import Protocol
 from harness.records import RunRecord
 from harness.report.accuracy_tables import TABLE_NAMES, splits_text, stem, table3_notes, table3_text
+from harness.report.checks_tables import checks_section
 from harness.report.families import Family
 from harness.report.groups import SCORE_NAMES, Group, SuiteRecords, input_size, title
 from harness.report.links import file_links, heading_link, picture_sections
@@ -17,6 +18,7 @@ from harness.report.page_resources import DevicePage, GrowthPage, device_section
 from harness.report.resources import Measurements
 from harness.report.tables import listing, markdown
 from harness.report.wording import (
+    OPTIMISERS,
     augmentation_words,
     balancing_words,
     command,
@@ -25,21 +27,21 @@ from harness.report.wording import (
     reduced_mark,
 )
 
-OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class GroupPage:
     """What the page shows of one group.
 
     table3: none in a suite that fills another table. verdicts: whether SegNet exceeds the baselines, on drawn
-    data. pictures: title -> file, of the plots and panels that there are. remarks: what is missing, and why.
+    data. checks: of `checks.checks`, none without a finished run. pictures: title -> file, of the plots and
+    panels that there are. remarks: what is missing, and why.
     """
 
     group: Group
     table3: pd.DataFrame | None
     verdicts: Sequence[str]
     splits: pd.DataFrame
+    checks: pd.DataFrame | None
     pictures: Mapping[str, str]
     remarks: Sequence[str]
 
@@ -64,7 +66,8 @@ class FamilyPage:
 class PageContent:
     """All that a suite's page is made of.
 
-    families: only of a suite that fills Table 1 or 4. growth: of each device, at several sizes and batches.
+    families: only of a suite that fills Table 1 or 4, or compares recipes. growth: of each device, at several
+    sizes and batches.
     """
 
     records: SuiteRecords
@@ -88,7 +91,7 @@ def page(content: PageContent) -> str:
     for head, reduced in (("Full runs", False), ("REDUCED runs: never to be compared with full ones", True)):
         chosen = [one for one in content.groups if bool(one.group.reduced) == reduced]
         joined = [one for one in content.families if bool(one.family.first.reduced) == reduced]
-        if chosen:
+        if chosen or joined:
             text.append(f"## {head}\n")
             for family in joined:
                 text += _family_section(family)
@@ -106,7 +109,7 @@ def _contents(content: PageContent) -> str:
         (f"Accuracy: {heading_link(_group_head(one.group))}", reduced_mark(one.group))
         for one in content.groups
     ]
-    if not content.groups:
+    if not marked:
         marked.append(("No run of this suite is recorded yet", ""))
     marked += [(f"Resources: {heading_link(one.sheet.heading)}", one.sheet.mark) for one in content.devices]
     lines = [f"{text}.{f' **{mark}**' if mark else ''}" for text, mark in marked]
@@ -142,6 +145,8 @@ def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
             "A large step from train to test is over-fitting.\n",
             listing(small) if small else "",
             file_links("Files", files, ("splits.md", "splits.csv")),
+            *([checks_section(group, dataset, one.checks, table)] if one.checks is not None else []),
+            file_links("Files", files, ("checks.csv",)),
             file_links("Per-class accuracy and IoU", files, ("per-class.md", "per-class.csv")),
         ]
     return [*text, *picture_sections(one.pictures), listing(one.remarks) if one.remarks else ""]

@@ -128,7 +128,7 @@ def collect_measurements(results: Path, records: SuiteRecords) -> Measurements:
     """
     found, unreadable = load_measurements(results)
     classes = records.dataset.num_classes
-    own = {*records.suite.architectures, *records.networks}
+    own = {*records.suite.architectures, *records.networks} if records.suite.measures else set()
     fitting = [one for one in found if one.spec.num_classes == classes and one.spec.architecture in own]
     sizes = {input_size(group.protocol, records.dataset) for group in records.groups}
     chosen = [record for record in fitting if record.spec.size in sizes]

@@ -24,6 +24,7 @@ REFERENCES: Mapping[Table, str] = {
     "table3": "segnet",
     "table4": "segnet",
     "none": "segnet",
+    "rates": "segnet",
 }
 # Columns that Table 6 of the paper has, and what they are compared with.
 COMPARED = {

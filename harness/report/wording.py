@@ -1,6 +1,6 @@
 """Sentences that several pages share: what a group is, how it was made, what small inputs do to a ranking."""
 
-import re
+from collections.abc import Mapping
 
 import architectures
 from datasets import DatasetInfo
@@ -16,6 +16,8 @@ FCN_WINDOW = 7
 # Height and width of the input that one place of the Basic encoders' last maps depends on, in pixels: four
 # times a 7 x 7 convolution and a 2 x 2 pooling.
 BASIC_FIELD = 106
+
+OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
 
 # Class weights in the loss, by a protocol's name for them.
 BALANCINGS = {
@@ -173,11 +175,7 @@ def command(group: Group, suite: Suite, dataset: DatasetInfo) -> str:
         words.append("--data-root FOLDER")
     if group.protocol.base != suite.protocol:
         words.append(f"--protocol {group.protocol.base}")
-    changes = re.split(r"\+(?=[a-z_]+=)", group.protocol.name)[1:]
-    balancing = f"balancing={group.protocol.balancing}"
-    if suite.balancings and balancing not in changes:
-        changes.insert(0, balancing)  # else the command would run the suite's others too
-    words += [_option(change) for change in changes]
+    words += [_option(field, value) for field, value in _asked(group.protocol, suite).items()]
     if group.precision != "fp32":
         words.append(f"--precision {group.precision}")
     if group.compiled != "no":
@@ -200,6 +198,20 @@ def measure_command(group: MeasurementGroup) -> str:
     return " ".join([*words, *options, f"--effort {spec.effort}", *threads])
 
 
-def _option(change: str) -> str:
-    field, _, value = change.partition("=")
+def _asked(protocol: Protocol, suite: Suite) -> dict[str, str]:
+    """What the command must change in the suite's protocol: field -> value."""
+    if not (suite.balancings or suite.recipes):
+        return protocol.changes
+    if suite.recipes and any(_fits(protocol, recipe) for recipe in suite.recipes):
+        return {field: value for field, value in protocol.changes.items() if field not in suite.varied}
+    # else the command would run the suite's other variants too
+    return {field: str(getattr(protocol, field)) for field in suite.varied} | protocol.changes
+
+
+def _fits(protocol: Protocol, recipe: Mapping[str, str]) -> bool:
+    """Whether a protocol is what the recipe makes of it."""
+    return protocol.override(recipe).name == protocol.name
+
+
+def _option(field: str, value: str) -> str:
     return f"--{field} {value}" if field in ("size", "iterations") else f"--override '{field}={value}'"

@@ -10,6 +10,8 @@ from harness.errors import UserError
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.beside import beside_each_other
+from harness.report.checks import checks
+from harness.report.checks_tables import checks_files, published_miou
 from harness.report.claims import Collected, claims_files
 from harness.report.collect import collect
 from harness.report.families import families
@@ -27,7 +29,7 @@ from harness.report.plots import PlotContext
 from harness.report.resources import Measurements, collect_measurements
 from harness.report.table6 import REFERENCES
 from harness.report.write_devices import measurement_files
-from harness.report.write_family import accuracy_family_files, family_files
+from harness.report.write_family import accuracy_family_files, family_files, rates_family_files
 from harness.suite import Suite, load_suite, suite_names
 
 # What a report consists of; nothing else in its folder is ever removed.
@@ -74,9 +76,12 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     groups: list[Future[tuple[dict[str, bytes], GroupPage]]] = []
     joined: list[Future[tuple[dict[str, bytes], FamilyPage]]] = []
     baselines: dict[tuple[int, int], tuple[Floor, ...]] = {}
-    together = families(records.suite, records.groups) if records.suite.table in ("table1", "table4") else ()
-    with beside_each_other(len(records.groups) + len(together) + 1) as pool:
-        for group in records.groups:
+    joins = records.suite.table in ("table1", "table4", "rates")
+    together = families(records.suite, records.groups) if joins else ()
+    # of a comparison of recipes the table that joins them is all
+    apart = () if records.suite.table == "rates" else records.groups
+    with beside_each_other(len(apart) + len(together) + 1) as pool:
+        for group in apart:
             own = source if source is not None and source.digest == group.digest else None
             size = input_size(group.protocol, dataset)
             if dataset.drawn and own and size not in baselines:
@@ -85,7 +90,9 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
             context = PlotContext(group=group, dataset=dataset, palette=colours)
             groups.append(pool.submit(_group_files, context, records.suite, measurements, own, found))
         for family in together:
-            if records.suite.table == "table1":
+            if records.suite.table == "rates":
+                joined.append(pool.submit(rates_family_files, family, records, colours))
+            elif records.suite.table == "table1":
                 joined.append(pool.submit(family_files, family, records, measurements, colours))
             else:
                 current = source is not None and source.digest == family.first.digest
@@ -131,10 +138,12 @@ def _group_files(
         alone = suite.table == "none"
         table3 = accuracy.table3(group, dataset, floor_rows(baselines), alone=alone)
         texts = table3_files(group, dataset, table3, found_verdicts, suite.table)
-    found = Gallery(pictures=(), remarks=())
+    found, checked = Gallery(pictures=(), remarks=()), None
     if group.runs:
+        checked = checks(group, dataset, published_miou(group, dataset, suite.table))
         per_class = accuracy.per_class(group, dataset)
         texts |= splits_files(group, dataset, splits) | per_class_files(group, dataset, per_class)
+        texts |= checks_files(group, checked)
         found = gallery(context, per_class, measurements, source)
     files = {f"{group.slug}/{name}": text.encode() for name, text in texts.items()}
     files |= {picture.path: picture.data for picture in found.pictures}
@@ -143,6 +152,7 @@ def _group_files(
         table3=table3,
         verdicts=found_verdicts,
         splits=splits,
+        checks=checked,
         pictures={picture.title: picture.path for picture in found.pictures if picture.shown},
         remarks=found.remarks,
     )

@@ -1,13 +1,14 @@
-"""The files of one family: Table 1 and its plots, or Tables 4 and 5."""
+"""The files of one family: Table 1 and its plots, Tables 4 and 5, or a comparison of recipes."""
 
 from collections.abc import Sequence
 
-from harness.report import table1_tables, table4_tables
+from harness.report import rates_tables, table1_tables, table4_tables
 from harness.report.families import Family
 from harness.report.figures import Palette
 from harness.report.floors import Floor, floor_rows, verdicts
 from harness.report.groups import SuiteRecords, input_size
 from harness.report.page import FamilyPage
+from harness.report.rates import rates
 from harness.report.resources import Measurements
 from harness.report.table1 import NO_MEASUREMENT, measurement_for, table1
 from harness.report.table1_plots import StorageContext, storage_plot
@@ -77,3 +78,29 @@ def accuracy_family_files(
         remarks=(),
     )
     return {f"{family.slug}/{name}": text.encode() for name, text in texts.items()}, entry
+
+
+def rates_family_files(
+    family: Family, records: SuiteRecords, colours: Palette
+) -> tuple[dict[str, bytes], FamilyPage]:
+    """The same of a comparison of recipes on val."""
+    made = rates_tables.Rates(
+        family=family, suite=records.suite, dataset=records.dataset, frame=rates(family)
+    )
+    texts = rates_tables.rates_files(made)
+    files = {f"{family.slug}/{name}": text.encode() for name, text in texts.items()}
+    plot, pictures = rates_tables.rates_plot(made, colours), {}
+    if plot is not None:
+        path = f"{family.slug}/rates.png"
+        files[path] = plot
+        pictures["mIoU by learning rate"] = path
+    entry = FamilyPage(
+        family=family,
+        heading=made.heading,
+        mark=made.mark,
+        text=rates_tables.body(made),
+        files=tuple(texts),
+        pictures=pictures,
+        remarks=(),
+    )
+    return files, entry

@@ -53,6 +53,32 @@ def test_a_balancing_that_is_asked_for_replaces_the_suite_s() -> None:
     assert names(override=("balancing=segnet-release",)) == ["decoders@1+balancing=segnet-release"]
 
 
+def test_each_recipe_of_a_suite_is_a_protocol_of_its_own() -> None:
+    suite = load_suite("rates")
+    found = [protocol.name for protocol in _protocols(options(suite="rates"), suite)]
+    assert found == [
+        "camvid-rates@1+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
+        "camvid-rates@1+lr=0.0003",
+        "camvid-rates@1",
+        "camvid-rates@1+lr=0.003",
+    ]
+
+
+def test_what_is_asked_for_wins_over_a_recipe_and_is_run_once() -> None:
+    chosen = options(suite="rates", override=("lr=0.01",), iterations=100)
+    found = [protocol.name for protocol in _protocols(chosen, load_suite("rates"))]
+    assert found == [
+        "camvid-rates@1+iterations=100+lr=0.01+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
+        "camvid-rates@1+iterations=100+lr=0.01",
+    ]
+
+
+def test_balancings_and_recipes_exclude_each_other() -> None:
+    suite = load_suite("rates").model_dump()
+    with pytest.raises(ValueError, match="exclude each other"):
+        Suite.model_validate({**suite, "balancings": ("median",)})
+
+
 def test_a_plan_holds_every_architecture_with_every_protocol_and_seed() -> None:
     suite = load_suite("quick")
     protocols = [load_protocol("quick@1"), load_protocol("quick@1").override({"lr": "0.01"})]

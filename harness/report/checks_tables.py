@@ -1,0 +1,132 @@
+"""A reviewer's questions to a group's scores as text: the table, and what its figures can and can't say."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from datasets import DatasetInfo
+from harness import paper
+from harness.report.accuracy_tables import not_like_for_like, with_origin
+from harness.report.checks import FLAT, HARDLY
+from harness.report.groups import Group
+from harness.report.tables import csv, listing, markdown, percent, signed
+from harness.suite import Table
+
+
+def published_miou(group: Group, dataset: DatasetInfo, table: Table) -> Mapping[str, float]:
+    """The paper's mIoU on test, percent, by network's title, in the row of its table that the group shows."""
+    if dataset.drawn:
+        return {}
+    if table == "table1":
+        key = (group.protocol.balancing, "test")
+        found = {row.variant: row.scores.get(key, {}).get("mIoU") for row in paper.decoders()}
+        return {network: value for network, value in found.items() if value is not None}
+    rows = {"table3": paper.accuracies, "table4": paper.sun_accuracies}.get(table)
+    if rows is None:
+        return {}
+    return {row.network: row.scores["mIoU"] for row in rows() if row.checkpoint == group.shown_label}
+
+
+def checks_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame of `checks.checks` as text cells; what no network has is left out."""
+    columns: dict[str, list[str]] = {"network": list(frame["network"])}
+    if frame["loss_last"].notna().any():
+        columns["training loss, last tenth"] = [_loss(value) for value in frame["loss_last"]]
+        columns["against the tenth before, %"] = [signed(value) for value in frame["loss_change"]]
+    if frame["val"].notna().any():
+        gaps = frame["val"] - frame["test"]
+        columns["mIoU, val − test"] = [signed(value) for value in gaps]
+    columns["mIoU, train − test"] = [signed(value) for value in frame["lost"]]
+    if frame["paper"].notna().any():
+        columns["below the paper's"] = [signed(value) for value in frame["shortfall"]]
+        columns["of that: not learnt"] = [signed(value) for value in frame["not_learnt"]]
+    columns["never predicted on test"] = [text or "–" for text in frame["never"]]
+    columns[f"right in under {100 * HARDLY:g} %"] = [text or "–" for text in frame["hardly"]]
+    if (frame["never"] + frame["hardly"]).any():
+        columns["mIoU of the other classes"] = [percent(value) for value in frame["others"]]
+    return pd.DataFrame(columns)
+
+
+def checks_notes(group: Group, dataset: DatasetInfo, frame: pd.DataFrame, table: Table) -> list[str]:
+    """What the table's figures say, and what they can't."""
+    notes = []
+    if frame["loss_last"].notna().any():
+        notes.append(_flatness(group, frame))
+    below = frame["network"][frame["lost"] < 0]
+    if len(below):
+        notes.append(
+            f"**Looks wrong**: train mIoU is below test: {', '.join(below)}. One that fits its training "
+            "images has more on these."
+        )
+    if frame["paper"].notna().any():
+        notes += _explanation(group, dataset, frame, table)
+    return notes
+
+
+def _flatness(group: Group, frame: pd.DataFrame) -> str:
+    trained = frame[frame["loss_change"].notna()]
+    falling = trained["loss_change"] < -100 * FLAT
+    text = (
+        "Training loss: mean cross-entropy over the last tenth of the iterations; flat is a fall of under "
+        f"{100 * FLAT:g} %. "
+    )
+    text += (
+        f"Still falling: {_names(trained, falling)}." if falling.any() else "It is flat for every network."
+    )
+    if group.protocol.schedule != "fixed":
+        text += (
+            f" The rate falls to zero ({group.protocol.schedule}), so a flat loss shows that the schedule is "
+            "over, not that a longer one would end no lower."
+        )
+    return text
+
+
+def _explanation(group: Group, dataset: DatasetInfo, frame: pd.DataFrame, table: Table) -> list[str]:
+    """Why the scores differ from the paper's, as far as these runs can tell."""
+    told = frame[frame["not_learnt"].notna()]
+    notes = [
+        "Below the paper's = not learnt (the paper's mIoU on test minus ours on train) + what is lost from "
+        "train to test (train − test)."
+    ]
+    short = told["not_learnt"] > 0
+    if short.any():
+        reasons = [*group.reduced]
+        if group.weights.kind == "file":
+            reasons.append(f"an encoder that starts from {group.weights.title}")
+        notes.append(
+            "What is not learnt even on the training images can't be for want of more of them: here that is "
+            f"left to {'; '.join(reasons) or 'this recipe'}. So it is for {_names(told, short)}."
+        )
+    if len(told):
+        less = told["lost"] < told["not_learnt"]
+        if table == "table1":
+            same = paper.DECODER_TRAINING_IMAGES
+            said = f"is no matter of their number: the paper trained Table 1 on {same} too"
+        else:
+            images = not_like_for_like(dataset).partition(": ")[2]
+            said = f"is all that more images could win: {images} here"
+        notes.append(
+            f"What is lost from train to test {said}. It is the smaller part for {_names(told, less)}."
+        )
+    return notes
+
+
+def _names(frame: pd.DataFrame, chosen: "pd.Series[bool]") -> str:
+    if chosen.all():
+        return "every network"
+    return ", ".join(frame["network"][chosen]) or "no network"
+
+
+def _loss(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.3f}"
+
+
+def checks_files(group: Group, frame: pd.DataFrame) -> dict[str, str]:
+    """`checks.csv` of a group."""
+    return {"checks.csv": csv(with_origin(group, frame))}
+
+
+def checks_section(group: Group, dataset: DatasetInfo, frame: pd.DataFrame, table: Table) -> str:
+    """The table and its notes for the page."""
+    cells = markdown(checks_text(frame))
+    return f"#### What these scores rest on\n\n{cells}\n{listing(checks_notes(group, dataset, frame, table))}"

@@ -1,0 +1,74 @@
+"""A comparison of recipes on val, as frames of values: which learning rate one protocol for all should have.
+
+Scores in frames are percent, of val at the last iteration: all runs of a comparison are equally long.
+"""
+
+import numpy as np
+import pandas as pd
+
+from harness.protocol import Protocol
+from harness.report.accuracy import status, summarise
+from harness.report.checks import loss_change
+from harness.report.families import Family
+from harness.report.groups import Group, title
+from harness.report.wording import OPTIMISERS
+
+
+def recipe_name(protocol: Protocol) -> str:
+    """`AdamW 0.001, warmup-cosine`."""
+    return f"{OPTIMISERS[protocol.optimiser]} {protocol.lr:g}, {protocol.schedule}"
+
+
+def ordered(family: Family) -> list[Group]:
+    """The family's groups by optimiser and schedule, rates ascending; SGD, the paper's, first."""
+    return sorted(family.groups, key=_order)
+
+
+def _order(group: Group) -> tuple[bool, str, float, float]:
+    protocol = group.protocol
+    return protocol.optimiser != "sgd", protocol.schedule, protocol.lr, protocol.weight_decay
+
+
+def rates(family: Family) -> pd.DataFrame:
+    """A row for each network and recipe, recipes in order.
+
+    Columns network, recipe, optimiser, schedule, lr, weight_decay, iterations, seeds, status, then G, C,
+    mIoU, mIoU_low and mIoU_high of val (95 % bootstrap interval, one seed only), mIoU_std (several), loss:
+    mean over the last tenth of the iterations, and highest: whether no recipe gave the network a higher mIoU.
+    """
+    rows = [_row(group, network) for network in family.networks for group in ordered(family)]
+    frame = pd.DataFrame(rows)
+    best = frame.groupby("network")["mIoU"].transform("max")
+    return frame.assign(highest=frame["mIoU"].eq(best))
+
+
+def _row(group: Group, network: str) -> dict[str, object]:
+    protocol, runs, failed = group.protocol, group.of(network), group.failed_of(network)
+    found = summarise(runs, "val", group.last_label)
+    low, high = found.interval["mIoU"] if found and found.interval else (np.nan, np.nan)
+    losses = [change.last for run in runs if (change := loss_change(run.history)) is not None]
+    return {
+        "network": title(network),
+        "recipe": recipe_name(protocol),
+        "optimiser": protocol.optimiser,
+        "schedule": protocol.schedule,
+        "lr": protocol.lr,
+        "weight_decay": protocol.weight_decay,
+        "iterations": protocol.iterations,
+        "seeds": len(runs),
+        "status": status(found, failed, ran=bool(runs or failed)),
+        "G": found.mean["G"] if found else np.nan,
+        "C": found.mean["C"] if found else np.nan,
+        "mIoU": found.mean["mIoU"] if found else np.nan,
+        "mIoU_low": low,
+        "mIoU_high": high,
+        "mIoU_std": found.std.get("mIoU", np.nan) if found else np.nan,
+        "loss": sum(losses) / len(losses) if losses else np.nan,
+    }
+
+
+def means(frame: pd.DataFrame) -> "pd.Series[float]":
+    """Mean val mIoU over the networks, by recipe in order; only recipes that every network finished."""
+    wide = frame.pivot(index="recipe", columns="network", values="mIoU")
+    wide = wide.reindex(list(dict.fromkeys(frame["recipe"])))
+    return wide.mean(axis=1, skipna=False).dropna()

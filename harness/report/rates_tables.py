@@ -1,0 +1,152 @@
+"""A comparison of recipes as text cells, as files and as a plot."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from datasets import DatasetInfo
+from harness.report.accuracy import FINISHED
+from harness.report.accuracy_tables import chosen_note, with_origin
+from harness.report.families import Family
+from harness.report.figures import Palette, png
+from harness.report.plots import PlotContext, figure_heading, legend, legend_height
+from harness.report.rates import means
+from harness.report.tables import csv, latex, listing, markdown, percent, spread
+from harness.report.wording import command, extent, group_title, ranking_notes, reduced_mark
+from harness.suite import Suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """What texts and plot are made of: a family and the frame of `rates.rates`."""
+
+    family: Family
+    suite: Suite
+    dataset: DatasetInfo
+    frame: pd.DataFrame
+
+    @property
+    def heading(self) -> str:
+        """Of the family's section."""
+        group = self.family.first
+        named = group_title(group).replace(group.protocol.name, self.family.name)
+        return f"mIoU on val by learning rate: {self.dataset.title}, {named}"
+
+    @property
+    def mark(self) -> str:
+        """`REDUCED: ...`, empty for full runs."""
+        return reduced_mark(self.family.first)
+
+
+def rates_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row for each recipe, a column for each network, and the mean over all of them."""
+    columns: dict[str, list[str]] = {"optimiser, rate, schedule": list(dict.fromkeys(frame["recipe"]))}
+    for network, rows in frame.groupby("network", sort=False):
+        columns[f"{network}: mIoU %"] = [_cell(row) for row in rows.to_dict("records")]
+    average = means(frame)
+    columns["mean of the networks"] = [
+        f"{average[name]:.2f}{' *' if average[name] == average.max() else ''}" if name in average else "–"
+        for name in columns["optimiser, rate, schedule"]
+    ]
+    return pd.DataFrame(columns)
+
+
+def _cell(row: Mapping[Hashable, Any]) -> str:
+    if row["status"] != FINISHED:
+        return str(row["status"])
+    shown = spread(row["mIoU"], std=row["mIoU_std"], low=row["mIoU_low"], high=row["mIoU_high"])
+    return f"{shown} *" if row["highest"] else shown
+
+
+def loss_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same of the training loss at the end."""
+    columns: dict[str, list[str]] = {"optimiser, rate, schedule": list(dict.fromkeys(frame["recipe"]))}
+    for network, rows in frame.groupby("network", sort=False):
+        columns[f"{network}: training loss"] = [
+            "–" if pd.isna(value) else f"{value:.3f}" for value in rows["loss"]
+        ]
+    return pd.DataFrame(columns)
+
+
+def notes(rates: Rates) -> list[str]:
+    """What a reader must know, and what the comparison says."""
+    group, frame = rates.family.first, rates.frame
+    size = extent(group.protocol.size or rates.dataset.size)
+    found = [
+        f"Val, at the last of {group.protocol.iterations:,} iterations, the same for all. Input {size}, "
+        f"batch {group.protocol.batch}. Test takes no part in the choice and is not shown.",
+        "`*`: the highest of its column. `[low, high]`: 95 % bootstrap interval of one seed; recipes whose "
+        "intervals overlap widely are not told apart.",
+    ]
+    average = means(frame)
+    if len(average) > 1:
+        best = str(average.idxmax())
+        own = frame[frame["highest"] & (frame["recipe"] != best)]["network"]
+        others = (
+            f" Alone, another would suit {', '.join(own)}."
+            if len(own)
+            else " It is each network's own best too."
+        )
+        found.append(
+            f"One recipe for all networks, by the mean of their val mIoU: {best} "
+            f"({percent(average.max())} %).{others}"
+        )
+    text = chosen_note(group, rates.dataset)
+    found.append(text.partition(". ")[2])
+    found.append(f"Made by `{command(group, rates.suite, rates.dataset)}`.")
+    return [*(note for note in found if note), *ranking_notes(group, rates.dataset)]
+
+
+def body(rates: Rates) -> list[str]:
+    """Tables and notes in Markdown."""
+    losses = markdown(loss_text(rates.frame))
+    return [
+        markdown(rates_text(rates.frame)),
+        listing(notes(rates)),
+        f"#### Training loss, mean over the last tenth of the iterations\n\n{losses}",
+    ]
+
+
+def rates_files(rates: Rates) -> dict[str, str]:
+    """`rates.md`, `.csv` and `.tex` of a family."""
+    mark = f"**{rates.mark}**\n" if rates.mark else ""
+    caption = ". ".join(part.rstrip(".") for part in (rates.heading, rates.mark) if part) + "."
+    return {
+        "rates.md": "\n".join(part for part in (f"# {rates.heading}\n", mark, *body(rates)) if part),
+        "rates.csv": csv(with_origin(rates.family.first, rates.frame).drop(columns="protocol")),
+        "rates.tex": latex(
+            rates_text(rates.frame), caption=caption, label=f"tab:{rates.family.slug}", notes=notes(rates)
+        ),
+    }
+
+
+def rates_plot(rates: Rates, palette: Palette) -> bytes | None:
+    """mIoU on val against the rate, a line for each network and optimiser; none without a finished run."""
+    data = rates.frame[rates.frame["mIoU"].notna()]
+    if data.empty:
+        return None
+    names = list(dict.fromkeys(data["network"]))
+    context = PlotContext(group=rates.family.first, dataset=rates.dataset, palette=palette)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for (network, optimiser), rows in data.groupby(["network", "optimiser"], sort=False):
+            axes.errorbar(
+                rows["lr"],
+                rows["mIoU"],
+                color=palette.colours[str(network)],
+                marker=palette.markers[str(network)],
+                linestyle="-" if optimiser == "adamw" else "none",
+                markerfacecolor=palette.colours[str(network)] if optimiser == "adamw" else "white",
+            )
+        axes.set(xscale="log", xlabel="learning rate", ylabel="mIoU on val (%)", ylim=(0, None))
+        sns.despine(ax=axes)
+        legend(figure, context, names)
+        what = "mIoU on val by learning rate; filled: AdamW, hollow: SGD"
+        figure.suptitle(figure_heading(what, rates.dataset, rates.family.first))
+
+    return png(draw, 4.2 + legend_height(names))

@@ -1,0 +1,116 @@
+"""The comparison of learning rates on val, against figures computed by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import datasets
+from harness.protocol import Protocol, load_protocol
+from harness.records import Failure
+from harness.report import write_reports
+from harness.report.collect import collect
+from harness.report.families import Family, families
+from harness.report.rates import means, rates
+from harness.report.rates_tables import Rates, notes, rates_text
+from harness.suite import load_suite
+from tests.harness.report.made_up import Store, matrix
+
+SUITE = load_suite("rates")
+PAPER, LOW, OWN, HIGH = (load_protocol("camvid-rates@1").override(recipe) for recipe in SUITE.recipes)
+
+
+def right(share: int) -> np.ndarray:
+    """Matrices of which so many of 100 pixels of the first class are right."""
+    return np.stack([matrix([share, *[100] * 10], wrong=100 - share)] * 20)
+
+
+def miou(share: int) -> float:
+    return 100 * (share / 100 + 100 / (200 - share) + 9) / 11
+
+
+def put(store: Store, protocol: Protocol, **shares: int) -> None:
+    for name, share in shares.items():
+        store.run(store.spec(name, protocol=protocol), {"end": right(share)})
+
+
+def family(store: Store) -> Family:
+    (only,) = families(SUITE, collect(store.results, SUITE).groups)
+    return only
+
+
+def made(store: Store) -> Rates:
+    found = family(store)
+    return Rates(family=found, suite=SUITE, dataset=datasets.info("camvid"), frame=rates(found))
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    """SegNet with all recipes, FCN with the protocol's own two lower ones; one diverged."""
+    put(store, PAPER, segnet=10, fcn8s=20)
+    put(store, LOW, segnet=40, fcn8s=70)
+    put(store, OWN, segnet=60, fcn8s=65)
+    put(store, HIGH, segnet=50)
+    store.failed(
+        store.spec("fcn8s", protocol=HIGH), Failure(kind="diverged", message="not finite", iteration=9)
+    )
+    return store
+
+
+def test_recipes_in_order_with_their_val_scores(filled: Store) -> None:
+    frame = made(filled).frame
+    segnet = frame[frame["network"] == "SegNet"]
+    assert list(segnet["recipe"]) == [
+        "SGD 0.001, fixed",
+        "AdamW 0.0003, warmup-cosine",
+        "AdamW 0.001, warmup-cosine",
+        "AdamW 0.003, warmup-cosine",
+    ]
+    assert list(segnet["mIoU"]) == pytest.approx([miou(10), miou(40), miou(60), miou(50)])
+    assert list(segnet["highest"]) == [False, False, True, False]
+    assert (segnet["iterations"] == 860).all()
+
+
+def test_one_recipe_for_all_is_the_highest_mean_of_those_that_all_finished(filled: Store) -> None:
+    frame = made(filled).frame
+    average = means(frame)
+    assert list(average) == pytest.approx(
+        [(miou(10) + miou(20)) / 2, (miou(40) + miou(70)) / 2, (miou(60) + miou(65)) / 2]
+    )
+    text = " ".join(notes(made(filled)))
+    assert "by the mean of their val mIoU: AdamW 0.001, warmup-cosine" in text
+    assert "another would suit FCN (learnt deconv)" in text
+
+
+def test_a_recipe_that_diverged_says_so(filled: Store) -> None:
+    cells = rates_text(made(filled).frame)
+    last = cells.iloc[3]
+    assert last["FCN (learnt deconv): mIoU %"] == "failed (diverged)"
+    assert last["mean of the networks"] == "–"
+    assert cells.iloc[2]["SegNet: mIoU %"].endswith(" *")
+
+
+def test_other_lengths_are_comparisons_of_their_own(filled: Store) -> None:
+    put(filled, OWN.override({"iterations": "100"}), segnet=30)
+    found = families(SUITE, collect(filled.results, SUITE).groups)
+    assert [one.first.protocol.iterations for one in found] == [860, 100]
+    assert [one.name for one in found] == ["camvid-rates@1", "camvid-rates@1+iterations=100"]
+
+
+def test_the_page_has_the_comparison_and_no_score_of_test(filled: Store) -> None:
+    reports = filled.results.parent / "reports"
+    filled.measurement("segnet")
+    write_reports(filled.results, reports, ["rates"])
+    page = (reports / "rates" / "README.md").read_text("utf-8")
+    assert "mIoU on val by learning rate" in page
+    assert "Made by `python -m harness run fcn8s segnet --suite rates --data-root FOLDER --seeds 0" in page
+    assert "Table 3" not in page and "Table 6" not in page and "test: mIoU" not in page
+    (written,) = reports.glob("rates/*/rates.csv")
+    frame = pd.read_csv(written)
+    assert len(frame) == 8 and "test" not in " ".join(frame.columns)
+    assert len(list(reports.glob("rates/*/rates.png"))) == 1
+
+
+def test_measurements_alone_make_no_report(store: Store) -> None:
+    store.measurement("segnet")
+    reports = store.results.parent / "reports"
+    assert write_reports(store.results, reports, ["rates"]) == []
