@@ -95,7 +95,7 @@ def _run(options: RunOptions, member: Member | None) -> int:
         )
     )
     if options.dry_run:
-        console.print(running.plan_table(specs, options.results))
+        running.print_plan(specs, options.results, console)
         return 0
     if member is not None and (options.engine != "local" or options.jobs != 1):
         raise UserError("torchrun starts the processes of each run itself; leave out --engine and --jobs")

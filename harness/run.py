@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
@@ -84,32 +86,41 @@ def status_of(results: Path, spec: RunSpec) -> str:
     return f"to do (failed before: {failure.message})" if failure else "to do (its record is damaged)"
 
 
-def plan_table(specs: Sequence[RunSpec], results: Path) -> Table:
-    """The plan as a table for the terminal."""
-    table = Table(title=f"{len(specs)} runs", title_justify="left")
-    for column in (
-        "run",
-        "architecture",
-        "data",
-        "protocol",
-        "seed",
-        "initial weights",
-        "precision",
-        "status",
-    ):
-        table.add_column(column, overflow="fold")
-    for spec in specs:
-        table.add_row(
-            spec.run_id,
-            spec.network,
-            spec.dataset_variant,
-            spec.protocol.name,
-            str(spec.seed),
-            spec.initial_weights.title,
-            spec.precision if spec.compiled == "no" else f"{spec.precision}, compiled ({spec.compiled})",
-            status_of(results, spec),
-        )
-    return table
+def print_plan(specs: Sequence[RunSpec], results: Path, console: Console) -> None:
+    """The plan for a terminal of any width: what all runs share in one line, then a table of the rest."""
+    each = [_traits(spec) for spec in specs]
+    shared = [text for text in each[0] if all(text in traits for traits in each)]
+    console.print(
+        f"{len(specs)} runs, all of them: {', '.join(shared)}", soft_wrap=True, highlight=False, markup=False
+    )
+    table = Table(box=SIMPLE_HEAD)
+    longest = max(len(spec.run_id) for spec in specs)
+    table.add_column("run", overflow="fold", no_wrap=longest <= console.width // 2)
+    rest = [", ".join(text for text in traits if text not in shared) for traits in each]
+    if any(rest):
+        table.add_column("where they differ", overflow="fold")
+    table.add_column("status", overflow="fold")
+    for spec, differs in zip(specs, rest, strict=True):
+        cells = [spec.run_id, *([differs] if any(rest) else []), status_of(results, spec)]
+        table.add_row(*(escape(cell) for cell in cells))
+    console.print(table)
+
+
+def _traits(spec: RunSpec) -> list[str]:
+    """What a run is, but for its network, which its id begins with."""
+    protocol = spec.protocol
+    compiled = [] if spec.compiled == "no" else [f"compiled ({spec.compiled})"]
+    changes = [f"{field}={value}" for field, value in protocol.changes.items()]
+    start = f"initial weights {spec.initial_weights.title}"
+    return [
+        f"data {spec.dataset_variant}",
+        f"protocol {protocol.base}",
+        *changes,
+        f"seed {spec.seed}",
+        spec.precision,
+        *compiled,
+        start,
+    ]
 
 
 def prepare_data(specs: Sequence[RunSpec], places: Places, console: Console) -> None:
