@@ -164,6 +164,11 @@ def _notes(group: MeasurementGroup, against: Comparison, frame: pd.DataFrame) ->
     spread = frame.reindex(columns=["forward_spread_percent", "backward_spread_percent"]).max().max()
     if pd.notna(spread):
         notes.append(f"The rounds of one time differ by up to {spread:.1f} %.")
+    if (precision := group.first.spec.precision) != "fp32":
+        notes.append(
+            f"Weights stay fp32; the copies in {precision} that layers compute with are held besides, in the "
+            "live tensors' peak under 'rest'."
+        )
     notes += inference_memory_notes(group, against)
     notes += doubts(group)
     if not group.plain and not any(record.shapes for record in group.records):

@@ -54,6 +54,7 @@ def measured(
     device: str = "cpu",
     effort: str = "cpu",
     options: tuple[str, ...] = (),
+    precision: str = "fp32",
     revision: int = 1,
     flags: tuple[str, ...] = (),
     kept: tuple[int, ...] = (),
@@ -78,6 +79,7 @@ def measured(
         device: "cpu" or "cuda".
         effort: of the record.
         options: of the record.
+        precision: of the record.
         revision: of the architecture.
         flags: of the forward pass at batch 1.
         kept: bytes kept for the decoder of each pooling, with indices as 2-bit codes.
@@ -88,7 +90,7 @@ def measured(
             "architecture_revision": revision,
             "num_classes": CLASSES,
             "size": size,
-            "precision": "fp32",
+            "precision": precision,
             "options": options,
             "device": device,
             "effort": effort,

@@ -213,6 +213,15 @@ def test_options_have_tables_of_their_own_after_the_plain_ones(store: Store) -> 
     )
 
 
+def test_copies_of_weights_in_bf16_are_told_of(store: Store) -> None:
+    store.measurement("segnet")
+    assert "copies in bf16" not in text_of(store)
+    store.measurement("segnet", precision="bf16")
+    (found,) = [group for group in measurements(store).groups if group.first.spec.precision == "bf16"]
+    text = "".join(table6_files(found, AGAINST, table6(found, AGAINST)).values())
+    assert "the copies in bf16 that layers compute with are held besides" in text
+
+
 def test_table_without_shapes_says_where_they_stand(store: Store) -> None:
     store.measurement("segnet", options=("compiled",), inference_mib=None)
     text = text_of(store)
