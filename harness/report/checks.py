@@ -5,7 +5,7 @@ not learnt even there, and what is lost on the way to test.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -48,42 +48,50 @@ def loss_change(history: History) -> LossChange | None:
     return LossChange(last=float(loss[last].mean()), before=float(loss[before].mean()))
 
 
-def checks(group: Group, dataset: DatasetInfo, published: Mapping[str, float]) -> pd.DataFrame:
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The paper's mIoU by the network's title, percent; of train only where its table has it."""
+
+    test: Mapping[str, float] = field(default_factory=dict)
+    train: Mapping[str, float] = field(default_factory=dict)
+
+
+def checks(group: Group, dataset: DatasetInfo, published: Published) -> pd.DataFrame:
     """A row for each network of a group, at its shown row of the table; means over seeds.
 
     Args:
         group: with finished runs.
         dataset: whose classes are named.
-        published: the paper's mIoU on test, percent, by the network's title; those that it has.
+        published: the paper's figures for the same row of its table.
 
     Returns:
         Columns network, loss_last (mean over the last tenth of the iterations), loss_change (percent of the
-        tenth before), train, val, test (mIoU), paper (mIoU on test), shortfall (paper - test), not_learnt
-        (paper - train), lost (train - test), never (classes of test that were not predicted anywhere), hardly
-        (those predicted, but right in under 1 % of their pixels), others (mIoU over all other classes). NaN
-        where there is no such figure; classes as text, comma-separated.
+        tenth before), train, val, test (mIoU), paper (mIoU on test), paper_train, shortfall (paper - test),
+        not_learnt (paper - train), unfitted (paper_train - train), lost (train - test), never (classes that
+        were predicted nowhere on test), hardly (those predicted, but right in under 1 % of their pixels),
+        others (mIoU over all other classes). NaN where there is no such figure; classes as text.
     """
     return pd.DataFrame([_row(group, dataset, network, published) for network in group.networks])
 
 
-def _row(
-    group: Group, dataset: DatasetInfo, network: str, published: Mapping[str, float]
-) -> dict[str, object]:
+def _row(group: Group, dataset: DatasetInfo, network: str, published: Published) -> dict[str, object]:
     runs = group.of(network)
     changes = [change for run in runs if (change := loss_change(run.history)) is not None]
     miou = {}
     for split in ("train", "val", "test"):
         found = summarise(runs, split, split_label(runs, split, group.shown_label))
         miou[split] = found.mean["mIoU"] if found else np.nan
-    paper = published.get(title(network), np.nan)
+    paper, paper_train = (each.get(title(network), np.nan) for each in (published.test, published.train))
     return {
         "network": title(network),
         "loss_last": np.mean([one.last for one in changes]) if changes else np.nan,
         "loss_change": 100 * np.mean([one.share for one in changes]) if changes else np.nan,
         **miou,
         "paper": paper,
+        "paper_train": paper_train,
         "shortfall": paper - miou["test"],
         "not_learnt": paper - miou["train"],
+        "unfitted": paper_train - miou["train"],
         "lost": miou["train"] - miou["test"],
         **_classes(group, dataset, network),
     }

@@ -145,7 +145,7 @@ def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
             "A large step from train to test is over-fitting.\n",
             listing(small) if small else "",
             file_links("Files", files, ("splits.md", "splits.csv")),
-            *([checks_section(group, dataset, one.checks, table)] if one.checks is not None else []),
+            *([checks_section(group, dataset, one.checks)] if one.checks is not None else []),
             file_links("Files", files, ("checks.csv",)),
             file_links("Per-class accuracy and IoU", files, ("per-class.md", "per-class.csv")),
         ]
