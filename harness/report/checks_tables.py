@@ -101,8 +101,8 @@ def _unfitted(group: Group, frame: pd.DataFrame) -> str:
     if least > 0:
         text += (
             ": its networks had fitted their training images further than these. The number of images is "
-            f"no reason for that; it is left to {_left_to(group)}. How networks stand to each other here is how "
-            "fast they learn, not what they reach."
+            f"no reason for that; it is left to {_left_to(group)}. How networks stand to each other here is "
+            "how fast they learn, not what they reach."
         )
         return text
     return f"{text}."
