@@ -132,11 +132,12 @@ def _run_and_report(
         return trained.exit_code
     quick = all(spec.protocol.quick for spec in specs)
     effort: Effort = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
-    wanted = running.measurement_requests(specs, places, effort) if suite.measures else []
-    measured = engine.measure(wanted, places, console)
-    if measured.stopped:
-        return measured.exit_code
-    code = max(trained.exit_code, measured.exit_code)
+    code = trained.exit_code
+    if suite.measures:
+        measured = engine.measure(running.measurement_requests(specs, places, effort), places, console)
+        if measured.stopped:
+            return measured.exit_code
+        code = max(code, measured.exit_code)
     return max(code, report_command(places.results, places.reports, [suite.name], None))
 
 

@@ -97,7 +97,8 @@ def page(content: PageContent) -> str:
                 text += _family_section(family)
             for one in chosen:
                 text += _group_section(records, one)
-    text += device_sections(records, content.devices, content.growth)
+    if suite.measures:
+        text += device_sections(records, content.devices, content.growth)
     text += _runs_section(records)
     text += _left_out_section(records, content.measurements)
     return "\n".join(part.rstrip("\n") + "\n" for part in text if part)

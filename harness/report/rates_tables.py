@@ -48,7 +48,7 @@ def rates_text(frame: pd.DataFrame) -> pd.DataFrame:
     for network, rows in frame.groupby("network", sort=False):
         columns[f"{network}: mIoU %"] = [_cell(row) for row in rows.to_dict("records")]
     average = means(frame)
-    columns["mean of the networks"] = [
+    columns[f"mean of {frame['network'].nunique()} networks"] = [
         f"{average[name]:.2f}{' *' if average[name] == average.max() else ''}" if name in average else "–"
         for name in columns["optimiser, rate, schedule"]
     ]
@@ -92,7 +92,7 @@ def notes(rates: Rates) -> list[str]:
             else " It is each network's own best too."
         )
         found.append(
-            f"One recipe for all networks, by the mean of their val mIoU: {best} "
+            f"One recipe for all, by the mean val mIoU of the {frame['network'].nunique()} networks: {best} "
             f"({percent(average.max())} %).{others}"
         )
     text = chosen_note(group, rates.dataset)

@@ -146,6 +146,19 @@ def test_sunrgbd_is_the_recipe_of_table_4() -> None:
     assert protocol.test_at == {"80K": 80_000, "140K": 140_000} and protocol.size is None
 
 
+def test_the_recipe_chosen_on_val_is_one_of_those_compared() -> None:
+    chosen, compared = load_protocol("camvid-adamw@1"), load_protocol("camvid-rates@1")
+    paper = load_protocol("camvid-epochs@1")
+    for field in ("optimiser", "lr", "schedule", "momentum", "weight_decay", "flip", "bias_lr_factor"):
+        assert getattr(chosen, field) == getattr(compared, field)
+    for field in ("size", "batch", "balancing", "input_mean", "input_std"):
+        assert getattr(chosen, field) == getattr(compared, field) == getattr(paper, field)
+    assert chosen.iterations == paper.iterations == 10 * compared.iterations
+    first = compared.override(load_suite("rates").recipes[0])
+    for field in ("optimiser", "lr", "schedule", "momentum", "weight_decay"):
+        assert getattr(first, field) == getattr(paper, field)
+
+
 def test_decoders_is_the_recipe_of_table_1() -> None:
     suite, protocol = load_suite("decoders"), load_protocol("decoders@1")
     assert len(suite.architectures) == 8 and suite.balancings == ("median", "natural")

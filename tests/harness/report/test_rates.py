@@ -77,7 +77,7 @@ def test_one_recipe_for_all_is_the_highest_mean_of_those_that_all_finished(fille
         [(miou(10) + miou(20)) / 2, (miou(40) + miou(70)) / 2, (miou(60) + miou(65)) / 2]
     )
     text = " ".join(notes(made(filled)))
-    assert "by the mean of their val mIoU: AdamW 0.001, warmup-cosine" in text
+    assert "by the mean val mIoU of the 2 networks: AdamW 0.001, warmup-cosine" in text
     assert "another would suit FCN (learnt deconv)" in text
 
 
@@ -85,7 +85,7 @@ def test_a_recipe_that_diverged_says_so(filled: Store) -> None:
     cells = rates_text(made(filled).frame)
     last = cells.iloc[3]
     assert last["FCN (learnt deconv): mIoU %"] == "failed (diverged)"
-    assert last["mean of the networks"] == "–"
+    assert last["mean of 2 networks"] == "–"
     assert cells.iloc[2]["SegNet: mIoU %"].endswith(" *")
 
 
@@ -103,7 +103,7 @@ def test_the_page_has_the_comparison_and_no_score_of_test(filled: Store) -> None
     page = (reports / "rates" / "README.md").read_text("utf-8")
     assert "mIoU on val by learning rate" in page
     assert "Made by `python -m harness run fcn8s segnet --suite rates --data-root FOLDER --seeds 0" in page
-    assert "Table 3" not in page and "Table 6" not in page and "test: mIoU" not in page
+    assert "Table 3" not in page and "Resources" not in page and "test: mIoU" not in page
     (written,) = reports.glob("rates/*/rates.csv")
     frame = pd.read_csv(written)
     assert len(frame) == 8 and "test" not in " ".join(frame.columns)
