@@ -1,8 +1,10 @@
 """What all tests share: where the real data lies, if it is there."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Generator, Iterator
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
@@ -30,10 +32,10 @@ def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     Not in pytest's own folder, nor that one in it: the sockets that Ray puts there may not have long names.
     """
     tmp_path_factory.getbasetemp()  # settled once asked for
-    with (
-        tempfile.TemporaryDirectory(prefix="segnet-", ignore_cleanup_errors=True) as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    folder = tempfile.mkdtemp(prefix="segnet-")
+    # at this process's end, after multiprocessing has removed what it keeps there (priority -100)
+    Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", None)  # asks the environment anew
         yield

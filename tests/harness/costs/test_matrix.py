@@ -26,7 +26,7 @@ def test_a_protocol_with_a_size_of_its_own_is_planned_at_it() -> None:
 def test_each_protocol_of_a_suite_is_a_part_and_the_suite_s_own_comes_first() -> None:
     matrix = load_matrix().model_copy(update={"suites": ("camvid",)})
     found = [(part.protocol, part.beside, len(part.runs)) for part in parts(matrix)]
-    assert found == [("camvid-epochs@1", False, 25), ("camvid@1", True, 25)]
+    assert found == [("camvid-epochs@1", False, 25), ("camvid@1", True, 25), ("camvid-adamw@1", True, 25)]
 
 
 def test_a_suite_that_does_not_exist_is_a_part_without_runs() -> None:
