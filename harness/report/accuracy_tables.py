@@ -38,10 +38,12 @@ _TRAINED_ON: Mapping[str, tuple[int, str]] = MappingProxyType(
 
 def not_like_for_like(dataset: DatasetInfo) -> str:
     """Why a difference to the paper is not one of the networks alone."""
-    if dataset.drawn:
-        return ""
-    images, _ = _TRAINED_ON[dataset.name]
-    return f"not like for like: {dataset.splits['train']} of {images} images"
+    return "" if dataset.drawn else f"not like for like: {share_of_images(dataset)}"
+
+
+def share_of_images(dataset: DatasetInfo) -> str:
+    """`367 of 3433 images`: trained on here, and in the paper; not of drawn data."""
+    return f"{dataset.splits['train']} of {_TRAINED_ON[dataset.name][0]} images"
 
 
 def table3_files(
@@ -193,12 +195,18 @@ def spread_notes(frame: pd.DataFrame) -> list[str]:
 def chosen_note(group: Group, dataset: DatasetInfo, advice: str = "") -> str:
     """By which score the iteration was chosen and, on CamVid, what that says; `advice` ends its sentence."""
     text = f"'{BEST}': the iteration of highest val {SCORE_NAMES[group.protocol.choose_by]}."
-    if dataset.name == "camvid":
-        text += (
-            " All 101 val frames come from the sequence of 204 of the training frames, so val says little of "
-            f"unseen streets{advice}."
-        )
-    return text
+    remark = val_remark(dataset, advice)
+    return f"{text} {remark}" if remark else text
+
+
+def val_remark(dataset: DatasetInfo, advice: str = "") -> str:
+    """What val says, ended by `advice`; only of CamVid is there anything to say."""
+    if dataset.name != "camvid":
+        return ""
+    return (
+        "All 101 val frames come from the sequence of 204 of the training frames, so val says little of "
+        f"unseen streets{advice}."
+    )
 
 
 def _difference_note(dataset: DatasetInfo) -> str:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness import paper
-from harness.report.accuracy_tables import not_like_for_like, with_origin
+from harness.report.accuracy_tables import share_of_images, with_origin
 from harness.report.checks import FLAT, HARDLY, Published
 from harness.report.groups import Group
 from harness.report.tables import csv, listing, markdown, percent, signed
@@ -129,11 +129,10 @@ def _explanation(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> lis
             f"left to {_left_to(group)}. So it is for {_names(told, short)}."
         )
     if len(told):
-        images = not_like_for_like(dataset).partition(": ")[2]
         less = told["lost"] < told["not_learnt"]
         notes.append(
-            f"What is lost from train to test is all that more images could win: {images} here. It is the "
-            f"smaller part for {_names(told, less)}."
+            "What is lost from train to test is all that more images could win: "
+            f"{share_of_images(dataset)} here. It is the smaller part for {_names(told, less)}."
         )
     return notes
 

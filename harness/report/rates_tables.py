@@ -1,6 +1,6 @@
 """A comparison of recipes as text cells, as files and as a plot."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from datasets import DatasetInfo
 from harness.report.accuracy import FINISHED
-from harness.report.accuracy_tables import chosen_note, with_origin
+from harness.report.accuracy_tables import val_remark, with_origin
 from harness.report.families import Family
 from harness.report.figures import Palette, png
 from harness.report.plots import PlotContext, figure_heading, legend, legend_height
@@ -18,6 +18,9 @@ from harness.report.rates import means
 from harness.report.tables import csv, latex, listing, markdown, percent, spread
 from harness.report.wording import command, extent, group_title, ranking_notes, reduced_mark
 from harness.suite import Suite
+
+# Head of the first column.
+_RECIPE = "optimiser, rate, schedule"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +47,26 @@ class Rates:
 
 def rates_text(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each recipe, a column for each network, and the mean over all of them."""
-    columns: dict[str, list[str]] = {"optimiser, rate, schedule": list(dict.fromkeys(frame["recipe"]))}
-    for network, rows in frame.groupby("network", sort=False):
-        columns[f"{network}: mIoU %"] = [_cell(row) for row in rows.to_dict("records")]
-    average = means(frame)
+    columns, average = _by_network(frame, "mIoU %", _cell), means(frame)
     columns[f"mean of {frame['network'].nunique()} networks"] = [
         f"{average[name]:.2f}{' *' if average[name] == average.max() else ''}" if name in average else "–"
-        for name in columns["optimiser, rate, schedule"]
+        for name in columns[_RECIPE]
     ]
     return pd.DataFrame(columns)
+
+
+def loss_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same of the training loss at the end."""
+    return pd.DataFrame(_by_network(frame, "training loss", _loss))
+
+
+def _by_network(
+    frame: pd.DataFrame, what: str, cell: Callable[[Mapping[Hashable, Any]], str]
+) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = {_RECIPE: list(dict.fromkeys(frame["recipe"]))}
+    for network, rows in frame.groupby("network", sort=False):
+        columns[f"{network}: {what}"] = [cell(row) for row in rows.to_dict("records")]
+    return columns
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
@@ -62,14 +76,8 @@ def _cell(row: Mapping[Hashable, Any]) -> str:
     return f"{shown} *" if row["highest"] else shown
 
 
-def loss_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same of the training loss at the end."""
-    columns: dict[str, list[str]] = {"optimiser, rate, schedule": list(dict.fromkeys(frame["recipe"]))}
-    for network, rows in frame.groupby("network", sort=False):
-        columns[f"{network}: training loss"] = [
-            "–" if pd.isna(value) else f"{value:.3f}" for value in rows["loss"]
-        ]
-    return pd.DataFrame(columns)
+def _loss(row: Mapping[Hashable, Any]) -> str:
+    return "–" if pd.isna(row["loss"]) else f"{row['loss']:.3f}"
 
 
 def notes(rates: Rates) -> list[str]:
@@ -95,8 +103,7 @@ def notes(rates: Rates) -> list[str]:
             f"One recipe for all, by the mean val mIoU of the {frame['network'].nunique()} networks: {best} "
             f"({percent(average.max())} %).{others}"
         )
-    text = chosen_note(group, rates.dataset)
-    found.append(text.partition(". ")[2])
+    found.append(val_remark(rates.dataset))
     found.append(f"Made by `{command(group, rates.suite, rates.dataset)}`.")
     return [*(note for note in found if note), *ranking_notes(group, rates.dataset)]
 
