@@ -66,7 +66,7 @@ class Protocol(BaseModel):
     iterations: int = Field(ge=1)
     validate_every: int = Field(ge=1)
     test_at: dict[str, int] = Field(
-        description="label of the table's row -> iteration at which test is scored"
+        description="label of the table's row -> iteration at which test is scored, and val beside it"
     )
     choose_by: Literal["mIoU", "G"] = Field("mIoU", description="score on val that the best iteration is of")
     plateau: float | None = Field(
@@ -78,6 +78,7 @@ class Protocol(BaseModel):
     )
     score_train_chosen: bool = Field(False, description="score the training split at the best iteration too")
     score_train: bool = Field(True, description="score the training split too, at the last iteration")
+    score_test: bool = Field(True, description="score test; without, for recipes that val alone compares")
     quick: bool = Field(False, description="a small recipe for drawn data, never beside full ones")
 
     @field_validator("size", mode="before")
@@ -130,7 +131,7 @@ class Protocol(BaseModel):
         Raises:
             UserError: unknown field, or a value that the field refuses.
         """
-        fixed = {"name", "summary", "source", "dataset", "test_at", "quick"}
+        fixed = {"name", "summary", "source", "dataset", "test_at", "score_test", "quick"}
         allowed = sorted(set(Protocol.model_fields) - fixed)
         for field in changes:
             if field not in allowed:

@@ -11,7 +11,7 @@ import datasets
 from harness.balancing import Balancing
 from harness.errors import UserError
 from harness.initial_weights import fitted
-from harness.protocol import Protocol, read_toml, toml_names, validated
+from harness.protocol import Protocol, load_protocol, read_toml, toml_names, validated
 from harness.spec import Compiled, InitialWeights, Precision, RunSpec, refined
 
 # The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.
@@ -66,6 +66,8 @@ class Suite(BaseModel):
             raise ValueError("balancings and recipes exclude each other; write the balancings as recipes")
         if beyond := set(self.dense_crf) - set(self.architectures):
             raise ValueError(f"dense_crf names {sorted(beyond)}, which are not among the architectures")
+        if self.table == "rates" and self.dense_crf:
+            raise ValueError("a comparison of recipes has no dense_crf; leave it out")
         return self
 
     @property
@@ -99,7 +101,14 @@ def load_suite(name: str) -> Suite:
     Raises:
         UserError: unknown name, or a file that does not fit.
     """
-    return validated(Suite, {"name": name, **read_toml("suites", name, "suite")}, f"suite {name}")
+    suite = validated(Suite, {"name": name, **read_toml("suites", name, "suite")}, f"suite {name}")
+    for protocol in suite.protocols if suite.table != "rates" else ():
+        if not load_protocol(protocol).score_test:
+            raise UserError(
+                f"suite {name}: its table shows scores of test, which protocol {protocol} leaves out; "
+                'choose another protocol or table = "rates"'
+            )
+    return suite
 
 
 def suite_names() -> list[str]:

@@ -238,11 +238,12 @@ class Run:
             label for label, due in self.protocol.test_at.items() if due == at or (last and due > at)
         )
         validated = self._score("val")
-        tested = self._score("test") if labels else None
+        tested = self._score("test") if labels and self.protocol.score_test else None
         trained = self._score("train") if last and self.protocol.score_train else None
         # Nothing above changes the run's state, so that a stop in between repeats the evaluation as a whole.
-        if tested is not None:
+        if labels:
             self.state.note_evaluation("val", at, labels, validated)
+        if tested is not None:
             self.state.note_evaluation("test", at, labels, tested)
             self._keep_pictures(tested)
         if trained is not None:
@@ -313,7 +314,7 @@ class Run:
             self.state.predictions[stems[index]] = label_png(label_map)
 
     def finish(self) -> None:
-        """Score test at the iteration that val chose, unless it was scored already; keep the weights.
+        """Score the iteration that val chose, where it was not scored already; keep the weights.
 
         Raises:
             Interrupted: a stop was asked for; the checkpoint holds the state after the last iteration.
@@ -324,7 +325,8 @@ class Run:
         if self.group.leads:
             save_weights(final_weights(self.job.folder), self.model)
         scored = {e.split for e in state.evaluations if e.iteration == best}
-        wanted = {"val", "test", *(["train"] if self.protocol.score_train_chosen else [])}
+        more = {"test": self.protocol.score_test, "train": self.protocol.score_train_chosen}
+        wanted = {"val", *(split for split, asked in more.items() if asked)}
         if not wanted <= scored:
             started = time.perf_counter()
             if best != state.iteration:

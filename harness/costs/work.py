@@ -41,7 +41,8 @@ def work_of(run: PlannedRun) -> Work:
     protocol, splits = run.protocol, run.splits
     points = protocol.evaluation_points()
     tests = set(protocol.test_at.values())
-    once = splits["val"] + splits["test"]
+    test = splits["test"] if protocol.score_test else 0
+    once = splits["val"] + test
     # test at the best iteration is due unless that one was tested anyway; train is scored there if asked for
     apart = once if set(points) - tests else 0
     apart += splits["train"] if protocol.score_train_chosen else 0
@@ -49,8 +50,8 @@ def work_of(run: PlannedRun) -> Work:
     refilled = math.ceil(splits["train"] / protocol.batch) * protocol.batch
     return Work(
         trained=protocol.iterations * protocol.batch,
-        scored=len(points) * (refilled + splits["val"]) + len(tests) * splits["test"] + last + apart,
-        tested=(len(tests) + bool(set(points) - tests)) * splits["test"],
+        scored=len(points) * (refilled + splits["val"]) + len(tests) * test + last + apart,
+        tested=(len(tests) + bool(set(points) - tests)) * test,
         recorded=len(tests) * once + last + apart,
         evaluations=len(points),
         refilled=refilled,

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.commands import RunOptions, _further, _protocols
+from harness.errors import UserError
 from harness.initial_weights import HE
 from harness.protocol import load_protocol
 from harness.suite import PlanRequest, Suite, load_suite, plan, suite_names
@@ -57,10 +58,10 @@ def test_each_recipe_of_a_suite_is_a_protocol_of_its_own() -> None:
     suite = load_suite("rates")
     found = [protocol.name for protocol in _protocols(options(suite="rates"), suite)]
     assert found == [
-        "camvid-rates@1+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
-        "camvid-rates@1+lr=0.0003",
-        "camvid-rates@1",
-        "camvid-rates@1+lr=0.003",
+        "camvid-rates@2+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
+        "camvid-rates@2+lr=0.0003",
+        "camvid-rates@2",
+        "camvid-rates@2+lr=0.003",
     ]
 
 
@@ -68,8 +69,8 @@ def test_what_is_asked_for_wins_over_a_recipe_and_is_run_once() -> None:
     chosen = options(suite="rates", override=("lr=0.01",), iterations=100)
     found = [protocol.name for protocol in _protocols(chosen, load_suite("rates"))]
     assert found == [
-        "camvid-rates@1+iterations=100+lr=0.01+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
-        "camvid-rates@1+iterations=100+lr=0.01",
+        "camvid-rates@2+iterations=100+lr=0.01+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
+        "camvid-rates@2+iterations=100+lr=0.01",
     ]
 
 
@@ -77,6 +78,26 @@ def test_balancings_and_recipes_exclude_each_other() -> None:
     suite = load_suite("rates").model_dump()
     with pytest.raises(ValueError, match="exclude each other"):
         Suite.model_validate({**suite, "balancings": ("median",)})
+
+
+def test_a_comparison_of_recipes_is_not_refined() -> None:
+    suite = load_suite("rates").model_dump()
+    with pytest.raises(ValueError, match="has no dense_crf; leave it out"):
+        Suite.model_validate({**suite, "dense_crf": ("deeplab-largefov",)})
+
+
+def test_a_table_of_test_scores_refuses_a_protocol_that_leaves_them_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = {**load_suite("camvid").model_dump(exclude={"name"}), "also_reports": ("camvid-rates@2",)}
+    monkeypatch.setattr("harness.suite.read_toml", lambda *_: values)
+    with pytest.raises(UserError, match="suite camvid: .* protocol camvid-rates@2 leaves out"):
+        load_suite("camvid")
+
+
+def test_whether_test_is_scored_is_no_override() -> None:
+    with pytest.raises(UserError, match="override 'score_test': no such field"):
+        load_protocol("camvid@1").override({"score_test": "false"})
 
 
 def test_a_plan_holds_every_architecture_with_every_protocol_and_seed() -> None:
@@ -147,7 +168,7 @@ def test_sunrgbd_is_the_recipe_of_table_4() -> None:
 
 
 def test_the_recipe_chosen_on_val_is_one_of_those_compared() -> None:
-    chosen, compared = load_protocol("camvid-adamw@1"), load_protocol("camvid-rates@1")
+    chosen, compared = load_protocol("camvid-adamw@1"), load_protocol("camvid-rates@2")
     paper = load_protocol("camvid-epochs@1")
     for field in ("optimiser", "lr", "schedule", "momentum", "weight_decay", "flip", "bias_lr_factor"):
         assert getattr(chosen, field) == getattr(compared, field)

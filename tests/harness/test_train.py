@@ -249,6 +249,17 @@ def assert_same_outcome(one: Run, other: Run) -> None:
         assert torch.equal(one.model.state_dict()[name], tensor), name
 
 
+def test_where_test_is_not_scored_the_record_holds_val_alone(tmp_path: Path, drawn_cache: Path) -> None:
+    protocol = tiny_protocol(score_train="false").model_copy(update={"score_test": False})
+    run = make_run(tmp_path, drawn_cache, architecture="bilinear-interpolation", protocol=protocol)
+    run.train()
+    run.finish()
+    record, files = run_record(run, environment())
+    assert [(e.split, e.labels) for e in record.evaluations] == [("val", ("end", BEST))]
+    assert sorted(files) == ["history.json", "scores.npz"]
+    assert load_run(save_run(tmp_path / "results", record, files)).record == record
+
+
 def test_training_ends_where_the_loss_no_longer_falls(tmp_path: Path, drawn_cache: Path) -> None:
     """A fall of 99.9 % within two iterations is not to be had: the first test of it, at 4, ends the run."""
     run = make_run(

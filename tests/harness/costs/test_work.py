@@ -70,6 +70,11 @@ def test_decoders_by_hand() -> None:
     assert work.tested == 2 * 233
 
 
+def test_without_scoring_test_only_val_counts() -> None:
+    work = work_of(planned(load_protocol("camvid-rates@2")))
+    assert (work.trained, work.scored, work.tested, work.recorded) == (860 * 5, 370 + 101, 0, 101)
+
+
 def test_operations_are_two_a_multiply_accumulate() -> None:
     work = work_of(planned(load_protocol("camvid@1")))
     assert training_flop(work, COUNTS) == pytest.approx(2 * 300e9 * 400_000)

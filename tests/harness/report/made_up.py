@@ -113,7 +113,8 @@ class Store:
         iterations = {**protocol.test_at, BEST: chosen or 0}
         for label, test in matrices.items():
             labels = (label, BEST) if label == best != BEST else (label,)
-            for split in ("val", "test", "train") if label == with_train else ("val", "test"):
+            splits = ("val", *(["test"] if protocol.score_test else []))
+            for split in (*splits, "train") if label == with_train else splits:
                 values = train if train is not None and split == "train" else test
                 at = iterations[label]
                 evaluation = Evaluation.model_validate(

@@ -16,7 +16,7 @@ from harness.suite import load_suite
 from tests.harness.report.made_up import Store, matrix
 
 SUITE = load_suite("rates")
-PAPER, LOW, OWN, HIGH = (load_protocol("camvid-rates@1").override(recipe) for recipe in SUITE.recipes)
+PAPER, LOW, OWN, HIGH = (load_protocol("camvid-rates@2").override(recipe) for recipe in SUITE.recipes)
 
 
 def right(share: int) -> np.ndarray:
@@ -93,7 +93,7 @@ def test_other_lengths_are_comparisons_of_their_own(filled: Store) -> None:
     put(filled, OWN.override({"iterations": "100"}), segnet=30)
     found = families(SUITE, collect(filled.results, SUITE).groups)
     assert [one.first.protocol.iterations for one in found] == [860, 100]
-    assert [one.name for one in found] == ["camvid-rates@1", "camvid-rates@1+iterations=100"]
+    assert [one.name for one in found] == ["camvid-rates@2", "camvid-rates@2+iterations=100"]
 
 
 def test_the_page_has_the_comparison_and_no_score_of_test(filled: Store) -> None:
