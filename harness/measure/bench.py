@@ -79,6 +79,8 @@ class Bench:
         """The network as it is called: compiled if the options say so."""
         if "compiled" not in self.spec.options:
             return network
+        # the time of compiling is a figure, which what an earlier process left compiled would spoil
+        torch.compiler.config.force_disable_caches = True
         return cast(nn.Module, torch.compile(network))
 
     def images(self, count: int) -> list[Tensor]:

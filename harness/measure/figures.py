@@ -191,4 +191,6 @@ class Timing(_Frozen):
     energy: Energy | Missing
     roofline: Roofline | Missing
     outside_kernels: Quantity = Field(description="share of wall time in which no operator of torch ran")
-    compile_s: Quantity = Field(description="time of the first pass beyond a later one's, where compiled")
+    compile_s: Quantity = Field(
+        description="time of the first pass beyond a later one's, where compiled; compiler's caches off"
+    )

@@ -91,7 +91,7 @@ def test_a_table_of_test_scores_refuses_a_protocol_that_leaves_them_out(
 ) -> None:
     values = {**load_suite("camvid").model_dump(exclude={"name"}), "also_reports": ("camvid-rates@2",)}
     monkeypatch.setattr("harness.suite.read_toml", lambda *_: values)
-    with pytest.raises(UserError, match="suite camvid: .* protocol camvid-rates@2 leaves out"):
+    with pytest.raises(UserError, match=r"suite camvid: .* protocol camvid-rates@2 leaves out"):
         load_suite("camvid")
 
 
