@@ -14,6 +14,7 @@ from harness.report.checks_tables import checks_section
 from harness.report.families import Family
 from harness.report.groups import SCORE_NAMES, Group, SuiteRecords, input_size, title
 from harness.report.links import file_links, heading_link, picture_sections
+from harness.report.order import Order, order_section
 from harness.report.page_resources import DevicePage, GrowthPage, device_sections
 from harness.report.resources import Measurements
 from harness.report.tables import listing, markdown
@@ -21,7 +22,7 @@ from harness.report.wording import (
     OPTIMISERS,
     augmentation_words,
     balancing_words,
-    command,
+    commands,
     extent,
     ranking_notes,
     reduced_mark,
@@ -66,8 +67,8 @@ class FamilyPage:
 class PageContent:
     """All that a suite's page is made of.
 
-    families: only of a suite that fills Table 1 or 4, or compares recipes. growth: of each device, at several
-    sizes and batches.
+    families: only of a suite that fills Table 1 or 4, or compares recipes. orders: of networks that were
+    trained with several seeds or initial weights. growth: of each device, at several sizes and batches.
     """
 
     records: SuiteRecords
@@ -75,6 +76,7 @@ class PageContent:
     groups: Sequence[GroupPage]
     families: Sequence[FamilyPage]
     devices: Sequence[DevicePage]
+    orders: Sequence[Order] = ()
     growth: Sequence[GrowthPage] = ()
 
 
@@ -95,6 +97,9 @@ def page(content: PageContent) -> str:
             text.append(f"## {head}\n")
             for family in joined:
                 text += _family_section(family)
+            for order in content.orders:
+                if bool(order.groups[0].reduced) == reduced:
+                    text += [*order_section(order), file_links("File", "", ("order.csv",))]
             for one in chosen:
                 text += _group_section(records, one)
     if suite.measures:
@@ -189,7 +194,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"Precision: {group.computed}.",
         _weights(group),
         f"Trained on: {'; '.join(devices)}. torch {', '.join(versions)}.",
-        f"Made by `{command(group, records.suite, dataset)}`{_placeholders(group, dataset)}.",
+        f"Made by {commands(group, records.suite, dataset)}{_placeholders(group, dataset)}.",
     ]
 
 

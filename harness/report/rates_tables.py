@@ -16,7 +16,7 @@ from harness.report.figures import Palette, png
 from harness.report.plots import PlotContext, figure_heading, legend, legend_height
 from harness.report.rates import means
 from harness.report.tables import csv, latex, listing, markdown, percent, spread
-from harness.report.wording import command, extent, group_title, ranking_notes, reduced_mark
+from harness.report.wording import commands, extent, group_title, ranking_notes, reduced_mark
 from harness.suite import Suite
 
 # Head of the first column.
@@ -104,7 +104,7 @@ def notes(rates: Rates) -> list[str]:
             f"({percent(average.max())} %).{others}"
         )
     found.append(val_remark(rates.dataset))
-    found.append(f"Made by `{command(group, rates.suite, rates.dataset)}`.")
+    found.append(f"Made by {commands(group, rates.suite, rates.dataset)}.")
     return [*(note for note in found if note), *ranking_notes(group, rates.dataset)]
 
 

@@ -1,6 +1,6 @@
 """Sentences that several pages share: what a group is, how it was made, what small inputs do to a ranking."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 
 import architectures
 from datasets import DatasetInfo
@@ -165,10 +165,18 @@ def ranking_notes(group: Group, dataset: DatasetInfo, table: Table = "table3") -
     return notes
 
 
-def command(group: Group, suite: Suite, dataset: DatasetInfo) -> str:
-    """The command line that makes the group's runs, rebuilt from their specs."""
-    specs = [run.record.spec for run in group.runs] + [record.spec for record in group.failed]
-    ran = {spec.architecture for spec in specs}
+def commands(group: Group, suite: Suite, dataset: DatasetInfo) -> str:
+    """The command lines that make the group's runs, rebuilt from their specs: one for all of equal seeds."""
+    seeds: dict[str, set[int]] = {}
+    for record in (*(run.record for run in group.runs), *group.failed):
+        seeds.setdefault(record.spec.architecture, set()).add(record.spec.seed)
+    joined: dict[tuple[int, ...], set[str]] = {}
+    for name, own in seeds.items():
+        joined.setdefault(tuple(sorted(own)), set()).add(name)
+    return " and ".join(f"`{_command(group, suite, dataset, ran, own)}`" for own, ran in joined.items())
+
+
+def _command(group: Group, suite: Suite, dataset: DatasetInfo, ran: Set[str], seeds: Sequence[int]) -> str:
     names = "--all" if ran == set(suite.architectures) else " ".join(sorted(ran))
     words = ["python -m harness run", names, f"--suite {suite.name}"]
     if not dataset.drawn:
@@ -180,7 +188,7 @@ def command(group: Group, suite: Suite, dataset: DatasetInfo) -> str:
         words.append(f"--precision {group.precision}")
     if group.compiled != "no":
         words.append(f"--compile {group.compiled}")
-    words.append(f"--seeds {','.join(str(seed) for seed in sorted({spec.seed for spec in specs}))}")
+    words.append(f"--seeds {','.join(str(seed) for seed in seeds)}")
     given = "FILE" if group.weights.kind == "file" else group.weights.kind
     return " ".join([*words, f"--encoder-weights {given}"])
 

@@ -21,6 +21,7 @@ from harness.report.gallery import Gallery, gallery
 from harness.report.groups import SuiteRecords, input_size
 from harness.report.indices import FOLDER as INDICES
 from harness.report.indices import indices_files
+from harness.report.order import order_frame, orders
 from harness.report.page import FamilyPage, GroupPage, PageContent, page
 from harness.report.panels import Source, open_source
 from harness.report.performance import FOLDER as PERFORMANCE
@@ -28,6 +29,7 @@ from harness.report.performance import performance_files
 from harness.report.plots import PlotContext
 from harness.report.resources import Measurements, collect_measurements
 from harness.report.table6 import REFERENCES
+from harness.report.tables import csv
 from harness.report.write_devices import measurement_files
 from harness.report.write_family import accuracy_family_files, family_files, rates_family_files
 from harness.suite import Suite, load_suite, suite_names
@@ -102,11 +104,15 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
         files: dict[str, bytes] = {}
         for made in [one.result()[0] for one in groups] + [one.result()[0] for one in joined]:
             files |= made
+    held = orders(apart)
+    if held:
+        files["order.csv"] = csv(order_frame(held)).encode()
     content = PageContent(
         records=records,
         measurements=measurements,
         groups=[made.result()[1] for made in groups],
         families=[made.result()[1] for made in joined],
+        orders=held,
         devices=devices,
         growth=growth,
     )

@@ -17,7 +17,7 @@ from harness.report.collect import collect
 from harness.report.figures import MAX_BYTES, palette, png, small_png
 from harness.report.plots import legend_columns
 from harness.report.tables import csv, latex, markdown, signed, significant, spread
-from harness.report.wording import command, decoder_input_notes, input_notes, map_size, small_input_notes
+from harness.report.wording import commands, decoder_input_notes, input_notes, map_size, small_input_notes
 from harness.spec import InitialWeights
 from harness.suite import load_suite
 from tests.harness.report.made_up import Store
@@ -103,9 +103,9 @@ class TestWording:
         records = collect(store.results, load_suite("decoders"))
         assert [group.protocol.balancing for group in records.groups] == ["median", "natural"]
         for group in records.groups:
-            assert command(group, records.suite, records.dataset) == (
-                "python -m harness run fcn-basic --suite decoders --data-root FOLDER "
-                f"--override 'balancing={group.protocol.balancing}' --seeds 0 --encoder-weights none"
+            assert commands(group, records.suite, records.dataset) == (
+                "`python -m harness run fcn-basic --suite decoders --data-root FOLDER "
+                f"--override 'balancing={group.protocol.balancing}' --seeds 0 --encoder-weights none`"
             )
 
     def test_command_of_a_group(self, store: Store, camvid: Protocol) -> None:
@@ -114,10 +114,15 @@ class TestWording:
         store.pictures("segnet", protocol, accuracy=0.5, seed=2, weights=weights, precision="bf16")
         failed = store.spec("deconvnet", protocol=protocol, weights=weights, precision="bf16")
         store.failed(failed, Failure(kind="oom", message="OOM at batch 5"))
+        store.pictures("fcn8s", protocol, accuracy=0.5, seed=2, weights=weights, precision="bf16")
         records = collect(store.results, load_suite("camvid"))
-        assert command(records.groups[0], records.suite, records.dataset) == (
-            "python -m harness run deconvnet segnet --suite camvid --data-root FOLDER --iterations 300 "
-            "--override 'lr=1e-2' --size 90x120 --precision bf16 --seeds 0,2 --encoder-weights FILE"
+        changed = (
+            "--suite camvid --data-root FOLDER --iterations 300 --override 'lr=1e-2' --size 90x120 "
+            "--precision bf16"
+        )
+        assert commands(records.groups[0], records.suite, records.dataset) == (
+            f"`python -m harness run fcn8s segnet {changed} --seeds 2 --encoder-weights FILE` and "
+            f"`python -m harness run deconvnet {changed} --seeds 0 --encoder-weights FILE`"
         )
 
     def test_command_of_a_whole_suite(self, store: Store, quick: Protocol) -> None:
@@ -126,8 +131,8 @@ class TestWording:
                 store.spec(name, protocol=quick, weights=HE), Failure(kind="killed", message="ended")
             )
         records = collect(store.results, load_suite("quick"))
-        expected = "python -m harness run --all --suite quick --seeds 0 --encoder-weights none"
-        assert command(records.groups[0], records.suite, datasets.info("roads")) == expected
+        expected = "`python -m harness run --all --suite quick --seeds 0 --encoder-weights none`"
+        assert commands(records.groups[0], records.suite, datasets.info("roads")) == expected
 
 
 def draw(figure: Figure) -> None:
