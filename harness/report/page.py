@@ -194,7 +194,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"Precision: {group.computed}.",
         _weights(group),
         f"Trained on: {'; '.join(devices)}. torch {', '.join(versions)}.",
-        f"Made by {commands(group, records.suite, dataset)}{_placeholders(group, dataset)}.",
+        f"Made by {commands(group, records.suite)}{_placeholders(group, dataset)}.",
     ]
 
 

@@ -104,8 +104,16 @@ def notes(rates: Rates) -> list[str]:
             f"({percent(average.max())} %).{others}"
         )
     found.append(val_remark(rates.dataset))
-    found.append(f"Made by {commands(group, rates.suite, rates.dataset)}.")
+    found.append(f"Made by {_made_by(rates)}.")
     return [*(note for note in found if note), *ranking_notes(group, rates.dataset)]
+
+
+def _made_by(rates: Rates) -> str:
+    """One command where all of the suite's recipes were run, else one for each that was."""
+    groups, suite = rates.family.groups, rates.suite
+    if len(groups) == len(suite.recipes):
+        return commands(groups[0], suite)
+    return " and ".join(commands(group, suite, alone=True) for group in groups)
 
 
 def body(rates: Rates) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 
 import architectures
+import datasets
 from datasets import DatasetInfo
 from harness.measure.record import PAPER_SIZE, STEP_BATCH, MeasurementRecord
 from harness.protocol import Protocol
@@ -165,25 +166,31 @@ def ranking_notes(group: Group, dataset: DatasetInfo, table: Table = "table3") -
     return notes
 
 
-def commands(group: Group, suite: Suite, dataset: DatasetInfo) -> str:
-    """The command lines that make the group's runs, rebuilt from their specs: one for all of equal seeds."""
+def commands(group: Group, suite: Suite, *, alone: bool = False) -> str:
+    """The command lines that make the group's runs, rebuilt from their specs: one for all of equal seeds.
+
+    alone: without those of the suite's other recipes.
+    """
+    changes = _asked(group.protocol, suite, alone)
     seeds: dict[str, set[int]] = {}
     for record in (*(run.record for run in group.runs), *group.failed):
         seeds.setdefault(record.spec.architecture, set()).add(record.spec.seed)
     joined: dict[tuple[int, ...], set[str]] = {}
     for name, own in seeds.items():
         joined.setdefault(tuple(sorted(own)), set()).add(name)
-    return " and ".join(f"`{_command(group, suite, dataset, ran, own)}`" for own, ran in joined.items())
+    return " and ".join(f"`{_command(group, suite, ran, own, changes)}`" for own, ran in joined.items())
 
 
-def _command(group: Group, suite: Suite, dataset: DatasetInfo, ran: Set[str], seeds: Sequence[int]) -> str:
+def _command(
+    group: Group, suite: Suite, ran: Set[str], seeds: Sequence[int], changes: Mapping[str, str]
+) -> str:
     names = "--all" if ran == set(suite.architectures) else " ".join(sorted(ran))
     words = ["python -m harness run", names, f"--suite {suite.name}"]
-    if not dataset.drawn:
+    if not datasets.info(suite.dataset).drawn:
         words.append("--data-root FOLDER")
     if group.protocol.base != suite.protocol:
         words.append(f"--protocol {group.protocol.base}")
-    words += [_option(field, value) for field, value in _asked(group.protocol, suite).items()]
+    words += [_option(field, value) for field, value in changes.items()]
     if group.precision != "fp32":
         words.append(f"--precision {group.precision}")
     if group.compiled != "no":
@@ -206,11 +213,11 @@ def measure_command(group: MeasurementGroup) -> str:
     return " ".join([*words, *options, f"--effort {spec.effort}", *threads])
 
 
-def _asked(protocol: Protocol, suite: Suite) -> dict[str, str]:
+def _asked(protocol: Protocol, suite: Suite, alone: bool) -> dict[str, str]:
     """What the command must change in the suite's protocol: field -> value."""
     if not (suite.balancings or suite.recipes):
         return protocol.changes
-    if suite.recipes and any(_fits(protocol, recipe) for recipe in suite.recipes):
+    if suite.recipes and not alone and any(_fits(protocol, recipe) for recipe in suite.recipes):
         return {field: value for field, value in protocol.changes.items() if field not in suite.varied}
     # else the command would run the suite's other variants too
     return {field: str(getattr(protocol, field)) for field in suite.varied} | protocol.changes

@@ -110,6 +110,15 @@ def test_the_page_has_the_comparison_and_no_score_of_test(filled: Store) -> None
     assert len(list(reports.glob("rates/*/rates.png"))) == 1
 
 
+def test_a_part_of_the_recipes_is_made_by_a_command_for_each(store: Store) -> None:
+    put(store, LOW, segnet=40)
+    put(store, OWN, segnet=60)
+    (text,) = (note for note in notes(made(store)) if note.startswith("Made by"))
+    first, second = text.split(" and ")
+    assert "--override 'lr=0.0003'" in first and "--override 'optimiser=adamw'" in first
+    assert "--override 'lr=0.001'" in second and "lr=0.0003" not in second
+
+
 def test_measurements_alone_make_no_report(store: Store) -> None:
     store.measurement("segnet")
     reports = store.results.parent / "reports"

@@ -9,7 +9,6 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-import datasets
 from harness.initial_weights import HE
 from harness.protocol import Protocol, load_protocol
 from harness.records import Failure
@@ -103,7 +102,7 @@ class TestWording:
         records = collect(store.results, load_suite("decoders"))
         assert [group.protocol.balancing for group in records.groups] == ["median", "natural"]
         for group in records.groups:
-            assert commands(group, records.suite, records.dataset) == (
+            assert commands(group, records.suite) == (
                 "`python -m harness run fcn-basic --suite decoders --data-root FOLDER "
                 f"--override 'balancing={group.protocol.balancing}' --seeds 0 --encoder-weights none`"
             )
@@ -120,7 +119,7 @@ class TestWording:
             "--suite camvid --data-root FOLDER --iterations 300 --override 'lr=1e-2' --size 90x120 "
             "--precision bf16"
         )
-        assert commands(records.groups[0], records.suite, records.dataset) == (
+        assert commands(records.groups[0], records.suite) == (
             f"`python -m harness run fcn8s segnet {changed} --seeds 2 --encoder-weights FILE` and "
             f"`python -m harness run deconvnet {changed} --seeds 0 --encoder-weights FILE`"
         )
@@ -132,7 +131,7 @@ class TestWording:
             )
         records = collect(store.results, load_suite("quick"))
         expected = "`python -m harness run --all --suite quick --seeds 0 --encoder-weights none`"
-        assert commands(records.groups[0], records.suite, datasets.info("roads")) == expected
+        assert commands(records.groups[0], records.suite) == expected
 
 
 def draw(figure: Figure) -> None:
