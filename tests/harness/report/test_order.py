@@ -55,7 +55,7 @@ def test_pairs_that_keep_their_order_are_told_from_the_others(filled: Store) -> 
         ("FCN (learnt deconv)", "DeepLab-LargeFOV"): (2, 2),
     }
     _, pairs_note, seeds_note = order_notes(order)
-    assert pairs_note.startswith("Of 3 pairs of networks that stand side by side in several rows, 2 have")
+    assert "side by side in several rows: 3; in the same order in each: 2." in pairs_note
     assert "Not so: SegNet above DeepLab-LargeFOV in 1 of 2." in pairs_note
     assert f"SegNet {miou(54) - miou(50):.2f}" in seeds_note and "DeconvNet" not in seeds_note
 
