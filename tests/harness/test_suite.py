@@ -59,6 +59,7 @@ def test_each_recipe_of_a_suite_is_a_protocol_of_its_own() -> None:
     found = [protocol.name for protocol in _protocols(options(suite="rates"), suite)]
     assert found == [
         "camvid-rates@2+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
+        "camvid-rates@2+lr=0.1+optimiser=sgd+weight_decay=0.0005",
         "camvid-rates@2+lr=0.0003",
         "camvid-rates@2",
         "camvid-rates@2+lr=0.003",
@@ -70,6 +71,7 @@ def test_what_is_asked_for_wins_over_a_recipe_and_is_run_once() -> None:
     found = [protocol.name for protocol in _protocols(chosen, load_suite("rates"))]
     assert found == [
         "camvid-rates@2+iterations=100+lr=0.01+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
+        "camvid-rates@2+iterations=100+lr=0.01+optimiser=sgd+weight_decay=0.0005",
         "camvid-rates@2+iterations=100+lr=0.01",
     ]
 
