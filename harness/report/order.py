@@ -134,8 +134,8 @@ def order_notes(order: Order) -> list[str]:
     pairs = list(order.pairs())
     broken = [pair for pair in pairs if not pair.holds]
     text = (
-        f"Pairs of networks that stand side by side in several rows: {len(pairs)}; in the same order in each: "
-        f"{len(pairs) - len(broken)}"
+        f"Pairs of networks that stand side by side in several rows: {len(pairs)}; in the same order in "
+        f"each: {len(pairs) - len(broken)}"
     )
     turned = "; ".join(f"{pair.one} above {pair.other} in {pair.ahead} of {pair.rows}" for pair in broken)
     notes = [

@@ -34,12 +34,14 @@ def rates(family: Family) -> pd.DataFrame:
 
     Columns network, recipe, optimiser, schedule, lr, weight_decay, iterations, seeds, status, then G, C,
     mIoU, mIoU_low and mIoU_high of val (95 % bootstrap interval, one seed only), mIoU_std (several), loss:
-    mean over the last tenth of the iterations, and highest: whether no recipe gave the network a higher mIoU.
+    mean over the last tenth of the iterations, and highest: of several recipes, whether none gave the
+    network a higher mIoU.
     """
     rows = [_row(group, network) for network in family.networks for group in ordered(family)]
     frame = pd.DataFrame(rows)
-    best = frame.groupby("network")["mIoU"].transform("max")
-    return frame.assign(highest=frame["mIoU"].eq(best))
+    own = frame.groupby("network")["mIoU"]
+    compared = own.transform("count") > 1
+    return frame.assign(highest=frame["mIoU"].eq(own.transform("max")) & compared)
 
 
 def _row(group: Group, network: str) -> dict[str, object]:

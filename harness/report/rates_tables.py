@@ -48,8 +48,9 @@ class Rates:
 def rates_text(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each recipe, a column for each network, and the mean over all of them."""
     columns, average = _by_network(frame, "mIoU %", _cell), means(frame)
+    best = average.max() if len(average) > 1 else None
     columns[f"mean of {frame['network'].nunique()} networks"] = [
-        f"{average[name]:.2f}{' *' if average[name] == average.max() else ''}" if name in average else "–"
+        f"{average[name]:.2f}{' *' if average[name] == best else ''}" if name in average else "–"
         for name in columns[_RECIPE]
     ]
     return pd.DataFrame(columns)

@@ -121,6 +121,12 @@ def test_a_part_of_the_recipes_is_made_by_a_command_for_each(store: Store) -> No
     assert "--override 'lr=0.001'" in second and "lr=0.0003" not in second
 
 
+def test_a_single_recipe_is_not_called_the_highest(store: Store) -> None:
+    put(store, OWN, segnet=60, fcn8s=50)
+    cells = rates_text(made(store).frame)
+    assert not any("*" in cell for cell in cells.iloc[0])
+
+
 def test_measurements_alone_make_no_report(store: Store) -> None:
     store.measurement("segnet")
     reports = store.results.parent / "reports"
