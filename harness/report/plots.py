@@ -1,7 +1,7 @@
 """The plots of one group of runs. Each function returns the PNG's bytes."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,14 @@ class PlotContext:
     def several_seeds(self) -> bool:
         """Whether some network has runs of more than one seed."""
         return any(len(self.group.of(name)) > 1 for name in self.group.networks)
+
+
+def bars_words(seeds: Collection[int]) -> str:
+    """What bars are, by how many seeds each network has."""
+    deviation, interval = "± standard deviation over seeds", "95 % bootstrap interval"
+    if max(seeds) == 1:
+        return interval
+    return deviation if min(seeds) > 1 else f"{deviation}; of one seed: {interval}"
 
 
 def figure_heading(what: str, dataset: DatasetInfo, group: Group, balancing: str = "") -> str:

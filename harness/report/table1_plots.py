@@ -16,7 +16,7 @@ from datasets import DatasetInfo
 from harness.report.families import Family
 from harness.report.figures import Palette, png
 from harness.report.groups import input_size
-from harness.report.plots import figure_heading
+from harness.report.plots import bars_words, figure_heading
 from harness.report.resources import MeasurementGroup
 from harness.report.wording import BALANCINGS, describe, extent
 
@@ -234,8 +234,7 @@ def _marks(axes: Axes, point: _Point, scale: float) -> list[Bbox]:
 
 
 def _legend(figure: Figure, context: StorageContext) -> None:
-    several = (context.frame["seeds"] > 1).any()
-    bars = "± standard deviation over seeds" if several else "95 % bootstrap interval"
+    bars = bars_words([count for count in context.frame["seeds"] if count])
     shared: dict[str, Any] = {"marker": "o", "linestyle": "none"}
     handles = [
         Line2D([], [], color="#333333", label=f"here (bars: {bars})", **shared),

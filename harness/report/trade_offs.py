@@ -14,7 +14,7 @@ from harness.report.accuracy import summarise
 from harness.report.figures import png
 from harness.report.groups import Group, input_size, title
 from harness.report.pareto import pareto_front
-from harness.report.plots import PlotContext, legend, legend_height
+from harness.report.plots import PlotContext, bars_words, legend, legend_height
 from harness.report.readings import energy_per_image_mj, live_mib, median_ms
 from harness.report.resources import MeasurementGroup
 from harness.report.wording import describe, extent
@@ -149,7 +149,7 @@ def _draw_points(axes: Axes, context: PlotContext, points: Sequence[_Point]) -> 
 
 def _heading(context: PlotContext, measured: MeasurementGroup, quantity: str, shown: Sequence[str]) -> str:
     size = input_size(context.group.protocol, context.dataset)
-    bars = "± standard deviation over seeds" if context.several_seeds else "95 % bootstrap interval"
+    bars = bars_words([len(context.group.of(name)) for name in context.group.networks])
     checkpoint = context.group.shown_checkpoint
     heading = f"{quantity.capitalize()} versus accuracy, checkpoint {checkpoint} (bars: {bars})"
     if len(shown) > 1:

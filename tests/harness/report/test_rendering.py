@@ -14,7 +14,7 @@ from harness.protocol import Protocol, load_protocol
 from harness.records import Failure
 from harness.report.collect import collect
 from harness.report.figures import MAX_BYTES, palette, png, small_png
-from harness.report.plots import legend_columns
+from harness.report.plots import bars_words, legend_columns
 from harness.report.tables import csv, latex, markdown, signed, significant, spread
 from harness.report.wording import commands, decoder_input_notes, input_notes, map_size, small_input_notes
 from harness.spec import InitialWeights
@@ -132,6 +132,12 @@ class TestWording:
         records = collect(store.results, load_suite("quick"))
         expected = "`python -m harness run --all --suite quick --seeds 0 --encoder-weights none`"
         assert commands(records.groups[0], records.suite) == expected
+
+
+def test_bars_are_named_by_how_many_seeds_there_are() -> None:
+    assert bars_words([1, 1]) == "95 % bootstrap interval"
+    assert bars_words([3, 2]) == "± standard deviation over seeds"
+    assert bars_words([2, 1]) == "± standard deviation over seeds; of one seed: 95 % bootstrap interval"
 
 
 def draw(figure: Figure) -> None:
