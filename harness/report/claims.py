@@ -173,9 +173,16 @@ def _standing(judgement: Judgement, standing: Standing, *, decides: bool) -> lis
     missing = f" Not judged: {standing.reason}." if standing.reason else ""
     evidence_of = standing.evidence
     mark = f"**{'; '.join(evidence_of.lesser)}.** " if evidence_of.lesser else ""
-    return [
+    text = [
         f"### {judgement.claim.number}, by {evidence_of.name}\n",
         f"{mark}Of {len(standing.findings)} comparisons: {_told([standing])}.{missing}{heard} "
         f"All figures: [{TABLES[judgement.claim.table]}]({evidence_of.page}).\n",
-        markdown(comparisons(judgement.paper, standing.findings), text_columns=3),
     ]
+    # a table of missing figures alone would only repeat the paper's, which another one has
+    if _compares(standing) or not any(map(_compares, judgement.standings)):
+        text.append(markdown(comparisons(judgement.paper, standing.findings), text_columns=3))
+    return text
+
+
+def _compares(standing: Standing) -> bool:
+    return any(one.outcome != "missing" for one in standing.findings)

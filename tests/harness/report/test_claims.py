@@ -336,6 +336,18 @@ class TestPage:
         assert "**against**" not in full
 
     @pytest.mark.slow
+    def test_evidence_without_any_comparison_has_no_table(self, store: Store, decoders: Protocol) -> None:
+        seven(store, decoders)
+        alone = store.spec("segnet-basic", protocol=decoders.override({"iterations": "20000"}))
+        store.run(alone, {"end": WHOLE})
+        text = claims_files(collected(store))["claims.md"].decode()
+        parts = text.split("\n## 7.")[1].split("\n## 8.")[0].split("### ")[1:]
+        only, judged = sorted(parts, key=lambda part: "iterations=20000" not in part)
+        assert "| at | should be |" in judged
+        assert "28 missing" in only and "Not judged: " in only and "| at | should be |" not in only
+        never = text.split("\n## 10.")[1].split("\n## 11.")[0]
+        assert "| at | should be |" in never  # the paper's own figures, where there are no others
+
     def test_written_with_the_reports_and_links_lead_there(
         self, tmp_path: Path, page: dict[str, str]
     ) -> None:
