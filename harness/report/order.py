@@ -6,6 +6,7 @@ from itertools import combinations
 
 import pandas as pd
 
+from harness.report.accuracy_tables import with_origin
 from harness.report.groups import Group, title
 from harness.report.tables import listing, markdown
 from harness.report.wording import reduced_mark
@@ -99,13 +100,12 @@ def order_frame(found: Sequence[Order]) -> pd.DataFrame:
     Columns protocol, data, data_sha256, precision, reduced, initial_weights, seed, network, checkpoint,
     mIoU, place.
     """
-    return pd.DataFrame(
+    return pd.concat([_frame(order) for order in found], ignore_index=True)
+
+
+def _frame(order: Order) -> pd.DataFrame:
+    rows = pd.DataFrame(
         {
-            "protocol": order.groups[0].protocol.name,
-            "data": order.groups[0].variant,
-            "data_sha256": order.groups[0].digest,
-            "precision": order.groups[0].computed,
-            "reduced": "; ".join(order.groups[0].reduced),
             "initial_weights": row.weights,
             "seed": row.seed,
             "network": network,
@@ -113,10 +113,10 @@ def order_frame(found: Sequence[Order]) -> pd.DataFrame:
             "mIoU": score,
             "place": row.place(network),
         }
-        for order in found
         for row in order.rows
         for network, score in row.scores.items()
     )
+    return with_origin(order.groups[0], rows)
 
 
 def order_text(order: Order) -> pd.DataFrame:
