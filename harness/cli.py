@@ -81,6 +81,9 @@ def run(
         str | None, typer.Option(help="Stop in time with a checkpoint: 90s, 25m, 1.5h. Exit code 75 if so.")
     ] = None,
     patience: Annotated[str, typer.Option(help="End a run that shows no sign of life for so long.")] = "30m",
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Measure the networks after training.")
+    ] = True,
     plugin: Plugins = None,
     engine: Annotated[str, typer.Option(help="Where runs are carried out: local or ray.")] = "local",
     jobs: Annotated[
@@ -117,6 +120,7 @@ def run(
         threads=threads,
         budget=budget,
         patience=patience,
+        measure=measure,
         engine=engine,
         jobs=jobs,
         ray_address=ray_address,

@@ -50,6 +50,7 @@ class RunOptions:
     results: Path
     reports: Path
     work: Path
+    measure: bool = True
     engine: str = "local"
     jobs: int = 1
     ray_address: str | None = None
@@ -116,11 +117,17 @@ def _run(options: RunOptions, member: Member | None) -> int:
         check_sharing(member, specs)
         check_compiling(specs[0].compiled, places.device)
         _say_if_slow(specs, places.device, console)
-        return _run_and_report(specs, places, suite, engine, console)
+        measured = suite.measures and options.measure
+        return _run_and_report(specs, places, suite, engine, measured, console)
 
 
 def _run_and_report(
-    specs: list[RunSpec], places: running.Places, suite: Suite, engine: Engine, console: Console
+    specs: list[RunSpec],
+    places: running.Places,
+    suite: Suite,
+    engine: Engine,
+    measured: bool,
+    console: Console,
 ) -> int:
     running.prepare_data(specs, places, console)
     trained = running.Outcome()
@@ -133,11 +140,11 @@ def _run_and_report(
     quick = all(spec.protocol.quick for spec in specs)
     effort: Effort = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
     code = trained.exit_code
-    if suite.measures:
-        measured = engine.measure(running.measurement_requests(specs, places, effort), places, console)
-        if measured.stopped:
-            return measured.exit_code
-        code = max(code, measured.exit_code)
+    if measured:
+        outcome = engine.measure(running.measurement_requests(specs, places, effort), places, console)
+        if outcome.stopped:
+            return outcome.exit_code
+        code = max(code, outcome.exit_code)
     return max(code, report_command(places.results, places.reports, [suite.name], None))
 
 

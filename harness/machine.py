@@ -29,6 +29,7 @@ VARIABLES = (
     "PYTORCH_CUDA_ALLOC_CONF",
     "SEGNET_PLUGINS",
 )
+COMMIT = "SEGNET_COMMIT"  # the code's, for copies of it without their repository, as in a container image
 _ROOT = Path(__file__).resolve().parent.parent
 _CODE = ("architectures", "datasets", "harness")
 _CONTAINER_GROUPS = re.compile(r"docker|kubepods|containerd|libpod|lxc")
@@ -188,11 +189,14 @@ def _ram_bytes() -> int | None:
 
 @cache
 def _git_state() -> tuple[str | None, bool | None]:
-    """The commit, and whether the three packages differ from it; None for both outside a repository."""
+    """The commit, and whether the three packages differ from it.
+
+    Outside a repository the commit is what the environment says, if it does, and the other is None.
+    """
     top = _git("rev-parse", "--show-toplevel")
     # an installed copy may lie inside somebody else's repository
     if top is None or Path(top).resolve() != _ROOT:
-        return None, None
+        return os.environ.get(COMMIT) or None, None
     changes = _git("status", "--porcelain", "--", *_CODE)
     return _git("rev-parse", "--verify", "HEAD"), None if changes is None else bool(changes)
 

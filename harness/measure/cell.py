@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,11 +19,13 @@ from harness.measure.kernels import share_outside_kernels
 from harness.measure.load import load_average, load_flags
 from harness.measure.memory import CudaMemory, MemoryProbe, ProcessMemory
 from harness.measure.plans import PLANS
-from harness.measure.record import Failure
+from harness.measure.record import TIMED, Failure
 from harness.measure.roofline import measure_peaks, roofline
 from harness.measure.sampling import Sampler, window_flags
 from harness.measure.shapes import shapes
 from harness.measure.timing import (
+    Clock,
+    Pass,
     summarise,
     synchronise,
     take_round,
@@ -63,6 +66,20 @@ class Measuring:
         }
         self._flags = _gpu_flags(bench)
         self._failure: Failure | None = None
+
+    def load(self) -> None:
+        """Bring a timed phase's network to the device, where nothing runs yet; nothing for other phases.
+
+        What needs the device alone comes with `prepare`: others may load beside us.
+        """
+        if self._bench.key.phase in TIMED:
+            self._guarded(self._load)
+
+    def _load(self) -> None:
+        self._on_phase("loading")
+        _ = self._timed
+        if self._goes_further:
+            _ = self._work
 
     def prepare(self) -> None:
         """Everything before the rounds; for phases without rounds, all there is to do."""
@@ -174,13 +191,20 @@ class Measuring:
 
     # -- phases with rounds --------------------------------------------------------------------------------
 
+    @cached_property
+    def _timed(self) -> tuple[Pass, Clock]:
+        torch.backends.cudnn.benchmark = True
+        return self._bench.timed(self._bench.network())
+
+    @property
+    def _goes_further(self) -> bool:
+        return self._bench.key.phase in ("forward", "training-step")
+
     def _warm_up(self) -> None:
         bench = self._bench
-        torch.backends.cudnn.benchmark = True
         self._on_phase("warming up")
-        self._pass, self._clock = bench.timed(bench.network())
         first_s = self._first() if "compiled" in bench.spec.options else None
-        warmed = warm_up(self._pass, self._clock, self._plan)
+        warmed = warm_up(*self._timed, self._plan)
         self._fields |= {
             "warmup_n": warmed.samples,
             "warmup_s": warmed.seconds,
@@ -192,8 +216,7 @@ class Measuring:
 
     def _first(self) -> float:
         began = time.perf_counter()
-        self._pass.prepare()
-        self._pass.run()
+        self._run_once()
         self._synchronise()
         return time.perf_counter() - began
 
@@ -203,18 +226,18 @@ class Measuring:
     def _round(self) -> None:
         self._on_phase(f"round {len(self._rounds) + 1}")
         if self._bench.uuid is None:
-            self._rounds.append(take_round(self._pass, self._clock, self._plan))
+            self._rounds.append(take_round(*self._timed, self._plan))
             return
         with Sampler(self._bench.uuid) as sampler:
-            self._rounds.append(take_round(self._pass, self._clock, self._plan))
+            self._rounds.append(take_round(*self._timed, self._plan))
         self._windows.append(sampler.window)
 
     def _further(self) -> None:
-        bench, phase = self._bench, self._bench.key.phase
+        bench = self._bench
         window = joined_windows(self._windows)
         if not isinstance(window, Missing):
             self._flags += window_flags(window)
-        if phase not in ("forward", "training-step"):
+        if not self._goes_further:
             none = "taken in the phases forward and training-step"
             self._fields |= {
                 "energy": Missing(reason=none),
@@ -229,8 +252,9 @@ class Measuring:
         self._fields["outside_kernels"] = share_outside_kernels(self._run_once, bench.device)
 
     def _run_once(self) -> None:
-        self._pass.prepare()
-        self._pass.run()
+        timed, _ = self._timed
+        timed.prepare()
+        timed.run()
 
     def _energy(self) -> None:
         bench, plan = self._bench, self._plan
@@ -253,9 +277,10 @@ class Measuring:
         )
         self._flags += flags
 
-    def _roofline(self) -> None:
+    @cached_property
+    def _work(self) -> tuple[int, int]:
         bench, spec = self._bench, self._bench.spec
-        flop, moved = moved_bytes(
+        return moved_bytes(
             bench.arranged,
             spec.size,
             batch=bench.key.batch,
@@ -263,10 +288,12 @@ class Measuring:
             num_classes=spec.num_classes,
             precision=spec.precision,
         )
+
+    def _roofline(self) -> None:
+        flop, moved = self._work
+        peaks = measure_peaks(self._bench.device, self._bench.spec.precision)
         time_ms = _headline(self._rounds)
-        self._fields["roofline"] = roofline(
-            measure_peaks(bench.device, spec.precision), flop=flop, moved=moved, time_ms=time_ms
-        )
+        self._fields["roofline"] = roofline(peaks, flop=flop, moved=moved, time_ms=time_ms)
 
 
 def _headline(rounds: Sequence[RoundSamples]) -> float:

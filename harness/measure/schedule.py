@@ -38,7 +38,7 @@ from harness.measure.record import (
     settings,
 )
 from harness.measure.survey import Survey, survey
-from harness.measure.work import CONCLUDE, ROUND, Found, Task
+from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, Task
 
 AT_ONCE = 8  # processes that wait beside each other, a few hundred MB each
 
@@ -194,7 +194,7 @@ class _Visit:
             for spec in self._group.specs:
                 self._say(spec, "measuring")
                 with self._worker(spec) as worker:
-                    worker.ready()
+                    worker.ready() and worker.turn(PREPARE)
                     yield self._result(spec, worker)
         elif PLANS[first.effort].fresh:
             yield from self._fresh_rounds(PLANS[first.effort].rounds)
@@ -210,7 +210,8 @@ class _Visit:
                     continue
                 self._say(spec, f"round {number + 1} of {rounds}")
                 with self._worker(spec) as worker:
-                    worker.ready() and worker.turn(ROUND) and number + 1 == rounds and worker.turn(CONCLUDE)
+                    taken = worker.ready() and worker.turn(PREPARE) and worker.turn(ROUND)
+                    taken and number + 1 == rounds and worker.turn(CONCLUDE)
                     _, found, failure = self._result(spec, worker)
                 founds[spec] += found
                 if failure:
@@ -221,10 +222,12 @@ class _Visit:
     def _waiting_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
         with ExitStack() as stack:
             workers: dict[MeasureSpec, CellWorker] = {}
-            for spec in self._group.specs:
-                self._say(spec, "warming up")
+            for spec in self._group.specs:  # they load beside each other, which takes longest
                 workers[spec] = stack.enter_context(self._worker(spec))
-                workers[spec].ready()
+            ready = [worker.ready() for worker in workers.values()]
+            for one, (spec, worker) in zip(ready, workers.items(), strict=True):
+                self._say(spec, "warming up")
+                one and worker.turn(PREPARE)
             for number in range(rounds):
                 for spec in self._shuffled():
                     self._say(spec, f"round {number + 1} of {rounds}")

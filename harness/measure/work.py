@@ -21,7 +21,7 @@ from harness.measure.record import CellKey, Failure, MeasureSpec
 
 # What a worker says, a line each, and what it is asked.
 PHASE, READY, DONE = "phase: ", "ready", "done"
-ROUND, CONCLUDE, END = "round", "conclude", "end"
+PREPARE, ROUND, CONCLUDE, END = "prepare", "round", "conclude", "end"
 
 
 class _Message(BaseModel):

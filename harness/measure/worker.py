@@ -1,8 +1,8 @@
 """The process that measures: `python -m harness.measure.worker TASK.json OUTPUT.json`.
 
-It prepares, prints `ready`, and then does what each line of its standard input asks, printing `done` after
-it: `round` takes a round, `conclude` all that comes after the last one. `end`, or the end of the input, ends
-it. After every turn the output file holds what was found until then. What begins is printed as
+It loads what it needs, prints `ready`, and then does what each line of its standard input asks, printing
+`done` after it: `prepare` all that comes before the rounds, `round` takes a round, `conclude` all that comes
+after the last one. `end`, or the end of the input, ends it. After every turn the output file holds what was found until then. What begins is printed as
 `phase: <name>`. Exit codes: 0 done (what was found says if it failed), 2 bad input, 1 any other error, 130
 stopped by Ctrl-C.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.measure.process import BAD_INPUT, FINISHED, STOPPED
-from harness.measure.work import CONCLUDE, DONE, PHASE, READY, ROUND, Task
+from harness.measure.work import CONCLUDE, DONE, PHASE, PREPARE, READY, ROUND, Task
 
 
 def main(task_file: str, output_file: str) -> int:
@@ -31,10 +31,10 @@ def main(task_file: str, output_file: str) -> int:
     task = Task.model_validate_json(Path(task_file).read_bytes())
     try:
         measuring = Measuring(Bench(task), on_phase=lambda what: say(f"{PHASE}{what}"))
-        measuring.prepare()
+        measuring.load()
         leave()
         say(READY)
-        turns = {ROUND: measuring.round, CONCLUDE: measuring.conclude}
+        turns = {PREPARE: measuring.prepare, ROUND: measuring.round, CONCLUDE: measuring.conclude}
         for line in sys.stdin:
             if (turn := turns.get(line.strip())) is None:
                 break

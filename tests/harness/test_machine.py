@@ -135,6 +135,16 @@ def test_the_commit_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.Monk
 def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert machine._git_state.__wrapped__() == (None, None)
+    monkeypatch.setenv("SEGNET_COMMIT", "0123abc")
+    assert machine._git_state.__wrapped__() == ("0123abc", None)
+
+
+def test_the_repository_knows_better_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGNET_COMMIT", "0123abc")
+    state = machine._git_state.__wrapped__()
+    if state[1] is None:
+        pytest.skip("needs the repository")
+    assert state[0] != "0123abc"
 
 
 def test_importing_needs_no_torch() -> None:

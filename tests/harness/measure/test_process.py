@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.measure import process
 from harness.measure.process import CellWorker, Ending, Worker, error_line, failure_of, oom_kills
 from harness.measure.record import CellKey, MeasureSpec
-from harness.measure.work import CONCLUDE, ROUND, Task
+from harness.measure.work import CONCLUDE, PREPARE, ROUND, Task
 
 ROOT = Path(process.__file__).resolve().parents[2]
 
@@ -154,12 +154,12 @@ def make_task(phase: str, batch: int, **changes: object) -> Task:
 def test_a_timed_cell_in_a_process_of_its_own(tmp_path: Path) -> None:
     phases: list[str] = []
     with CellWorker(make_task("training-step", 2), tmp_path / "one", phases.append) as worker:
-        assert worker.ready()
+        assert worker.ready() and worker.turn(PREPARE)
         assert worker.turn(ROUND) and worker.turn(ROUND) and worker.turn(CONCLUDE)
         found, failure = worker.outcome()
     assert failure is None and found is not None
     assert [len(one.samples_ms) for one in found.rounds] == [3, 3]
-    assert phases == ["warming up", "round 1", "round 2", "roofline", "share outside kernels"]
+    assert phases == ["loading", "warming up", "round 1", "round 2", "roofline", "share outside kernels"]
     assert found.environment["torch_threads"] == 1
 
 
@@ -178,7 +178,7 @@ def test_bad_input_is_one_line(tmp_path: Path, changes: dict[str, object], messa
 @pytest.mark.slow
 def test_a_worker_killed_on_its_way_keeps_what_it_found(tmp_path: Path) -> None:
     with CellWorker(make_task("forward", 1), tmp_path / "one") as worker:
-        assert worker.ready() and worker.turn(ROUND)
+        assert worker.ready() and worker.turn(PREPARE) and worker.turn(ROUND)
         os.kill(worker._process.pid, signal.SIGKILL)
         assert not worker.turn(ROUND)
         found, failure = worker.outcome()

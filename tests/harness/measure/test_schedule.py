@@ -18,7 +18,7 @@ from harness.measure.record import (
     read_record,
 )
 from harness.measure.schedule import Request, cell_keys, measure_cells
-from harness.measure.work import CONCLUDE, ROUND, Found, RoundSamples, Task
+from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, RoundSamples, Task
 
 FORWARD = CellKey(phase="forward", batch=1)
 TRAINING_MEMORY = CellKey(phase="training-memory", batch=4)
@@ -105,12 +105,13 @@ def test_rounds_go_round_between_architectures(tmp_path: Path) -> None:
     assert (tally.done, tally.before, tally.failed) == (3, 0, [])
     turns = StandIn.turns
     assert turns[:3] == ["a start", "b start", "c start"]
+    assert turns[3:6] == ["a prepare", "b prepare", "c prepare"], "they load beside each other, no more"
     rounds = [turn for turn in turns if turn.endswith(ROUND)]
-    assert turns[3:12] == rounds
+    assert turns[6:15] == rounds
     for start in (0, 3, 6):  # each round meets each of them once, in whatever order
         assert sorted(rounds[start : start + 3]) == ["a round", "b round", "c round"]
     assert len({tuple(rounds[start : start + 3]) for start in (0, 3, 6)}) > 1, "always the same order"
-    assert turns[12:15] == ["a conclude", "b conclude", "c conclude"]
+    assert turns[15:18] == ["a conclude", "b conclude", "c conclude"]
     cell = stored(tmp_path, "b").cell("forward", 1)
     assert cell is not None and cell.timing is not None
     assert (cell.timing.time.n, cell.timing.time.median_ms, cell.timing.processes) == (36, 11.0, 1)
@@ -211,4 +212,4 @@ def test_the_cells_of_a_record() -> None:
 
 def test_concluding_follows_the_last_round_only(tmp_path: Path) -> None:
     measure_cells(requests("a"), tmp_path)
-    assert StandIn.turns == ["a start", *["a round"] * 3, f"a {CONCLUDE}", "a exit"]
+    assert StandIn.turns == ["a start", f"a {PREPARE}", *["a round"] * 3, f"a {CONCLUDE}", "a exit"]
