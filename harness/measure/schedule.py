@@ -191,15 +191,19 @@ class _Visit:
         """The group's cells, each as soon as it is whole."""
         first = self._group.specs[0]
         if self._group.key.phase not in TIMED:
-            for spec in self._group.specs:
-                self._say(spec, "measuring")
-                with self._worker(spec) as worker:
-                    worker.ready() and worker.turn(PREPARE)
-                    yield self._result(spec, worker)
+            yield from self._without_rounds()
         elif PLANS[first.effort].fresh:
             yield from self._fresh_rounds(PLANS[first.effort].rounds)
         else:
             yield from self._waiting_rounds(PLANS[first.effort].rounds)
+
+    def _without_rounds(self) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
+        with ExitStack() as stack:  # to start takes longer than to measure, and they can do it beside each other
+            workers = {spec: stack.enter_context(self._worker(spec)) for spec in self._group.specs}
+            for spec, worker in workers.items():
+                self._say(spec, "measuring")
+                worker.ready() and worker.turn(PREPARE)
+                yield self._result(spec, worker)
 
     def _fresh_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
         founds: dict[MeasureSpec, list[Found]] = {spec: [] for spec in self._group.specs}

@@ -2,9 +2,10 @@
 
 It loads what it needs, prints `ready`, and then does what each line of its standard input asks, printing
 `done` after it: `prepare` all that comes before the rounds, `round` takes a round, `conclude` all that comes
-after the last one. `end`, or the end of the input, ends it. After every turn the output file holds what was found until then. What begins is printed as
-`phase: <name>`. Exit codes: 0 done (what was found says if it failed), 2 bad input, 1 any other error, 130
-stopped by Ctrl-C.
+after the last one. `end`, or the end of the input, ends it. A phase without rounds touches no device before
+`prepare`, so that another cell may be measured until then. After every turn the output file holds what was
+found until then. What begins is printed as `phase: <name>`. Exit codes: 0 done (what was found says if it
+failed), 2 bad input, 1 any other error, 130 stopped by Ctrl-C.
 """
 
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from harness.atomic import write_atomically
 from harness.errors import UserError
 from harness.measure.process import BAD_INPUT, FINISHED, STOPPED
+from harness.measure.record import TIMED
 from harness.measure.work import CONCLUDE, DONE, PHASE, PREPARE, READY, ROUND, Task
 
 
@@ -25,21 +27,22 @@ def main(task_file: str, output_file: str) -> int:
     def say(what: str) -> None:
         print(what, flush=True)
 
-    def leave() -> None:
-        write_atomically(Path(output_file), measuring.found().model_dump_json().encode())
+    def begun() -> Measuring:
+        return Measuring(Bench(task), on_phase=lambda what: say(f"{PHASE}{what}"))
 
+    turns = {PREPARE: Measuring.prepare, ROUND: Measuring.round, CONCLUDE: Measuring.conclude}
     task = Task.model_validate_json(Path(task_file).read_bytes())
     try:
-        measuring = Measuring(Bench(task), on_phase=lambda what: say(f"{PHASE}{what}"))
-        measuring.load()
-        leave()
+        measuring = begun() if task.key.phase in TIMED else None
+        if measuring is not None:
+            measuring.load()
         say(READY)
-        turns = {PREPARE: measuring.prepare, ROUND: measuring.round, CONCLUDE: measuring.conclude}
         for line in sys.stdin:
             if (turn := turns.get(line.strip())) is None:
                 break
-            turn()
-            leave()
+            measuring = measuring or begun()
+            turn(measuring)
+            write_atomically(Path(output_file), measuring.found().model_dump_json().encode())
             say(DONE)
     except (UserError, ArchitectureError) as error:
         print(error, file=sys.stderr)

@@ -286,6 +286,15 @@ def test_load_of_others(load: float, ours: int, flagged: bool) -> None:
     assert bool(load_flags(Quantity(value=load), ours)) is flagged
 
 
+@pytest.mark.parametrize(("phase", "doubted"), [("shapes", False), ("inference-memory", True)])
+def test_others_on_the_machine_leave_counts_as_they_are(
+    phase: str, doubted: bool, small: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell, "load_average", lambda: Quantity(value=99.0))
+    found = carry_out_without_rounds(make_task(phase), small)
+    assert any("others used the machine" in flag for flag in found.flags) is doubted
+
+
 def test_an_unknown_load_is_no_doubt() -> None:
     assert load_flags(Quantity(reason="this system gives no load average"), 1) == []
 

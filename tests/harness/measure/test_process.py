@@ -170,7 +170,7 @@ def test_a_timed_cell_in_a_process_of_its_own(tmp_path: Path) -> None:
 )
 def test_bad_input_is_one_line(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     with CellWorker(make_task("shapes", 1, **changes), tmp_path / "one") as worker:
-        assert not worker.ready()
+        assert worker.ready() and not worker.turn(PREPARE)
         with pytest.raises(UserError, match=message):
             worker.outcome()
 

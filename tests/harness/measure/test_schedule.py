@@ -117,6 +117,12 @@ def test_rounds_go_round_between_architectures(tmp_path: Path) -> None:
     assert (cell.timing.time.n, cell.timing.time.median_ms, cell.timing.processes) == (36, 11.0, 1)
 
 
+def test_phases_without_rounds_are_prepared_for_in_turn(tmp_path: Path) -> None:
+    memory = CellKey(phase="training-memory", batch=4)
+    measure_cells(requests("a", "b", keys=(memory,)), tmp_path)
+    assert StandIn.turns == ["a start", "b start", "a prepare", "b prepare", "b exit", "a exit"]
+
+
 def test_full_effort_takes_a_fresh_process_for_each_round(tmp_path: Path) -> None:
     measure_cells(requests("a", "b", effort="full"), tmp_path)
     turns = StandIn.turns
