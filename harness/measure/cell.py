@@ -10,7 +10,7 @@ import torch
 
 import architectures
 from harness.damage import is_out_of_memory
-from harness.machine import device_name, device_slug, environment, is_wsl
+from harness.machine import available_cores, device_name, device_slug, environment, is_wsl
 from harness.measure.bench import Bench
 from harness.measure.counts import moved_bytes
 from harness.measure.energy import measure_energy
@@ -104,7 +104,7 @@ class Measuring:
     def found(self) -> Found:
         """What there is."""
         spec, load = self._bench.spec, load_average()
-        ours = spec.threads if spec.device == "cpu" else 1
+        ours, cores = (spec.threads, 1) if spec.device == "cpu" else (1, available_cores())
         counted = self._bench.key.phase == "shapes"  # which others on the machine don't change
         return Found.model_validate(
             {
@@ -114,7 +114,7 @@ class Measuring:
                 "environment": environment(),
                 "wall_s": round(time.perf_counter() - self._began, 1),
                 "load_average_after": load,
-                "flags": (*self._flags, *(() if counted else load_flags(load, ours))),
+                "flags": (*self._flags, *(() if counted else load_flags(load, ours, cores))),
                 "failure": self._failure,
                 "rounds": tuple(self._rounds),
                 "window": joined_windows(self._windows),

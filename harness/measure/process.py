@@ -54,6 +54,7 @@ class Worker:
         self._command = list(command)
         self._on_phase = on_phase
         self._phase = "start"
+        self._ready: bool | None = None  # not known yet
 
     def __enter__(self) -> Self:
         self._kills = oom_kills()
@@ -83,7 +84,9 @@ class Worker:
 
     def ready(self) -> bool:
         """Wait until it may be asked; false if it ended instead."""
-        return self._wait_for(READY)
+        if self._ready is None:
+            self._ready = self._wait_for(READY)
+        return self._ready
 
     def turn(self, what: str) -> bool:
         """Ask for something and wait until it is done; false if the process ended instead."""

@@ -198,12 +198,13 @@ class _Visit:
             yield from self._waiting_rounds(PLANS[first.effort].rounds)
 
     def _without_rounds(self) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
-        with ExitStack() as stack:  # to start takes longer than to measure, and they can do it beside each other
-            workers = {spec: stack.enter_context(self._worker(spec)) for spec in self._group.specs}
-            for spec, worker in workers.items():
-                self._say(spec, "measuring")
-                worker.ready() and worker.turn(PREPARE)
-                yield self._result(spec, worker)
+        all_specs = self._group.specs
+        for specs in [all_specs] if self._beside else [(spec,) for spec in all_specs]:
+            with ExitStack() as stack:
+                for spec, worker in self._loaded(stack, specs).items():
+                    self._say(spec, "measuring")
+                    worker.ready() and worker.turn(PREPARE)
+                    yield self._result(spec, worker)
 
     def _fresh_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
         founds: dict[MeasureSpec, list[Found]] = {spec: [] for spec in self._group.specs}
@@ -225,13 +226,10 @@ class _Visit:
 
     def _waiting_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
         with ExitStack() as stack:
-            workers: dict[MeasureSpec, CellWorker] = {}
-            for spec in self._group.specs:  # they load beside each other, which takes longest
-                workers[spec] = stack.enter_context(self._worker(spec))
-            ready = [worker.ready() for worker in workers.values()]
-            for one, (spec, worker) in zip(ready, workers.items(), strict=True):
+            workers = self._loaded(stack, self._group.specs)
+            for spec, worker in workers.items():
                 self._say(spec, "warming up")
-                one and worker.turn(PREPARE)
+                worker.ready() and worker.turn(PREPARE)
             for number in range(rounds):
                 for spec in self._shuffled():
                     self._say(spec, f"round {number + 1} of {rounds}")
@@ -239,6 +237,21 @@ class _Visit:
             for spec, worker in workers.items():
                 worker.turn(CONCLUDE)
                 yield self._result(spec, worker)
+
+    @property
+    def _beside(self) -> bool:
+        """Whether processes load beside each other, which is what takes longest of a short measurement.
+
+        Not on a CPU: to its load average, by which others are noticed, they would be others.
+        """
+        return self._group.specs[0].device == "cuda"
+
+    def _loaded(self, stack: ExitStack, specs: Sequence[MeasureSpec]) -> dict[MeasureSpec, CellWorker]:
+        workers = {}
+        for spec in specs:
+            workers[spec] = stack.enter_context(self._worker(spec))
+            self._beside or workers[spec].ready()
+        return workers
 
     def _shuffled(self) -> list[MeasureSpec]:
         specs = list(self._group.specs)

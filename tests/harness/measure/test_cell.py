@@ -280,10 +280,19 @@ def test_times_on_a_gpu(small: Build, phase: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("load", "ours", "flagged"), [(2.4, 2, False), (2.6, 2, True), (0.0, 2, False), (1.6, 1, True)]
+    ("load", "ours", "cores", "flagged"),
+    [
+        (2.4, 2, 1, False),
+        (2.6, 2, 1, True),
+        (0.0, 2, 1, False),
+        (1.6, 1, 1, True),
+        (1.6, 1, 2, True),
+        (4.9, 1, 16, False),
+        (5.1, 1, 16, True),
+    ],
 )
-def test_load_of_others(load: float, ours: int, flagged: bool) -> None:
-    assert bool(load_flags(Quantity(value=load), ours)) is flagged
+def test_load_of_others(load: float, ours: int, cores: int, flagged: bool) -> None:
+    assert bool(load_flags(Quantity(value=load), ours, cores)) is flagged
 
 
 @pytest.mark.parametrize(("phase", "doubted"), [("shapes", False), ("inference-memory", True)])

@@ -18,6 +18,7 @@ from harness.measure.record import (
     read_record,
 )
 from harness.measure.schedule import Request, cell_keys, measure_cells
+from harness.measure.survey import Survey
 from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, RoundSamples, Task
 
 FORWARD = CellKey(phase="forward", batch=1)
@@ -117,10 +118,21 @@ def test_rounds_go_round_between_architectures(tmp_path: Path) -> None:
     assert (cell.timing.time.n, cell.timing.time.median_ms, cell.timing.processes) == (36, 11.0, 1)
 
 
-def test_phases_without_rounds_are_prepared_for_in_turn(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("device", "begun"),
+    [
+        ("cuda", ["a start", "b start", "a prepare", "b prepare", "b exit", "a exit"]),
+        ("cpu", ["a start", "a prepare", "a exit", "b start", "b prepare", "b exit"]),
+    ],
+)
+def test_processes_start_beside_each_other_where_that_is_no_load(
+    device: str, begun: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "survey", lambda spec: Survey())
+    monkeypatch.setattr(schedule, "_save", lambda *found: None)  # the stand-in finds no memory
     memory = CellKey(phase="training-memory", batch=4)
-    measure_cells(requests("a", "b", keys=(memory,)), tmp_path)
-    assert StandIn.turns == ["a start", "b start", "a prepare", "b prepare", "b exit", "a exit"]
+    measure_cells(requests("a", "b", keys=(memory,), device=device, effort="lease"), tmp_path)
+    assert StandIn.turns == begun
 
 
 def test_full_effort_takes_a_fresh_process_for_each_round(tmp_path: Path) -> None:
