@@ -55,6 +55,7 @@ class Live(_Frozen):
     """
 
     batch: int = Field(ge=1)
+    threads: int | None = Field(None, description="counted on; none: as many as the machine had")
     peak_bytes: int
     weights_bytes: int
     gradients_bytes: int = Field(description="of the weights")

@@ -6,7 +6,8 @@ counted is what a kernel needs only while it runs (cuDNN and oneDNN workspaces),
 and caches.
 
 Under FakeTensorMode the operators are carried out on shapes alone, so that a training step takes no memory
-and a fraction of a second. The figure is that of torch's CPU code path, whatever device is measured.
+and a fraction of a second. The figure is that of torch's CPU code path, whatever device is measured, on one
+thread, whatever machine counts: `architectures.pooling_cpu` works in pieces that grow with the threads.
 """
 
 import weakref
@@ -29,6 +30,7 @@ from harness.precision import autocast
 from harness.spec import Precision
 
 _CPU = torch.device("cpu")
+_THREADS = 1
 
 
 class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -155,6 +157,17 @@ class _Packed:
         self.tensor = tensor
 
 
+@contextmanager
+def _counting(fake: bool) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(_THREADS)
+    try:
+        with FakeTensorMode() if fake else nullcontext():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def live_inference(
     build: Build, *, batch: int, size: tuple[int, int], precision: Precision, fake: bool = True
 ) -> Live:
@@ -170,7 +183,7 @@ def live_inference(
         precision: bf16 runs under autocast; fp32 and tf32 are alike in what they keep.
         fake: on shapes alone; False carries the pass out.
     """
-    with FakeTensorMode() if fake else nullcontext():
+    with _counting(fake):
         model = built(build).eval()
         [images] = image_batches(batch, 1, size, _CPU)
         kept = _Kept(model)
@@ -208,7 +221,7 @@ def live_training(
         precision: bf16 runs under autocast; fp32 and tf32 are alike in what they keep.
         fake: on shapes alone; False carries the steps out.
     """
-    with FakeTensorMode() if fake else nullcontext():
+    with _counting(fake):
         model = built(build).train()
         [images] = image_batches(batch, 1, size, _CPU)
         labels = label_batch(batch, label_size, num_classes, _CPU)
@@ -275,4 +288,10 @@ def _split(live: LiveTensors, batch: int, parts: Mapping[str, set[int]]) -> Live
     for name in _PARTS:
         keys = parts.get(name, set()) & alive.keys()
         sizes[name] = sum(alive.pop(key) for key in keys)
-    return Live(batch=batch, peak_bytes=live.peak_bytes, rest_bytes=sum(alive.values()), **sizes)
+    return Live(
+        batch=batch,
+        threads=_THREADS,
+        peak_bytes=live.peak_bytes,
+        rest_bytes=sum(alive.values()),
+        **sizes,
+    )

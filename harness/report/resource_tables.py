@@ -170,6 +170,7 @@ def _notes(group: MeasurementGroup, against: Comparison, frame: pd.DataFrame) ->
             "live tensors' peak under 'rest'."
         )
     notes += inference_memory_notes(group, against)
+    notes += _counting_notes(group)
     notes += doubts(group)
     if not group.plain and not any(record.shapes for record in group.records):
         notes.append(
@@ -177,6 +178,21 @@ def _notes(group: MeasurementGroup, against: Comparison, frame: pd.DataFrame) ->
         )
     notes.append(made_with(group))
     return notes + (input_notes(group.size, against.table) if group.reduced else [])
+
+
+def _counting_notes(group: MeasurementGroup) -> list[str]:
+    """On how many threads live tensors were counted, where it was not one."""
+    threads = set()
+    for record in group.records:
+        for cell in record.cells:
+            if cell.shapes and cell.shapes.inference_live.threads is None:
+                threads.add(record.environments[cell.environment].get("torch_threads", 1))
+    return [
+        f"Live tensors were counted on {count} threads. On a CPU pooling goes by pieces that grow with them: "
+        "in inference, networks that keep indices may have counted for some MiB more than on one thread, on "
+        "which is counted today."
+        for count in sorted(threads - {1})
+    ]
 
 
 def doubts(group: MeasurementGroup) -> list[str]:

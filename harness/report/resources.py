@@ -209,10 +209,15 @@ def _preference(spec: MeasureSpec) -> tuple[bool, bool, int]:
 
 
 def for_size(measurements: Measurements, size: tuple[int, int], precision: str) -> MeasurementGroup | None:
-    """The plain measurements to plot beside runs of that size and precision, else the paper's size."""
+    """The plain measurements to plot beside runs of that size and precision, else what comes nearest.
+
+    That is the same size in fp32, in which trained weights are kept whatever the precision of training; then
+    the paper's size. A plot says where either differs.
+    """
     for wanted in (size, PAPER_SIZE):
         fitting = [group for group in measurements.groups if group.size == wanted and group.plain]
-        same = [group for group in fitting if group.first.spec.precision == precision]
-        if same:
-            return same[0]
+        for kind in (precision, "fp32"):
+            same = [group for group in fitting if group.first.spec.precision == kind]
+            if same:
+                return same[0]
     return None

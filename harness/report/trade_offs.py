@@ -155,9 +155,14 @@ def _heading(context: PlotContext, measured: MeasurementGroup, quantity: str, sh
     if len(shown) > 1:
         heading += "\ngrey steps: the Pareto front; no other network is no worse in both and better in one"
     heading += f"\n{quantity} on {describe(measured)}"
+    trained, precision = context.group.precision, measured.first.spec.precision
     if measured.size != size:
         heading += (
             f"\nmind: accuracy is that of input {extent(size)}, {quantity} that of {extent(measured.size)}"
+        )
+    if precision != trained:
+        heading += (
+            f"\nmind: accuracy is that of training and scoring in {trained}, {quantity} that of {precision}"
         )
     missing = [text for name in context.group.networks if (text := title(name)) not in shown]
     return f"{heading}\nnot measured: {', '.join(missing)}" if missing else heading

@@ -32,6 +32,21 @@ def tensor(kilobytes: int) -> Tensor:
     return torch.ones(kilobytes * 256)
 
 
+def test_counts_do_not_depend_on_the_threads_of_the_machine() -> None:
+    def build() -> nn.Module:
+        return architectures.build("segnet-basic", 11, (120, 160))
+
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 16):
+            torch.set_num_threads(threads)
+            found.append(live_inference(build, batch=1, size=(120, 160), precision="fp32"))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
 def test_views_and_work_in_place_add_nothing() -> None:
     with LiveTensors() as live:
         one = tensor(4)

@@ -58,6 +58,7 @@ def measured(
     revision: int = 1,
     flags: tuple[str, ...] = (),
     kept: tuple[int, ...] = (),
+    counted_on: int | None = None,
 ) -> MeasurementRecord:
     """A measurement record.
 
@@ -83,6 +84,7 @@ def measured(
         revision: of the architecture.
         flags: of the forward pass at batch 1.
         kept: bytes kept for the decoder of each pooling, with indices as 2-bit codes.
+        counted_on: threads that the manifest has, where live tensors were counted on as many; None: on one.
     """
     spec = MeasureSpec.model_validate(
         {
@@ -101,6 +103,10 @@ def measured(
     cells: list[Cell] = []
     if inference_mib is not None:
         shapes = _shapes(model_size_mb, (inference_mib, training_mib), weights_mib, kept)
+        if counted_on is not None:
+            live_ones = {name: getattr(shapes, name) for name in ("inference_live", "training_live")}
+            older = {name: one.model_copy(update={"threads": None}) for name, one in live_ones.items()}
+            shapes = shapes.model_copy(update=older)
         cells.append(_cell("shapes", 1, shapes=shapes))
     live = inference_mib or 400.0
     cells.append(_cell("inference-memory", 1, memory=_memory(live, workspace_mib, gpu)))
@@ -124,7 +130,7 @@ def measured(
         device_slug=f"{device}-made-up",
         reduced=size != PAPER_SIZE,
         cells=tuple(cells),
-        environments=(ENVIRONMENT,),
+        environments=(ENVIRONMENT if counted_on is None else {**ENVIRONMENT, "torch_threads": counted_on},),
         settings={},
     )
 
@@ -168,6 +174,7 @@ def _live(batch: int, peak_mib: float, weights_mib: float, *, training: bool) ->
     backward = rest // 2 if training else 0
     return Live(
         batch=batch,
+        threads=1,
         peak_bytes=peak,
         weights_bytes=weights,
         gradients_bytes=gradients,

@@ -135,7 +135,18 @@ def test_plots_take_the_runs_size_and_failing_that_the_papers(store: Store, camv
     found = for_size(measurements(store), (90, 120), "fp32")
     assert found is not None
     assert found.size == (90, 120)
-    assert for_size(measurements(store), (90, 120), "bf16") is None
+
+
+def test_plots_take_fp32_where_the_runs_precision_was_not_measured(store: Store, camvid: Protocol) -> None:
+    store.pictures("segnet", camvid.override({"size": "90x120"}), accuracy=0.5)
+    store.measurement("segnet", precision="bf16")
+    store.measurement("segnet", size=(90, 120))
+    found = for_size(measurements(store), (90, 120), "bf16")
+    assert found is not None
+    assert (found.size, found.first.spec.precision) == ((90, 120), "fp32"), "the size counts for more"
+    store.measurement("segnet", size=(90, 120), precision="bf16")
+    found = for_size(measurements(store), (90, 120), "bf16")
+    assert found is not None and found.first.spec.precision == "bf16"
 
 
 def test_drawn_suite_shows_the_size_of_its_runs_only(store: Store, quick: Protocol) -> None:
@@ -220,6 +231,13 @@ def test_copies_of_weights_in_bf16_are_told_of(store: Store) -> None:
     (found,) = [group for group in measurements(store).groups if group.first.spec.precision == "bf16"]
     text = "".join(table6_files(found, AGAINST, table6(found, AGAINST)).values())
     assert "the copies in bf16 that layers compute with are held besides" in text
+
+
+def test_counts_of_several_threads_are_told_of(store: Store) -> None:
+    store.measurement("segnet")
+    assert "Live tensors were counted on" not in text_of(store)
+    store.measurement("fcn8s", counted_on=16)
+    assert "Live tensors were counted on 16 threads." in text_of(store)
 
 
 def test_table_without_shapes_says_where_they_stand(store: Store) -> None:
