@@ -135,8 +135,9 @@ def _groups(suite: Suite, finished: Sequence[Run], failed: Sequence[RunRecord]) 
                 failed=tuple(record for record in failed if _key(record) == key),
             )
         )
+    # reduced in fewer ways first: fewer iterations of the full input come before a smaller input
     return tuple(
-        sorted(groups, key=lambda group: (bool(group.reduced), *_protocol_order(suite, group), group.slug))
+        sorted(groups, key=lambda group: (len(group.reduced), *_protocol_order(suite, group), group.slug))
     )
 
 

@@ -15,11 +15,12 @@ from harness.report.figures import png
 from harness.report.groups import Group, input_size, title
 from harness.report.pareto import pareto_front
 from harness.report.plots import PlotContext, bars_words, legend, legend_height
-from harness.report.readings import energy_per_image_mj, live_mib, median_ms
+from harness.report.readings import energy_per_image_mj, live_mib, median_ms, memory_mib
 from harness.report.resources import MeasurementGroup
 from harness.report.wording import describe, extent
 
 _FRONT_COLOUR = "#999999"
+QUANTITIES = ("memory", "time", "energy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class Cost:
     read: Callable[[MeasurementRecord], Quantity]
 
 
-COSTS: Mapping[str, Cost] = {
+_COSTS: Mapping[str, Cost] = {
     "memory": Cost(
         label="inference memory, live tensors' peak, batch 1 (MiB)",
         read=lambda record: live_mib(record, "inference"),
@@ -43,6 +44,17 @@ COSTS: Mapping[str, Cost] = {
         read=lambda record: energy_per_image_mj(record, "forward", TIME_BATCH),
     ),
 }
+_DEVICE_MEMORY = Cost(
+    label="inference memory, allocator's peak, batch 1 (MiB)",
+    read=lambda record: memory_mib(record, "inference", "allocated_peak_bytes"),
+)
+
+
+def cost_of(quantity: str, measured: MeasurementGroup) -> Cost:
+    """What one of `QUANTITIES` is read from: memory by the device's allocator, where it has one."""
+    if quantity == "memory" and any(_DEVICE_MEMORY.read(one).value is not None for one in measured.records):
+        return _DEVICE_MEMORY
+    return _COSTS[quantity]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +74,9 @@ def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -
     Args:
         context: the group's.
         measured: of one device; its size and effort stand in the title.
-        quantity: a name of `COSTS`.
+        quantity: one of `QUANTITIES`.
     """
-    cost = COSTS[quantity]
+    cost = cost_of(quantity, measured)
     points = [
         point for name in context.group.networks if (point := _point(context.group, measured, name, cost))
     ]
@@ -87,7 +99,8 @@ def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -
 def missing_reasons(context: PlotContext, measured: MeasurementGroup, quantity: str) -> list[str]:
     """Why no network of the group has the cost; empty where it was measured."""
     found = [measured.of(name) for name in context.group.networks]
-    quantities = [COSTS[quantity].read(record) for record in found if record]
+    cost = cost_of(quantity, measured)
+    quantities = [cost.read(record) for record in found if record]
     return sorted({one.reason for one in quantities if one.reason})
 
 

@@ -256,22 +256,6 @@ def test_a_device_that_is_not_there_is_said(small: Build) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("phase", "batch"), [("inference-memory", 1), ("training-memory", 4)])
-def test_memory_of_a_gpu(small: Build, phase: str, batch: int) -> None:
-    found = carry_out_without_rounds(make_task(phase, batch, device="cuda"), small)
-    assert found.memory is not None
-    allocated, reserved = (
-        value(found.memory.allocated_peak_bytes),
-        value(found.memory.reserved_peak_bytes),
-    )
-    assert 0 < allocated <= reserved
-    used = found.memory.nvml_used_minus_idle_bytes
-    assert used.reason or value(used) >= value(found.memory.context_bytes) > 0
-    assert found.device_slug.startswith("cuda-")
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("phase", ["forward", "end-to-end", "backward", "training-step"])
 def test_times_on_a_gpu(small: Build, phase: str) -> None:
     found = carry_out(make_task(phase, 1, device="cuda"), small)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 import architectures
 from harness.errors import UserError
@@ -194,3 +195,21 @@ def test_a_stopped_worker_stops_the_parent(
     monkeypatch.setattr(worker, "end", lambda: Ending(code=code, phase="start", error="", oom_kills=0))
     with pytest.raises(KeyboardInterrupt):
         worker.outcome()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("phase", "batch"), [("inference-memory", 1), ("training-memory", 4)])
+def test_memory_of_a_gpu(tmp_path: Path, phase: str, batch: int) -> None:
+    # in a process of its own: the context is measured before anything lies on the device
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    with CellWorker(make_task(phase, batch, device="cuda", effort="lease"), tmp_path / "one") as worker:
+        assert worker.ready() and worker.turn(PREPARE)
+        found, failure = worker.outcome()
+    assert failure is None and found is not None and found.memory is not None
+    memory = found.memory
+    allocated, reserved = memory.allocated_peak_bytes.value, memory.reserved_peak_bytes.value
+    assert allocated and reserved and 0 < allocated <= reserved
+    used, context = memory.nvml_used_minus_idle_bytes, memory.context_bytes
+    assert used.reason or (used.value and context.value and used.value >= context.value > 0)
+    assert found.device_slug.startswith("cuda-")

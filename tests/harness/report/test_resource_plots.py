@@ -11,6 +11,7 @@ from harness.report.figures import palette
 from harness.report.growth_plots import Line, batch_growth, batch_lines, batch_size, size_growth, size_lines
 from harness.report.memory_plots import memory_breakdown
 from harness.report.resources import MeasurementGroup, Series, collect_measurements
+from harness.report.trade_offs import cost_of
 from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 from tests.harness.report.made_up_measurements import measured
@@ -75,6 +76,16 @@ class TestBreakdown:
         lacking = measured("deconvnet", inference_mib=None)
         assert memory_breakdown(MeasurementGroup(records=(measured("segnet"), lacking))) is not None
         assert memory_breakdown(MeasurementGroup(records=(lacking,))) is None
+
+
+class TestCosts:
+    def test_memory_is_the_allocators_on_a_gpu_and_live_tensors_elsewhere(self) -> None:
+        gpu = measured("segnet", inference_mib=400, workspace_mib=50, **GPU)
+        cost = cost_of("memory", MeasurementGroup(records=(gpu,)))
+        assert (cost.read(gpu).value, "allocator" in cost.label) == (450.0, True)
+        cpu = measured("segnet", inference_mib=400)
+        cost = cost_of("memory", MeasurementGroup(records=(cpu,)))
+        assert (cost.read(cpu).value, "live tensors" in cost.label) == (400.0, True)
 
 
 class TestSeries:
