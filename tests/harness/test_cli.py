@@ -145,10 +145,14 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_run_then_run_again_then_report_the_same_bytes(tmp_path: Path, drawn_cache: Path) -> None:
     arguments = tiny("segnet", "deeplab-largefov")
-    first = harness(*arguments, cwd=with_cache(tmp_path, drawn_cache))
-    assert first.returncode == 0, first.stderr
+    trained = harness(*arguments, "--no-measure", cwd=with_cache(tmp_path, drawn_cache))
+    assert trained.returncode == 0, trained.stderr
     page = tmp_path / "reports" / "quick" / "README.md"
     assert "DeepLab-LargeFOV" in page.read_text()
+    assert not (tmp_path / "results" / "measurements").exists()
+    first = harness(*arguments, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "measured 10 cells; 0 were measured before" in first.stdout
     written = {path: path.read_bytes() for path in page.parent.rglob("*") if path.is_file()}
     second = harness(*arguments, cwd=tmp_path)
     assert second.returncode == 0
