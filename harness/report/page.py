@@ -169,13 +169,22 @@ def _family_section(one: FamilyPage) -> list[str]:
     ]
 
 
+def _made_on(group: Group) -> list[str]:
+    """Devices and versions of torch: of training, and of refining where that was done elsewhere."""
+    every = [*(run.record for run in group.runs), *group.failed]
+    found = {}
+    for done, postprocessed in (("Trained", False), ("Refined by the dense CRF", True)):
+        own = [record for record in every if bool(record.spec.postprocess) is postprocessed]
+        devices = sorted({record.device for record in own})
+        versions = sorted({str(record.environment.get("torch", "unknown")) for record in own})
+        found[done] = f"{'; '.join(devices)}. torch {', '.join(versions)}." if own else ""
+    return [f"{done} on: {where}" for done, where in found.items() if where]
+
+
 def _facts(records: SuiteRecords, group: Group) -> list[str]:
     dataset, protocol = records.dataset, group.protocol
     images = ", ".join(f"{split} {count}" for split, count in dataset.splits.items())
     size = extent(input_size(protocol, dataset))
-    every = [*(run.record for run in group.runs), *group.failed]
-    devices = sorted({record.device for record in every})
-    versions = sorted({str(record.environment.get("torch", "unknown")) for record in every})
     return [
         f"Data: {dataset.title}, variant `{group.variant}`, {images}; SHA-256 of its content "
         f"`{group.digest}`.",
@@ -193,7 +202,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"Scored at the labels' full size, {extent(dataset.size)}.",
         f"Precision: {group.computed}.",
         _weights(group),
-        f"Trained on: {'; '.join(devices)}. torch {', '.join(versions)}.",
+        *_made_on(group),
         f"Made by {commands(group, records.suite)}{_placeholders(group, dataset)}.",
     ]
 

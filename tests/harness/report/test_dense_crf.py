@@ -38,7 +38,7 @@ def add_refined(store: Store, protocol: Protocol, **changes: Any) -> Path:
             median_ms=940.0, lowest_ms=900.0, highest_ms=990.0, images=10, height=360, width=480, threads=2
         ),
     )
-    record = load_run(folder).record.model_copy(update={"crf": crf})
+    record = load_run(folder).record.model_copy(update={"crf": crf, "device": "Another CPU"})
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".npz", ".png")}
     files["history.json"] = to_json(History(iteration=[], loss=[], lr=[], validation=[]))
     save_run(store.results, record, files)
@@ -81,7 +81,7 @@ def test_time_has_its_own_column_with_what_it_was_measured_on(store: Store, camv
     assert cells["DeepLab-LargeFOV-denseCRF", "best by val"] == "0.94"
     assert cells["DeepLab-LargeFOV", "best by val"] == "–"
     page = table3_files(group, dataset, frame)["table3.md"]
-    assert "10 images of 360 x 480 on Made-up CPU (2 cores), 2 threads" in page
+    assert "10 images of 360 x 480 on Another CPU, 2 threads" in page
     assert "bilateral weight 7.5, sigma 60 pixels and 4 of 255 in colour" in page
     assert "mIoU on these images 51.00 %, without the CRF 50.00 %" in page
 
@@ -108,3 +108,5 @@ def test_the_whole_report_is_written_with_it(store: Store, camvid: Protocol, tmp
     write_reports(store.results, tmp_path / "reports")
     page = (tmp_path / "reports" / "camvid" / "README.md").read_text()
     assert page.count("DeepLab-LargeFOV-denseCRF") > 3
+    assert "- Trained on: Made-up CPU (2 cores). torch 2.15.0." in page
+    assert "- Refined by the dense CRF on: Another CPU. torch 2.15.0." in page
