@@ -71,7 +71,8 @@ def _notes(pairs: Sequence[Pair]) -> list[str]:
     notes = []
     if "seeds" in found:
         notes.append(
-            "several seeds of both: Welch's t interval; ±: standard deviation over seeds (sample, n − 1)."
+            "several seeds of both: Welch's t interval, of a network and its refined output the paired one; "
+            "±: standard deviation over seeds (sample, n − 1)."
         )
     if "images" in found:
         notes.append(

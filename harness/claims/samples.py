@@ -1,6 +1,7 @@
 """Figures with what is known of their noise, and the difference of two of them.
 
-A difference of scores is judged by the seeds where both networks have several, by Welch's t; else by a paired
+A difference of scores is judged by the seeds where both networks have several: by Welch's t, or by the paired
+t where both are of the same trainings, as a network is and its refined output. Else it is judged by a paired
 bootstrap over blocks of neighbouring frames of the test images, both networks on the same resamples. A
 difference of times is judged by the spread of their rounds. What is counted has no noise.
 """
@@ -32,6 +33,7 @@ class Sample:
         there are not two blocks of images.
     labelled: (N, K), labelled pixels of each class of each image that the resamples are of.
     spread: of the rounds of a time, in its unit; none where one round alone was taken.
+    trainings: the run that each value's network was trained in.
     """
 
     values: tuple[float, ...]
@@ -39,6 +41,7 @@ class Sample:
     resampled: NDArray[np.float64] | None = None
     labelled: NDArray[np.int64] | None = None
     spread: float | None = None
+    trainings: tuple[str, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -101,7 +104,8 @@ def difference(one: Sample, other: Sample) -> Difference | Missing:
         return Missing(reason="not scored on the same labels")
     seeds = (len(one.values), len(other.values))
     if min(seeds) > 1:
-        half = _welch(one, other)
+        paired = one.trainings == other.trainings != ()
+        half = _paired(one, other) if paired else _welch(one, other)
         return Difference(
             estimate=estimate, low=estimate - half, high=estimate + half, by="seeds", seeds=seeds
         )
@@ -128,3 +132,9 @@ def _welch(one: Sample, other: Sample) -> float:
         part**2 / (len(sample.values) - 1) for part, sample in zip(parts, (one, other), strict=True)
     )
     return float(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
+
+
+def _paired(one: Sample, other: Sample) -> float:
+    """Half the width of the t interval of the mean of the differences, training by training."""
+    gaps = np.subtract(one.values, other.values)
+    return float(stdtrit(len(gaps) - 1, (1 + LEVEL) / 2) * np.std(gaps, ddof=1) / np.sqrt(len(gaps)))

@@ -122,7 +122,8 @@ def _notes() -> list[str]:
         "first, which have no spread: there a difference of any size counts, and a tie does not.",
         "A comparison holds, or is against the claim, where the whole 95 % interval of the difference lies "
         "on one side; else it is within noise. Several seeds of both networks: Welch's t interval over "
-        f"seeds. One seed: paired bootstrap over blocks of {BLOCK} neighbouring test frames, which holds the "
+        "seeds, of a network and its refined output the paired one. "
+        f"One seed: paired bootstrap over blocks of {BLOCK} neighbouring test frames, which holds the "
         "choice of test images, not what another seed would change. Times: "
         f"{SPREADS:g} times the larger spread of their rounds. Memory, sizes and storage are counted and "
         "have no noise.",

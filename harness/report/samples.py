@@ -14,14 +14,16 @@ _METRICS = ("G", "C", "mIoU", "BF")
 
 TIE_NOTE = (
     "`=`: a tie, that is the highest of its column and what does not differ from it by more than noise "
-    "(95 %: Welch's t where both networks have several seeds, else a paired bootstrap over blocks of "
+    "(95 %: Welch's t where both networks have several seeds, of a network and its refined output the paired "
+    "t; else a paired bootstrap over blocks of "
     f"{BLOCK} neighbouring frames). No correction is made for the number of networks."
 )
 
 
 def sample(runs: Sequence[Run], split: str, label: str, metric: str) -> Sample | None:
     """A score of one network's runs in one row of the table; none where no run was scored there."""
-    scored = [one for run in runs if (one := run.at(split, label)) is not None]
+    found = [(run, one) for run in runs if (one := run.at(split, label)) is not None]
+    scored = [one for _, one in found]
     values = [_value(one, metric) for one in scored]
     if not values or any(value is None for value in values):
         return None
@@ -33,7 +35,14 @@ def sample(runs: Sequence[Run], split: str, label: str, metric: str) -> Sample |
         noise="images",
         resampled=np.stack(drawn) if len(drawn) == len(scored) else None,
         labelled=scored[0].matrices.sum(axis=2),
+        trainings=tuple(_training(run) for run, _ in found),
     )
+
+
+def _training(run: Run) -> str:
+    """Id of the run that the network was trained in."""
+    crf = run.record.crf
+    return run.record.run_id if crf is None else crf.base_run
 
 
 def _value(scored: Scored, metric: str) -> float | None:

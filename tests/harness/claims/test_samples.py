@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_ind, ttest_rel
 
 from harness.claims import Difference, Sample, counted, difference
 from harness.measure.figures import Missing
@@ -12,6 +12,10 @@ LABELS = np.full((20, 2), 100, dtype=np.int64)
 
 def scored(*values: float, resampled: np.ndarray | None = None, labelled: np.ndarray = LABELS) -> Sample:
     return Sample(values=values, noise="images", resampled=resampled, labelled=labelled)
+
+
+def trained(*values: float, by: str) -> Sample:
+    return Sample(values=values, noise="images", labelled=LABELS, trainings=tuple(by))
 
 
 def timed(value: float, spread: float | None) -> Sample:
@@ -44,6 +48,24 @@ class TestSeeds:
         gap = found(scored(80.0, 80.0), scored(79.0, 79.0))
         assert (gap.low, gap.high) == (1.0, 1.0)
         assert found(scored(80.0, 80.0), scored(80.0, 80.0)).is_tie
+
+
+class TestTrainings:
+    def test_the_same_trainings_are_paired_as_by_scipy(self) -> None:
+        one, other = (80.0, 85.0, 90.5), (79.0, 83.5, 89.0)
+        gap = found(trained(*one, by="abc"), trained(*other, by="abc"))
+        expected = ttest_rel(one, other).confidence_interval(0.95)
+        assert (gap.low, gap.high) == pytest.approx((expected.low, expected.high))
+        assert not gap.is_tie
+        assert (gap.by, gap.seeds) == ("seeds", (3, 3))
+
+    def test_other_trainings_are_not(self) -> None:
+        one, other = (80.0, 85.0, 90.5), (79.0, 83.5, 89.0)
+        for by in ("abd", "acb"):
+            gap = found(trained(*one, by="abc"), trained(*other, by=by))
+            expected = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+            assert (gap.low, gap.high) == pytest.approx((expected.low, expected.high))
+            assert gap.is_tie
 
 
 class TestImages:

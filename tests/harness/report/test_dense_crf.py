@@ -12,6 +12,7 @@ from harness.report import accuracy, write_reports
 from harness.report.accuracy_tables import table3_files, table3_text
 from harness.report.collect import collect
 from harness.report.groups import Group, title
+from harness.report.samples import sample
 from harness.spec import refined
 from harness.suite import load_suite
 from tests.harness.report.made_up import Store
@@ -101,6 +102,19 @@ def test_one_that_failed_is_a_row_with_its_reason(store: Store, camvid: Protocol
     frame = accuracy.table3(only_group(store), datasets.info("camvid"))
     named = frame[frame["network"] == "DeepLab-LargeFOV-denseCRF"]
     assert list(named["status"]) == ["failed (data)"]
+
+
+def test_seeds_of_a_network_and_its_refined_output_are_paired(store: Store, camvid: Protocol) -> None:
+    for seed in (0, 1):
+        add_refined(store, camvid, seed=seed)
+    group = only_group(store)
+    plain, after = (
+        sample(group.of(name), "test", "80K", "G")
+        for name in ("deeplab-largefov", "deeplab-largefov+dense-crf@1")
+    )
+    assert plain is not None and after is not None
+    assert len(set(plain.trainings)) == 2
+    assert plain.trainings == after.trainings
 
 
 def test_the_whole_report_is_written_with_it(store: Store, camvid: Protocol, tmp_path: Path) -> None:
