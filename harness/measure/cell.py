@@ -194,7 +194,6 @@ class Measuring:
 
     @cached_property
     def _timed(self) -> tuple[Pass, Clock]:
-        torch.backends.cudnn.benchmark = True
         return self._bench.timed(self._bench.network())
 
     @property
@@ -203,6 +202,7 @@ class Measuring:
 
     def _warm_up(self) -> None:
         bench = self._bench
+        torch.backends.cudnn.benchmark = True
         self._on_phase("warming up")
         first_s = self._first() if "compiled" in bench.spec.options else None
         warmed = warm_up(*self._timed, self._plan)

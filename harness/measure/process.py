@@ -54,7 +54,6 @@ class Worker:
         self._command = list(command)
         self._on_phase = on_phase
         self._phase = "start"
-        self._ready: bool | None = None  # not known yet
 
     def __enter__(self) -> Self:
         self._kills = oom_kills()
@@ -84,9 +83,7 @@ class Worker:
 
     def ready(self) -> bool:
         """Wait until it may be asked; false if it ended instead."""
-        if self._ready is None:
-            self._ready = self._wait_for(READY)
-        return self._ready
+        return self._wait_for(READY)
 
     def turn(self, what: str) -> bool:
         """Ask for something and wait until it is done; false if the process ended instead."""

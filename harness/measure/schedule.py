@@ -203,7 +203,7 @@ class _Visit:
             with ExitStack() as stack:
                 for spec, worker in self._loaded(stack, specs).items():
                     self._say(spec, "measuring")
-                    worker.ready() and worker.turn(PREPARE)
+                    worker.turn(PREPARE)
                     yield self._result(spec, worker)
 
     def _fresh_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
@@ -229,7 +229,7 @@ class _Visit:
             workers = self._loaded(stack, self._group.specs)
             for spec, worker in workers.items():
                 self._say(spec, "warming up")
-                worker.ready() and worker.turn(PREPARE)
+                worker.turn(PREPARE)
             for number in range(rounds):
                 for spec in self._shuffled():
                     self._say(spec, f"round {number + 1} of {rounds}")
@@ -247,10 +247,15 @@ class _Visit:
         return self._group.specs[0].device == "cuda"
 
     def _loaded(self, stack: ExitStack, specs: Sequence[MeasureSpec]) -> dict[MeasureSpec, CellWorker]:
+        """The processes, each loaded or ended: to one that has ended, every turn is false."""
         workers = {}
         for spec in specs:
             workers[spec] = stack.enter_context(self._worker(spec))
-            self._beside or workers[spec].ready()
+            if not self._beside:
+                workers[spec].ready()
+        if self._beside:
+            for worker in workers.values():
+                worker.ready()
         return workers
 
     def _shuffled(self) -> list[MeasureSpec]:

@@ -9,7 +9,7 @@ from harness.report.groups import input_size
 from harness.report.panels import Source, data_strips, draw_panels, prediction_strips, stems_of
 from harness.report.plots import PlotContext, learning_curves, trained
 from harness.report.resources import Measurements, for_size
-from harness.report.trade_offs import QUANTITIES, missing_reasons, trade_off
+from harness.report.trade_offs import COSTS, missing_reasons, trade_off
 
 # Folder of pictures made of a dataset that is not ours to spread; ignored by git.
 LOCAL = "local"
@@ -75,7 +75,7 @@ def _trade_offs(context: PlotContext, measurements: Measurements) -> tuple[list[
     size = input_size(group.protocol, context.dataset)
     measured = for_size(measurements, size, group.precision)
     pictures, remarks = [], []
-    for quantity in QUANTITIES:
+    for quantity in COSTS:
         data = trade_off(context, measured, quantity) if measured else None
         name = f"{quantity.capitalize()} versus accuracy"
         if data is None:

@@ -170,15 +170,16 @@ def _family_section(one: FamilyPage) -> list[str]:
 
 
 def _made_on(group: Group) -> list[str]:
-    """Devices and versions of torch: of training, and of refining where that was done elsewhere."""
+    """Devices and versions of torch: of training, and of refining its output."""
     every = [*(run.record for run in group.runs), *group.failed]
-    found = {}
-    for done, postprocessed in (("Trained", False), ("Refined by the dense CRF", True)):
-        own = [record for record in every if bool(record.spec.postprocess) is postprocessed]
+    lines = []
+    for done, refined in (("Trained", False), ("Refined by the dense CRF", True)):
+        own = [record for record in every if bool(record.spec.postprocess) is refined]
         devices = sorted({record.device for record in own})
         versions = sorted({str(record.environment.get("torch", "unknown")) for record in own})
-        found[done] = f"{'; '.join(devices)}. torch {', '.join(versions)}." if own else ""
-    return [f"{done} on: {where}" for done, where in found.items() if where]
+        if own:
+            lines.append(f"{done} on: {'; '.join(devices)}. torch {', '.join(versions)}.")
+    return lines
 
 
 def _facts(records: SuiteRecords, group: Group) -> list[str]:

@@ -20,7 +20,6 @@ from harness.report.resources import MeasurementGroup
 from harness.report.wording import describe, extent
 
 _FRONT_COLOUR = "#999999"
-QUANTITIES = ("memory", "time", "energy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class Cost:
     read: Callable[[MeasurementRecord], Quantity]
 
 
-_COSTS: Mapping[str, Cost] = {
+COSTS: Mapping[str, Cost] = {
     "memory": Cost(
         label="inference memory, live tensors' peak, batch 1 (MiB)",
         read=lambda record: live_mib(record, "inference"),
@@ -51,10 +50,10 @@ _DEVICE_MEMORY = Cost(
 
 
 def cost_of(quantity: str, measured: MeasurementGroup) -> Cost:
-    """What one of `QUANTITIES` is read from: memory by the device's allocator, where it has one."""
+    """What a name of `COSTS` is read from: memory by the device's allocator, where it has one."""
     if quantity == "memory" and any(_DEVICE_MEMORY.read(one).value is not None for one in measured.records):
         return _DEVICE_MEMORY
-    return _COSTS[quantity]
+    return COSTS[quantity]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +73,7 @@ def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -
     Args:
         context: the group's.
         measured: of one device; its size and effort stand in the title.
-        quantity: one of `QUANTITIES`.
+        quantity: a name of `COSTS`.
     """
     cost = cost_of(quantity, measured)
     points = [

@@ -106,7 +106,7 @@ def test_rounds_go_round_between_architectures(tmp_path: Path) -> None:
     assert (tally.done, tally.before, tally.failed) == (3, 0, [])
     turns = StandIn.turns
     assert turns[:3] == ["a start", "b start", "c start"]
-    assert turns[3:6] == ["a prepare", "b prepare", "c prepare"], "they load beside each other, no more"
+    assert turns[3:6] == ["a prepare", "b prepare", "c prepare"], "all have loaded before one warms up"
     rounds = [turn for turn in turns if turn.endswith(ROUND)]
     assert turns[6:15] == rounds
     for start in (0, 3, 6):  # each round meets each of them once, in whatever order
