@@ -142,9 +142,10 @@ def call(command: Sequence[str], beat: Path, patience_s: float, apart: Apart | N
     look_s, passed_on, own = min(ASK_S if apart else LOOK_S, patience_s), 0, apart is not None
     with (
         _output(apart) as log,
+        _stops() as asked,  # before the child starts: a stop between the two would leave it to itself
         subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=own) as child,
-        _passing_on(child) as asked,
     ):
+        asked.pass_on_to(child)
         touched, since_s = _touched(beat), time.monotonic()
         while True:
             while apart is not None and passed_on < apart.asks():
@@ -152,9 +153,9 @@ def call(command: Sequence[str], beat: Path, patience_s: float, apart: Apart | N
                 passed_on += 1
             try:
                 code = child.wait(look_s)
-                return STOPPED if asked and code != worker.BAD_INPUT else code
+                return STOPPED if asked.came and code != worker.BAD_INPUT else code
             except KeyboardInterrupt:
-                asked.append(signal.SIGINT)  # the terminal sent it to the child too, which saves and ends
+                asked.came = True  # the terminal sent it to the child too, which saves and ends
             except subprocess.TimeoutExpired:
                 # moments of the file are compared with each other alone: clocks may be set back
                 now, last = _touched(beat), touched
@@ -165,21 +166,36 @@ def call(command: Sequence[str], beat: Path, patience_s: float, apart: Apart | N
                     return None
 
 
+class _Stops:
+    """Whether a stop was asked for, and the child that SIGTERM is passed on to, once there is one."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def pass_on_to(self, child: "subprocess.Popen[bytes]") -> None:
+        """From now on; one that came before is passed on at once."""
+        self._child = child
+        if self.came:
+            child.terminate()
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Heed SIGTERM, which comes to this process alone."""
+        self.came = True
+        if self._child is not None:
+            self._child.terminate()
+
+
 @contextmanager
-def _passing_on(child: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
-    """Pass SIGTERM, which comes to this process alone, on to the child; gives the list of stops asked for."""
-    asked: list[int] = []
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        child.terminate()
-
+def _stops() -> Iterator[_Stops]:
+    """Heed SIGTERM as long as the block runs, where this thread may."""
+    stops = _Stops()
     if threading.current_thread() is not threading.main_thread():  # no other may handle signals
-        yield asked
+        yield stops
         return
-    before = signal.signal(signal.SIGTERM, pass_on)
+    before = signal.signal(signal.SIGTERM, stops.handle)
     try:
-        yield asked
+        yield stops
     finally:
         signal.signal(signal.SIGTERM, before)
 

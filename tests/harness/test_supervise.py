@@ -1,13 +1,17 @@
 """Watching over a process: patience, signs of life, Ctrl-C."""
 
+import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness import supervise
+from harness import supervise, worker
+from harness.stopping import STOPPED
 from harness.supervise import KEEP_MEMORY, call
 
 
@@ -51,3 +55,35 @@ def test_a_user_s_own_setting_of_the_allocator_wins(tmp_path: Path, monkeypatch:
     assert call(python(script), tmp_path / "beat", 60.0) == int(KEEP_MEMORY[name])
     monkeypatch.setenv(name, "5")
     assert call(python(script), tmp_path / "beat", 60.0) == 5
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_a_stop_while_the_process_starts_reaches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listening: bool
+) -> None:
+    """SIGTERM that comes to the command alone, before Popen has returned."""
+
+    class Asked(subprocess.Popen[bytes]):
+        def __init__(self, *how: Any, **more: Any) -> None:
+            super().__init__(*how, **more)
+            while listening and not ready.exists():
+                time.sleep(0.02)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    ready = tmp_path / "ready"
+    script = f"""
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit({worker.BAD_INPUT}))
+pathlib.Path({str(ready)!r}).touch()
+time.sleep(60)
+"""
+    monkeypatch.setattr(subprocess, "Popen", Asked)
+    missed: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: missed.append(number))
+    try:
+        code = call(python(script), tmp_path / "beat", 60.0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert missed == []
+    # one that could not heed it yet, and one that ended in its own way
+    assert code == (worker.BAD_INPUT if listening else STOPPED)
