@@ -1,64 +1,26 @@
-"""The verdicts on the paper's claims, from made-up records: one for each verdict there is; and their page."""
-
-import json
-import re
-from pathlib import Path
+"""The verdicts on the paper's claims, from made-up records: one for each verdict there is."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.claims import Judgement
-from harness.protocol import Protocol, load_protocol
+from harness.protocol import Protocol
 from harness.records import Failure
-from harness.report import write_reports
-from harness.report.claims import Collected, claims_files, judged
-from harness.report.collect import collect
-from harness.report.resources import collect_measurements
-from harness.spec import InitialWeights
 from harness.suite import load_suite
 from tests.harness.report.made_up import Store, matrix
-
-# Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right: G and C are
-# lower by 3.6 points than in WHOLE, mIoU by 6.2. 20 images are two blocks.
-PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
-WHOLE = np.stack([matrix([100] * 11)] * 20)
-# Better in one block, worse in the other, by as much.
-FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
-VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
-SEGNET, FCN, PLAIN = "segnet-basic", "fcn-basic", "fcn-basic-no-addition"
-
-
-def collected(store: Store) -> dict[str, Collected]:
-    found = {}
-    for name in ("camvid", "decoders"):
-        records = collect(store.results, load_suite(name))
-        measurements = collect_measurements(store.results, records)
-        found[name] = Collected(records=records, measurements=measurements)
-    return found
-
-
-def judgement(store: Store, number: int) -> Judgement:
-    return judged(collected(store))[number - 1]
-
-
-def seven(
-    store: Store,
-    protocol: Protocol,
-    better: NDArray[np.int64] = WHOLE,
-    worse: NDArray[np.int64] = PART,
-    bf: tuple[float, float] = (0.9, 0.5),
-    weights: InitialWeights | None = None,
-    seed: int = 0,
-) -> None:
-    """Runs for claim 7: SegNet-Basic and FCN-Basic score `better`, FCN-Basic-NoAddition `worse`."""
-    given = {} if weights is None else {"weights": weights}
-    for balancing in ("median", "natural"):
-        own = protocol.override({"balancing": balancing})
-        for name in (SEGNET, FCN, PLAIN):
-            spec = store.spec(name, protocol=own, seed=seed, **given)
-            plain = name == PLAIN
-            store.run(spec, {"end": worse if plain else better}, bf=bf[1] if plain else bf[0])
+from tests.harness.report.made_up_claims import (
+    FCN,
+    FIRST,
+    FOUR,
+    PART,
+    PLAIN,
+    SECOND,
+    SEGNET,
+    VGG,
+    WHOLE,
+    judgement,
+    seven,
+)
 
 
 class TestVerdicts:
@@ -205,10 +167,8 @@ class TestTable3:
 
 
 class TestResources:
-    FOUR = ("segnet", "deeplab-largefov", "fcn8s", "deconvnet")
-
     def test_reproduced_from_full_measurements(self, store: Store) -> None:
-        for name in self.FOUR:
+        for name in FOUR:
             fast, small = name == "deeplab-largefov", name == "segnet"
             store.measurement(
                 name,
@@ -220,19 +180,19 @@ class TestResources:
         assert [judgement(store, number).words for number in (1, 2, 3)] == ["reproduced"] * 3
 
     def test_memory_and_size_are_counted_and_have_no_noise(self, store: Store) -> None:
-        for name in self.FOUR:
+        for name in FOUR:
             store.measurement(name, inference_mib=400.0 if name == "segnet" else 399.9)
         assert judgement(store, 1).words == "contradicted"
         assert judgement(store, 2).words == "contradicted"  # of equal size is not smaller
 
     def test_times_within_the_spread_of_their_rounds(self, store: Store) -> None:
-        for name in self.FOUR:
+        for name in FOUR:
             fast = name == "deeplab-largefov"
             store.measurement(name, forward_ms=97.0 if fast else 100.0, backward_ms=100.0 if fast else 200.0)
         assert judgement(store, 3).words == "within noise"
 
     def test_one_round_has_no_spread(self, store: Store) -> None:
-        for name in self.FOUR:
+        for name in FOUR:
             store.measurement(name, rounds=1, forward_ms=50.0 if name == "deeplab-largefov" else 100.0)
         found = judgement(store, 3)
         assert found.words == "not tested"
@@ -241,14 +201,14 @@ class TestResources:
     def test_smaller_input_only_indicates(self, store: Store, camvid: Protocol) -> None:
         reduced = camvid.override({"size": "90x120"})
         store.run(store.spec("segnet", protocol=reduced), {"40K": WHOLE, "80K": WHOLE})
-        for name in self.FOUR:
+        for name in FOUR:
             store.measurement(name, size=(90, 120), inference_mib=300.0 if name == "segnet" else 200.0)
         found = judgement(store, 1)
         assert found.words == "indicated (against)"
         assert found.reason == "reduced: input 90 x 120 instead of 360 x 480"
 
     def test_other_ways_to_run_are_not_heard(self, store: Store) -> None:
-        for name in self.FOUR:
+        for name in FOUR:
             store.measurement(name, options=("folded",))
         assert judgement(store, 1).words == "not tested"
 
@@ -279,109 +239,3 @@ class TestBalancing:
                 spec = store.spec(name, protocol=decoders.override({"balancing": balancing}))
                 store.run(spec, {"end": values})
         assert judgement(store, 9).words == "reproduced"
-
-
-def filled(folder: Path) -> Store:
-    """Full runs for claim 7, reduced ones, and measurements."""
-    store, decoders = Store(results=folder / "results"), load_protocol("decoders@1")
-    seven(store, decoders)
-    seven(store, decoders.override({"size": "120x160"}), better=PART, worse=WHOLE)
-    for name in TestResources.FOUR:
-        store.measurement(name, inference_mib=300.0 if name == "segnet" else 400.0)
-    return store
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The text of both files, by name."""
-    found = claims_files(collected(filled(tmp_path_factory.mktemp("claims"))))
-    return {name: data.decode() for name, data in found.items()}
-
-
-class TestPage:
-    def test_every_claim_with_verdict_and_the_papers_own(self, page: dict[str, str]) -> None:
-        text = page["claims.md"]
-        rows = [line for line in text.splitlines() if re.match(r"\| \[\d+\. ", line)]
-        assert len(rows) == 15
-        assert "| **reproduced** | – | 3 hold | bear it out | Table 6 |" in rows[0]
-        assert "| **reproduced** | – | 28 hold | bear it out | Table 1 |" in rows[6]
-        assert "do not bear it out" in rows[4]
-        assert "| **not tested** | no record of suite `sunrgbd` | – | bear it out | Table 4 |" in rows[13]
-
-    def test_says_where_the_paper_does_not_bear_a_claim_out(self, page: dict[str, str]) -> None:
-        text = page["claims.md"]
-        assert (
-            "**The paper's own figures do not bear this out**: 1 of 21 comparisons fail: best: G, %, "
-            "FCN (learnt deconv) > FCN: 83.14 − 83.27 = −0.13."
-        ) in text
-
-    def test_figures_beside_the_papers(self, page: dict[str, str]) -> None:
-        text = page["claims.md"]
-        assert (
-            "| median | SegNet-Basic > FCN-Basic-NoAddition | G, % | 82.70 − 80.50 = +2.20 | yes "
-            "| 100.00 − 96.36 = +3.64 [+3.64, +3.64] | 1 | holds |"
-        ) in text
-        assert "SegNet-Basic over FCN-Basic-NoAddition by more in BF than in G" in text
-        assert "inference memory, MB by nvidia-smi; here MiB, live tensors' peak" in text
-        assert "| 1,993 − 1,052 = +941 | yes | 400.0 − 300.0 = +100 | – | holds |" in text
-
-    def test_reduced_evidence_stands_in_a_table_of_its_own_and_is_marked(self, page: dict[str, str]) -> None:
-        text = page["claims.md"]
-        seventh = text.split("\n## 7.")[1].split("\n## 8.")[0]
-        full, reduced = seventh.split("### ")[1:]
-        assert "reduced" not in full
-        assert "**reduced: input 120 x 160 instead of 360 x 480.**" in reduced
-        assert "Not decisive here." in reduced
-        assert "| **against** |" in reduced
-        assert "**against**" not in full
-
-    @pytest.mark.slow
-    def test_evidence_without_any_comparison_has_no_table(self, store: Store, decoders: Protocol) -> None:
-        seven(store, decoders)
-        alone = store.spec("segnet-basic", protocol=decoders.override({"iterations": "20000"}))
-        store.run(alone, {"end": WHOLE})
-        text = claims_files(collected(store))["claims.md"].decode()
-        parts = text.split("\n## 7.")[1].split("\n## 8.")[0].split("### ")[1:]
-        only, judged = sorted(parts, key=lambda part: "iterations=20000" not in part)
-        assert "| at | should be |" in judged
-        assert "28 missing" in only and "Not judged: " in only and "| at | should be |" not in only
-        never = text.split("\n## 10.")[1].split("\n## 11.")[0]
-        assert "| at | should be |" in never  # the paper's own figures, where there are no others
-
-    def test_written_with_the_reports_and_links_lead_there(
-        self, tmp_path: Path, page: dict[str, str]
-    ) -> None:
-        store = filled(tmp_path)
-        written = write_reports(store.results, tmp_path / "reports")
-        assert [path.name for path in written[-2:]] == ["claims.md", "claims.json"]
-        text = (tmp_path / "reports" / "claims.md").read_text("utf-8")
-        assert text == page["claims.md"]
-        heads = {
-            re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines()
-        }
-        for target in re.findall(r"\]\(([^)]+)\)", text):
-            name = target.replace("%40", "@").replace("%2B", "+").replace("%3D", "=")
-            assert (
-                target[1:] in heads if target.startswith("#") else (tmp_path / "reports" / name).is_file()
-            ), target
-
-    def test_json(self, page: dict[str, str]) -> None:
-        values = json.loads(page["claims.json"])["claims"]
-        assert len(values) == 15
-        seventh = values[6]
-        assert (seventh["verdict"], seventh["paper_bears_it_out"], seventh["leaning"]) == (
-            "reproduced",
-            True,
-            None,
-        )
-        assert [one["outcome"] for one in seventh["evidence"]] == ["holds", "against"]
-        first = seventh["evidence"][0]["comparisons"][0]
-        assert first["above"] == {"mean": 100.0, "n": 1}
-        assert first["difference"] == {"estimate": 3.6364, "low": 3.6364, "high": 3.6364, "by": "images"}
-
-    def test_drawn_data_bears_on_no_claim(self, store: Store, quick: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=quick), {"end": WHOLE})
-        records = collect(store.results, load_suite("quick"))
-        measurements = collect_measurements(store.results, records)
-        found = {"camvid": Collected(records=records, measurements=measurements)}
-        assert claims_files(found) == {}

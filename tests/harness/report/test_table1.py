@@ -1,80 +1,28 @@
-"""Table 1, against figures computed by hand; and the report of a suite that fills it."""
-
-import io
-import re
-from pathlib import Path
+"""Table 1, against figures computed by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 from pydantic import ValidationError
 
 from harness.measure.record import PAPER_SIZE
-from harness.protocol import Protocol, load_protocol
+from harness.protocol import Protocol
 from harness.records import BEST, Failure
-from harness.report import write_reports
-from harness.report.collect import collect
-from harness.report.families import Family, families
-from harness.report.figures import palette
-from harness.report.groups import input_size
-from harness.report.resources import collect_measurements
-from harness.report.table1 import measurement_for, table1
-from harness.report.table1_plots import StorageContext, storage_plot
-from harness.report.table1_tables import Table1, table1_files
+from harness.report.table1_tables import table1_files
 from harness.spec import InitialWeights
-from harness.suite import Suite, load_suite
-from tests.harness.report.made_up import Store, matrix
-
-SUITE = load_suite("decoders")
-# Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right.
-PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
-WHOLE = np.stack([matrix([100] * 11)] * 20)
-G_PART = 100 * 1060 / 1100
-MIOU_PART = 100 * (0.6 + 100 / 140 + 9) / 11
-# What the networks keep at 360 x 480, at the first pooled resolution: 64 maps of 2-bit codes are
-# 180 * 240 * 64 / 4 bytes, a float map is 180 * 240 * 4.
-CODES, FLOAT_MAP = 691_200, 172_800
-KEPT = {
-    "bilinear-interpolation": 0,
-    "segnet-basic": CODES,
-    "segnet-basic-encoder-addition": CODES + 64 * FLOAT_MAP,
-    "segnet-basic-single-channel-decoder": CODES,
-    "fcn-basic": 11 * FLOAT_MAP,
-    "fcn-basic-no-addition": 0,
-    "fcn-basic-no-dim-reduction": 64 * FLOAT_MAP,
-    "fcn-basic-no-addition-no-dim-reduction": 0,
-}
-
-
-def of_balancing(protocol: Protocol, balancing: str) -> Protocol:
-    return protocol.override({"balancing": balancing})
-
-
-def add(store: Store, protocol: Protocol, name: str = "segnet-basic", balancing: str = "median") -> Path:
-    """A run that is right in part on test, and wholly on train."""
-    spec = store.spec(name, protocol=of_balancing(protocol, balancing))
-    return store.run(spec, {"end": PART}, train=WHOLE, parameters=1_416_587)
-
-
-def all_families(store: Store) -> tuple[Family, ...]:
-    return families(SUITE, collect(store.results, SUITE).groups)
-
-
-def made(store: Store) -> Table1:
-    """Table 1 of the only family."""
-    records = collect(store.results, SUITE)
-    (family,) = families(SUITE, records.groups)
-    size = input_size(family.first.protocol, records.dataset)
-    measured = measurement_for(family, size, collect_measurements(store.results, records))
-    frame = table1(family, SUITE, measured)
-    return Table1(family=family, dataset=records.dataset, frame=frame, measured=measured)
-
-
-def row(frame: pd.DataFrame, variant: str, balancing: str = "median", split: str = "test") -> pd.Series:
-    wanted = frame["variant"].eq(variant) & frame["balancing"].eq(balancing) & frame["split"].eq(split)
-    (index,) = frame.index[wanted]
-    return frame.loc[index]
+from harness.suite import Suite
+from tests.harness.report.made_up import Store
+from tests.harness.report.made_up_table1 import (
+    FLOAT_MAP,
+    G_PART,
+    KEPT,
+    MIOU_PART,
+    PART,
+    WHOLE,
+    add,
+    all_families,
+    made,
+    row,
+)
 
 
 class TestScores:
@@ -246,156 +194,6 @@ class TestResources:
         assert second.measured.size == PAPER_SIZE
         assert second.measured.first.spec.device == "cpu"  # it holds more of the networks
         assert "; the runs' input is 120 x 160." in table1_files(second)["table1.md"]
-
-
-class TestFiles:
-    def test_difference_of_a_full_run_is_like_for_like(self, store: Store, decoders: Protocol) -> None:
-        add(store, decoders)
-        files = table1_files(made(store))
-        assert "| G %, paper | G %, ours | G %, difference |" in files["table1.md"]
-        assert "like for like" not in files["table1.md"]
-        assert ",G_difference," in files["table1.csv"].splitlines()[0]
-
-    @pytest.mark.parametrize(
-        ("changes", "unlike"),
-        [
-            ({"size": "120x160", "iterations": "200"}, "reduced run, not like for like"),
-            ({"lr": "0.05"}, "changed recipe, not like for like"),
-        ],
-    )
-    def test_difference_says_what_it_is_not(
-        self, store: Store, decoders: Protocol, changes: dict[str, str], unlike: str
-    ) -> None:
-        add(store, decoders.override(changes))
-        files = table1_files(made(store))
-        assert f"| G %, difference ({unlike}) |" in files["table1.md"]
-        head = files["table1.csv"].splitlines()[0]
-        assert f"G_difference_{unlike.replace(',', '').replace(' ', '_')}" in head
-        assert f"ours minus the paper's: {unlike}" in files["table1.tex"]
-
-    def test_markdown_tables_are_well_formed(self, store: Store, decoders: Protocol) -> None:
-        add(store, decoders)
-        for part in table1_files(made(store))["table1.md"].split("## ")[1:]:
-            lines = [line for line in part.splitlines() if line.startswith("|")]
-            assert len(lines) == 10
-            assert len({line.count("|") for line in lines}) == 1
-
-    def test_csv_reads_back(self, store: Store, decoders: Protocol) -> None:
-        add(store, decoders)
-        store.measurement("segnet-basic", kept=(CODES, 0, 0, 0))
-        back = pd.read_csv(io.StringIO(table1_files(made(store))["table1.csv"]))
-        assert len(back) == 32
-        found = row(back, "SegNet-Basic")
-        assert found["protocol"] == "decoders@1"
-        assert found["G_ours"] == pytest.approx(G_PART, abs=1e-4)
-        assert found["storage_bytes"] == CODES
-        assert found["resources_measured_on"].startswith("Made-up CPU")
-
-    def test_latex_braces_and_tables_match(self, store: Store, decoders: Protocol) -> None:
-        add(store, decoders)
-        text = table1_files(made(store))["table1.tex"]
-        assert text.count("{") == text.count("}")
-        assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 5
-        assert r"\multicolumn{3}{c}{mIoU}" in text
-
-
-class TestPlots:
-    def test_small_and_the_same_bytes_each_time(self, store: Store, decoders: Protocol) -> None:
-        for name, kept in KEPT.items():
-            add(store, decoders, name)
-            store.measurement(name, kept=(kept, 0, 0, 0))
-        table = made(store)
-        assert table.measured is not None
-        context = StorageContext(
-            family=table.family,
-            dataset=table.dataset,
-            palette=palette(SUITE, []),
-            frame=table.frame,
-            measured=table.measured,
-        )
-        first, second = storage_plot(context, "BF"), storage_plot(context, "BF")
-        assert first is not None
-        assert first == second
-        assert len(first) < 100_000
-
-    def test_none_without_storage(self, store: Store, decoders: Protocol) -> None:
-        add(store, decoders)
-        store.measurement("segnet-basic")
-        write_reports(store.results, store.results.parent / "reports", ["decoders"])
-        page = (store.results.parent / "reports" / "decoders" / "README.md").read_text("utf-8")
-        assert (
-            "- Storage versus BF: no plot, since no network has both a score and a storage: "
-            "no network whose decoder the measurement knows"
-        ) in page
-
-
-FULL = "decoders@1-camvid-fp32-weights-none"
-NATURAL = "decoders@1+balancing=natural-camvid-fp32-weights-none"
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of all eight variants with both balancings, and of one reduced run."""
-    folder = tmp_path_factory.mktemp("decoders")
-    store, protocol = Store(results=folder / "results"), load_protocol("decoders@1")
-    for name, kept in KEPT.items():
-        store.pictures(name, protocol, accuracy=0.6)
-        store.measurement(name, kept=(kept, 0, 0, 0))
-    add(store, protocol, balancing="natural")
-    add(store, protocol.override({"size": "120x160", "iterations": "200"}), "fcn-basic")
-    write_reports(store.results, folder / "reports")
-    return folder / "reports"
-
-
-class TestReport:
-    def test_only_the_suite_with_records_and_table1_alone(self, report: Path) -> None:
-        assert {path.name for path in report.iterdir()} == {"decoders", "claims.md", "claims.json"}
-        found = {
-            str(path.relative_to(report / "decoders"))
-            for path in (report / "decoders").rglob("*")
-            if path.is_file()
-        }
-        own = {"table1.md", "table1.csv", "table1.tex", "storage-miou.png", "storage-bf.png"}
-        assert {f"table1-{FULL}/{name}" for name in own} <= found
-        assert {f"{slug}/per-class.png" for slug in (FULL, NATURAL)} <= found
-        assert not [name for name in found if "table3" in name]
-
-    def test_page(self, report: Path) -> None:
-        page = (report / "decoders" / "README.md").read_text("utf-8")
-        full, reduced = page.split("## REDUCED runs")
-        assert "Table 3 (" not in page
-        assert page.index("#### Test split, balancing median") < page.index("storage-miou.png")
-        assert "(of batch-norm shifts too), local response normalisation, classes weighted by median" in full
-        assert "best iteration by val global accuracy every 1,000" in full
-        assert "ended early where the mean loss over 1,000 iterations is not lower by 1 %" in full
-        assert "reduced run, not like for like" in reduced
-        assert "reduced run, not like for like" not in full
-        assert "So few iterations show" in reduced
-        assert "this is another DeconvNet" not in page
-
-    def test_every_link_leads_somewhere(self, report: Path) -> None:
-        page = (report / "decoders" / "README.md").read_text("utf-8")
-        heads = {
-            re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in page.splitlines()
-        }
-        for target in re.findall(r"\]\(([^)]+)\)", page):
-            name = target.replace("%40", "@").replace("%2B", "+").replace("%3D", "=")
-            assert target[1:] in heads if target.startswith("#") else (report / "decoders" / name).is_file()
-
-    def test_pictures_are_small(self, report: Path) -> None:
-        pictures = list(report.rglob("*.png"))
-        assert len(pictures) > 10
-        for path in pictures:
-            assert path.stat().st_size < 100_000, path
-            assert 500 <= Image.open(path).width <= 1000, path
-
-    def test_trained_iterations_where_the_loss_stopped_falling(
-        self, store: Store, decoders: Protocol
-    ) -> None:
-        store.run(store.spec("fcn-basic", protocol=decoders), {"end": PART}, trained=7000)
-        write_reports(store.results, store.results.parent / "reports")
-        page = (store.results.parent / "reports" / "decoders" / "README.md").read_text("utf-8")
-        assert "| finished after 7,000 of 10,000 | 10,000 |" in page
 
 
 def test_table1_needs_the_papers_data() -> None:

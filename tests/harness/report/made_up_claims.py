@@ -1,0 +1,55 @@
+"""Records of made-up runs that claims are judged on."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.claims import Judgement
+from harness.protocol import Protocol
+from harness.report.claims import Collected, judged
+from harness.report.collect import collect
+from harness.report.resources import collect_measurements
+from harness.spec import InitialWeights
+from harness.suite import load_suite
+from tests.harness.report.made_up import Store, matrix
+
+# Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right: G and C are
+# lower by 3.6 points than in WHOLE, mIoU by 6.2. 20 images are two blocks.
+PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
+WHOLE = np.stack([matrix([100] * 11)] * 20)
+# Better in one block, worse in the other, by as much.
+FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
+VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
+SEGNET, FCN, PLAIN = "segnet-basic", "fcn-basic", "fcn-basic-no-addition"
+FOUR = ("segnet", "deeplab-largefov", "fcn8s", "deconvnet")
+
+
+def collected(store: Store) -> dict[str, Collected]:
+    found = {}
+    for name in ("camvid", "decoders"):
+        records = collect(store.results, load_suite(name))
+        measurements = collect_measurements(store.results, records)
+        found[name] = Collected(records=records, measurements=measurements)
+    return found
+
+
+def judgement(store: Store, number: int) -> Judgement:
+    return judged(collected(store))[number - 1]
+
+
+def seven(
+    store: Store,
+    protocol: Protocol,
+    better: NDArray[np.int64] = WHOLE,
+    worse: NDArray[np.int64] = PART,
+    bf: tuple[float, float] = (0.9, 0.5),
+    weights: InitialWeights | None = None,
+    seed: int = 0,
+) -> None:
+    """Runs for claim 7: SegNet-Basic and FCN-Basic score `better`, FCN-Basic-NoAddition `worse`."""
+    given = {} if weights is None else {"weights": weights}
+    for balancing in ("median", "natural"):
+        own = protocol.override({"balancing": balancing})
+        for name in (SEGNET, FCN, PLAIN):
+            spec = store.spec(name, protocol=own, seed=seed, **given)
+            plain = name == PLAIN
+            store.run(spec, {"end": worse if plain else better}, bf=bf[1] if plain else bf[0])

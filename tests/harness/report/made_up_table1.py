@@ -1,0 +1,66 @@
+"""Table 1 of made-up runs, whose figures are computed by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harness.protocol import Protocol
+from harness.report.collect import collect
+from harness.report.families import Family, families
+from harness.report.groups import input_size
+from harness.report.resources import collect_measurements
+from harness.report.table1 import measurement_for, table1
+from harness.report.table1_tables import Table1
+from harness.suite import load_suite
+from tests.harness.report.made_up import Store, matrix
+
+SUITE = load_suite("decoders")
+# Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right.
+PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
+WHOLE = np.stack([matrix([100] * 11)] * 20)
+G_PART = 100 * 1060 / 1100
+MIOU_PART = 100 * (0.6 + 100 / 140 + 9) / 11
+# What the networks keep at 360 x 480, at the first pooled resolution: 64 maps of 2-bit codes are
+# 180 * 240 * 64 / 4 bytes, a float map is 180 * 240 * 4.
+CODES, FLOAT_MAP = 691_200, 172_800
+KEPT = {
+    "bilinear-interpolation": 0,
+    "segnet-basic": CODES,
+    "segnet-basic-encoder-addition": CODES + 64 * FLOAT_MAP,
+    "segnet-basic-single-channel-decoder": CODES,
+    "fcn-basic": 11 * FLOAT_MAP,
+    "fcn-basic-no-addition": 0,
+    "fcn-basic-no-dim-reduction": 64 * FLOAT_MAP,
+    "fcn-basic-no-addition-no-dim-reduction": 0,
+}
+
+
+def of_balancing(protocol: Protocol, balancing: str) -> Protocol:
+    return protocol.override({"balancing": balancing})
+
+
+def add(store: Store, protocol: Protocol, name: str = "segnet-basic", balancing: str = "median") -> Path:
+    """A run that is right in part on test, and wholly on train."""
+    spec = store.spec(name, protocol=of_balancing(protocol, balancing))
+    return store.run(spec, {"end": PART}, train=WHOLE, parameters=1_416_587)
+
+
+def all_families(store: Store) -> tuple[Family, ...]:
+    return families(SUITE, collect(store.results, SUITE).groups)
+
+
+def made(store: Store) -> Table1:
+    """Table 1 of the only family."""
+    records = collect(store.results, SUITE)
+    (family,) = families(SUITE, records.groups)
+    size = input_size(family.first.protocol, records.dataset)
+    measured = measurement_for(family, size, collect_measurements(store.results, records))
+    frame = table1(family, SUITE, measured)
+    return Table1(family=family, dataset=records.dataset, frame=frame, measured=measured)
+
+
+def row(frame: pd.DataFrame, variant: str, balancing: str = "median", split: str = "test") -> pd.Series:
+    wanted = frame["variant"].eq(variant) & frame["balancing"].eq(balancing) & frame["split"].eq(split)
+    (index,) = frame.index[wanted]
+    return frame.loc[index]
