@@ -3,7 +3,7 @@
 That is the class weights in the loss in Tables 1 and 4, and optimiser and rate in a comparison of rates.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from harness.protocol import Protocol
@@ -56,7 +56,7 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
     members: dict[tuple[object, ...], list[Group]] = {}
     for group in groups:
         key = (
-            _without(group.protocol.name, group.protocol, suite),
+            without(group.protocol.name, group.protocol, suite.varied),
             *(group.variant, group.digest, group.computed, group.weights.kind, group.weights.sha256),
             group.reduced,
         )
@@ -67,8 +67,8 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
         first = joined[0]
         found.append(
             Family(
-                slug=f"{suite.table}-{_without(first.slug, first.protocol, suite)}",
-                name=_without(first.protocol.name, first.protocol, suite),
+                slug=f"{suite.table}-{without(first.slug, first.protocol, suite.varied)}",
+                name=without(first.protocol.name, first.protocol, suite.varied),
                 balancings=tuple(dict.fromkeys([*suite.balancings, *ran])),
                 groups=tuple(joined),
             )
@@ -76,9 +76,9 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
     return tuple(found)
 
 
-def _without(text: str, protocol: Protocol, suite: Suite) -> str:
-    """A protocol's name, or a slug that holds it, without what the suite varies among its overrides."""
+def without(text: str, protocol: Protocol, varied: Container[str]) -> str:
+    """A protocol's name, or a slug that holds it, without those of its overrides that vary."""
     for field, value in protocol.changes.items():
-        if field in suite.varied:
+        if field in varied:
             text = text.replace(f"+{field}={value}", "")
     return text

@@ -13,6 +13,7 @@ from harness.report.accuracy_tables import TABLE_NAMES, splits_text, stem, table
 from harness.report.checks_tables import checks_section
 from harness.report.families import Family
 from harness.report.groups import SCORE_NAMES, Group, SuiteRecords, input_size, title
+from harness.report.lengths import Lengths, lengths_section
 from harness.report.links import file_links, heading_link, picture_sections
 from harness.report.order import Order, order_section
 from harness.report.page_resources import DevicePage, GrowthPage, device_sections
@@ -68,7 +69,8 @@ class PageContent:
     """All that a suite's page is made of.
 
     families: only of a suite that fills Table 1 or 4, or compares recipes. orders: of networks that were
-    trained with several seeds or initial weights. growth: of each device, at several sizes and batches.
+    trained with several seeds or initial weights. lengths: of those trained for several numbers of
+    iterations. growth: of each device, at several sizes and batches.
     """
 
     records: SuiteRecords
@@ -77,6 +79,7 @@ class PageContent:
     families: Sequence[FamilyPage]
     devices: Sequence[DevicePage]
     orders: Sequence[Order] = ()
+    lengths: Sequence[Lengths] = ()
     growth: Sequence[GrowthPage] = ()
 
 
@@ -100,6 +103,9 @@ def page(content: PageContent) -> str:
             for order in content.orders:
                 if bool(order.groups[0].reduced) == reduced:
                     text += [*order_section(order), file_links("File", "", ("order.csv",))]
+            for several in content.lengths:
+                if bool(several.groups[0].reduced) == reduced:
+                    text += [*lengths_section(several), file_links("File", "", ("lengths.csv",))]
             for one in chosen:
                 text += _group_section(records, one)
     if suite.measures:

@@ -21,6 +21,7 @@ from harness.report.gallery import Gallery, gallery
 from harness.report.groups import SuiteRecords, input_size
 from harness.report.indices import FOLDER as INDICES
 from harness.report.indices import indices_files
+from harness.report.lengths import lengths, lengths_frame
 from harness.report.order import order_frame, orders
 from harness.report.page import FamilyPage, GroupPage, PageContent, page
 from harness.report.panels import Source, open_source
@@ -107,12 +108,16 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     held = orders(apart)
     if held:
         files["order.csv"] = csv(order_frame(held)).encode()
+    longer = lengths(apart, dataset)
+    if longer:
+        files["lengths.csv"] = csv(lengths_frame(longer)).encode()
     content = PageContent(
         records=records,
         measurements=measurements,
         groups=[made.result()[1] for made in groups],
         families=[made.result()[1] for made in joined],
         orders=held,
+        lengths=longer,
         devices=devices,
         growth=growth,
     )

@@ -1,0 +1,149 @@
+"""What do more iterations bring? Networks trained by one recipe for several lengths, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from datasets import DatasetInfo
+from harness.report.accuracy import SPLITS, Summary, summarise
+from harness.report.accuracy_tables import with_origin
+from harness.report.checks import Published, checks
+from harness.report.families import without
+from harness.report.groups import Group, title
+from harness.report.tables import listing, markdown, percent, signed
+
+# What a protocol of another length is called after, too: it follows from the iterations or hardly matters.
+VARIED = frozenset({"iterations", "validate_every"})
+_CHECKED = ("loss_last", "loss_change", "train", "val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lengths:
+    """Groups of one recipe, data, precision and initial weights, by iterations; full or reduced ones.
+
+    name: of the protocol, without what varies. frame: of `_frame`, networks with several lengths only.
+    """
+
+    name: str
+    groups: tuple[Group, ...]
+    frame: pd.DataFrame
+
+    @property
+    def networks(self) -> list[str]:
+        """Titles, in the order of the report."""
+        return list(dict.fromkeys(self.frame["network"]))
+
+
+def lengths(groups: Sequence[Group], dataset: DatasetInfo) -> list[Lengths]:
+    """One for each recipe, data, precision and initial weights with a network of several lengths.
+
+    Networks whose output is refined are left out: they were not trained apart.
+    """
+    members: dict[tuple[str, ...], list[Group]] = {}
+    for group in groups:
+        if group.runs:
+            name = without(group.protocol.name, group.protocol, VARIED)
+            weights = group.weights.sha256 or group.weights.kind
+            key = (name, group.digest, group.computed, weights, "reduced" if group.reduced else "full")
+            members.setdefault(key, []).append(group)
+    found = []
+    for (name, *_), joined in members.items():
+        ordered = tuple(sorted(joined, key=lambda group: group.protocol.iterations))
+        frame = _frame(ordered, dataset)
+        if len(frame):
+            found.append(Lengths(name=name, groups=ordered, frame=frame))
+    return found
+
+
+def _frame(groups: Sequence[Group], dataset: DatasetInfo) -> pd.DataFrame:
+    """A row for each network and length, those of several lengths only, with what it was made under.
+
+    Columns initial_weights, network, iterations, seeds; of `checks.checks` loss_last, loss_change, train,
+    val, test; BF on test in percent. Means over seeds.
+    """
+    parts = []
+    for group in groups:
+        trained = [name for name in group.networks if not group.of(name)[0].record.spec.postprocess]
+        checked = checks(group, dataset, Published()).set_index("network")
+        rows = [
+            {
+                "initial_weights": group.weights.title,
+                "network": title(name),
+                "iterations": group.protocol.iterations,
+                "seeds": len(group.of(name)),
+                **checked.loc[title(name), list(_CHECKED)],
+                "BF": found.mean.get("BF", np.nan) if (found := _on_test(group, name)) else np.nan,
+            }
+            for name in trained
+        ]
+        parts.append(with_origin(group, pd.DataFrame(rows)))
+    frame = pd.concat(parts, ignore_index=True)
+    if frame.empty:
+        return frame
+    several = frame.groupby("network")["iterations"].transform("nunique") > 1
+    return frame[several].reset_index(drop=True)
+
+
+def _on_test(group: Group, network: str) -> Summary | None:
+    return summarise(group.of(network), "test", group.shown_label)
+
+
+def lengths_frame(found: Sequence[Lengths]) -> pd.DataFrame:
+    """The rows of all, as a file holds them."""
+    return pd.concat([one.frame for one in found], ignore_index=True)
+
+
+def lengths_text(one: Lengths) -> pd.DataFrame:
+    """The frame as text cells, the lengths of each network under each other."""
+    place = {name: number for number, name in enumerate(one.networks)}
+    frame = one.frame.sort_values(["network", "iterations"], key=lambda column: column.replace(place))
+    return pd.DataFrame(
+        {
+            "network": frame["network"],
+            "iterations": [f"{value:,}" for value in frame["iterations"]],
+            "seeds": [f"{value}" for value in frame["seeds"]],
+            "training loss, last tenth": [f"{value:.3f}" for value in frame["loss_last"]],
+            "against the tenth before, %": [signed(value) for value in frame["loss_change"]],
+            **{f"{split}: mIoU %": [percent(value) for value in frame[split]] for split in SPLITS},
+            "test: BF %": [percent(value) for value in frame["BF"]],
+        }
+    )
+
+
+def lengths_notes(one: Lengths) -> list[str]:
+    """What each network gains, and whether the order of those that have all lengths stays."""
+    group = one.groups[0]
+    miou = one.frame.pivot(index="iterations", columns="network", values="test")[one.networks]
+    notes = [
+        "Each length is a training of its own, whose rate of learning follows the whole of it. Scores in row "
+        f"'{group.shown_label}' of each one's table, means over seeds.",
+    ]
+    for shorter, longer in pairwise(miou.index):
+        gains = (miou.loc[longer] - miou.loc[shorter]).dropna()
+        told = ", ".join(f"{name} {signed(gain)}" for name, gain in gains.items())
+        notes.append(f"mIoU on test from {shorter:,} to {longer:,} iterations, points: {told}.")
+    whole = miou.dropna(axis="columns")
+    if whole.shape[1] > 1:
+        ranked = {at: " > ".join(row.sort_values(ascending=False).index) for at, row in whole.iterrows()}
+        if len(set(ranked.values())) == 1:
+            notes.append(f"The order on test is the same for every length: {next(iter(ranked.values()))}.")
+        else:
+            told = "; ".join(f"{at:,}: {order}" for at, order in ranked.items())
+            notes.append(f"The order on test changes: {told}.")
+    return notes
+
+
+def lengths_section(one: Lengths) -> list[str]:
+    """The part of the page on one recipe."""
+    group = one.groups[0]
+    reasons = dict.fromkeys(reason for each in one.groups for reason in each.reduced)
+    return [
+        f"### What do more iterations bring? {one.name} on {group.variant}, {group.computed}, "
+        f"{group.weights.title}\n",
+        f"**REDUCED: {'; '.join(reasons)}**\n" if reasons else "",
+        markdown(lengths_text(one)),
+        listing(lengths_notes(one)),
+    ]
