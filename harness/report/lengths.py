@@ -119,7 +119,7 @@ def lengths_notes(one: Lengths) -> list[str]:
     miou = one.frame.pivot(index="iterations", columns="network", values="test")[one.networks]
     notes = [
         "Each length is a training of its own, whose rate of learning follows the whole of it. Scores in row "
-        f"'{group.shown_label}' of each one's table, means over seeds.",
+        f"'{group.shown_label}' of each one's table, means over seeds; ties are marked there.",
     ]
     for shorter, longer in pairwise(miou.index):
         gains = (miou.loc[longer] - miou.loc[shorter]).dropna()
