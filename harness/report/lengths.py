@@ -7,13 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from datasets import DatasetInfo
-from harness.report.accuracy import SPLITS, Summary, summarise
+from harness.report.accuracy import SPLITS
 from harness.report.accuracy_tables import with_origin
-from harness.report.checks import Published, checks
 from harness.report.families import without
-from harness.report.groups import Group, title
+from harness.report.groups import Group, Run, title
 from harness.report.tables import listing, markdown, percent, signed
+from harness.report.wording import reduced_mark
 
 # What a protocol of another length is called after, too: it follows from the iterations or hardly matters.
 VARIED = frozenset({"iterations", "validate_every"})
@@ -24,7 +23,7 @@ _CHECKED = ("loss_last", "loss_change", "train", "val", "test")
 class Lengths:
     """Groups of one recipe, data, precision and initial weights, by iterations; full or reduced ones.
 
-    name: of the protocol, without what varies. frame: of `_frame`, networks with several lengths only.
+    name: of the protocol, without what varies. frame: of `_rows`, networks with several lengths only.
     """
 
     name: str
@@ -37,58 +36,56 @@ class Lengths:
         return list(dict.fromkeys(self.frame["network"]))
 
 
-def lengths(groups: Sequence[Group], dataset: DatasetInfo) -> list[Lengths]:
+def lengths(checked: Sequence[tuple[Group, pd.DataFrame]]) -> list[Lengths]:
     """One for each recipe, data, precision and initial weights with a network of several lengths.
 
     Networks whose output is refined are left out: they were not trained apart.
+
+    Args:
+        checked: groups with finished runs, each with its frame of `checks.checks`.
     """
-    members: dict[tuple[str, ...], list[Group]] = {}
-    for group in groups:
-        if group.runs:
-            name = without(group.protocol.name, group.protocol, VARIED)
-            weights = group.weights.sha256 or group.weights.kind
-            key = (name, group.digest, group.computed, weights, "reduced" if group.reduced else "full")
-            members.setdefault(key, []).append(group)
+    members: dict[tuple[str, ...], list[tuple[Group, pd.DataFrame]]] = {}
+    for group, checks in checked:
+        name = without(group.protocol.name, group.protocol, VARIED)
+        weights = group.weights.sha256 or group.weights.kind
+        key = (name, group.digest, group.computed, weights, "reduced" if group.reduced else "full")
+        members.setdefault(key, []).append((group, checks))
     found = []
     for (name, *_), joined in members.items():
-        ordered = tuple(sorted(joined, key=lambda group: group.protocol.iterations))
-        frame = _frame(ordered, dataset)
-        if len(frame):
-            found.append(Lengths(name=name, groups=ordered, frame=frame))
+        ordered = sorted(joined, key=lambda one: one[0].protocol.iterations)
+        frame = pd.concat([_rows(group, checks) for group, checks in ordered], ignore_index=True)
+        several = frame.groupby("network")["iterations"].transform("nunique") > 1
+        if several.any():
+            groups = tuple(group for group, _ in ordered)
+            found.append(Lengths(name=name, groups=groups, frame=frame[several].reset_index(drop=True)))
     return found
 
 
-def _frame(groups: Sequence[Group], dataset: DatasetInfo) -> pd.DataFrame:
-    """A row for each network and length, those of several lengths only, with what it was made under.
+def _rows(group: Group, checks: pd.DataFrame) -> pd.DataFrame:
+    """A row for each network of a group, with what it was made under.
 
     Columns initial_weights, network, iterations, seeds; of `checks.checks` loss_last, loss_change, train,
     val, test; BF on test in percent. Means over seeds.
     """
-    parts = []
-    for group in groups:
-        trained = [name for name in group.networks if not group.of(name)[0].record.spec.postprocess]
-        checked = checks(group, dataset, Published()).set_index("network")
-        rows = [
-            {
-                "initial_weights": group.weights.title,
-                "network": title(name),
-                "iterations": group.protocol.iterations,
-                "seeds": len(group.of(name)),
-                **checked.loc[title(name), list(_CHECKED)],
-                "BF": found.mean.get("BF", np.nan) if (found := _on_test(group, name)) else np.nan,
-            }
-            for name in trained
-        ]
-        parts.append(with_origin(group, pd.DataFrame(rows)))
-    frame = pd.concat(parts, ignore_index=True)
-    if frame.empty:
-        return frame
-    several = frame.groupby("network")["iterations"].transform("nunique") > 1
-    return frame[several].reset_index(drop=True)
+    by_title = checks.set_index("network")
+    rows = [
+        {
+            "initial_weights": group.weights.title,
+            "network": title(name),
+            "iterations": group.protocol.iterations,
+            "seeds": len(runs),
+            **by_title.loc[title(name), list(_CHECKED)],
+            "BF": _bf(runs, group.shown_label),
+        }
+        for name in group.networks
+        if not (runs := group.of(name))[0].record.spec.postprocess
+    ]
+    return with_origin(group, pd.DataFrame(rows))
 
 
-def _on_test(group: Group, network: str) -> Summary | None:
-    return summarise(group.of(network), "test", group.shown_label)
+def _bf(runs: Sequence[Run], label: str) -> float:
+    scored = [one.bf for run in runs if (one := run.at("test", label)) is not None and one.bf is not None]
+    return 100 * float(np.mean(scored)) if scored else np.nan
 
 
 def lengths_frame(found: Sequence[Lengths]) -> pd.DataFrame:
@@ -139,11 +136,11 @@ def lengths_notes(one: Lengths) -> list[str]:
 def lengths_section(one: Lengths) -> list[str]:
     """The part of the page on one recipe."""
     group = one.groups[0]
-    reasons = dict.fromkeys(reason for each in one.groups for reason in each.reduced)
+    mark = reduced_mark(*one.groups)
     return [
         f"### What do more iterations bring? {one.name} on {group.variant}, {group.computed}, "
         f"{group.weights.title}\n",
-        f"**REDUCED: {'; '.join(reasons)}**\n" if reasons else "",
+        f"**{mark}**\n" if mark else "",
         markdown(lengths_text(one)),
         listing(lengths_notes(one)),
     ]

@@ -93,9 +93,10 @@ def group_title(group: Group) -> str:
     return f"{made}, initial weights {group.weights.title}"
 
 
-def reduced_mark(group: Group) -> str:
-    """`REDUCED: ...`, empty for a full group."""
-    return f"REDUCED: {'; '.join(group.reduced)}" if group.reduced else ""
+def reduced_mark(*groups: Group) -> str:
+    """`REDUCED: ...`, every reason once; empty for full groups."""
+    reasons = dict.fromkeys(reason for group in groups for reason in group.reduced)
+    return f"REDUCED: {'; '.join(reasons)}" if reasons else ""
 
 
 def map_size(size: tuple[int, int], stride: int) -> tuple[int, int]:

@@ -108,13 +108,14 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     held = orders(apart)
     if held:
         files["order.csv"] = csv(order_frame(held)).encode()
-    longer = lengths(apart, dataset)
+    entries = [made.result()[1] for made in groups]
+    longer = lengths([(one.group, one.checks) for one in entries if one.checks is not None])
     if longer:
         files["lengths.csv"] = csv(lengths_frame(longer)).encode()
     content = PageContent(
         records=records,
         measurements=measurements,
-        groups=[made.result()[1] for made in groups],
+        groups=entries,
         families=[made.result()[1] for made in joined],
         orders=held,
         lengths=longer,

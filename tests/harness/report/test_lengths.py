@@ -8,6 +8,7 @@ import pytest
 import datasets
 from harness.protocol import Protocol
 from harness.report import write_reports
+from harness.report.checks import Published, checks
 from harness.report.collect import collect
 from harness.report.lengths import Lengths, lengths, lengths_frame, lengths_notes, lengths_text
 from harness.spec import InitialWeights, refined
@@ -27,7 +28,8 @@ def put(store: Store, protocol: Protocol, iterations: int, seed: int = 0, **shar
 
 
 def found(store: Store) -> list[Lengths]:
-    return lengths(collect(store.results, SUITE).groups, datasets.info("camvid"))
+    groups = collect(store.results, SUITE).groups
+    return lengths([(group, checks(group, datasets.info("camvid"), Published())) for group in groups])
 
 
 @pytest.fixture
