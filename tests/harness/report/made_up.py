@@ -27,6 +27,14 @@ def matrix(right: Sequence[int], wrong: int = 0) -> NDArray[np.int64]:
     return values
 
 
+# Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right: G and C are
+# lower by 3.6 points than in WHOLE, mIoU by 6.2. 20 images are two blocks.
+PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
+WHOLE = np.stack([matrix([100] * 11)] * 20)
+# Better in one block, worse in the other, by as much.
+FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
+
+
 def noisy_matrices(seed: int, images: int, accuracy: float) -> NDArray[np.int64]:
     """Confusion matrices (N, K, K) of a network that is right with about that probability."""
     random = np.random.default_rng(seed)

@@ -10,14 +10,8 @@ from harness.report.collect import collect
 from harness.report.resources import collect_measurements
 from harness.spec import InitialWeights
 from harness.suite import load_suite
-from tests.harness.report.made_up import Store, matrix
+from tests.harness.report.made_up import PART, WHOLE, Store
 
-# Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right: G and C are
-# lower by 3.6 points than in WHOLE, mIoU by 6.2. 20 images are two blocks.
-PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
-WHOLE = np.stack([matrix([100] * 11)] * 20)
-# Better in one block, worse in the other, by as much.
-FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
 VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
 SEGNET, FCN, PLAIN = "segnet-basic", "fcn-basic", "fcn-basic-no-addition"
 FOUR = ("segnet", "deeplab-largefov", "fcn8s", "deconvnet")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from harness.protocol import Protocol
@@ -13,12 +12,9 @@ from harness.report.resources import collect_measurements
 from harness.report.table1 import measurement_for, table1
 from harness.report.table1_tables import Table1
 from harness.suite import load_suite
-from tests.harness.report.made_up import Store, matrix
+from tests.harness.report.made_up import PART, WHOLE, Store
 
 SUITE = load_suite("decoders")
-# Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right.
-PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
-WHOLE = np.stack([matrix([100] * 11)] * 20)
 G_PART = 100 * 1060 / 1100
 MIOU_PART = 100 * (0.6 + 100 / 140 + 9) / 11
 # What the networks keep at 360 x 480, at the first pooled resolution: 64 maps of 2-bit codes are

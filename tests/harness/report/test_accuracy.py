@@ -12,11 +12,8 @@ from harness.report.accuracy_tables import per_class_files, splits_files, table3
 from harness.report.collect import collect
 from harness.report.groups import Group
 from harness.suite import load_suite
-from tests.harness.report.made_up import Store, matrix
+from tests.harness.report.made_up import PART, WHOLE, Store, matrix
 
-# Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right.
-PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
-WHOLE = np.stack([matrix([100] * 11)] * 20)
 G_PART = 100 * 1060 / 1100
 C_PART = 100 * (0.6 + 10) / 11
 MIOU_PART = 100 * (0.6 + 100 / 140 + 9) / 11

@@ -14,10 +14,9 @@ from harness.report.collect import collect
 from harness.report.groups import Group
 from harness.suite import load_suite
 from tests.harness.report.conftest import PART_OF_VGG
-from tests.harness.report.made_up import Store, matrix
+from tests.harness.report.made_up import WHOLE, Store, matrix
 
 CAMVID = datasets.info("camvid")
-WHOLE = np.stack([matrix([100] * 11)] * 20)
 
 
 def history(losses: list[float]) -> History:

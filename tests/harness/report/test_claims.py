@@ -7,20 +7,8 @@ from numpy.typing import NDArray
 from harness.protocol import Protocol
 from harness.records import Failure
 from harness.suite import load_suite
-from tests.harness.report.made_up import Store, matrix
-from tests.harness.report.made_up_claims import (
-    FCN,
-    FIRST,
-    FOUR,
-    PART,
-    PLAIN,
-    SECOND,
-    SEGNET,
-    VGG,
-    WHOLE,
-    judgement,
-    seven,
-)
+from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store, matrix
+from tests.harness.report.made_up_claims import FCN, FOUR, PLAIN, SEGNET, VGG, judgement, seven
 
 
 class TestVerdicts:

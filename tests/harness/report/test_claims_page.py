@@ -12,8 +12,9 @@ from harness.report.claims import Collected, claims_files
 from harness.report.collect import collect
 from harness.report.resources import collect_measurements
 from harness.suite import load_suite
-from tests.harness.report.made_up import Store
-from tests.harness.report.made_up_claims import FOUR, PART, WHOLE, collected, seven
+from tests.harness.report.links import dead_links
+from tests.harness.report.made_up import PART, WHOLE, Store
+from tests.harness.report.made_up_claims import FOUR, collected, seven
 
 
 def filled(folder: Path) -> Store:
@@ -91,14 +92,7 @@ class TestPage:
         assert [path.name for path in written[-2:]] == ["claims.md", "claims.json"]
         text = (tmp_path / "reports" / "claims.md").read_text("utf-8")
         assert text == page["claims.md"]
-        heads = {
-            re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines()
-        }
-        for target in re.findall(r"\]\(([^)]+)\)", text):
-            name = target.replace("%40", "@").replace("%2B", "+").replace("%3D", "=")
-            assert (
-                target[1:] in heads if target.startswith("#") else (tmp_path / "reports" / name).is_file()
-            ), target
+        assert dead_links(text, tmp_path / "reports") == []
 
     def test_json(self, page: dict[str, str]) -> None:
         values = json.loads(page["claims.json"])["claims"]

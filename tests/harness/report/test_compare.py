@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from harness.errors import UserError
@@ -13,12 +12,9 @@ from harness.protocol import Protocol, load_protocol
 from harness.report.compare import compare
 from harness.spec import InitialWeights
 from harness.suite import suite_names
-from tests.harness.report.made_up import Store, matrix
+from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store
 
 ROOT = Path(__file__).resolve().parents[3]
-PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
-WHOLE = np.stack([matrix([100] * 11)] * 20)
-FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
 VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
 
 

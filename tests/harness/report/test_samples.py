@@ -13,11 +13,8 @@ from harness.report.groups import Group
 from harness.report.samples import sample, tied
 from harness.spec import InitialWeights
 from harness.suite import load_suite
-from tests.harness.report.made_up import Store, matrix
+from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store
 
-PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
-WHOLE = np.stack([matrix([100] * 11)] * 20)
-FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
 LABELS = np.full((20, 2), 100, dtype=np.int64)
 
 

@@ -10,14 +10,12 @@ from harness.records import BEST, Failure
 from harness.report.table1_tables import table1_files
 from harness.spec import InitialWeights
 from harness.suite import Suite
-from tests.harness.report.made_up import Store
+from tests.harness.report.made_up import PART, WHOLE, Store
 from tests.harness.report.made_up_table1 import (
     FLOAT_MAP,
     G_PART,
     KEPT,
     MIOU_PART,
-    PART,
-    WHOLE,
     add,
     all_families,
     made,

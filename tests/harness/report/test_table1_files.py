@@ -1,7 +1,6 @@
 """Table 1 as files, its plots, and the report of a suite that fills it."""
 
 import io
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +12,9 @@ from harness.report import write_reports
 from harness.report.figures import palette
 from harness.report.table1_plots import StorageContext, storage_plot
 from harness.report.table1_tables import table1_files
-from tests.harness.report.made_up import Store
-from tests.harness.report.made_up_table1 import CODES, G_PART, KEPT, PART, SUITE, add, made, row
+from tests.harness.report.links import dead_links
+from tests.harness.report.made_up import PART, Store
+from tests.harness.report.made_up_table1 import CODES, G_PART, KEPT, SUITE, add, made, row
 
 
 class TestFiles:
@@ -144,12 +144,7 @@ class TestReport:
 
     def test_every_link_leads_somewhere(self, report: Path) -> None:
         page = (report / "decoders" / "README.md").read_text("utf-8")
-        heads = {
-            re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in page.splitlines()
-        }
-        for target in re.findall(r"\]\(([^)]+)\)", page):
-            name = target.replace("%40", "@").replace("%2B", "+").replace("%3D", "=")
-            assert target[1:] in heads if target.startswith("#") else (report / "decoders" / name).is_file()
+        assert dead_links(page, report / "decoders") == []
 
     def test_pictures_are_small(self, report: Path) -> None:
         pictures = list(report.rglob("*.png"))

@@ -18,6 +18,7 @@ from harness.records import Failure
 from harness.report import write_reports
 from harness.report.floors import Floor
 from tests.harness.report.conftest import fill
+from tests.harness.report.links import dead_links
 from tests.harness.report.made_up import Store, matrix, noisy_matrices
 
 FULL = "camvid-epochs@1-camvid-fp32-weights-file-abababab"
@@ -63,17 +64,7 @@ class TestFiles:
 
     def test_every_link_of_a_page_leads_somewhere(self, example: Path) -> None:
         for suite in ("camvid", "quick"):
-            page = page_of(example, suite)
-            heads = {
-                re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-                for line in page.splitlines()
-            }
-            for target in re.findall(r"\]\(([^)]+)\)", page):
-                if target.startswith("#"):
-                    assert target[1:] in heads
-                else:
-                    name = target.replace("%40", "@").replace("%2B", "+").replace("%3D", "=")
-                    assert (example / "reports" / suite / name).is_file(), target
+            assert dead_links(page_of(example, suite), example / "reports" / suite) == []
 
     def test_written_files_are_returned_page_first(self, store: Store, camvid: Protocol) -> None:
         store.run(store.spec("segnet", protocol=camvid), {"40K": WHOLE, "80K": WHOLE})
