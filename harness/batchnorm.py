@@ -1,13 +1,16 @@
 """Re-estimation of batch-norm statistics before each evaluation.
 
-The paper re-estimates them by a full pass over the training set; its script (compute_bn_statistics.py of
-SegNet-Tutorial) takes the plain mean of batch means and of biased batch variances, dropout off, at the
-training batch size. Running averages, torch's default, lag behind the weights and give other scores.
+The paper re-estimates them by a full pass over the training set. Its script (compute_bn_statistics.py of
+SegNet-Tutorial) takes the plain mean of batch means and of biased batch variances over the shuffled training
+list, dropout off, at the training batch size. Running averages, torch's default, lag behind the weights and
+give other scores. Batches of neighbouring video frames would too: they differ less than a training batch does.
 """
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data import SplitData
@@ -17,6 +20,13 @@ from harness.spec import Precision
 from harness.sync_norm import SynchronisedBatchNorm2d
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
+# Stream of random numbers, apart from those of harness.data and harness.augmentation
+STATISTICS_STREAM = 10
+
+
+def statistics_order(seed: int, images: int) -> NDArray[np.int64]:
+    """The order (images,) in which the training images are taken: drawn from the protocol's own seed."""
+    return np.random.default_rng((STATISTICS_STREAM, seed)).permutation(images).astype(np.int64)
 
 
 @torch.no_grad()
@@ -27,12 +37,17 @@ def reestimate(
     precision: Precision,
     on_batch: Callable[[int], None] = lambda images: None,
     group: Group = ALONE,
+    seed: int = 0,
 ) -> None:
-    """Replace every running mean and variance by those of one pass over the training images.
+    """Replace running means and variances by those of one pass over the training images.
 
-    The last batch is filled from the start of the split. Leaves the model in evaluation mode. Several
-    processes take whole batches in turn; their statistics are added in the batches' order, so that the sums
-    are those of one process to the bit.
+    Only norms that train are touched: those in evaluation mode while the model trains, and those without
+    running statistics, stay as they are. One that is called several times in a pass gets the mean over its
+    calls; one that is never called keeps its statistics.
+
+    The images come in one fixed random order; the last batch is filled from its start. Leaves the model in
+    evaluation mode. Several processes take whole batches in turn; their statistics are added in the batches'
+    order, so that the sums are those of one process to the bit.
 
     Args:
         model: the network; only its batch-norm buffers change.
@@ -41,40 +56,50 @@ def reestimate(
         precision: as in training.
         on_batch: called with the number of images done, for progress.
         group: the processes that do it together.
+        seed: of the images' order; the protocol's, the same for all runs.
     """
-    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    model.train()
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm) and _trains(module)]
     model.eval()
     if not norms:
         return
-    last = _LastBatch(norms)
-    hooks = [norm.register_forward_hook(last.note) for norm in norms]
+    passed = _Calls(norms)
+    hooks = [norm.register_forward_hook(passed.note) for norm in norms]
     momenta = [norm.momentum for norm in norms]
+    before = [buffer.clone() for norm in norms for buffer in _buffers(norm)]
     # torch's count of training batches, which the passes made here don't belong to
     counts = [buffer for name, buffer in model.named_buffers() if name.endswith("num_batches_tracked")]
     counted = [count.clone() for count in counts]
-    sums, batches = torch.zeros_like(last.statistics()), 0
+    sums = torch.zeros_like(passed.taken())
     try:
         for norm in norms:
             norm.train()
-            norm.momentum = 1.0  # the buffers then hold the statistics of the last batch alone
+            norm.momentum = 1.0  # the buffers then hold the statistics of the last call alone
         _set_apart(norms, True)
-        for turn in group.turns(train.in_order(batch, wrap=True)):
+        order = statistics_order(seed, len(train))
+        for turn in group.turns(train.in_order(batch, wrap=True, order=order)):
             if turn.own is not None:
                 with autocast(precision, train.device):
                     model(train.images(turn.own))
-            for statistics in group.rows(last.statistics())[: turn.batches]:
+            for statistics in group.rows(passed.taken())[: turn.batches]:
                 sums += statistics
-            batches += turn.batches
             on_batch(turn.images)
     finally:
-        for count, before in zip(counts, counted, strict=True):
-            count.copy_(before)
+        for count, was in zip(counts, counted, strict=True):
+            count.copy_(was)
+        for place, values in zip((b for norm in norms for b in _buffers(norm)), before, strict=True):
+            place.copy_(values)
         for norm, momentum, hook in zip(norms, momenta, hooks, strict=True):
             norm.momentum = momentum
             norm.eval()
             hook.remove()
         _set_apart(norms, False)
-    last.replace(sums / batches)
+    passed.replace(sums)
+
+
+def _trains(norm: BatchNorm) -> bool:
+    """Whether training changes a norm's running statistics; asked while the model is in training mode."""
+    return norm.training and norm.running_mean is not None and norm.running_var is not None
 
 
 def _set_apart(norms: list[BatchNorm], apart: bool) -> None:
@@ -84,33 +109,44 @@ def _set_apart(norms: list[BatchNorm], apart: bool) -> None:
             norm.apart = apart
 
 
-class _LastBatch:
-    """The means and biased variances of the last batch, of all layers as one vector in float64."""
+class _Calls:
+    """Means and biased variances of the calls of each norm, summed up, and how many calls there were."""
 
     def __init__(self, norms: list[BatchNorm]) -> None:
         self._norms = norms
-        # torch stores the unbiased variance; over a single value ours stores 0
-        self._biased = dict.fromkeys(norms, 1.0)
+        self._sums: dict[BatchNorm, Tensor] = {}
+        self._calls = dict.fromkeys(norms, 0)
+        self._clear()
+
+    def _clear(self) -> None:
+        for norm in self._norms:
+            self._sums[norm] = torch.zeros_like(torch.cat(_buffers(norm)), dtype=torch.float64)
+            self._calls[norm] = 0
 
     def note(self, norm: BatchNorm, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """A layer's forward hook: over how many values its variance was taken."""
+        """A norm's forward hook: add what this call found."""
         values = inputs[0].numel() // inputs[0].shape[1]
-        self._biased[norm] = (values - 1) / values
+        mean, variance = _buffers(norm)
+        # torch stores the unbiased variance; over a single value ours stores 0
+        self._sums[norm] += torch.cat([mean.double(), variance.double() * ((values - 1) / values)])
+        self._calls[norm] += 1
 
-    def statistics(self) -> Tensor:
-        """Mean (C,) and variance (C,) of each layer in turn."""
-        parts = []
-        for norm in self._norms:
-            mean, variance = _buffers(norm)
-            parts += [mean.double(), variance.double() * self._biased[norm]]
-        return torch.cat(parts)
+    def taken(self) -> Tensor:
+        """Sums of mean (C,) and variance (C,) of each norm in turn, then its calls; begins anew."""
+        device = self._sums[self._norms[0]].device
+        calls = torch.tensor([self._calls[norm] for norm in self._norms], dtype=torch.float64, device=device)
+        statistics = torch.cat([*(self._sums[norm] for norm in self._norms), calls])
+        self._clear()
+        return statistics
 
-    def replace(self, statistics: Tensor) -> None:
-        """Put such a vector into the layers' buffers."""
-        places = [buffer for norm in self._norms for buffer in _buffers(norm)]
-        each = torch.split(statistics, [len(place) for place in places])
-        for place, values in zip(places, each, strict=True):
-            place.copy_(values)
+    def replace(self, sums: Tensor) -> None:
+        """Put the means over all calls of such a vector, added up, into the norms' buffers."""
+        sizes = [2 * len(_buffers(norm)[0]) for norm in self._norms]
+        *statistics, calls = torch.split(sums, [*sizes, len(self._norms)])
+        for norm, of_norm, count in zip(self._norms, statistics, calls.tolist(), strict=True):
+            if count:
+                for place, values in zip(_buffers(norm), (of_norm / count).chunk(2), strict=True):
+                    place.copy_(values)
 
 
 def _buffers(norm: BatchNorm) -> tuple[Tensor, Tensor]:

@@ -245,17 +245,21 @@ class SplitData:
         chosen = mirrored if isinstance(mirrored, Tensor) else sent(mirrored, self.device)
         return torch.where(chosen.view(-1, *([1] * (maps.dim() - 1))), maps.flip(2), maps)
 
-    def in_order(self, batch: int, wrap: bool = False) -> Iterator[NDArray[np.int64]]:
+    def in_order(
+        self, batch: int, wrap: bool = False, order: NDArray[np.int64] | None = None
+    ) -> Iterator[NDArray[np.int64]]:
         """Indices of the whole split in order, `batch` at a time.
 
         Args:
             batch: images a batch.
-            wrap: fill the last batch from the start of the split, so that all are of one size.
+            wrap: fill the last batch from the start, so that all are of one size.
+            order: the order, a permutation of all indices; none: that of the split.
         """
         count = len(self)
+        order = np.arange(count) if order is None else order
         for start in range(0, count, batch):
             chosen = np.arange(start, start + batch)
-            yield chosen % count if wrap else chosen[chosen < count]
+            yield order[chosen % count if wrap else chosen[chosen < count]]
 
 
 def local_response(pixels: Tensor) -> Tensor:

@@ -33,11 +33,13 @@ class SplitScores:
     matrices: confusion matrix of every image, (N, K, K) int64, rows are truth.
     boundary: per-class BF of every image, (N, K), NaN where a class does not count; none if not asked for.
     predictions: label maps (H, W) uint8 of the images asked for, by index.
+    finite: whether every logit was; else these are no scores.
     """
 
     matrices: NDArray[np.int64]
     boundary: NDArray[np.float64] | None
     predictions: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+    finite: bool = True
 
 
 def label_maps(logits: Tensor, size: tuple[int, int]) -> Tensor:
@@ -117,6 +119,7 @@ def evaluate(
     matrices: list[Tensor] = []
     kept: dict[int, NDArray[np.uint8]] = {}
     waiting: deque[tuple[NDArray[np.int64], _MapsToHost]] = deque()
+    finite = torch.ones((), dtype=torch.bool, device=data.device)
     with BoundaryPool(num_classes, group.cores) as pool:
 
         def take_oldest() -> None:
@@ -131,6 +134,7 @@ def evaluate(
             if (indices := turn.own) is not None:
                 with autocast(precision, data.device):
                     logits = model(data.images(indices))
+                finite &= logits.isfinite().all()  # looked at in the end: the host must not wait
                 predicted = label_maps(logits, data.label_size)
                 matrices.append(image_matrices(predicted, data.labels(indices), num_classes))
                 done.append(indices)
@@ -144,7 +148,7 @@ def evaluate(
         nothing = torch.zeros((0, num_classes, num_classes), dtype=torch.int64, device=data.device)
         counted = torch.cat([nothing, *matrices]).cpu().numpy()
         scores = pool.results() if boundary else None
-    own = SplitScores(matrices=counted, boundary=scores, predictions=kept)
+    own = SplitScores(matrices=counted, boundary=scores, predictions=kept, finite=bool(finite))
     return own if group.size == 1 else _joined(group.gathered((done, own)))
 
 
@@ -160,6 +164,7 @@ def _joined(parts: list[tuple[list[NDArray[np.int64]], SplitScores]]) -> SplitSc
         matrices=np.concatenate([part.matrices for _, part in parts])[order],
         boundary=np.concatenate(boundary)[order] if boundary else None,
         predictions={index: kept for _, part in parts for index, kept in part.predictions.items()},
+        finite=all(part.finite for _, part in parts),
     )
 
 

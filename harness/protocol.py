@@ -79,6 +79,9 @@ class Protocol(BaseModel):
     score_train_chosen: bool = Field(False, description="score the training split at the best iteration too")
     score_train: bool = Field(True, description="score the training split too, at the last iteration")
     score_test: bool = Field(True, description="score test; without, for recipes that val alone compares")
+    statistics_seed: int = Field(
+        0, ge=0, description="of the order in which batch-norm statistics are taken over the training images"
+    )
     quick: bool = Field(False, description="a small recipe for drawn data, never beside full ones")
 
     @field_validator("size", mode="before")

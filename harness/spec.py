@@ -11,6 +11,9 @@ from harness.protocol import Protocol
 
 # Raise it when a change of the metrics would change a score: finished runs are then not found again.
 METRICS_REVISION = 1
+# The same for evaluation: 1 took batch-norm statistics over the training images in the order of their list,
+# 2 takes them over a shuffled one (harness.batchnorm).
+EVALUATION_REVISION = 2
 
 Precision = Literal["fp32", "tf32", "bf16"]
 # How training steps are compiled: not at all, by torch.compile, or by it and replayed as CUDA graphs.
@@ -48,6 +51,7 @@ class RunSpec(BaseModel):
     compiled: Compiled = "no"
     postprocess: Postprocess = ""
     metrics_revision: int = METRICS_REVISION
+    evaluation_revision: int = EVALUATION_REVISION
 
     def identity(self) -> str:
         """SHA-256 over what determines the outcome (not over texts such as a protocol's summary)."""

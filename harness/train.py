@@ -231,7 +231,8 @@ class Run:
         started = time.perf_counter()
         watch = self._watch("batch-norm statistics", "train")
         train, batch = self.data["train"], self.protocol.batch
-        reestimate(self.model, train, batch, self.spec.precision, watch, self.group)
+        seed = self.protocol.statistics_seed
+        reestimate(self.model, train, batch, self.spec.precision, watch, self.group, seed)
         self._settle()
         last = at == self.protocol.iterations or self._loss_stopped_falling()
         labels = tuple(
@@ -282,7 +283,7 @@ class Run:
     def _score(self, split: str) -> SplitScores:
         data = self.data[split]
         try:
-            return evaluate(
+            scored = evaluate(
                 self.model,
                 data,
                 num_classes=self.spec.num_classes,
@@ -297,6 +298,9 @@ class Run:
             if self._stop_asked():  # a signal to every process has ended those that score BF
                 raise Interrupted from None
             raise
+        if not scored.finite:
+            raise Diverged(self.state.iteration, f"a logit on {split} was")
+        return scored
 
     def _watch(self, name: str, split: str) -> Callable[[int], None]:
         advance = self.progress.phase(name, len(self.data[split]))

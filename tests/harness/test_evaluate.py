@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import datasets
 from harness.data import SplitData
-from harness.evaluate import evaluate, image_matrices
+from harness.evaluate import SplitScores, evaluate, image_matrices
 from harness.metrics import confusion_matrix
 from harness.metrics.boundary import boundary_f1
 from tests.harness.helpers import tiny_protocol
@@ -74,6 +74,18 @@ def test_scores_are_those_of_each_image_by_itself(batch: int, boundary: bool) ->
     assert (found.boundary is not None) == boundary
     assert sorted(found.predictions) == [1, 4]
     assert all(np.array_equal(found.predictions[n], split.predictions[n]) for n in (1, 4))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_single_logit_that_is_not_finite_is_noticed(value: float) -> None:
+    split = _Split(5)
+    assert _score(split).finite
+    split.logits[3, 1, 2, 5] = value
+    assert not _score(split).finite
+
+
+def _score(split: _Split) -> SplitScores:
+    return evaluate(nn.Identity(), split, num_classes=CLASSES, batch=2, precision="fp32")  # type: ignore[arg-type]
 
 
 def test_a_matrix_by_hand() -> None:

@@ -249,6 +249,20 @@ def assert_same_outcome(one: Run, other: Run) -> None:
         assert torch.equal(one.model.state_dict()[name], tensor), name
 
 
+def test_logits_that_are_not_finite_outside_training_end_the_run_as_diverged(
+    tmp_path: Path, drawn_cache: Path
+) -> None:
+    run = make_run(tmp_path, drawn_cache)
+
+    def spoiled(network: torch.nn.Module, inputs: tuple[torch.Tensor], logits: torch.Tensor) -> torch.Tensor:
+        return logits if network.training else logits / 0.0
+
+    run.model.register_forward_hook(spoiled)
+    with pytest.raises(Diverged, match="a logit on val was not finite at iteration") as caught:
+        run.train()
+    assert run.state.validations == [] and caught.value.iteration == run.state.iteration
+
+
 def test_where_test_is_not_scored_the_record_holds_val_alone(tmp_path: Path, drawn_cache: Path) -> None:
     protocol = tiny_protocol(score_train="false").model_copy(update={"score_test": False})
     run = make_run(tmp_path, drawn_cache, architecture="bilinear-interpolation", protocol=protocol)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import architectures
-from harness.batchnorm import reestimate
+from harness.batchnorm import reestimate, statistics_order
 from harness.evaluate import image_matrices, kept_indices, label_maps
 from harness.job import Job
 from harness.loss import masked_cross_entropy
@@ -113,10 +113,20 @@ class _Images:
     def images(self, indices: np.ndarray) -> Tensor:
         return self._images[torch.from_numpy(indices)]
 
-    def in_order(self, batch: int, wrap: bool) -> Iterator[np.ndarray]:
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def in_order(self, batch: int, wrap: bool, order: np.ndarray) -> Iterator[np.ndarray]:
         assert wrap
-        for start in range(0, len(self._images), batch):
-            yield np.arange(start, start + batch) % len(self._images)
+        for start in range(0, len(self), batch):
+            yield order[np.arange(start, start + batch) % len(self)]
+
+
+def _batches(images: Tensor, batch: int, seed: int = 0) -> list[Tensor]:
+    """The batches that statistics are taken over."""
+    order = torch.from_numpy(statistics_order(seed, len(images)))
+    around = torch.cat([order, order])
+    return [images[around[start : start + batch]] for start in range(0, len(images), batch)]
 
 
 def test_statistics_are_plain_means_of_batch_means_and_biased_variances() -> None:
@@ -125,7 +135,8 @@ def test_statistics_are_plain_means_of_batch_means_and_biased_variances() -> Non
     model = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), nn.Dropout(0.5))
     model.train()
     reestimate(model, _Images(images), 2, "fp32")  # type: ignore[arg-type]
-    batches = [images[[0, 1]], images[[2, 3]], images[[4, 0]]]
+    batches = _batches(images, 2)
+    assert [len(batch) for batch in batches] == [2, 2, 2]
     outputs = [model[0](batch).detach() for batch in batches]
     mean = torch.stack([out.mean((0, 2, 3)) for out in outputs]).mean(0)
     variance = torch.stack([out.var((0, 2, 3), unbiased=False) for out in outputs]).mean(0)
@@ -136,6 +147,62 @@ def test_statistics_are_plain_means_of_batch_means_and_biased_variances() -> Non
     assert norm.momentum == 0.1
     assert norm.num_batches_tracked == 0
     assert not any(module.training for module in model.modules())
+
+
+def test_statistics_are_taken_in_one_random_order_of_the_protocols_seed() -> None:
+    order = statistics_order(0, 367)
+    assert sorted(order.tolist()) == list(range(367))
+    assert np.array_equal(order, statistics_order(0, 367))
+    assert not np.array_equal(order, statistics_order(1, 367))
+    assert np.abs(np.diff(order)).mean() > 50  # neighbouring frames are not in one batch
+
+
+class _Frozen(nn.Sequential):
+    """Keeps its norms in evaluation mode while it trains, as fine-tuning with few images does."""
+
+    def train(self, mode: bool = True) -> "_Frozen":
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+
+class _Twice(nn.Module):
+    """One norm over the image and over its double."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.unused = nn.BatchNorm2d(3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([self.norm(images), self.norm(2 * images + 1)])
+
+
+def test_frozen_norms_and_those_without_statistics_stay_as_they_are() -> None:
+    images = torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    frozen = nn.BatchNorm2d(3)
+    assert frozen.running_mean is not None
+    frozen.running_mean.fill_(7.0)
+    free = nn.BatchNorm2d(3, track_running_stats=False)
+    model = nn.Sequential(_Frozen(frozen), free, nn.BatchNorm2d(3))
+    reestimate(model, _Images(images), 2, "fp32")  # type: ignore[arg-type]
+    assert frozen.running_mean.tolist() == [7.0] * 3
+    assert free.running_mean is None
+    assert not torch.equal(model[2].running_mean, torch.zeros(3))  # type: ignore[arg-type]
+
+
+def test_a_norm_that_is_called_twice_gets_the_mean_over_its_calls() -> None:
+    images = torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    model = _Twice()
+    reestimate(model, _Images(images), 2, "fp32")  # type: ignore[arg-type]
+    calls = [call for batch in _batches(images, 2) for call in (batch, 2 * batch + 1)]
+    mean = torch.stack([call.mean((0, 2, 3)) for call in calls]).mean(0)
+    variance = torch.stack([call.var((0, 2, 3), unbiased=False) for call in calls]).mean(0)
+    assert torch.allclose(model.norm.running_mean, mean, atol=1e-6)  # type: ignore[arg-type]
+    assert torch.allclose(model.norm.running_var, variance, atol=1e-6)  # type: ignore[arg-type]
+    assert torch.equal(model.unused.running_var, torch.ones(3))  # type: ignore[arg-type]
 
 
 def test_reestimation_draws_no_random_numbers() -> None:
