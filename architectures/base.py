@@ -15,7 +15,7 @@ class Architecture(nn.Module, ABC):
     """(N, 3, H, W) float images -> (N, K, ceil(H/s), ceil(W/s)) logits, s = `info.output_stride`.
 
     Any H and W of at least `info.min_size` are taken, odd ones too, unless `info.fixed_size` is set: then
-    only `image_size`. Holds no loss, optimiser, batch size, seed or backend flag. Subclasses write `logits`
+    only `image_size`. Holds no loss, optimizer, batch size, seed or backend flag. Subclasses write `logits`
     and `encoder_layers`; one with a decoder calls its encoder as the module `encoder`.
 
     info         the registry's entry that it was built from

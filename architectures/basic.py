@@ -3,8 +3,8 @@
 Paper: Badrinarayanan, Kendall, Cipolla: "SegNet", PAMI 2017 (arXiv 1511.00561v3), section 3.2 and Table 1.
 Official definition: SegNet-Tutorial bb68b64, Models/segnet_basic_train.prototxt.
 As defined: four times a 7x7 convolution of 64 maps, batch norm, ReLU, 2x2 max-pooling that rounds up;
-biases on every convolution, though the paper says there are none; He initialisation; batch norm shift 0.001.
-The definition begins with local response normalisation of the image; here the protocol does that.
+biases on every convolution, though the paper says there are none; He initialization; batch norm shift 0.001.
+The definition begins with local response normalization of the image; here the protocol does that.
 Parameters: 612,288 (weights and biases 611,776, batch norm 512).
 """
 
@@ -123,4 +123,4 @@ class BasicNetwork(Architecture):
         )
 
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:
-        return {}  # none of VGG16's: the paper trains all of them from He initialisation
+        return {}  # none of VGG16's: the paper trains all of them from He initialization

@@ -10,12 +10,12 @@ Differences:
   dropout 0.5 after pool3, pool4, pool5 besides fc6 and fc7 (SegNet paper, section 4). Caffe drops in place,
   so that score_pool3 and score_pool4 too read what dropout has left; here likewise.
 - Trained at once, not 32s -> 16s -> 8s, so that every architecture gets one training. The scale layers of
-  the at-once definition (0.01 on pool4, 0.0001 on pool3) are left out: they balance streams of unnormalised
+  the at-once definition (0.01 on pool4, 0.0001 on pool3) are left out: they balance streams of unnormalized
   activations, and batch norm gives all three streams a like scale.
 - fc6 is padded by 3 to keep pool5's size, instead of the image by 100, which served to make fc6's valid
   convolution fit any image and makes a 360x480 image cost as much as one of 558x678. The crop offsets 5, 9,
   31 thereby become 1, 1, 4, which are the `padding` of the deconvolutions. The geometry stays: with pooling
-  that rounds up, pixel j of a pooled map lies at 2j + 0.5 of the finer one, and its 4x4 kernel, centred at
+  that rounds up, pixel j of a pooled map lies at 2j + 0.5 of the finer one, and its 4x4 kernel, centerd at
   2j + 1.5, is shifted by 1 (stride 8: 8j + 3.5 against 8j + 7.5, shifted by 4). What an odd size has too
   much at the far end is cut off.
 - Outside the map the scores are zero (Caffe's pad 100 had scores there). At the border the taps sum to less

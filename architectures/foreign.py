@@ -1,9 +1,9 @@
 """Networks from elsewhere behind the contract: of segmentation_models.pytorch, of torchvision, of a plugin.
 
 Differences to the library's own network: images are padded at the right and below, with zeros (the mean,
-once images are normalised), to the multiple that the network needs, and its logits cropped; the padding's
+once images are normalized), to the multiple that the network needs, and its logits cropped; the padding's
 cost is in every time and memory that is measured. Of several outputs the main one is taken. Nothing else is
-changed: parameters, initialisation and layers are the library's, those that take no part included.
+changed: parameters, initialization and layers are the library's, those that take no part included.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from architectures.libraries import nearest
 from architectures.registry import ArchitectureError, ArchitectureInfo
 from architectures.weights import Channels
 
-# of torchvision's ImageNet weights: input is (RGB - mean) / std, in grey levels of 0..255
+# of torchvision's ImageNet weights: input is (RGB - mean) / std, in gray levels of 0..255
 IMAGENET_MEAN: Channels = (255 * 0.485, 255 * 0.456, 255 * 0.406)
 IMAGENET_STD: Channels = (255 * 0.229, 255 * 0.224, 255 * 0.225)
 _OUTPUTS = ("out", "logits")  # names of the main output among several: torchvision's, transformers'
@@ -38,7 +38,7 @@ class ForeignNetwork(Architecture):
     network      it
     divisor      images are padded to multiples of it
     layers_set   layers of the encoder that ImageNet weights have set, by name; empty without `own_weights`
-    weights_input  (mean, std) in grey levels of what those weights were trained on; none without them
+    weights_input  (mean, std) in gray levels of what those weights were trained on; none without them
     """
 
     def __init__(

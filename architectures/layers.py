@@ -34,10 +34,10 @@ class BatchNorm2d(nn.BatchNorm2d):
         """(N, C, H, W) -> (N, C, H, W)."""
         self._check_input_dim(input)
         if self.training and input.numel() == input.shape[1]:
-            return self._normalise_single(input)
+            return self._normalize_single(input)
         return super().forward(input)
 
-    def _normalise_single(self, input: Tensor) -> Tensor:
+    def _normalize_single(self, input: Tensor) -> Tensor:
         if (
             self.running_mean is not None
             and self.running_var is not None
@@ -85,8 +85,8 @@ def bilinear_(layer: nn.ConvTranspose2d) -> None:
 def _triangle(size: int, stride: int) -> Tensor:
     """The taps of linear interpolation along one side, (size,), summing to the stride."""
     reach = (size + 1) // 2
-    centre = (size - 1) / 2 if size % 2 == 0 else reach - 1
-    taps = 1 - (torch.arange(size, dtype=torch.float32, device="cpu") - centre).abs() / reach
+    center = (size - 1) / 2 if size % 2 == 0 else reach - 1
+    taps = 1 - (torch.arange(size, dtype=torch.float32, device="cpu") - center).abs() / reach
     return taps * (stride / taps.sum())
 
 

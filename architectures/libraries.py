@@ -24,7 +24,7 @@ class Library:
 
     scheme: of the URI. title: of the library. target: "module:Class" of the wrapper. example: the part behind
     the scheme. with_encoder: whether that names an encoder too, behind a slash. networks: name -> least
-    height and width in pixels. reference: where they are from. initialisation: how parameters are drawn.
+    height and width in pixels. reference: where they are from. initialization: how parameters are drawn.
     """
 
     scheme: str
@@ -34,7 +34,7 @@ class Library:
     with_encoder: bool
     networks: Mapping[str, int]
     reference: str
-    initialisation: str
+    initialization: str
 
     @property
     def pattern(self) -> str:
@@ -65,7 +65,7 @@ _LIBRARIES = (
             }
         ),
         reference="Iakubovskii, segmentation_models.pytorch (github.com/qubvel-org)",
-        initialisation="random, as segmentation_models.pytorch draws it",
+        initialization="random, as segmentation_models.pytorch draws it",
     ),
     Library(
         scheme="torchvision",
@@ -84,7 +84,7 @@ _LIBRARIES = (
             }
         ),
         reference="torchvision.models.segmentation",
-        initialisation="random, as torchvision draws it",
+        initialization="random, as torchvision draws it",
     ),
 )
 
@@ -130,7 +130,7 @@ def describe(uri: str) -> ArchitectureInfo:
         reference=library.reference,
         summary=f"{network}{f' with encoder {encoder}' if encoder else ''} of {library.title}",
         imagenet="own",
-        initialisation=library.initialisation,
+        initialization=library.initialization,
         wraps=rest,
     )
 

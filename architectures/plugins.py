@@ -21,6 +21,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from architectures.registry import ArchitectureError, ArchitectureInfo, names
+from architectures.sources import source_hash
 
 GROUP = "segnet_harness.architectures"
 VARIABLE = "SEGNET_PLUGINS"  # targets with commas between them
@@ -39,7 +40,7 @@ class Declaration:
     the right and below, with zeros, and the logits cropped. min_size: least height and width in pixels.
     fixed_size: the function takes (number of classes, (H, W)), and the network that size alone. revision:
     raised when the network changes, so that finished runs are not taken for the new ones. title: name in
-    tables; none: the architecture's. initialisation: how parameters are drawn.
+    tables; none: the architecture's. initialization: how parameters are drawn.
     """
 
     output_stride: int = 1
@@ -48,7 +49,7 @@ class Declaration:
     fixed_size: bool = False
     revision: int = 1
     title: str | None = None
-    initialisation: str = "random, as the plugin draws it"
+    initialization: str = "random, as the plugin draws it"
 
     def __post_init__(self) -> None:
         for field in ("output_stride", "divisor", "min_size", "revision"):
@@ -136,8 +137,9 @@ def find(name: str) -> ArchitectureInfo | None:
         reference=f"plugin {target}",
         summary=lines[0] if lines else f"plugin {target}",
         imagenet="none",
-        initialisation=declared.initialisation,
+        initialization=declared.initialization,
         wraps=target,
+        source=source_hash(target),
     )
 
 

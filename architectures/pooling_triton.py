@@ -112,7 +112,7 @@ def _jit(function: Callable[..., Any]) -> Any:
     if triton is None:
         return function
     # Of the sizes Triton may know the alignment of `run` alone. From that of others it would conclude that a
-    # lane had best store several neighbours, and in contiguous maps the lanes would then read far apart.
+    # lane had best store several neighbors, and in contiguous maps the lanes would then read far apart.
     return triton.jit(function, do_not_specialize=["windows", "points", "width", "rows", "columns"])
 
 

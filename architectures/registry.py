@@ -31,8 +31,9 @@ class ArchitectureInfo:
     reference      paper and official definition, one line
     summary        what it does, one line
     imagenet       whose ImageNet weights its encoder can start from: VGG16's, its library's own, or nobody's
-    initialisation how its parameters are drawn, for tables
+    initialization how its parameters are drawn, for tables
     wraps          what makes a network from elsewhere: "Unet/resnet34", "module:function"; empty for ours
+    source         SHA-256 of a plugin's target and sources; empty for all others, which have a revision
     """
 
     name: str
@@ -45,8 +46,9 @@ class ArchitectureInfo:
     reference: str
     summary: str
     imagenet: Literal["vgg16", "own", "none"] = "vgg16"
-    initialisation: str = "He et al."
+    initialization: str = "He et al."
     wraps: str = ""
+    source: str = ""
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the logits of an image of this size."""

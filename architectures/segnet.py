@@ -5,7 +5,7 @@ Image Segmentation", PAMI 2017 (arXiv 1511.00561v3), section 3.
 Official definition: SegNet-Tutorial bb68b64, Models/segnet_train.prototxt (CamVid) and the SUN RGB-D
 definition.
 As defined: the number of maps drops in the last convolution of a decoder block; the last convolution, 3x3,
-gives the K scores without batch norm or ReLU; He initialisation throughout; batch norm shift 0.001
+gives the K scores without batch norm or ReLU; He initialization throughout; batch norm shift 0.001
 (CamVid).
 Differences: dropout 0.5 after pool3, pool4, pool5 and after decoder blocks 5, 4, 3, where the SUN
 definition has it and the CamVid one has none: the paper (section 4) trains every model with dropout at the

@@ -5,7 +5,7 @@ Paper: Simonyan, Zisserman: "Very Deep Convolutional Networks for Large-Scale Im
 Differences: batch norm after every convolution (SegNet paper, section 3.1; section 4 adds it to all
 rivals); pooling rounds up (Caffe); dropout 0.5 after pool3, pool4 and pool5, where the SegNet SUN
 definition has it (encdrop3, encdrop4, encdrop5).
-Initialisation: He (msra) where no weights are loaded, batch norm scale 1 and shift 0.001.
+Initialization: He (msra) where no weights are loaded, batch norm scale 1 and shift 0.001.
 Parameters: 14,723,136.
 """
 

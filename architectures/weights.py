@@ -63,7 +63,7 @@ def load_encoder_weights(
 ) -> tuple[str, ...]:
     """Copy VGG16's weights and biases into `model.encoder_layers()`; names of the layers set, in order.
 
-    input_std  what the images given to `model` are divided by, in grey levels of 0..255, after the mean has
+    input_std  what the images given to `model` are divided by, in gray levels of 0..255, after the mean has
                been subtracted. The file declares its own: safetensors metadata "input" = "RGB 0-255 minus
                mean ..." for 1; without that entry, and in .pth files, torchvision's
                255 * (0.229, 0.224, 0.225).
@@ -152,7 +152,7 @@ def _channel_factors(input_std: Channels, weights_std: Channels) -> Tensor:
     c needs the factor r_c = input_std_c / weights_std_c. A factor common to all channels has no effect on the
     output, since batch norm follows; dividing by the mean factor therefore keeps the published scale of the
     weights, which with batch norm sets the effective learning rate. The means of torchvision and of Caffe
-    differ by less than a grey level: a constant shift, which batch norm removes everywhere but at the border.
+    differ by less than a gray level: a constant shift, which batch norm removes everywhere but at the border.
     """
     if len(input_std) != 3 or not all(math.isfinite(std) and std > 0 for std in input_std):
         raise WeightsError(f"input_std is {input_std}, but must be three positive numbers")

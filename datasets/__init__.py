@@ -1,7 +1,7 @@
 """What the architectures are compared on: images with a class for every pixel. Knows nothing of networks.
 
 names()                          the datasets there are
-info(name)                       classes, colours, size, splits, source
+info(name)                       classes, colors, size, splits, source
 load(name, split, root)          a split: a sequence of (image, label)
 content_hash(name, root)         (variant, SHA-256) of what the files hold
 """

@@ -1,7 +1,8 @@
 """What every dataset offers: its description, its items and its error."""
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ VOID = 255
 SPLITS = ("train", "val", "test")
 
 Size = tuple[int, int]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Pixels = NDArray[np.uint8]
 
 ROAD_CLASSES = (
@@ -32,7 +33,7 @@ ROAD_CLASSES = (
 )
 """CamVid's 11 classes in the order of SegNet's label files."""
 
-ROAD_COLOURS: tuple[Colour, ...] = (
+ROAD_COLORS: tuple[Color, ...] = (
     (128, 128, 128),
     (128, 0, 0),
     (192, 192, 128),
@@ -56,7 +57,7 @@ class DatasetError(ValueError):
 class DatasetInfo:
     """A dataset's description.
 
-    `size` is (height, width) of its images, `splits` the number of images of each split, `colours` one
+    `size` is (height, width) of its images, `splits` the number of images of each split, `colors` one
     (red, green, blue) per class, and `drawn` is true where a program draws the pictures (then no accuracy
     on it stands beside a figure of the paper). `by_hand` says how to get it where no download is offered.
     """
@@ -64,7 +65,7 @@ class DatasetInfo:
     name: str
     title: str
     classes: tuple[str, ...]
-    colours: tuple[Colour, ...]
+    colors: tuple[Color, ...]
     size: Size
     splits: Mapping[str, int] = field(hash=False)
     source: str
@@ -95,10 +96,10 @@ class Dataset(ABC):
 
     info: DatasetInfo
     split: str
-    stems: tuple[str, ...]
+    image_ids: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.stems)
+        return len(self.image_ids)
 
     def __iter__(self) -> Iterator[tuple[Pixels, Pixels]]:
         for index in range(len(self)):
@@ -122,6 +123,14 @@ class Dataset(ABC):
 def one_line(text: object) -> str:
     """A message squeezed into one line, so that an error stays one line whatever a library put into it."""
     return " ".join(str(text).split())
+
+
+def with_order(content: str, train: Sequence[str]) -> str:
+    """SHA-256 (hex) of a dataset's content hash and of the order of its training images.
+
+    Two lists that hold the same images in another order make other batches, and so other weights.
+    """
+    return hashlib.sha256("\n".join([content, *train]).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def require_split(name: str, split: str, splits: Mapping[str, int] | tuple[str, ...] = SPLITS) -> None:

@@ -37,10 +37,10 @@ class CachedSplit:
 
     images: Pixels
     labels: Pixels
-    stems: tuple[str, ...]
+    image_ids: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.stems)
+        return len(self.image_ids)
 
 
 def open_split(
@@ -78,13 +78,13 @@ def open_split(
 
 
 def nearest_exact_indices(full: int, reduced: int) -> NDArray[np.int64]:
-    """Indices (reduced,) into `full` rows at the centres of `reduced` cells: floor((i + 0.5) full / reduced).
+    """Indices (reduced,) into `full` rows at the centers of `reduced` cells: floor((i + 0.5) full / reduced).
 
     This takes labels where a reduced image's pixels lie. PyTorch calls it "nearest-exact"; its `nearest`
     takes floor(i full / reduced), which is shifted by half a cell. DatasetError unless 1 <= reduced <= full.
     """
     if not 1 <= reduced <= full:
-        raise DatasetError(f"cannot take {reduced} cell centres out of {full}: at least 1, at most {full}")
+        raise DatasetError(f"cannot take {reduced} cell centers out of {full}: at least 1, at most {full}")
     cells = np.arange(reduced, dtype=np.int64)
     return (2 * cells + 1) * full // (2 * reduced)
 
@@ -145,7 +145,7 @@ class _Entry:
             "dataset": self.dataset.info.name,
             "content_hash": self.dataset.content_hash,
             "split": self.dataset.split,
-            "stems": list(self.dataset.stems),
+            "image_ids": list(self.dataset.image_ids),
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
         }
 
@@ -159,7 +159,7 @@ class _Entry:
         except (OSError, ValueError, KeyError, TypeError):
             # Missing, or damaged in whatever way: it is built again either way.
             return None
-        return CachedSplit(images=maps[_IMAGES], labels=maps[_LABELS], stems=self.dataset.stems)
+        return CachedSplit(images=maps[_IMAGES], labels=maps[_LABELS], image_ids=self.dataset.image_ids)
 
     def _map(self, name: str, checksum: str) -> Pixels:
         """An array as a read-only memory map; ValueError if it is not what was written."""

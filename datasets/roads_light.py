@@ -14,14 +14,14 @@ from datasets.roads_canvas import (
     WIDTH,
     Camera,
     Canvas,
-    Colour,
+    Color,
     Floats,
     plane,
     tinted,
     value_noise,
 )
 
-LEAVES: tuple[Colour, ...] = (
+LEAVES: tuple[Color, ...] = (
     (0.16, 0.26, 0.10),
     (0.18, 0.28, 0.10),
     (0.10, 0.16, 0.09),
@@ -30,7 +30,7 @@ LEAVES: tuple[Colour, ...] = (
     (0.20, 0.28, 0.18),
     (0.34, 0.28, 0.13),
 )
-"""Colours of leaves: greens, and brown in autumn."""
+"""Colors of leaves: greens, and brown in autumn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +46,13 @@ class Light:
     sun_side: int
     sun_behind: bool
     ambient: float
-    sky_top: Colour
-    sky_low: Colour
+    sky_top: Color
+    sky_low: Color
     clouds: float
-    haze: Colour
+    haze: Color
     haze_m: float
     exposure: float
-    cast: Colour
+    cast: Color
     noise: float
     lamps: bool
 
@@ -107,14 +107,14 @@ class Stage(Studio):
     camera: Camera
 
 
-def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """The colour between two colours; share 0 gives the first."""
+def mix(a: Color, b: Color, share: float) -> Color:
+    """The color between two colors; share 0 gives the first."""
     return (a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share)
 
 
-def scaled(colour: Colour, factor: float) -> Colour:
-    """A colour made brighter or darker."""
-    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
+def scaled(color: Color, factor: float) -> Color:
+    """A color made brighter or darker."""
+    return (color[0] * factor, color[1] * factor, color[2] * factor)
 
 
 def sample_light(rng: np.random.Generator) -> Light:
@@ -122,7 +122,7 @@ def sample_light(rng: np.random.Generator) -> Light:
     kind = ("day", "overcast", "dusk")[int(rng.choice(3, p=(0.42, 0.36, 0.22)))]
     u = [float(v) for v in rng.random(8)]
     sun_side = 0 if kind == "overcast" else (-1 if u[0] < 0.5 else 1)
-    cast: Colour
+    cast: Color
     if kind == "day":
         top = mix((0.25, 0.45, 0.80), (0.55, 0.70, 0.90), u[1])
         low = mix((0.70, 0.82, 0.95), (0.98, 0.98, 0.97), u[2])
@@ -156,12 +156,12 @@ def sample_light(rng: np.random.Generator) -> Light:
 
 
 def paint_sky(stage: Stage) -> None:
-    """Fill the picture with the sky, from its top colour to its colour at the horizon, and clouds."""
+    """Fill the picture with the sky, from its top color to its color at the horizon, and clouds."""
     light = stage.light
     rows = max(1, stage.camera.first_ground_row)
     height = (np.arange(rows, dtype=np.float32) + 0.5) / rows
     fall = (height * height)[None, :, None]
-    top, low = (plane(colour) for colour in (light.sky_top, light.sky_low))
+    top, low = (plane(color) for color in (light.sky_top, light.sky_low))
     sky = np.repeat(top + (low - top) * fall, COLUMNS, axis=2)
     # Clouds get flatter towards the horizon: the noise rows are read at growing steps.
     source = np.minimum((height * (1.0 + 1.2 * height) * rows).astype(np.intp), ROWS - 1)
@@ -196,15 +196,15 @@ def develop(stage: Studio) -> NDArray[np.uint8]:
 def _seen_by_camera(stage: Studio, picture: Floats) -> Floats:
     """The picture (3, HEIGHT, WIDTH) as one of many cameras gives it: white balance, contrast, gain.
 
-    All are pale, some wholly grey, and what is bright in one is dark in another: colour alone is a poor guide
+    All are pale, some wholly gray, and what is bright in one is dark in another: color alone is a poor guide
     to the class, while what is brighter or darker within a picture stays so.
     """
     warm, green = stage.between(-0.22, 0.22), stage.between(-0.10, 0.10)
     gains = plane((1.0 + warm, 1.0 + green, 1.0 - warm))
     contrast, gain = np.float32(stage.between(0.8, 1.3)), np.float32(2.0 ** stage.between(-0.5, 0.7))
     saturation = np.float32(stage.between(0.0, 0.35))
-    grey = picture.mean(axis=0, keepdims=True)
-    seen: Floats = (grey + (picture - grey) * saturation) * gains
+    gray = picture.mean(axis=0, keepdims=True)
+    seen: Floats = (gray + (picture - gray) * saturation) * gains
     middle = np.float32(0.45)
     return (middle + (seen - middle) * contrast) * gain
 

@@ -15,7 +15,7 @@ from datasets.roads_canvas import (
     TREE,
     Camera,
     Canvas,
-    Colour,
+    Color,
     Doubles,
     Region,
     box,
@@ -25,7 +25,7 @@ from datasets.roads_canvas import (
 )
 from datasets.roads_light import Stage, mix, scaled
 
-CLOTHES: tuple[Colour, ...] = (
+CLOTHES: tuple[Color, ...] = (
     (0.10, 0.11, 0.14),
     (0.16, 0.20, 0.34),
     (0.45, 0.44, 0.43),
@@ -36,7 +36,7 @@ CLOTHES: tuple[Colour, ...] = (
     (0.38, 0.28, 0.22),
     (0.24, 0.46, 0.66),
 )
-"""Colours of clothes, and of bins and skips."""
+"""Colors of clothes, and of bins and skips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +55,18 @@ class Sprite:
         """Canvas positions (n, 2) of points in metres (n, 2)."""
         return np.asarray(metres, np.float64) * (self.scale, -self.scale) + (self.x, self.y)
 
-    def fill(self, metres: Sequence[tuple[float, float]] | Doubles, colour: Colour | None) -> None:
-        """Draw a polygon given in metres; without a colour only its label."""
-        tint = None if colour is None else scaled(colour, self.bright)
+    def fill(self, metres: Sequence[tuple[float, float]] | Doubles, color: Color | None) -> None:
+        """Draw a polygon given in metres; without a color only its label."""
+        tint = None if color is None else scaled(color, self.bright)
         self.canvas.fill(self.points(metres), tint, self.label, self.depth)
 
-    def disc(self, x: float, y: float, radius_x: float, radius_y: float, colour: Colour | None) -> None:
+    def disc(self, x: float, y: float, radius_x: float, radius_y: float, color: Color | None) -> None:
         """Draw an ellipse given in metres."""
-        self.fill(ellipse(x, y, radius_x, radius_y), colour)
+        self.fill(ellipse(x, y, radius_x, radius_y), color)
 
-    def bar(self, start: tuple[float, float], end: tuple[float, float], width: float, colour: Colour) -> None:
+    def bar(self, start: tuple[float, float], end: tuple[float, float], width: float, color: Color) -> None:
         """Draw a stroke given in metres."""
-        self.fill(limb(*start, *end, width, width), colour)
+        self.fill(limb(*start, *end, width, width), color)
 
 
 def sprite(stage: Stage, side: float, ahead: float, label: int, bright: float, lift_m: float = 0.0) -> Sprite:
@@ -91,7 +91,7 @@ def ground_shadow(stage: Stage, side: float, ahead: float, radius_m: float) -> N
     stage.canvas.darken(points, 0.62, ahead - radius_m)
 
 
-def paint_tree(stage: Stage, side: float, ahead: float, height: float, leaf: Colour) -> None:
+def paint_tree(stage: Stage, side: float, ahead: float, height: float, leaf: Color) -> None:
     """Draw a tree: a trunk with limbs and an irregular crown, more or less dense."""
     bark = mix((0.20, 0.16, 0.12), (0.36, 0.32, 0.28), stage.between(0.0, 1.0))
     bright = stage.light.wall(-1 if side < 0 else 1)
@@ -105,7 +105,7 @@ def paint_tree(stage: Stage, side: float, ahead: float, height: float, leaf: Col
 
 
 def _paint_crown(
-    stage: Stage, figure: Sprite, height: float, clear: float, leaf: Colour, bright: float
+    stage: Stage, figure: Sprite, height: float, clear: float, leaf: Color, bright: float
 ) -> None:
     """Draw a crown as a sum of round clumps whose outline and gaps follow the noise."""
     half = height * stage.between(0.28, 0.42)
@@ -133,37 +133,37 @@ def _paint_crown(
     light = 0.5 + 0.3 * np.clip((up - clear) / (height - clear), 0.0, 1.0) + 0.28 * np.clip(field, 0.0, 1.0)
     side_light = 0.16 * stage.light.sun_side * np.clip(across / half, -1.0, 1.0)
     shade = (light + side_light) * bright * (1.0 + 1.1 * stage.patch(stage.fine, *shape))
-    colour = tinted(scaled(leaf, 1.25), shade.astype(np.float32))
-    stage.canvas.put(Region(rows, columns, mask), colour, TREE, figure.depth, seen)
+    color = tinted(scaled(leaf, 1.25), shade.astype(np.float32))
+    stage.canvas.put(Region(rows, columns, mask), color, TREE, figure.depth, seen)
 
 
 def paint_lamp_post(stage: Stage, side: float, ahead: float, height: float) -> None:
     """Draw a lamp post with an arm over the road."""
-    grey = mix((0.15, 0.17, 0.17), (0.55, 0.57, 0.58), stage.between(0.0, 1.0))
+    gray = mix((0.15, 0.17, 0.17), (0.55, 0.57, 0.58), stage.between(0.0, 1.0))
     figure = sprite(stage, side, ahead, POLE, stage.light.front)
-    figure.fill(limb(0.0, 0.0, 0.0, height, 0.19, 0.12), grey)
-    figure.fill(limb(0.0, 0.0, 0.0, 1.1, 0.27, 0.25), grey)
+    figure.fill(limb(0.0, 0.0, 0.0, height, 0.19, 0.12), gray)
+    figure.fill(limb(0.0, 0.0, 0.0, 1.1, 0.27, 0.25), gray)
     arm = -1.4 if side > 0 else 1.4
-    figure.bar((0.0, height - 0.08), (arm, height + 0.15), 0.13, grey)
-    head = (1.6, 1.5, 1.2) if stage.light.lamps else scaled(grey, 1.2)
+    figure.bar((0.0, height - 0.08), (arm, height + 0.15), 0.13, gray)
+    head = (1.6, 1.5, 1.2) if stage.light.lamps else scaled(gray, 1.2)
     figure.bar((arm * 0.75, height + 0.1), (arm * 1.25, height + 0.18), 0.2, head)
 
 
 def paint_bollards(stage: Stage, side: float, near: float, count: int) -> None:
     """Draw a row of short posts on the pavement."""
-    grey = mix((0.08, 0.08, 0.09), (0.6, 0.58, 0.55), stage.between(0.0, 1.0))
+    gray = mix((0.08, 0.08, 0.09), (0.6, 0.58, 0.55), stage.between(0.0, 1.0))
     for k in range(count):
         figure = sprite(stage, side, near + 1.8 * k, POLE, stage.light.front)
-        figure.fill(limb(0.0, 0.0, 0.0, 1.0, 0.2, 0.18), grey)
+        figure.fill(limb(0.0, 0.0, 0.0, 1.0, 0.2, 0.18), gray)
         figure.bar((-0.08, 0.85), (0.08, 0.85), 0.1, (0.85, 0.85, 0.82))
 
 
 def paint_sign(stage: Stage, side: float, ahead: float, kind: str) -> None:
     """Draw a sign on its post: "round", "triangle", "board", "lights" (traffic lights count as sign)."""
     post = sprite(stage, side, ahead, POLE, stage.light.front)
-    grey = mix((0.2, 0.2, 0.21), (0.6, 0.6, 0.6), stage.between(0.0, 1.0))
+    gray = mix((0.2, 0.2, 0.21), (0.6, 0.6, 0.6), stage.between(0.0, 1.0))
     top = stage.between(2.4, 3.2)
-    post.fill(limb(0.0, 0.0, 0.0, top, 0.13, 0.12), grey)
+    post.fill(limb(0.0, 0.0, 0.0, top, 0.13, 0.12), gray)
     plate = sprite(stage, side, ahead, SIGN, stage.light.front)
     if kind == "round":
         face = ((0.9, 0.9, 0.88), (0.12, 0.3, 0.66))[int(stage.chance(0.35))]
@@ -176,13 +176,13 @@ def paint_sign(stage: Stage, side: float, ahead: float, kind: str) -> None:
         plate.bar((0.0, top - 0.22), (0.0, top + 0.12), 0.1, (0.1, 0.1, 0.1))
     elif kind == "board":
         half, tall = stage.between(0.5, 1.1), stage.between(0.35, 0.7)
-        colours: tuple[Colour, ...] = (
+        colors: tuple[Color, ...] = (
             (0.1, 0.34, 0.22),
             (0.14, 0.28, 0.6),
             (0.9, 0.9, 0.87),
             (0.85, 0.7, 0.1),
         )
-        face = colours[int(stage.rng.integers(len(colours)))]
+        face = colors[int(stage.rng.integers(len(colors)))]
         ink = (0.95, 0.95, 0.93) if face[0] < 0.5 else (0.1, 0.1, 0.12)
         low = top - tall
         plate.fill([(-half, low), (half, low), (half, top + tall), (-half, top + tall)], face)
@@ -195,7 +195,7 @@ def paint_sign(stage: Stage, side: float, ahead: float, kind: str) -> None:
             (0.07, 0.07, 0.08),
         )
         lit = int(stage.rng.integers(3))
-        lamps: tuple[Colour, ...] = ((0.15, 1.1, 0.6), (1.3, 0.75, 0.1), (1.3, 0.15, 0.1))
+        lamps: tuple[Color, ...] = ((0.15, 1.1, 0.6), (1.3, 0.75, 0.1), (1.3, 0.15, 0.1))
         for k, lamp in enumerate(lamps):
             plate.disc(0.0, top - 0.12 + 0.32 * k, 0.12, 0.12, lamp if k == lit else scaled(lamp, 0.15))
 
@@ -203,13 +203,13 @@ def paint_sign(stage: Stage, side: float, ahead: float, kind: str) -> None:
 def paint_clutter(stage: Stage, side: float, ahead: float) -> None:
     """Draw something that belongs to no class (a bin, a skip, a kiosk): its pixels are void."""
     wide, tall = stage.between(0.5, 1.5), stage.between(0.8, 1.9)
-    colour = CLOTHES[int(stage.rng.integers(len(CLOTHES)))]
+    color = CLOTHES[int(stage.rng.integers(len(CLOTHES)))]
     figure = sprite(stage, side, ahead, VOID, stage.light.front)
     ground_shadow(stage, side, ahead, wide * 0.6)
     lean = wide * stage.between(0.34, 0.5)
-    figure.fill([(-lean, 0.0), (lean, 0.0), (wide / 2, tall), (-wide / 2, tall)], colour)
-    figure.bar((-wide / 2, tall), (wide / 2, tall), 0.16, scaled(colour, 0.6))
-    figure.bar((-wide / 3, tall * 0.55), (wide / 3, tall * 0.55), 0.18, mix(colour, (0.9, 0.9, 0.9), 0.6))
+    figure.fill([(-lean, 0.0), (lean, 0.0), (wide / 2, tall), (-wide / 2, tall)], color)
+    figure.bar((-wide / 2, tall), (wide / 2, tall), 0.16, scaled(color, 0.6))
+    figure.bar((-wide / 3, tall * 0.55), (wide / 3, tall * 0.55), 0.18, mix(color, (0.9, 0.9, 0.9), 0.6))
 
 
 def paint_bonnet(stage: Stage) -> None:

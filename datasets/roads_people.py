@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from datasets.roads_canvas import BICYCLIST, PEDESTRIAN, Colour, ellipse, limb
+from datasets.roads_canvas import BICYCLIST, PEDESTRIAN, Color, ellipse, limb
 from datasets.roads_light import Stage, scaled
 from datasets.roads_objects import CLOTHES, ground_shadow, sprite
 
-SKINS: tuple[Colour, ...] = ((0.86, 0.68, 0.56), (0.72, 0.52, 0.40), (0.48, 0.33, 0.24), (0.92, 0.76, 0.66))
+SKINS: tuple[Color, ...] = ((0.86, 0.68, 0.56), (0.72, 0.52, 0.40), (0.48, 0.33, 0.24), (0.92, 0.76, 0.66))
 
 
 def paint_pedestrian(stage: Stage, side: float, ahead: float) -> None:
@@ -54,7 +54,7 @@ def paint_bicyclist(stage: Stage, side: float, ahead: float, view: str) -> None:
     figure = sprite(stage, side, ahead, BICYCLIST, stage.light.front * stage.between(0.85, 1.1))
     coat, legs = CLOTHES[int(rng.integers(len(CLOTHES)))], CLOTHES[int(rng.integers(len(CLOTHES)))]
     skin, frame = SKINS[int(rng.integers(len(SKINS)))], CLOTHES[int(rng.integers(len(CLOTHES)))]
-    tyre: Colour = (0.06, 0.06, 0.07)
+    tyre: Color = (0.06, 0.06, 0.07)
     ground_shadow(stage, side, ahead, 0.6)
     if view == "behind":
         figure.disc(0.0, 0.34, 0.07, 0.34, tyre)

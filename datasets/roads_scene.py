@@ -14,7 +14,7 @@ from datasets.roads_canvas import (
     WIDTH,
     Camera,
     Canvas,
-    Colour,
+    Color,
     Region,
     box,
     tinted,
@@ -65,7 +65,7 @@ def _set_stage(rng: np.random.Generator) -> Stage:
     camera = Camera(
         focal_px=float(WIDTH * SCALE * (0.82 + 0.28 * u[0])),
         horizon_px=float(ROWS * (0.12 + 0.70 * u[1])),
-        centre_px=float(COLUMNS * (0.1 + 0.8 * u[2])),
+        center_px=float(COLUMNS * (0.1 + 0.8 * u[2])),
         height_m=float(1.25 + 1.25 * u[3]),
         offset_m=float(-2.6 + 3.4 * u[4]),
         bend=float((u[5] - 0.5) * (u[5] - 0.5) * (0.06 if u[5] > 0.5 else -0.06)),
@@ -104,12 +104,12 @@ def _paint_distance(stage: Stage, street: Street) -> None:
             fine = stage.patch(stage.fine, *shape)
             if leafy:
                 mask = up < np.sqrt(np.maximum(1.0 - across * across * 0.8, 0.0)) + 0.25 * fine
-                colour: Colour = LEAVES[int(stage.rng.integers(len(LEAVES)))]
+                color: Color = LEAVES[int(stage.rng.integers(len(LEAVES)))]
             else:
                 mask = np.broadcast_to(up < 0.8, shape) & (np.abs(across) < 1.0)
-                colour = WALLS[int(stage.rng.integers(len(WALLS)))]
+                color = WALLS[int(stage.rng.integers(len(WALLS)))]
             shade = (stage.light.front * (1.0 + 0.3 * fine)).astype(np.float32)
-            picture = tinted(colour, shade)
+            picture = tinted(color, shade)
             stage.canvas.put(Region(rows, columns, mask), picture, TREE if leafy else BUILDING, depth)
         x += wide * stage.between(0.6, 1.0)
 

@@ -9,7 +9,7 @@ from datasets.roads_canvas import (
     ROAD,
     ROWS,
     TREE,
-    Colour,
+    Color,
     Floats,
     Mask,
     fraction,
@@ -41,9 +41,9 @@ class Street:
     sides: tuple[Side, Side]
     crossing: tuple[int, float, float] | None
     end_m: float
-    tarmac: Colour
-    paving: Colour
-    grass: Colour
+    tarmac: Color
+    paving: Color
+    grass: Color
     markings: str
     zebra_m: float | None
 
@@ -123,13 +123,13 @@ def paint_ground(stage: Stage, street: Street) -> None:
     label = np.where(road, np.uint8(ROAD), np.where(paved, np.uint8(PAVEMENT), np.uint8(TREE)))
     stage.canvas.label[first:] = label
     stage.canvas.depth[first:] = ahead
-    _colour_ground(stage, street, road, paved, (side.astype(np.float32), ahead.astype(np.float32)))
+    _color_ground(stage, street, road, paved, (side.astype(np.float32), ahead.astype(np.float32)))
 
 
-def _colour_ground(
+def _color_ground(
     stage: Stage, street: Street, road: Mask, paved: Mask, place: tuple[Floats, Floats]
 ) -> None:
-    """Give the ground its colours; `place` is (side (rows, COLUMNS), ahead (rows, 1)) in metres."""
+    """Give the ground its colors; `place` is (side (rows, COLUMNS), ahead (rows, 1)) in metres."""
     side, ahead = place
     first = stage.camera.first_ground_row
     fine, coarse = stage.fine[first:], stage.coarse[first:]
@@ -140,12 +140,12 @@ def _colour_ground(
     shade *= np.where(road | paved, np.float32(1.0), 1.0 + np.float32(0.35) * stage.fine[::-1][first:])
     shade *= _wear(stage, street, road, side, ahead)
     picture = tinted(street.grass, np.ones_like(side))
-    for where, colour in (
+    for where, color in (
         (paved, street.paving),
         (kerb, mix(street.paving, (0.8, 0.8, 0.78), 0.5)),
         (road, street.tarmac),
     ):
-        np.copyto(picture, plane(colour), where=where)
+        np.copyto(picture, plane(color), where=where)
     lines, strength = _markings(stage, street, side, ahead)
     paint = tinted((0.86, 0.86, 0.83), np.ones_like(side)) * np.float32(stage.between(0.75, 1.05))
     picture += (paint - picture) * np.where(lines & road, strength, np.float32(0.0))

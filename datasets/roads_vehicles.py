@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.roads_canvas import CAR, CIRCLE, Colour, Doubles
+from datasets.roads_canvas import CAR, CIRCLE, Color, Doubles
 from datasets.roads_light import Stage, mix, scaled
 from datasets.roads_objects import sprite
 
-PAINTS: tuple[Colour, ...] = (
+PAINTS: tuple[Color, ...] = (
     (0.10, 0.10, 0.12),
     (0.30, 0.31, 0.33),
     (0.58, 0.59, 0.61),
@@ -20,7 +20,7 @@ PAINTS: tuple[Colour, ...] = (
     (0.72, 0.66, 0.52),
     (0.80, 0.62, 0.12),
 )
-TYRE: Colour = (0.05, 0.05, 0.055)
+TYRE: Color = (0.05, 0.05, 0.055)
 
 Outline = tuple[tuple[float, float], ...]
 
@@ -143,14 +143,14 @@ def sample_model(stage: Stage) -> Model:
     return (HATCH, SALOON, VAN, BUS)[int(stage.rng.choice(4, p=(0.5, 0.34, 0.13, 0.03)))]
 
 
-def sample_paint(stage: Stage) -> Colour:
-    """Draw a vehicle's colour."""
+def sample_paint(stage: Stage) -> Color:
+    """Draw a vehicle's color."""
     first, second = (PAINTS[int(k)] for k in stage.rng.integers(0, len(PAINTS), 2))
     return mix(first, second, stage.between(0.0, 0.3))
 
 
-def _glass(stage: Stage) -> Colour:
-    """Colour of the windows, which mirror some of the sky."""
+def _glass(stage: Stage) -> Color:
+    """Color of the windows, which mirror some of the sky."""
     return mix((0.07, 0.08, 0.1), stage.light.sky_low, stage.between(0.05, 0.4))
 
 
@@ -172,7 +172,7 @@ def paint_vehicle(stage: Stage, side: float, ahead: float, model: Model, oncomin
 
 
 def _paint_flank(
-    stage: Stage, side: float, ahead: float, model: Model, paint: Colour, glass: Colour, way: tuple[int, bool]
+    stage: Stage, side: float, ahead: float, model: Model, paint: Color, glass: Color, way: tuple[int, bool]
 ) -> None:
     """Draw the flank that the camera sees; `way` is (which way it faces, whether it comes towards us)."""
     turned, oncoming = way
@@ -198,7 +198,7 @@ def _paint_flank(
 
 
 def _paint_end(
-    stage: Stage, side: float, ahead: float, model: Model, paint: Colour, glass: Colour, oncoming: bool
+    stage: Stage, side: float, ahead: float, model: Model, paint: Color, glass: Color, oncoming: bool
 ) -> None:
     """Draw the rear or, of an oncoming vehicle, the front."""
     bright = stage.light.front
@@ -211,7 +211,7 @@ def _paint_end(
     end.fill(model.rear_glass, glass)
     high = model.rear_glass[0][1]
     end.fill([(-wide, 0.3), (wide, 0.3), (wide, 0.52), (-wide, 0.52)], mix(paint, (0.12, 0.12, 0.13), 0.6))
-    lamp: Colour = (0.62, 0.07, 0.07)
+    lamp: Color = (0.62, 0.07, 0.07)
     if oncoming:
         lamp = (1.5, 1.45, 1.25) if stage.light.lamps else (0.86, 0.87, 0.88)
         end.fill([(-0.45, 0.55), (0.45, 0.55), (0.45, 0.7), (-0.45, 0.7)], (0.12, 0.12, 0.13))
@@ -222,7 +222,7 @@ def _paint_end(
         end.fill(
             [(x - 0.13, level - 0.2), (x + 0.13, level - 0.2), (x + 0.13, level), (x - 0.13, level)], lamp
         )
-    plate: Colour = (0.85, 0.84, 0.8) if oncoming else (0.82, 0.72, 0.2)
+    plate: Color = (0.85, 0.84, 0.8) if oncoming else (0.82, 0.72, 0.2)
     end.fill([(-0.26, 0.4), (0.26, 0.4), (0.26, 0.5), (-0.26, 0.5)], plate)
 
 

@@ -8,7 +8,7 @@ from datasets.roads_canvas import (
     BUILDING,
     FENCE,
     TREE,
-    Colour,
+    Color,
     Floats,
     Mask,
     Region,
@@ -18,8 +18,8 @@ from datasets.roads_canvas import (
 )
 from datasets.roads_light import Stage, mix, scaled
 
-# Walls take the colours of road, sky and cars as well as brick: colour alone must not tell them.
-WALLS: tuple[Colour, ...] = (
+# Walls take the colors of road, sky and cars as well as brick: color alone must not tell them.
+WALLS: tuple[Color, ...] = (
     (0.56, 0.30, 0.22),
     (0.66, 0.46, 0.34),
     (0.78, 0.72, 0.60),
@@ -32,8 +32,8 @@ WALLS: tuple[Colour, ...] = (
     (0.66, 0.66, 0.60),
     (0.30, 0.24, 0.22),
 )
-ROOFS: tuple[Colour, ...] = ((0.34, 0.22, 0.19), (0.28, 0.29, 0.33), (0.46, 0.28, 0.22), (0.22, 0.22, 0.24))
-SHOPS: tuple[Colour, ...] = (
+ROOFS: tuple[Color, ...] = ((0.34, 0.22, 0.19), (0.28, 0.29, 0.33), (0.46, 0.28, 0.22), (0.22, 0.22, 0.24))
+SHOPS: tuple[Color, ...] = (
     (0.70, 0.14, 0.14),
     (0.12, 0.30, 0.55),
     (0.12, 0.40, 0.26),
@@ -49,7 +49,7 @@ def paint_wall(
     """A plane along the road from `near` to `far`: its region, and its metres ahead (1, columns) and up
     (rows, columns).
 
-    None where it lies outside the picture. The caller colours it.
+    None where it lies outside the picture. The caller colors it.
     """
     camera = stage.camera
     (x0, _), (x1, _) = camera.project(side, 0.0, near)[0], camera.project(side, 0.0, far)[0]
@@ -78,16 +78,16 @@ def paint_wall(
 class Facade:
     """How a building looks: sizes in metres."""
 
-    wall: Colour
-    roof: Colour
+    wall: Color
+    roof: Color
     height_m: float
     roof_m: float
     gable_m: float
     storey_m: float
     bay_m: float
     window: tuple[float, float]
-    glass: Colour
-    shop: Colour | None
+    glass: Color
+    shop: Color | None
 
 
 def sample_facade(stage: Stage, height: float) -> Facade:
@@ -119,9 +119,9 @@ def paint_building(stage: Stage, which: int, side: float, near: float, far: floa
         region, ahead, up = found
         region, roof = _roof_line(region, ahead - near, up, look)
         bright = stage.light.wall(which)
-        colour = _facade_colour(stage, look, ahead - near, up, bright)
-        _tint(colour, roof, scaled(look.roof, bright))
-        stage.canvas.put(region, colour, BUILDING, ahead)
+        color = _facade_color(stage, look, ahead - near, up, bright)
+        _tint(color, roof, scaled(look.roof, bright))
+        stage.canvas.put(region, color, BUILDING, ahead)
     _front_wall(stage, which, side, near, stage.between(7.0, 12.0), look)
     if look.roof_m > 0.0:
         for _ in range(int(stage.rng.integers(0, 3))):
@@ -149,8 +149,8 @@ def _roof_line(region: Region, along: Floats, up: Floats, look: Facade) -> tuple
     return region._replace(mask=mask), above & (up > ridge - 0.3)
 
 
-def _facade_colour(stage: Stage, look: Facade, along: Floats, up: Floats, bright: float) -> Floats:
-    """Colours (3, rows, columns) of a wall with its windows, by metres along (1, columns) and up."""
+def _facade_color(stage: Stage, look: Facade, along: Floats, up: Floats, bright: float) -> Floats:
+    """Colors (3, rows, columns) of a wall with its windows, by metres along (1, columns) and up."""
     shape = up.shape
     storey, bay = np.floor(up / np.float32(look.storey_m)), np.floor(along / np.float32(look.bay_m))
     across = np.abs(along / np.float32(look.bay_m) - bay - np.float32(0.5))
@@ -165,27 +165,27 @@ def _facade_colour(stage: Stage, look: Facade, along: Floats, up: Floats, bright
     noise = stage.patch(stage.coarse, *shape) * np.float32(0.08) + stage.patch(
         stage.fine, *shape
     ) * np.float32(0.05)
-    colour = tinted(look.wall, noise + np.float32(bright))
-    _tint(colour, frame, scaled(mix(look.wall, (0.92, 0.92, 0.9), 0.6), bright))
+    color = tinted(look.wall, noise + np.float32(bright))
+    _tint(color, frame, scaled(mix(look.wall, (0.92, 0.92, 0.9), 0.6), bright))
     if look.shop is None:
         door = ground & (bay % 3 == 1) & (across < 0.2) & (upward < 0.72)
         shown |= pane & ground & (bay % 3 != 1)
-        _tint(colour, door, scaled(SHOPS[int(stage.rng.integers(len(SHOPS)))], 0.7 * bright))
+        _tint(color, door, scaled(SHOPS[int(stage.rng.integers(len(SHOPS)))], 0.7 * bright))
     else:
         shown |= ground & (upward > 0.15) & (upward < 0.74) & (across < 0.45)
-        _tint(colour, ground & (upward > 0.78), scaled(look.shop, bright))
+        _tint(color, ground & (upward > 0.78), scaled(look.shop, bright))
     mood = stage.rng.random((8, 64), dtype=np.float32)
     lit = mood[np.clip(storey, 0, 7).astype(np.intp), np.clip(bay, 0, 63).astype(np.intp)]
     glass = tinted(look.glass, (np.float32(0.45) + np.float32(0.75) * lit) * np.float32(0.6 + 0.4 * bright))
     if stage.light.lamps:
         _tint(glass, lit > 0.72, (1.5, 1.15, 0.6))
-    np.copyto(colour, glass, where=shown)
-    return colour
+    np.copyto(color, glass, where=shown)
+    return color
 
 
-def _tint(picture: Floats, where: Mask, colour: Colour) -> None:
-    """Give some pixels of (3, rows, columns) one colour."""
-    np.copyto(picture, plane(colour), where=where)
+def _tint(picture: Floats, where: Mask, color: Color) -> None:
+    """Give some pixels of (3, rows, columns) one color."""
+    np.copyto(picture, plane(color), where=where)
 
 
 def _front_wall(stage: Stage, which: int, side: float, near: float, width: float, look: Facade) -> None:
@@ -220,7 +220,7 @@ def paint_fence(stage: Stage, side: float, near: float, far: float, kind: str) -
         return
     region, ahead, up = found
     along = ahead - np.float32(near)
-    dark: tuple[Colour, ...] = (
+    dark: tuple[Color, ...] = (
         (0.12, 0.13, 0.14),
         (0.55, 0.56, 0.56),
         (0.16, 0.24, 0.19),
@@ -243,7 +243,7 @@ def paint_fence(stage: Stage, side: float, near: float, far: float, kind: str) -
     stage.canvas.put(region, tinted(scaled(base, bright), shade), FENCE, ahead - np.float32(0.2), seen)
 
 
-def paint_hedge(stage: Stage, side: float, near: float, far: float, green: Colour) -> None:
+def paint_hedge(stage: Stage, side: float, near: float, far: float, green: Color) -> None:
     """Draw a hedge along the road with an uneven top; it counts as tree."""
     height = stage.between(0.9, 2.4)
     found = paint_wall(stage, side, near, far, height + 0.4)

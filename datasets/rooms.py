@@ -5,7 +5,7 @@ most pixels, as in SUN RGB-D, and each class takes of a picture that it is in ab
 of RedNet's loss tell of SUN RGB-D (github.com/JindongJiang/RedNet, utils/utils.py: median frequency over the
 class's own, of the pictures that hold it); counts of the whole corpus were not to be had. Cameras differ in
 place, direction, exposure, white balance and saturation, and materials are shared between the classes, so
-that neither a pixel's colour nor its place tells much: shape, texture and context must.
+that neither a pixel's color nor its place tells much: shape, texture and context must.
 No accuracy on it stands beside a figure of the paper.
 """
 
@@ -15,13 +15,13 @@ from datasets.base import DatasetInfo
 from datasets.drawn import Drawn, drawn_hash
 from datasets.roads_canvas import HEIGHT, WIDTH
 from datasets.rooms_scene import REVISION, draw_room
-from datasets.sunrgbd import CLASSES, COLOURS
+from datasets.sunrgbd import CLASSES, COLORS
 
 INFO = DatasetInfo(
     name="rooms",
     title="Drawn rooms",
     classes=CLASSES,
-    colours=COLOURS,
+    colors=COLORS,
     size=(HEIGHT, WIDTH),
     splits={"train": 200, "val": 40, "test": 80},
     source=f"drawn by this program (revision {REVISION})",

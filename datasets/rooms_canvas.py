@@ -14,7 +14,7 @@ from datasets.roads_canvas import (
     CIRCLE,
     COLUMNS,
     ROWS,
-    Colour,
+    Color,
     Doubles,
     Floats,
     Region,
@@ -35,7 +35,7 @@ NEAR_M = 0.12
 Point = tuple[float, float, float]
 Span = tuple[float, float]
 Paint = Callable[["Room", Floats, Floats], Floats]
-"""Colours (3, rows, columns) of a surface at places (rows, columns) on it, in metres from a corner."""
+"""Colors (3, rows, columns) of a surface at places (rows, columns) on it, in metres from a corner."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class RoomCamera:
     """A pinhole camera at `place`; the rows of `axes` (3, 3) point to its right, up and ahead."""
 
     focal_px: float
-    centre_px: tuple[float, float]
+    center_px: tuple[float, float]
     place: Point
     axes: Doubles
 
@@ -54,8 +54,8 @@ class RoomCamera:
 
     def screen(self, seen: Doubles) -> Doubles:
         """Points ahead of the camera (n, 3), as from `view`, to canvas positions (n, 2), in 1/64 pixel."""
-        x = self.centre_px[0] + self.focal_px * seen[:, 0] / seen[:, 2]
-        y = self.centre_px[1] - self.focal_px * seen[:, 1] / seen[:, 2]
+        x = self.center_px[0] + self.focal_px * seen[:, 0] / seen[:, 2]
+        y = self.center_px[1] - self.focal_px * seen[:, 1] / seen[:, 2]
         return np.rint(np.stack([x, y], axis=1) * 64.0) / 64.0
 
 
@@ -118,12 +118,12 @@ class Room(Studio):
     ambient: float
     tones: Floats
 
-    def pick(self, choices: Sequence[Colour]) -> Colour:
-        """One of some colours, a little brighter or darker."""
-        colour, factor = choices[int(self.rng.integers(len(choices)))], self.between(0.8, 1.2)
-        return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
+    def pick(self, choices: Sequence[Color]) -> Color:
+        """One of some colors, a little brighter or darker."""
+        color, factor = choices[int(self.rng.integers(len(choices)))], self.between(0.8, 1.2)
+        return (color[0] * factor, color[1] * factor, color[2] * factor)
 
-    def face(self, corners: Sequence[Point] | Doubles, paint: Paint | Colour, label: int) -> None:
+    def face(self, corners: Sequence[Point] | Doubles, paint: Paint | Color, label: int) -> None:
         """Draw a flat polygon of world points, lit and where nothing nearer stands."""
         seen = self.camera.view(np.asarray(corners, np.float64))
         cut = _cut(seen)
@@ -133,8 +133,8 @@ class Room(Studio):
         first, along, across = seen[0], seen[1] - seen[0], seen[-1] - seen[0]
         normal = _cross(along, across)
         rows, columns = region.rows, region.columns
-        x = (np.arange(columns.start, columns.stop) + 0.5 - self.camera.centre_px[0]) / self.camera.focal_px
-        y = (self.camera.centre_px[1] - 0.5 - np.arange(rows.start, rows.stop)) / self.camera.focal_px
+        x = (np.arange(columns.start, columns.stop) + 0.5 - self.camera.center_px[0]) / self.camera.focal_px
+        y = (self.camera.center_px[1] - 0.5 - np.arange(rows.start, rows.stop)) / self.camera.focal_px
         x, y = x[None, :], y[:, None]
         distance = _dot(normal, first)
         slope = normal[0] * x + normal[1] * y + normal[2]
@@ -144,15 +144,15 @@ class Room(Studio):
         if not mask.any():
             return
         s, t = _places(first, along, across, x, y, depth)
-        colour = paint(self, s, t) if callable(paint) else self.plain(paint, s.shape)
-        colour = colour * self._shade(first, along, across, s, t)
-        self.canvas.put(Region(rows, columns, mask), colour, label, depth.astype(np.float32))
+        color = paint(self, s, t) if callable(paint) else self.plain(paint, s.shape)
+        color = color * self._shade(first, along, across, s, t)
+        self.canvas.put(Region(rows, columns, mask), color, label, depth.astype(np.float32))
 
-    def plain(self, colour: Colour, shape: tuple[int, ...], grain: float = 0.07) -> Floats:
-        """A colour (3, rows, columns) with a little grain."""
+    def plain(self, color: Color, shape: tuple[int, ...], grain: float = 0.07) -> Floats:
+        """A color (3, rows, columns) with a little grain."""
         rows, columns = shape
         noise = self.patch(self.fine, rows, columns) + self.patch(self.coarse, rows, columns)
-        surface: Floats = plane(colour) * (1.0 + np.float32(grain) * noise)
+        surface: Floats = plane(color) * (1.0 + np.float32(grain) * noise)
         return surface
 
     def _shade(self, first: Doubles, along: Doubles, across: Doubles, s: Floats, t: Floats) -> Floats:
@@ -169,15 +169,15 @@ class Room(Studio):
         shade = np.float32(self.ambient) + lit / (1.0 + square / np.float32(9.0))
         return shade.astype(np.float32)
 
-    def panel(self, frame: Frame, a: Span, h: Span, o: float, paint: Paint | Colour, label: int) -> None:
+    def panel(self, frame: Frame, a: Span, h: Span, o: float, paint: Paint | Color, label: int) -> None:
         """Draw an upright rectangle that faces out of the frame."""
         self.face([frame.point(x, y, o) for x, y in _rectangle(a, h)], paint, label)
 
-    def sheet(self, frame: Frame, a: Span, o: Span, h: float, paint: Paint | Colour, label: int) -> None:
+    def sheet(self, frame: Frame, a: Span, o: Span, h: float, paint: Paint | Color, label: int) -> None:
         """Draw a level rectangle."""
         self.face([frame.point(x, h, y) for x, y in _rectangle(a, o)], paint, label)
 
-    def box(self, frame: Frame, a: Span, h: Span, o: Span, paint: Paint | Colour, label: int) -> None:
+    def box(self, frame: Frame, a: Span, h: Span, o: Span, paint: Paint | Color, label: int) -> None:
         """Draw the sides of an upright box that the camera can see."""
         at, up, out = frame.local(self.camera.place)
         if out > o[1] or out < o[0]:
@@ -188,12 +188,12 @@ class Room(Studio):
         if up > h[1] or up < h[0]:
             self.sheet(frame, a, o, h[1] if up > h[1] else h[0], paint, label)
 
-    def disc(self, frame: Frame, h: float, radius: Span, paint: Paint | Colour, label: int) -> None:
+    def disc(self, frame: Frame, h: float, radius: Span, paint: Paint | Color, label: int) -> None:
         """Draw a level ellipse around the frame's place, with radii along and out."""
         self.face([frame.point(x * radius[0], h, y * radius[1]) for x, y in CIRCLE.tolist()], paint, label)
 
     def card(
-        self, frame: Frame, shape: Sequence[Span] | Doubles, paint: Paint | Colour, label: int, o: float = 0.0
+        self, frame: Frame, shape: Sequence[Span] | Doubles, paint: Paint | Color, label: int, o: float = 0.0
     ) -> None:
         """Draw a flat figure that stands at the frame's place and turns to the camera; `shape` in metres."""
         c, s = float(self.camera.axes[0, 0]), float(self.camera.axes[0, 2])

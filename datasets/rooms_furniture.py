@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from datasets.roads_canvas import Colour
+from datasets.roads_canvas import Color
 from datasets.roads_light import scaled
 from datasets.rooms_canvas import (
     BED,
@@ -44,11 +44,11 @@ def bed(room: Room, at: Frame) -> None:
     room.shadow(at, (-half - 0.15, half + 0.15), (0.0, long + 0.15))
     room.box(at, (-half, half), (0.0, high + room.between(0.3, 0.65)), (0.0, 0.07), wood, BED)
     room.box(at, (-half, half), (0.08, high * 0.55), (0.07, long), wood, BED)
-    colour, other = room.pick(CLOTHS + WHITES), room.pick(CLOTHS + PAINTS)
+    color, other = room.pick(CLOTHS + WHITES), room.pick(CLOTHS + PAINTS)
     cover: tuple[Paint, ...] = (
-        folds(colour, 0.3),
-        blotches(colour, other, 0.15),
-        stripes(colour, other, 0.1),
+        folds(color, 0.3),
+        blotches(color, other, 0.15),
+        stripes(color, other, 0.1),
     )
     room.box(at, (-half, half), (high * 0.55, high), (0.07, long), cover[int(room.rng.integers(3))], BED)
     start = room.between(0.5, 0.9)
@@ -67,8 +67,8 @@ def sofa(room: Room, at: Frame) -> None:
     """Draw a sofa or an armchair with its cushions."""
     half = room.between(0.42, 0.5) if room.chance(0.25) else room.between(0.75, 1.15)
     deep, high = room.between(0.8, 0.95), room.between(0.38, 0.46)
-    colour = room.pick(CLOTHS + PAINTS[2:])
-    look: Paint | Colour = blotches(colour, scaled(colour, 0.88), 0.08) if room.chance(0.4) else colour
+    color = room.pick(CLOTHS + PAINTS[2:])
+    look: Paint | Color = blotches(color, scaled(color, 0.88), 0.08) if room.chance(0.4) else color
     room.shadow(at, (-half - 0.25, half + 0.25), (0.0, deep + 0.15))
     room.box(at, (-half, half), (0.06, high + room.between(0.35, 0.5)), (0.0, 0.24), look, SOFA)
     room.box(at, (-half, half), (0.06, high), (0.24, deep), look, SOFA)
@@ -79,7 +79,7 @@ def sofa(room: Room, at: Frame) -> None:
     for k in range(count):
         wide = 2.0 * half / count
         a = (-half + wide * k + 0.015, -half + wide * (k + 1) - 0.015)
-        room.box(at, a, (high, high + 0.08), (0.22, deep + 0.02), scaled(colour, 1.08), SOFA)
+        room.box(at, a, (high, high + 0.08), (0.22, deep + 0.02), scaled(color, 1.08), SOFA)
         if room.chance(0.45):
             middle = (a[0] + a[1]) / 2.0
             pillow(
@@ -90,7 +90,7 @@ def sofa(room: Room, at: Frame) -> None:
 def chair(room: Room, at: Frame) -> None:
     """Draw a chair: four legs or one foot, a seat and a back, sometimes with arms."""
     half, high = room.between(0.19, 0.26), room.between(0.42, 0.5)
-    colour = room.pick(WOODS + CLOTHS)
+    color = room.pick(WOODS + CLOTHS)
     back = high + room.between(0.35, 0.55)
     room.shadow(at, (-half, half), (0.0, 0.5))
     if room.chance(0.3):
@@ -103,30 +103,30 @@ def chair(room: Room, at: Frame) -> None:
         for a in ((-half, 0.035 - half), (half - 0.035, half)):
             for o in ((0.02, 0.055), (0.43, 0.465)):
                 room.box(at, a, (0.0, high), o, legs, CHAIR)
-    room.box(at, (-half, half), (high - 0.05, high), (0.02, 0.47), colour, CHAIR)
+    room.box(at, (-half, half), (high - 0.05, high), (0.02, 0.47), color, CHAIR)
     if room.chance(0.5):
-        room.box(at, (-half, half), (high + 0.1, back), (0.0, 0.05), colour, CHAIR)
+        room.box(at, (-half, half), (high + 0.1, back), (0.0, 0.05), color, CHAIR)
         for a in ((-half, 0.03 - half), (half - 0.03, half)):
-            room.box(at, a, (high, high + 0.1), (0.0, 0.04), colour, CHAIR)
+            room.box(at, a, (high, high + 0.1), (0.0, 0.04), color, CHAIR)
     else:
-        room.box(at, (-half, half), (back - 0.08, back), (0.0, 0.04), colour, CHAIR)
+        room.box(at, (-half, half), (back - 0.08, back), (0.0, 0.04), color, CHAIR)
         for k in range(4):
             side = -half + (2.0 * half - 0.03) * k / 3.0
-            room.box(at, (side, side + 0.03), (high, back), (0.0, 0.03), colour, CHAIR)
+            room.box(at, (side, side + 0.03), (high, back), (0.0, 0.03), color, CHAIR)
     if room.chance(0.25):
         for a in ((-half - 0.04, -half), (half, half + 0.04)):
-            room.box(at, a, (high + 0.18, high + 0.22), (0.02, 0.4), colour, CHAIR)
-            room.box(at, a, (high, high + 0.18), (0.36, 0.4), colour, CHAIR)
+            room.box(at, a, (high + 0.18, high + 0.22), (0.02, 0.4), color, CHAIR)
+            room.box(at, a, (high, high + 0.18), (0.36, 0.4), color, CHAIR)
 
 
 def _top_on_legs(room: Room, at: Frame, half: float, high: float, deep: float, label: int) -> None:
-    colour = room.pick(FURNITURE)
+    color = room.pick(FURNITURE)
     room.shadow(at, (-half, half), (0.0, deep), 0.72)
-    legs = colour if room.chance(0.6) else room.pick(METALS)
+    legs = color if room.chance(0.6) else room.pick(METALS)
     for a in ((0.03 - half, 0.09 - half), (half - 0.09, half - 0.03)):
         for o in ((0.03, 0.09), (deep - 0.09, deep - 0.03)):
             room.box(at, a, (0.0, high), o, legs, label)
-    room.box(at, (-half, half), (high - 0.05, high), (0.0, deep), colour, label)
+    room.box(at, (-half, half), (high - 0.05, high), (0.0, deep), color, label)
 
 
 def table(room: Room, at: Frame) -> None:
@@ -135,12 +135,12 @@ def table(room: Room, at: Frame) -> None:
     high = room.between(0.38, 0.48) if room.chance(0.25) else room.between(0.68, 0.78)
     middle = at.moved(0.0, deep / 2.0)
     if room.chance(0.3):
-        colour = room.pick(FURNITURE)
+        color = room.pick(FURNITURE)
         room.shadow(middle, (-half * 0.6, half * 0.6), (-half * 0.6, half * 0.6), 0.72)
-        room.box(middle, (-0.05, 0.05), (0.0, high), (-0.05, 0.05), colour, TABLE)
-        room.disc(middle, 0.03, (half * 0.5, half * 0.5), scaled(colour, 0.8), TABLE)
+        room.box(middle, (-0.05, 0.05), (0.0, high), (-0.05, 0.05), color, TABLE)
+        room.disc(middle, 0.03, (half * 0.5, half * 0.5), scaled(color, 0.8), TABLE)
         for k in range(4):
-            room.disc(middle, high - 0.04 + 0.0135 * k, (half * 0.85, half * 0.85), colour, TABLE)
+            room.disc(middle, high - 0.04 + 0.0135 * k, (half * 0.85, half * 0.85), color, TABLE)
     else:
         _top_on_legs(room, at, half, high, deep, TABLE)
     if room.chance(0.65):
@@ -166,7 +166,7 @@ def desk(room: Room, at: Frame) -> None:
 
 
 def _case(
-    room: Room, at: Frame, half: float, high: float, deep: float, look: Paint | Colour, label: int
+    room: Room, at: Frame, half: float, high: float, deep: float, look: Paint | Color, label: int
 ) -> None:
     room.shadow(at, (-half - 0.05, half + 0.05), (0.0, deep + 0.12))
     room.box(at, (-half, half), (0.0, high), (0.0, deep), look, label)
@@ -214,15 +214,15 @@ def night_stand(room: Room, at: Frame) -> None:
 def bookshelf(room: Room, at: Frame) -> None:
     """Draw a bookshelf full of books, which belong to it."""
     half, high, deep = room.between(0.4, 0.9), room.between(1.6, 2.2), room.between(0.28, 0.36)
-    colour = room.pick(FURNITURE)
+    color = room.pick(FURNITURE)
     room.shadow(at, (-half, half), (0.0, deep + 0.1))
-    room.panel(at, (-half, half), (0.0, high), 0.02, scaled(colour, 0.6), BOOKSHELF)
+    room.panel(at, (-half, half), (0.0, high), 0.02, scaled(color, 0.6), BOOKSHELF)
     for a in ((-half - 0.03, -half), (half, half + 0.03)):
-        room.box(at, a, (0.0, high), (0.0, deep), colour, BOOKSHELF)
+        room.box(at, a, (0.0, high), (0.0, deep), color, BOOKSHELF)
     rows = int(room.rng.integers(4, 7))
     for k in range(rows + 1):
         level = (high - 0.03) * k / rows
-        room.box(at, (-half, half), (level, level + 0.03), (0.0, deep), colour, BOOKSHELF)
+        room.box(at, (-half, half), (level, level + 0.03), (0.0, deep), color, BOOKSHELF)
         if k < rows and room.chance(0.92):
             end = half - room.between(0.0, 0.5) * half
             tall = level + 0.03 + (high / rows - 0.05) * room.between(0.65, 0.95)
@@ -240,15 +240,15 @@ def bookshelf(room: Room, at: Frame) -> None:
 def shelves(room: Room, at: Frame) -> None:
     """Draw an open rack with boxes and other things on its boards."""
     half, high, deep = room.between(0.45, 0.85), room.between(1.3, 2.1), room.between(0.35, 0.5)
-    colour = room.pick(METALS + WOODS)
+    color = room.pick(METALS + WOODS)
     room.shadow(at, (-half, half), (0.0, deep + 0.1))
     for a in ((-half - 0.04, -half), (half, half + 0.04)):
         for o in ((0.0, 0.04), (deep - 0.04, deep)):
-            room.box(at, a, (0.0, high), o, colour, SHELVES)
+            room.box(at, a, (0.0, high), o, color, SHELVES)
     rows = int(room.rng.integers(3, 6))
     for k in range(rows):
         level = 0.12 + (high - 0.16) * k / (rows - 1)
-        room.box(at, (-half, half), (level, level + 0.035), (0.0, deep), colour, SHELVES)
+        room.box(at, (-half, half), (level, level + 0.035), (0.0, deep), color, SHELVES)
         if k < rows - 1:
             lay_things(
                 room, at.moved(0.0, deep / 2.0), (-half + 0.03, half - 0.03), level + 0.035, deep * 0.8
@@ -258,11 +258,11 @@ def shelves(room: Room, at: Frame) -> None:
 def floor_mat(room: Room, at: Frame) -> None:
     """Draw a rug or a mat on the floor; nothing that stands there may be drawn before it."""
     half, deep = room.between(0.35, 1.2), room.between(0.45, 1.1)
-    colour, other = room.pick(CLOTHS), room.pick(CLOTHS + PAINTS)
+    color, other = room.pick(CLOTHS), room.pick(CLOTHS + PAINTS)
     look: tuple[Paint, ...] = (
-        blotches(colour, other, 0.2),
-        stripes(colour, other, 0.12),
-        folds(colour, 0.05),
+        blotches(color, other, 0.2),
+        stripes(color, other, 0.12),
+        folds(color, 0.05),
     )
     turn = at.turned(room.between(-0.3, 0.3))
     room.box(turn, (-half, half), (0.0, 0.015), (-deep, deep), other, FLOOR_MAT)

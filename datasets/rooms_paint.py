@@ -1,77 +1,77 @@
-"""Materials of the drawn rooms: colours shared between the classes, and patterns of surfaces."""
+"""Materials of the drawn rooms: colors shared between the classes, and patterns of surfaces."""
 
 import numpy as np
 
-from datasets.roads_canvas import Colour, Floats, fraction, plane
+from datasets.roads_canvas import Color, Floats, fraction, plane
 from datasets.rooms_canvas import Paint, Room
 
-WOODS: tuple[Colour, ...] = (
+WOODS: tuple[Color, ...] = (
     (0.45, 0.30, 0.18), (0.62, 0.45, 0.28), (0.30, 0.19, 0.12), (0.72, 0.58, 0.42), (0.52, 0.26, 0.15),
 )  # fmt: skip
-PAINTS: tuple[Colour, ...] = (
+PAINTS: tuple[Color, ...] = (
     (0.85, 0.83, 0.78), (0.74, 0.76, 0.72), (0.78, 0.70, 0.58), (0.62, 0.68, 0.72), (0.70, 0.74, 0.62),
     (0.80, 0.66, 0.62), (0.56, 0.55, 0.52),
 )  # fmt: skip
-CLOTHS: tuple[Colour, ...] = (
+CLOTHS: tuple[Color, ...] = (
     (0.16, 0.20, 0.36), (0.55, 0.14, 0.16), (0.80, 0.78, 0.72), (0.36, 0.40, 0.30), (0.62, 0.52, 0.40),
     (0.14, 0.14, 0.15), (0.50, 0.52, 0.56), (0.70, 0.46, 0.22), (0.34, 0.46, 0.54),
 )  # fmt: skip
-METALS: tuple[Colour, ...] = ((0.62, 0.63, 0.65), (0.20, 0.20, 0.22), (0.86, 0.87, 0.88), (0.42, 0.43, 0.46))
-WHITES: tuple[Colour, ...] = ((0.92, 0.92, 0.90), (0.86, 0.85, 0.80), (0.80, 0.83, 0.86))
+METALS: tuple[Color, ...] = ((0.62, 0.63, 0.65), (0.20, 0.20, 0.22), (0.86, 0.87, 0.88), (0.42, 0.43, 0.46))
+WHITES: tuple[Color, ...] = ((0.92, 0.92, 0.90), (0.86, 0.85, 0.80), (0.80, 0.83, 0.86))
 FURNITURE = WOODS + PAINTS[:3] + METALS[:1]
 """What cabinets, tables, desks, dressers, shelves and doors are all made of."""
 
 
-def boards(colour: Colour, width: float, across: bool = False) -> Paint:
+def boards(color: Color, width: float, across: bool = False) -> Paint:
     """Planks of this width in metres, each of its own tone, with dark gaps."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
         place = (t if across else s) / np.float32(width)
         shade = 0.84 + 0.3 * _tone(room, np.floor(place)) - 0.35 * (fraction(place) < 0.06)
-        return room.plain(colour, s.shape, 0.1) * shade.astype(np.float32)
+        return room.plain(color, s.shape, 0.1) * shade.astype(np.float32)
 
     return paint
 
 
-def tiles(colour: Colour, other: Colour, size: float) -> Paint:
-    """Square tiles of two colours with joints."""
+def tiles(color: Color, other: Color, size: float) -> Paint:
+    """Square tiles of two colors with joints."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
         x, y = s / np.float32(size), t / np.float32(size)
         odd = ((np.floor(x) + np.floor(y)) % 2.0) > 0.5
         joint = (fraction(x) < 0.05) | (fraction(y) < 0.05)
-        surface = np.where(odd, room.plain(colour, s.shape), plane(other))
+        surface = np.where(odd, room.plain(color, s.shape), plane(other))
         return np.where(joint, surface * np.float32(0.7), surface).astype(np.float32)
 
     return paint
 
 
-def stripes(colour: Colour, other: Colour, width: float, across: bool = False) -> Paint:
-    """Stripes of two colours."""
+def stripes(color: Color, other: Color, width: float, across: bool = False) -> Paint:
+    """Stripes of two colors."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
         odd = fraction((t if across else s) / np.float32(2.0 * width)) < 0.5
-        return np.where(odd, room.plain(colour, s.shape), plane(other)).astype(np.float32)
+        return np.where(odd, room.plain(color, s.shape), plane(other)).astype(np.float32)
 
     return paint
 
 
-def folds(colour: Colour, width: float) -> Paint:
+def folds(color: Color, width: float) -> Paint:
     """Cloth that hangs in folds of this width."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
         wave = np.abs(fraction(s / np.float32(width) + room.patch(room.coarse, *s.shape) * 0.3) - 0.5)
-        surface: Floats = room.plain(colour, s.shape) * (0.7 + 0.9 * wave)
+        surface: Floats = room.plain(color, s.shape) * (0.7 + 0.9 * wave)
         return surface
 
     return paint
 
 
-def slats(colour: Colour, height: float) -> Paint:
+def slats(color: Color, height: float) -> Paint:
     """Level slats, each lighter at its upper edge."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
-        return room.plain(colour, s.shape, 0.03) * (0.62 + 0.55 * fraction(t / np.float32(height)))
+        return room.plain(color, s.shape, 0.03) * (0.62 + 0.55 * fraction(t / np.float32(height)))
 
     return paint
 
@@ -90,30 +90,30 @@ def spines(width: float) -> Paint:
     return paint
 
 
-def blotches(colour: Colour, other: Colour, size: float) -> Paint:
-    """Irregular fields of two colours: a painting, a print, a pattern of cloth."""
+def blotches(color: Color, other: Color, size: float) -> Paint:
+    """Irregular fields of two colors: a painting, a print, a pattern of cloth."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
         wave = _tone(room, np.floor(s / np.float32(size))) + _tone(room, np.floor(t / np.float32(size)) + 9.0)
         share = np.clip((wave - 1.0 + room.patch(room.coarse, *s.shape) * 0.8) * 2.0 + 0.5, 0.0, 1.0)
-        mixed: Floats = plane(colour) + (plane(other) - plane(colour)) * share.astype(np.float32)
+        mixed: Floats = plane(color) + (plane(other) - plane(color)) * share.astype(np.float32)
         return mixed
 
     return paint
 
 
-def lines(colour: Colour, ink: Colour, gap: float) -> Paint:
+def lines(color: Color, ink: Color, gap: float) -> Paint:
     """Lines of writing."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
         row = np.floor(t / np.float32(gap))
         written = (fraction(t / np.float32(gap)) < 0.35) & (fraction(s * 6.0 + _tone(room, row) * 3.0) < 0.6)
-        return np.where(written, plane(ink), room.plain(colour, s.shape, 0.02)).astype(np.float32)
+        return np.where(written, plane(ink), room.plain(color, s.shape, 0.02)).astype(np.float32)
 
     return paint
 
 
-def outdoors(sky: Colour, below: Colour, pane: float, height: float) -> Paint:
+def outdoors(sky: Color, below: Color, pane: float, height: float) -> Paint:
     """What a window shows, very bright: sky over darker shapes, behind bars `pane` metres apart."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
@@ -125,26 +125,26 @@ def outdoors(sky: Colour, below: Colour, pane: float, height: float) -> Paint:
     return paint
 
 
-def glass(colour: Colour, gleam: float) -> Paint:
+def glass(color: Color, gleam: float) -> Paint:
     """A dark or a mirroring pane with a slanting gleam."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
         band = np.clip(1.0 - np.abs(fraction((s + t) * np.float32(0.7)) - 0.5) * 5.0, 0.0, 1.0)
-        surface: Floats = room.plain(colour, s.shape, 0.05) + np.float32(gleam) * band
+        surface: Floats = room.plain(color, s.shape, 0.05) + np.float32(gleam) * band
         return surface
 
     return paint
 
 
-def doors(colour: Colour, width: float, height: float) -> Paint:
+def doors(color: Color, width: float, height: float) -> Paint:
     """Fronts of a cabinet or of drawers: fields of this size with dark joints and a bright handle each."""
 
     def paint(room: Room, s: Floats, t: Floats) -> Floats:
         x, y = fraction(s / np.float32(width)), fraction(t / np.float32(height))
         joint = np.minimum(np.minimum(x, 1.0 - x) * width, np.minimum(y, 1.0 - y) * height) < 0.015
         handle = (np.abs(x - 0.5) * width < 0.07) & (np.abs(y - 0.72) * height < 0.012)
-        surface = np.where(joint, np.float32(0.55), np.float32(1.0)) * room.plain(colour, s.shape)
-        return np.where(handle, np.float32(0.5 if sum(colour) > 1.5 else 0.8), surface).astype(np.float32)
+        surface = np.where(joint, np.float32(0.55), np.float32(1.0)) * room.plain(color, s.shape)
+        return np.where(handle, np.float32(0.5 if sum(color) > 1.5 else 0.8), surface).astype(np.float32)
 
     return paint
 

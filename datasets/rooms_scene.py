@@ -129,7 +129,7 @@ def _set_room(rng: np.random.Generator, kind: Kind) -> Room:
     width, height, depth = small * (2.9 + 2.0 * u[0]), 2.3 + 0.4 * u[1], small * (3.1 + 2.2 * u[2])
     camera = RoomCamera(
         focal_px=COLUMNS * (0.62 + 0.42 * u[3]),
-        centre_px=(COLUMNS * (0.44 + 0.12 * u[4]), ROWS * (0.42 + 0.16 * u[5])),
+        center_px=(COLUMNS * (0.44 + 0.12 * u[4]), ROWS * (0.42 + 0.16 * u[5])),
         place=(width * (0.2 + 0.6 * u[6]), 1.0 + 0.75 * u[7], depth * (0.06 + 0.2 * u[8])),
         axes=aim(1.9 * (u[9] - 0.5), -0.58 + 0.58 * u[10], 0.12 * (u[11] - 0.5)),
     )
@@ -281,7 +281,7 @@ def _seats(room: Room) -> None:
 
 
 def _forget_some(room: Room, label: Pixels) -> None:
-    """Make void, in place, thin bands along some borders and, now and then, a field nobody labelled."""
+    """Make void, in place, thin bands along some borders and, now and then, a field nobody labeled."""
     border = np.zeros(label.shape, np.bool_)
     border[:, 1:] |= label[:, 1:] != label[:, :-1]
     border[1:] |= label[1:] != label[:-1]

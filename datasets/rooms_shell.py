@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from datasets.roads_canvas import Colour
+from datasets.roads_canvas import Color
 from datasets.roads_light import mix, scaled
 from datasets.rooms_canvas import (
     BLINDS,
@@ -60,20 +60,20 @@ def walls(room: Room) -> tuple[Frame, Frame, Frame]:
 def paint_shell(room: Room, *, wet: bool) -> None:
     """Draw walls, floor and ceiling; in a wet room of tiles."""
     width, height, depth = room.size
-    colour = room.pick(WHITES + PAINTS if wet else PAINTS)
-    look: Paint | Colour = colour
+    color = room.pick(WHITES + PAINTS if wet else PAINTS)
+    look: Paint | Color = color
     if wet and room.chance(0.7):
-        look = tiles(colour, scaled(colour, 0.94), room.between(0.15, 0.35))
+        look = tiles(color, scaled(color, 0.94), room.between(0.15, 0.35))
     elif room.chance(0.15):
-        look = stripes(colour, scaled(colour, 0.86), room.between(0.05, 0.2))
+        look = stripes(color, scaled(color, 0.86), room.between(0.05, 0.2))
     front = Frame(origin=(0.0, 0.0), along=(1.0, 0.0), out=(0.0, 1.0))
     for frame, long in zip((*walls(room), front), (depth, width, depth, width), strict=True):
         room.panel(frame, (0.0, long), (0.0, height), 0.0, look, WALL)
         if not wet:
-            room.panel(frame, (0.0, long), (0.0, 0.09), 0.012, scaled(colour, 1.12), WALL)
+            room.panel(frame, (0.0, long), (0.0, 0.09), 0.012, scaled(color, 1.12), WALL)
     _floor(room, front, (0.0, width), (0.0, depth), wet)
     upper = room.pick(WHITES)
-    above: Paint | Colour = tiles(upper, scaled(upper, 0.97), 0.6) if room.chance(0.3) else upper
+    above: Paint | Color = tiles(upper, scaled(upper, 0.97), 0.6) if room.chance(0.3) else upper
     room.sheet(front, (0.0, width), (0.0, depth), height, above, CEILING)
     if room.chance(0.45):
         _ceiling_light(
@@ -85,13 +85,13 @@ def _floor(room: Room, frame: Frame, a: Span, o: Span, wet: bool) -> None:
     kind = room.rng.random()
     look: Paint
     if wet or kind < 0.25:
-        colour = room.pick(PAINTS + WOODS[:2])
-        look = tiles(colour, scaled(colour, room.between(0.75, 1.1)), room.between(0.2, 0.5))
+        color = room.pick(PAINTS + WOODS[:2])
+        look = tiles(color, scaled(color, room.between(0.75, 1.1)), room.between(0.2, 0.5))
     elif kind < 0.7:
         look = boards(room.pick(WOODS), room.between(0.07, 0.2), across=room.chance(0.5))
     else:
-        colour = room.pick(CLOTHS)
-        look = blotches(colour, scaled(colour, 0.85), 0.05)
+        color = room.pick(CLOTHS)
+        look = blotches(color, scaled(color, 0.85), 0.05)
     room.sheet(frame, a, o, 0.0, look, FLOOR)
 
 
@@ -139,9 +139,9 @@ def _curtains(room: Room, at: Frame, half: float, high: float) -> None:
 
 def door(room: Room, at: Frame) -> None:
     """Draw a closed door in its frame."""
-    colour, frame = room.pick(FURNITURE + WHITES), room.pick(WHITES + WOODS)
+    color, frame = room.pick(FURNITURE + WHITES), room.pick(WHITES + WOODS)
     room.box(at, (-0.53, 0.53), (0.0, 2.12), (0.0, 0.03), frame, DOOR)
-    look = doors(colour, 0.46, room.between(0.5, 1.05)) if room.chance(0.6) else colour
+    look = doors(color, 0.46, room.between(0.5, 1.05)) if room.chance(0.6) else color
     room.panel(at, (-0.45, 0.45), (0.0, 2.05), 0.035, look, DOOR)
     side = 0.38 if room.chance(0.5) else -0.38
     room.box(at, (side - 0.02, side + 0.02), (1.0, 1.05), (0.035, 0.1), room.pick(METALS), DOOR)
@@ -157,7 +157,7 @@ def picture(room: Room, at: Frame) -> None:
 
 
 def mirror(room: Room, at: Frame) -> None:
-    """Draw a mirror: it shows the colours of the room in a blur."""
+    """Draw a mirror: it shows the colors of the room in a blur."""
     half, low, high = room.between(0.25, 0.6), room.between(0.95, 1.15), room.between(1.75, 2.05)
     room.box(at, (-half, half), (low, high), (0.0, 0.03), room.pick(WOODS + METALS), MIRROR)
     shown = mix(room.pick(PAINTS), (0.55, 0.6, 0.64), 0.5)
@@ -179,8 +179,8 @@ def towel(room: Room, at: Frame) -> None:
     high = room.between(1.15, 1.45)
     room.box(at, (-0.35, 0.35), (high, high + 0.02), (0.05, 0.07), room.pick(METALS), TOWEL)
     for a in ((-0.3, -0.02), (0.03, 0.3))[: 1 + int(room.chance(0.7))]:
-        colour = room.pick(CLOTHS + PAINTS)
-        look = stripes(colour, scaled(colour, 1.15), 0.06, across=True)
+        color = room.pick(CLOTHS + PAINTS)
+        look = stripes(color, scaled(color, 1.15), 0.06, across=True)
         room.panel(at, a, (high - room.between(0.45, 0.7), high + 0.02), 0.075, look, TOWEL)
 
 
@@ -218,8 +218,8 @@ def wall_shelves(room: Room, at: Frame) -> None:
 
 def shower_curtain(room: Room, at: Frame) -> None:
     """Draw the curtain of a tub that stands at this place, half drawn."""
-    colour, other = room.pick(CLOTHS + WHITES), room.pick(PAINTS)
-    look = folds(colour, 0.12) if room.chance(0.5) else stripes(colour, other, 0.05)
+    color, other = room.pick(CLOTHS + WHITES), room.pick(PAINTS)
+    look = folds(color, 0.12) if room.chance(0.5) else stripes(color, other, 0.05)
     start, end = (-0.78, room.between(-0.3, 0.4)) if room.chance(0.5) else (room.between(-0.4, 0.3), 0.78)
     room.box(at, (-0.82, 0.82), (1.98, 2.01), (0.76, 0.79), METALS[2], SHOWER_CURTAIN)
     room.panel(at, (start, end), (0.2, 1.98), 0.78, look, SHOWER_CURTAIN)

@@ -1,6 +1,6 @@
 """Small things of the drawn rooms: books, paper, boxes, bags, pillows, lamps, screens, and people."""
 
-from datasets.roads_canvas import Colour, ellipse, limb
+from datasets.roads_canvas import Color, ellipse, limb
 from datasets.roads_light import scaled
 from datasets.rooms_canvas import (
     BAG,
@@ -19,7 +19,7 @@ from datasets.rooms_canvas import (
 )
 from datasets.rooms_paint import CLOTHS, METALS, PAINTS, WHITES, WOODS, blotches, folds, glass, lines, spines
 
-SKINS: tuple[Colour, ...] = ((0.86, 0.68, 0.56), (0.72, 0.52, 0.40), (0.48, 0.33, 0.24))
+SKINS: tuple[Color, ...] = ((0.86, 0.68, 0.56), (0.72, 0.52, 0.40), (0.48, 0.33, 0.24))
 
 
 def lay_things(room: Room, at: Frame, a: Span, h: float, deep: float) -> None:
@@ -76,14 +76,14 @@ def cardboard(room: Room, at: Frame) -> None:
     turn = at.turned(room.between(-0.4, 0.4))
     for _ in range(int(room.rng.integers(1, 4))):
         half, tall = room.between(0.17, 0.36), room.between(0.18, 0.42)
-        colour = room.pick(WOODS[1:4] + PAINTS[2:3] + WHITES[:1])
-        room.box(turn, (-half, half), (top, top + tall), (0.02, 0.02 + 1.5 * half), colour, BOX)
+        color = room.pick(WOODS[1:4] + PAINTS[2:3] + WHITES[:1])
+        room.box(turn, (-half, half), (top, top + tall), (0.02, 0.02 + 1.5 * half), color, BOX)
         room.panel(
             turn,
             (-half, half),
             (top + tall * 0.44, top + tall * 0.56),
             0.022 + 1.5 * half,
-            scaled(colour, 1.2),
+            scaled(color, 1.2),
             BOX,
         )
         top += tall
@@ -92,24 +92,24 @@ def cardboard(room: Room, at: Frame) -> None:
 def bag(room: Room, at: Frame) -> None:
     """Draw a bag on the floor: a body, narrower above, with handles."""
     half, tall = room.between(0.16, 0.32), room.between(0.25, 0.5)
-    colour = room.pick(CLOTHS)
+    color = room.pick(CLOTHS)
     room.shadow(at, (-half, half), (0.0, 0.35))
     body = at.turned(room.between(-0.5, 0.5))
     room.box(
-        body, (-half, half), (0.0, tall * 0.7), (0.05, 0.3), blotches(colour, scaled(colour, 0.8), 0.1), BAG
+        body, (-half, half), (0.0, tall * 0.7), (0.05, 0.3), blotches(color, scaled(color, 0.8), 0.1), BAG
     )
-    room.box(body, (-half * 0.85, half * 0.85), (tall * 0.7, tall), (0.09, 0.26), colour, BAG)
+    room.box(body, (-half * 0.85, half * 0.85), (tall * 0.7, tall), (0.09, 0.26), color, BAG)
     for x0, x1 in ((-0.5, -0.2), (-0.2, 0.2), (0.2, 0.5)):
         low, high = tall, tall + 0.16
         ends = (low if x0 == -0.5 else high, low if x1 == 0.5 else high)
         stroke = limb(x0 * half * 1.4, ends[0], x1 * half * 1.4, ends[1], 0.03, 0.03)
-        room.card(body, stroke, scaled(colour, 0.6), BAG, o=0.18)
+        room.card(body, stroke, scaled(color, 0.6), BAG, o=0.18)
 
 
 def pillow(room: Room, at: Frame, a: Span, h: float, o: Span, tall: float) -> None:
     """Draw a pillow as a soft box with a lighter top."""
-    colour = room.pick(CLOTHS + WHITES + WHITES)
-    look = blotches(colour, room.pick(CLOTHS), 0.06) if room.chance(0.3) else folds(colour, 0.25)
+    color = room.pick(CLOTHS + WHITES + WHITES)
+    look = blotches(color, room.pick(CLOTHS), 0.06) if room.chance(0.3) else folds(color, 0.25)
     inset = 0.12 * (a[1] - a[0])
     room.box(at, a, (h, h + tall * 0.6), o, look, PILLOW)
     room.box(

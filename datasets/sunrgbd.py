@@ -5,7 +5,7 @@ labels in `labels/` (`img-NNNNNN.png`, 8-bit): those of the 5050 test images com
 training images follow from 5051 on. Label 0 is void, 1 to 37 are the classes. The release has no validation
 split: `sunrgbd_val.txt` beside this file holds some training images out. Pictures are of several sizes; the
 paper's networks were fed and scored at 360 x 480, so images are reduced by area averaging and labels at the
-cells' centres.
+cells' centers.
 
 `datasets/sunrgbd_official.py` makes such a folder of the official release.
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from datasets.base import (
     SPLITS,
-    Colour,
+    Color,
     Dataset,
     DatasetError,
     DatasetInfo,
@@ -48,7 +48,7 @@ CLASSES = (
 )  # fmt: skip
 """The 37 classes in the order of their labels (1 is the wall); names as in the SegNet paper's Table 5."""
 
-COLOURS: tuple[Colour, ...] = (
+COLORS: tuple[Color, ...] = (
     (174, 199, 232), (152, 223, 138), (31, 119, 180), (255, 187, 120), (188, 189, 34), (140, 86, 75),
     (255, 152, 150), (214, 39, 40), (197, 176, 213), (148, 103, 189), (196, 156, 148), (23, 190, 207),
     (178, 76, 76), (247, 182, 210), (66, 188, 102), (219, 219, 141), (140, 57, 197), (202, 185, 52),
@@ -57,13 +57,13 @@ COLOURS: tuple[Colour, ...] = (
     (120, 185, 128), (146, 111, 194), (44, 160, 44), (112, 128, 144), (96, 207, 209), (227, 119, 194),
     (213, 92, 176),
 )  # fmt: skip
-"""A colour for each; the release has none."""
+"""A color for each; the release has none."""
 
 INFO = DatasetInfo(
     name="sunrgbd",
     title="SUN RGB-D",
     classes=CLASSES,
-    colours=COLOURS,
+    colors=COLORS,
     size=(360, 480),
     splits={"train": 5025, "val": 260, "test": TEST_IMAGES},
     source="rgbd.cs.princeton.edu (Song et al. 2015; 37 classes, read at 360 x 480; 260 training images held "
@@ -89,7 +89,7 @@ class SunRgbd(Dataset):
         self.folder = locate(root)
         self.split = split
         self._pairs = _sound_pairs(self.folder, split)
-        self.stems = tuple(pair.stem for pair in self._pairs)
+        self.image_ids = tuple(pair.stem for pair in self._pairs)
         self.info = replace(INFO, splits={**INFO.splits, split: len(self._pairs)})
 
     def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
@@ -187,10 +187,10 @@ def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]
     wanted = {label_number(split, n) for n in own}
     pairs = []
     for number, image in sorted(own.items()):
-        labelled = label_number(split, number)
-        label = labels.get(labelled)
+        labeled = label_number(split, number)
+        label = labels.get(labeled)
         if label is None:
-            problems.append(f"{image}: image without label (labels/img-{labelled:06d}.png)")
+            problems.append(f"{image}: image without label (labels/img-{labeled:06d}.png)")
         else:
             pairs.append(Pair(stem=image.stem, image=image, label=label))
     for number, path in sorted(labels.items()):

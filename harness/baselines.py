@@ -1,6 +1,6 @@
 """Two classifiers that see no context, as the floor that a network must clear.
 
-`position_prior` looks at where a pixel lies and at nothing else; `ColourPositionClassifier` at its own colour
+`position_prior` looks at where a pixel lies and at nothing else; `ColorPositionClassifier` at its own color
 and position. A network that does not exceed the second has learnt nothing that a single pixel does not show.
 """
 
@@ -36,7 +36,7 @@ def position_prior(train_labels: NDArray[np.integer], num_classes: int) -> NDArr
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ColourPositionClassifier:
+class ColorPositionClassifier:
     """A small network from one pixel's (r, g, b, row, column) to class scores, applied to each by itself.
 
     `layers` holds weights (in, out) and bias (out,) of two ReLU layers and the output.
@@ -57,7 +57,7 @@ class ColourPositionClassifier:
     ) -> Self:
         """Train on `pixels` pixels drawn from images (N, h, w, 3) and labels (N, H, W), void as 255.
 
-        A pixel of the image has the label at its centre. Cross-entropy, each class weighted by its frequency
+        A pixel of the image has the label at its center. Cross-entropy, each class weighted by its frequency
         to the power -`balance`: 0 is the plain loss, 0.5 gives a higher mIoU (0.36 against 0.29 on the
         validation split of CamVid).
         Raises ValueError as `position_prior` does, and where images and labels do not go together.
@@ -97,11 +97,11 @@ class ColourPositionClassifier:
 def _check_labels(labels: NDArray[np.integer], num_classes: int) -> None:
     if labels.ndim != 3:
         raise ValueError(f"labels must be (N, H, W), not of shape {labels.shape}")
-    labelled = labels[labels != VOID]
-    if labelled.size == 0:
-        raise ValueError("no pixel is labelled: every label is void, or there are none")
-    if labelled.min() < 0 or labelled.max() >= num_classes:
-        wrong = labelled.min() if labelled.min() < 0 else labelled.max()
+    labeled = labels[labels != VOID]
+    if labeled.size == 0:
+        raise ValueError("no pixel is labeled: every label is void, or there are none")
+    if labeled.min() < 0 or labeled.max() >= num_classes:
+        wrong = labeled.min() if labeled.min() < 0 else labeled.max()
         raise ValueError(f"labels hold {wrong}, outside 0..{num_classes - 1} and void ({VOID})")
 
 
@@ -121,10 +121,10 @@ def _draw_pixels(
     return features[kept], classes[kept]
 
 
-def _features(colours: NDArray[np.uint8], rows: NDArray[np.float64], columns: NDArray[np.float64]) -> Floats:
-    """Colours (..., 3) and positions in 0..1 (...) to (..., 5) in -1..1."""
+def _features(colors: NDArray[np.uint8], rows: NDArray[np.float64], columns: NDArray[np.float64]) -> Floats:
+    """Colors (..., 3) and positions in 0..1 (...) to (..., 5) in -1..1."""
     positions = np.stack([rows, columns], axis=-1) * 2 - 1
-    return np.concatenate([colours / 127.5 - 1, positions], axis=-1).astype(np.float32)
+    return np.concatenate([colors / 127.5 - 1, positions], axis=-1).astype(np.float32)
 
 
 def _initial_layers(widths: tuple[int, ...], rng: np.random.Generator) -> list[Floats]:
@@ -179,7 +179,7 @@ def _gradients(
 
 
 def _resize_axis(values: Floats, axis: int, length: int) -> Floats:
-    """Linear interpolation along one axis with half-pixel centres (align_corners=False), edges repeated."""
+    """Linear interpolation along one axis with half-pixel centers (align_corners=False), edges repeated."""
     old = values.shape[axis]
     at = np.clip((np.arange(length) + 0.5) * old / length - 0.5, 0, old - 1)
     low = at.astype(np.int64)

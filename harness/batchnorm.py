@@ -3,7 +3,7 @@
 The paper re-estimates them by a full pass over the training set. Its script (compute_bn_statistics.py of
 SegNet-Tutorial) takes the plain mean of batch means and of biased batch variances over the shuffled training
 list, dropout off, at the training batch size. Running averages, torch's default, lag behind the weights and
-give other scores. Batches of neighbouring video frames would too: they differ less than a training batch does.
+give other scores. Batches of neighboring video frames would too: they differ less than a training batch does.
 """
 
 from collections.abc import Callable
@@ -103,7 +103,7 @@ def _trains(norm: BatchNorm) -> bool:
 
 
 def _set_apart(norms: list[BatchNorm], apart: bool) -> None:
-    """Whether synchronised layers go by the batch of their own process, which is a whole one here."""
+    """Whether synchronized layers go by the batch of their own process, which is a whole one here."""
     for norm in norms:
         if isinstance(norm, SynchronisedBatchNorm2d):
             norm.apart = apart

@@ -157,16 +157,16 @@ def _by_itself(subject: _Subject) -> str:
 
 def _training(subject: _Subject) -> str:
     model = subject.network().train()
-    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
     losses = []
     for step in range(2):
         logits = model(subject.images(2))
         generator = torch.Generator().manual_seed(step)
         target = torch.randint(0, CLASSES, (2, *logits.shape[2:]), generator=generator).to(subject.device)
         loss = masked_cross_entropy(logits, target)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     idle = {n: p.numel() for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
     broken = [n for n, p in model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]

@@ -144,7 +144,7 @@ def measure(
     precision: Annotated[
         list[str] | None, typer.Option(help="fp32, tf32 or bf16; several may be given; default: fp32.")
     ] = None,
-    way: Annotated[
+    variant: Annotated[
         list[str] | None,
         typer.Option(
             help="plain, channels-last, compiled or folded (batch norm into convolutions), "
@@ -160,7 +160,7 @@ def measure(
     ] = None,
     step_batch: Annotated[int, typer.Option(help="Images of a training step.", min=1)] = 5,
     up_to_batch: Annotated[int | None, typer.Option(help="Times at no larger batch.", min=1)] = None,
-    effort: Annotated[
+    preset: Annotated[
         str | None, typer.Option(help="full, lease, cpu or quick; default: cpu on a CPU, else full.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what was measured before.")] = False,
@@ -177,11 +177,11 @@ def measure(
         classes=classes,
         device=device,
         precisions=tuple(dict.fromkeys(precision or ("fp32",))),
-        ways=tuple(dict.fromkeys(way or ("plain",))),
+        variants=tuple(dict.fromkeys(variant or ("plain",))),
         phases=tuple(phase or ()),
         step_batch=step_batch,
         most=up_to_batch,
-        effort=effort,
+        preset=preset,
         again=again,
         threads=threads,
         results=results,

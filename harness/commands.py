@@ -17,7 +17,7 @@ from harness.engines.tally import waves
 from harness.errors import UserError
 from harness.initial_weights import locate_for, resolve
 from harness.machine import available_cores, emulates_bfloat16
-from harness.measure.record import Effort
+from harness.measure.record import Preset
 from harness.member import Member, check_sharing, launched_member
 from harness.options import one_of, precision_named, writable
 from harness.protocol import Protocol, load_protocol, parse_size
@@ -138,10 +138,10 @@ def _run_and_report(
     if trained.stopped or trained.overdrawn:
         return trained.exit_code
     quick = all(spec.protocol.quick for spec in specs)
-    effort: Effort = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
+    preset: Preset = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
     code = trained.exit_code
     if measured:
-        outcome = engine.measure(running.measurement_requests(specs, places, effort), places, console)
+        outcome = engine.measure(running.measurement_requests(specs, places, preset), places, console)
         if outcome.stopped:
             return outcome.exit_code
         code = max(code, outcome.exit_code)
@@ -248,22 +248,22 @@ def check_data_command(name: str, data_root: str | None) -> int:
 def _protocols(options: RunOptions, suite: Suite) -> list[Protocol]:
     """The protocol with the suite's variants and the options' changes, which win; each recipe once."""
     protocol = load_protocol(options.protocol or suite.protocol)
-    if protocol.base not in suite.protocols:
+    if protocol.name not in suite.protocols:
         known = ", ".join(suite.protocols)
-        raise UserError(f"protocol {protocol.name!r} is not of suite {suite.name!r}; that has: {known}")
+        raise UserError(f"protocol {protocol.title!r} is not of suite {suite.name!r}; that has: {known}")
     changes = _changes(options, protocol)
     found = [protocol.override({**variant, **changes}) for variant in suite.variants]
-    return list({one.name: one for one in found}.values())
+    return list({one.title: one for one in found}.values())
 
 
 def _further(options: RunOptions, suite: Suite) -> tuple[tuple[str, Protocol], ...]:
-    """The suite's further rows, unless a balancing is asked for: that one replaces all."""
+    """The suite's further rows, unless a class weighting is asked for: that one replaces all."""
     protocol = load_protocol(options.protocol or suite.protocol)
     changes = _changes(options, protocol)
-    if "balancing" in changes:
+    if "class_weighting" in changes:
         return ()
     return tuple(
-        (row.architecture, protocol.override({**changes, "balancing": row.balancing}))
+        (row.architecture, protocol.override({**changes, "class_weighting": row.class_weighting}))
         for row in suite.further
         if not options.names or row.architecture in options.names
     )

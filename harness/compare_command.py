@@ -76,7 +76,7 @@ def _notes(pairs: Sequence[Pair]) -> list[str]:
         )
     if "images" in found:
         notes.append(
-            f"one seed: paired bootstrap over blocks of {BLOCK} neighbouring frames; it holds the "
+            f"one seed: paired bootstrap over blocks of {BLOCK} neighboring frames; it holds the "
             "choice of test images, not what another seed of training would change."
         )
     return notes

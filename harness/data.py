@@ -20,7 +20,7 @@ from harness.augmentation import (
     Augmented,
     as_drawn,
     augments,
-    coloured,
+    colored,
     draw,
     window_of_images,
     window_of_labels,
@@ -112,15 +112,15 @@ class BatchStream:
             self._send(iteration)
             place = 0
         own = (place, self._part)
-        mirrored = self._mirrored[own] if self._protocol.flip else None
+        mirrored = self._mirrored[own] if self._protocol.hflip else None
         augmented = as_drawn(self._protocol, self._drawn[own]) if augments(self._protocol) else None
         return Batch(indices=self._indices[own], mirrored=mirrored, augmented=augmented)
 
     def _send(self, start: int) -> None:
         iterations = range(start, start + STRETCH)
-        chosen = [batch_indices(self._seed, i, self._protocol.batch, self._images) for i in iterations]
+        chosen = [batch_indices(self._seed, i, self._protocol.batch_size, self._images) for i in iterations]
         drawn = [
-            flips(self._seed, i, indices) if self._protocol.flip else np.zeros_like(indices)
+            flips(self._seed, i, indices) if self._protocol.hflip else np.zeros_like(indices)
             for i, indices in zip(iterations, chosen, strict=True)
         ]
         both = sent(np.stack([np.stack(chosen), np.stack(drawn)]), self._device)  # (2, STRETCH, B) int64
@@ -147,7 +147,7 @@ class SplitData:
         self, dataset: datasets.Dataset, protocol: Protocol, cache: Path, device: torch.device
     ) -> None:
         stored = open_split(dataset, protocol.size, cache)
-        self.stems: Sequence[str] = stored.stems
+        self.image_ids: Sequence[str] = stored.image_ids
         self.device = device
         self._host_labels: NDArray[np.uint8] = stored.labels
         self._images: NDArray[np.uint8] | Tensor = stored.images
@@ -157,9 +157,9 @@ class SplitData:
             self._labels = torch.from_numpy(np.array(stored.labels)).to(device)
         self._mean = torch.tensor(protocol.input_mean, device=device)
         self._std = torch.tensor(protocol.input_std, device=device)
-        self._standardise = protocol.standardise
-        self._local_response = protocol.local_response
-        self._centres: dict[tuple[int, int], Tensor] = {}
+        self._standardize = protocol.standardize
+        self._local_response = protocol.local_response_norm
+        self._centers: dict[tuple[int, int], Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._images)
@@ -171,28 +171,28 @@ class SplitData:
         return int(height), int(width)
 
     def class_pixels(self, num_classes: int) -> NDArray[np.int64]:
-        """Labelled pixels of each class in each image, (N, K)."""
+        """Labeled pixels of each class in each image, (N, K)."""
         counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for labels in self._host_labels]
         return np.stack(counts).astype(np.int64)
 
     def images(
         self, indices: Indices, mirrored: Mirrored | None = None, augmented: Augmented | None = None
     ) -> Tensor:
-        """Network input (B, 3, h, w), float32: (RGB - mean) / std, normalised further as the protocol says.
+        """Network input (B, 3, h, w), float32: (RGB - mean) / std, normalized further as the protocol says.
 
         Channels-last on a GPU.
         """
         pixels = self._take(self._images, indices)
         if mirrored is not None:
             pixels = self._mirror(pixels, mirrored)
-        if augmented is not None and augmented.colours is not None:
-            pixels = coloured(pixels.float(), augmented.colours)
+        if augmented is not None and augmented.colors is not None:
+            pixels = colored(pixels.float(), augmented.colors)
         scaled = (pixels.float() - self._mean) / self._std
-        if self._standardise:
+        if self._standardize:
             spread, middle = torch.std_mean(scaled, dim=(1, 2), keepdim=True)
-            scaled = (scaled - middle) / spread.clamp(min=1e-3)  # an image of one colour stays 0
+            scaled = (scaled - middle) / spread.clamp(min=1e-3)  # an image of one color stays 0
         if self._local_response:
-            scaled = local_response(scaled)
+            scaled = local_response_norm(scaled)
         images = scaled.permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
         if augmented is not None and augmented.windows is not None:
             images = window_of_images(images, augmented.windows)
@@ -215,9 +215,9 @@ class SplitData:
         mirrored: Mirrored | None = None,
         augmented: Augmented | None = None,
     ) -> Tensor:
-        """Labels (B, h, w), int64, taken where upsampled logits of that size have their cell centres.
+        """Labels (B, h, w), int64, taken where upsampled logits of that size have their cell centers.
 
-        With align_corners=False cell i of n has its centre at (i + 1/2) * N/n - 1/2 of the full label;
+        With align_corners=False cell i of n has its center at (i + 1/2) * N/n - 1/2 of the full label;
         the nearest pixel's index is floor((i + 1/2) * N/n) ("nearest-exact").
         """
         full = self.labels(indices)
@@ -227,13 +227,13 @@ class SplitData:
             return window_of_labels(full, augmented.windows, size).long()
         if size != self.label_size:
             for axis, (wanted, whole) in enumerate(zip(size, self.label_size, strict=True), start=1):
-                full = full.index_select(axis, self._cell_centres(whole, wanted))
+                full = full.index_select(axis, self._cell_centers(whole, wanted))
         return full.long()
 
-    def _cell_centres(self, whole: int, wanted: int) -> Tensor:
-        if (whole, wanted) not in self._centres:
-            self._centres[whole, wanted] = sent(nearest_exact_indices(whole, wanted), self.device)
-        return self._centres[whole, wanted]
+    def _cell_centers(self, whole: int, wanted: int) -> Tensor:
+        if (whole, wanted) not in self._centers:
+            self._centers[whole, wanted] = sent(nearest_exact_indices(whole, wanted), self.device)
+        return self._centers[whole, wanted]
 
     def _take(self, source: NDArray[np.uint8] | Tensor, indices: Indices) -> Tensor:
         if isinstance(source, Tensor):
@@ -262,10 +262,10 @@ class SplitData:
             yield order[chosen % count if wrap else chosen[chosen < count]]
 
 
-def local_response(pixels: Tensor) -> Tensor:
-    """Each pixel's colour (..., 3) over (1 + 1e-4 / 5 * the sum of its squares) ** 0.75.
+def local_response_norm(pixels: Tensor) -> Tensor:
+    """Each pixel's color (..., 3) over (1 + 1e-4 / 5 * the sum of its squares) ** 0.75.
 
     SegNet-Basic's LRN layer (local_size 5, alpha 1e-4, beta 0.75, k 1): its window spans all three channels.
-    The paper (section 4.1) calls it local contrast normalisation.
+    The paper (section 4.1) calls it local contrast normalization.
     """
     return pixels / (1.0 + (1e-4 / 5) * pixels.square().sum(-1, keepdim=True)) ** 0.75

@@ -1,6 +1,6 @@
 """The processes that carry out a run together: what they add up, gather, and agree on.
 
-Each takes its part of every batch; gradients, batch-norm statistics and the count of labelled pixels are
+Each takes its part of every batch; gradients, batch-norm statistics and the count of labeled pixels are
 those of the whole batch, so that the run is that of one process but for rounding and for dropout's random
 numbers.
 `ALONE` is a run in one process: it answers at once and asks torch.distributed for nothing.
@@ -144,7 +144,7 @@ class Group:
     def training_call(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
         """What a training step calls for its logits; gradients are summed over processes, not averaged."""
         shared = DistributedDataParallel(network, gradient_as_bucket_view=True)
-        shared.broadcast_buffers = False  # synchronised batch norm keeps them equal
+        shared.broadcast_buffers = False  # synchronized batch norm keeps them equal
         shared.register_comm_hook(None, _summed)
         return shared
 

@@ -174,7 +174,7 @@ def kept_indices(images: int) -> set[int]:
 
 
 def label_png(label_map: NDArray[np.uint8]) -> bytes:
-    """A label map (H, W) as an 8-bit grey PNG of class numbers."""
+    """A label map (H, W) as an 8-bit gray PNG of class numbers."""
     target = io.BytesIO()
     Image.fromarray(label_map).save(target, format="PNG", optimize=True)
     return target.getvalue()

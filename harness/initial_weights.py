@@ -17,7 +17,7 @@ IMAGENET = InitialWeights(kind="imagenet", title="VGG16 ImageNet (torchvision IM
 OWN_IMAGENET = InitialWeights(kind="imagenet", title="ImageNet (its library's own)")
 
 Channels = tuple[float, float, float]  # R, G, B
-# How far a protocol's input may be from that of the weights: grey levels of the mean, share of the deviation
+# How far a protocol's input may be from that of the weights: gray levels of the mean, share of the deviation
 MEAN_TOLERANCE, STD_TOLERANCE = 1.0, 0.02
 
 
@@ -50,7 +50,7 @@ def fitted(info: architectures.ArchitectureInfo, weights: InitialWeights) -> Ini
         UserError: weights that it can't start from.
     """
     if weights.kind == "none":
-        return weights.model_copy(update={"title": info.initialisation})
+        return weights.model_copy(update={"title": info.initialization})
     if info.imagenet == "vgg16":
         return weights
     if takes_own(info, weights):
@@ -72,7 +72,7 @@ def check_input(name: str, protocol: Protocol, mean: Channels, std: Channels) ->
     Args:
         name: of the architecture.
         protocol: that it is trained with.
-        mean: what the weights want subtracted, in grey levels of 0..255.
+        mean: what the weights want subtracted, in gray levels of 0..255.
         std: what they want it divided by.
 
     Raises:
@@ -80,11 +80,11 @@ def check_input(name: str, protocol: Protocol, mean: Channels, std: Channels) ->
     """
     far = any(abs(a - b) > MEAN_TOLERANCE for a, b in zip(protocol.input_mean, mean, strict=True))
     far |= any(abs(a / b - 1) > STD_TOLERANCE for a, b in zip(protocol.input_std, std, strict=True))
-    if far or protocol.standardise or protocol.local_response:
+    if far or protocol.standardize or protocol.local_response_norm:
         wanted = [", ".join(f"{value:.4g}" for value in values) for values in (mean, std)]
         raise UserError(
             f"{name}: its library's ImageNet weights want input (RGB - ({wanted[0]})) / ({wanted[1]}), which "
-            f"protocol {protocol.name} does not give; choose another protocol, or --encoder-weights none"
+            f"protocol {protocol.title} does not give; choose another protocol, or --encoder-weights none"
         )
 
 
@@ -96,7 +96,7 @@ def locate_for(specs: Sequence[RunSpec], text: str) -> Path | None:
 
 
 def locate(weights: InitialWeights, text: str) -> Path | None:
-    """The file to load, downloading torchvision's if that is meant; none for He initialisation.
+    """The file to load, downloading torchvision's if that is meant; none for He initialization.
 
     Raises:
         architectures.ArchitectureError: torchvision's weights can't be downloaded.

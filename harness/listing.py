@@ -55,9 +55,14 @@ def _protocols() -> Table:
     table = _table("protocols", "name", "dataset", "iterations", "batch", "learning rate", "summary")
     for name in toml_names("protocols"):
         protocol = load_protocol(name)
-        rate = f"{protocol.lr:g} {protocol.schedule}"
+        rate = f"{protocol.lr:g} {protocol.lr_scheduler}"
         table.add_row(
-            name, protocol.dataset, f"{protocol.iterations:,}", str(protocol.batch), rate, protocol.summary
+            name,
+            protocol.dataset,
+            f"{protocol.iterations:,}",
+            str(protocol.batch_size),
+            rate,
+            protocol.summary,
         )
     return table
 

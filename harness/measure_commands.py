@@ -11,7 +11,7 @@ import architectures
 from harness import run as running
 from harness.errors import UserError
 from harness.machine import Device, available_cores
-from harness.measure.record import PHASES, Effort, MeasureSpec, Option, Phase
+from harness.measure.record import PHASES, MeasureSpec, Option, Phase, Preset
 from harness.measure.schedule import Request, cell_keys
 from harness.options import one_of, precision_named, writable
 from harness.protocol import parse_size
@@ -29,11 +29,11 @@ class MeasureOptions:
     classes: int
     device: str
     precisions: tuple[str, ...]
-    ways: tuple[str, ...]
+    variants: tuple[str, ...]
     phases: tuple[str, ...]
     step_batch: int
     most: int | None
-    effort: str | None
+    preset: str | None
     again: bool
     threads: int
     results: Path
@@ -52,7 +52,7 @@ def measure_command(options: MeasureOptions) -> int:
 
 
 def _requests(options: MeasureOptions, device: Device) -> list[Request]:
-    level = one_of(options.effort or ("cpu" if device == "cpu" else "full"), get_args(Effort), "effort")
+    level = one_of(options.preset or ("cpu" if device == "cpu" else "full"), get_args(Preset), "preset")
     phases: tuple[Phase, ...] = tuple(one for one in PHASES if one in options.phases)
     for phase in options.phases:
         one_of(phase, PHASES, "phase")
@@ -61,18 +61,19 @@ def _requests(options: MeasureOptions, device: Device) -> list[Request]:
     for name, size in product(names, sizes):
         check_architecture(name, size)
     requests = []
-    for size, precision, way in product(sizes, options.precisions, options.ways):
+    for size, precision, variant in product(sizes, options.precisions, options.variants):
         for name in names:
             spec = MeasureSpec.model_validate(
                 {
                     "architecture": name,
                     "architecture_revision": architectures.info(name).revision,
+                    "architecture_source": architectures.info(name).source,
                     "num_classes": options.classes,
                     "size": size,
                     "precision": _possible(precision, device),
-                    "options": _way(way),
+                    "options": _variant(variant),
                     "device": device,
-                    "effort": level,
+                    "preset": level,
                     "threads": options.threads or available_cores(),
                 }
             )
@@ -82,7 +83,7 @@ def _requests(options: MeasureOptions, device: Device) -> list[Request]:
     return requests
 
 
-def _way(text: str) -> tuple[Option, ...]:
+def _variant(text: str) -> tuple[Option, ...]:
     """`plain`, or options joined by plus signs."""
     parts = text.split("+")
     for part in parts:

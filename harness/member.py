@@ -68,10 +68,10 @@ def check_sharing(member: Member | None, specs: Iterable[RunSpec]) -> None:
     if member is None:
         return
     for spec in specs:
-        if spec.protocol.batch < member.processes:
+        if spec.protocol.batch_size < member.processes:
             raise UserError(
-                f"{member.processes} processes can't share protocol {spec.protocol.name}'s batch of "
-                f"{spec.protocol.batch}: start at most {spec.protocol.batch} (torchrun --nproc-per-node)"
+                f"{member.processes} processes can't share protocol {spec.protocol.title}'s batch of "
+                f"{spec.protocol.batch_size}: start at most as many (torchrun --nproc-per-node)"
             )
         if spec.compiled != "no":
             raise UserError(
@@ -81,7 +81,7 @@ def check_sharing(member: Member | None, specs: Iterable[RunSpec]) -> None:
 
 
 def part_of(batch: int, rank: int, processes: int) -> slice:
-    """Which images of a batch are a process's: neighbours, the first processes one more (5 into 3 + 2)."""
+    """Which images of a batch are a process's: neighbors, the first processes one more (5 into 3 + 2)."""
     least, more = divmod(batch, processes)
     start = rank * least + min(rank, more)
     return slice(start, start + least + (rank < more))

@@ -145,7 +145,7 @@ def _merge_measurement(record: MeasurementRecord, source: Path, target: Path) ->
     except ValueError as error:
         return f"{name}: conflicts with the one that is there: {error} ({source})"
     for cell in record.cells:
-        other = present.cell(cell.key.phase, cell.key.batch)
+        other = present.cell(cell.key.phase, cell.key.batch_size)
         if other is not None and other.model_copy(update={"environment": cell.environment}) != cell:
             return f"{name}: conflicts with the one that is there: {cell.key} was measured twice ({source})"
     if both.cells == present.cells:

@@ -10,7 +10,7 @@ from architectures.weights import load_encoder_weights
 from harness.distributed import ALONE, Group
 from harness.initial_weights import check_input, takes_own
 from harness.job import Job
-from harness.sync_norm import synchronise
+from harness.sync_norm import synchronize
 
 
 def build_network(
@@ -23,12 +23,12 @@ def build_network(
     Args:
         job: what to run, and on what.
         full_size: (height, width) of the dataset, which counts where the protocol names no size.
-        group: the processes that train it together; its batch norm is then synchronised.
+        group: the processes that train it together; its batch norm is then synchronized.
 
     Raises:
         architectures.ArchitectureError: weights that can't be read or don't fit.
         UserError: weights of a library that the protocol's input does not fit.
-        UserError: batch norm that can't be synchronised.
+        UserError: batch norm that can't be synchronized.
     """
     spec, protocol = job.spec, job.spec.protocol
     info = architectures.info(spec.architecture)
@@ -48,9 +48,9 @@ def build_network(
     elif job.weights is not None and info.imagenet == "vgg16":
         layers_set = load_encoder_weights(network, job.weights, protocol.input_std)
     if group.size > 1:
-        synchronise(network, group)
+        synchronize(network, group)
     network.to(job.device)
     if job.device == "cuda":
-        # on a CPU oneDNN reorders for itself, and the fused optimiser is slow on permuted weights
+        # on a CPU oneDNN reorders for itself, and the fused optimizer is slow on permuted weights
         network.to(memory_format=torch.channels_last)
     return network, layers_set

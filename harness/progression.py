@@ -85,7 +85,7 @@ class _Stretch:
 
 @dataclass
 class Progression:
-    """How far a run is: all but weights, optimiser state and random numbers."""
+    """How far a run is: all but weights, optimizer state and random numbers."""
 
     iteration: int = 0
     history: list[tuple[int, float, float]] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """Protocols: the frozen, versioned recipes for training and evaluation, a TOML file each in `protocols/`.
 
-What a protocol fixes is no command-line flag. An override makes a differently named protocol
-(`camvid@1+size=90x120`), so that its results can't pass for the original's.
+What a protocol fixes is no command-line flag. An override makes a differently titled protocol
+(`camvid@2+size=90x120`), so that its results can't pass for the original's.
 """
 
 import difflib
@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from harness.balancing import Balancing, check_balancing
+from harness.class_weighting import ClassWeighting, check_class_weighting
 from harness.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -28,58 +28,65 @@ class Protocol(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
-    name: str = Field(description="name@version, plus +field=value for each override")
+    name: str = Field(description="name@version: that of its file")
+    overrides: dict[str, str] = Field(
+        default_factory=dict, description="field -> value, of each field that differs from the file's"
+    )
     summary: str
     source: str = Field(description="where the recipe comes from, and what differs from there")
     dataset: str
     size: tuple[int, int] | None = Field(None, description="input size; none: the dataset's full size")
     input_mean: tuple[float, float, float] = (123.68, 116.779, 103.939)
     input_std: tuple[float, float, float] = (58.0, 58.0, 58.0)
-    standardise: bool = Field(
+    standardize: bool = Field(
         False,
         description="then bring each channel of each image to mean 0 and standard deviation 1",
     )
-    local_response: bool = Field(
+    local_response_norm: bool = Field(
         False,
-        description="then SegNet-Basic's local response normalisation of each pixel, of values 0 to 255",
+        description="then SegNet-Basic's local response normalization of each pixel, of values 0 to 255",
     )
-    flip: bool = Field(False, description="mirror each training image with probability 1/2")
-    scale_least: float = Field(
-        1.0, gt=0, description="training images are scaled by a factor from this to scale_most, and cropped"
+    hflip: bool = Field(False, description="mirror each training image with probability 1/2")
+    scale_min: float = Field(
+        1.0, gt=0, description="training images are scaled by a factor from this to scale_max, and cropped"
     )
-    scale_most: float = Field(1.0, gt=0)
-    colour: float = Field(
+    scale_max: float = Field(1.0, gt=0)
+    color_jitter: float = Field(
         0.0, ge=0, lt=1, description="how far factors of brightness, contrast and saturation lie from 1"
     )
-    optimiser: Literal["sgd", "adamw"] = "sgd"
-    balancing: Balancing = Field("natural", description="class weights in the loss: harness/balancing.py")
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    class_weighting: ClassWeighting = Field(
+        "natural", description="class weights in the loss: harness/class_weighting.py"
+    )
     dropout: float | None = Field(
         None, ge=0, lt=1, description="rate of all dropout layers; none: as the architecture has it"
     )
     lr: float = Field(gt=0)
-    schedule: Literal["fixed", "warmup-cosine", "poly"] = "fixed"
+    lr_scheduler: Literal["fixed", "warmup-cosine", "poly"] = "fixed"
     momentum: float = Field(ge=0, lt=1, description="of AdamW: beta 1")
     weight_decay: float = Field(ge=0)
-    decay_shifts: bool = Field(False, description="whether batch-norm shifts decay, as their scales do")
-    bias_lr_factor: float = Field(2.0, gt=0, description="rate of conv biases over that of weights")
-    batch: int = Field(ge=1)
+    decay_bn_bias: bool = Field(False, description="whether batch-norm shifts decay, as their scales do")
+    bias_lr_mult: float = Field(2.0, gt=0, description="rate of conv biases over that of weights")
+    batch_size: int = Field(ge=1)
     iterations: int = Field(ge=1)
-    validate_every: int = Field(ge=1)
-    test_at: dict[str, int] = Field(
+    eval_interval: int = Field(ge=1)
+    report_at: dict[str, int] = Field(
         description="label of the table's row -> iteration at which test is scored, and val beside it"
     )
-    choose_by: Literal["mIoU", "G"] = Field("mIoU", description="score on val that the best iteration is of")
-    plateau: float | None = Field(
+    select_by: Literal["mIoU", "G"] = Field("mIoU", description="score on val that the best iteration is of")
+    early_stopping_min_delta: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="training ends early where the mean loss over the last validate_every iterations "
+        description="training ends early where the mean loss over the last eval_interval iterations "
         "is not lower by this share than over those before; none: never",
     )
-    score_train_chosen: bool = Field(False, description="score the training split at the best iteration too")
+    score_train_selected: bool = Field(
+        False, description="score the training split at the best iteration too"
+    )
     score_train: bool = Field(True, description="score the training split too, at the last iteration")
     score_test: bool = Field(True, description="score test; without, for recipes that val alone compares")
-    statistics_seed: int = Field(
+    precise_bn_seed: int = Field(
         0, ge=0, description="of the order in which batch-norm statistics are taken over the training images"
     )
     quick: bool = Field(False, description="a small recipe for drawn data, never beside full ones")
@@ -94,47 +101,41 @@ class Protocol(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        beyond = {label: at for label, at in self.test_at.items() if not 1 <= at <= self.iterations}
-        if beyond or not self.test_at:
-            raise ValueError(f"test_at {self.test_at} must name iterations from 1 to {self.iterations}")
+        beyond = {label: at for label, at in self.report_at.items() if not 1 <= at <= self.iterations}
+        if beyond or not self.report_at:
+            raise ValueError(f"report_at {self.report_at} must name iterations from 1 to {self.iterations}")
         try:
-            check_balancing(self.balancing, self.dataset)
+            check_class_weighting(self.class_weighting, self.dataset)
         except UserError as error:
             raise ValueError(str(error)) from None
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"size {self.size} must be positive")
-        if self.scale_least > self.scale_most:
-            least, most = self.scale_least, self.scale_most
-            raise ValueError(f"scale_least {least:g} must not exceed scale_most {most:g}")
+        if self.scale_min > self.scale_max:
+            least, most = self.scale_min, self.scale_max
+            raise ValueError(f"scale_min {least:g} must not exceed scale_max {most:g}")
         return self
 
     @property
-    def base(self) -> str:
-        """The protocol's name without its overrides."""
-        return self.name.partition("+")[0]
-
-    @property
-    def changes(self) -> dict[str, str]:
-        """The overrides in the name: field -> value as given."""
-        parts = re.split(r"\+(?=[a-z_]+=)", self.name)[1:]
-        return {field: value for field, _, value in (part.partition("=") for part in parts)}
+    def title(self) -> str:
+        """The name, and each override: `camvid@2+size=90x120`."""
+        return self.name + "".join(f"+{field}={value}" for field, value in self.overrides.items())
 
     def evaluation_points(self) -> list[int]:
         """Iterations at which batch-norm statistics are re-estimated and val is scored; the last is one."""
-        regular = range(self.validate_every, self.iterations + 1, self.validate_every)
-        return sorted({*regular, *self.test_at.values(), self.iterations})
+        regular = range(self.eval_interval, self.iterations + 1, self.eval_interval)
+        return sorted({*regular, *self.report_at.values(), self.iterations})
 
     def override(self, changes: Mapping[str, str]) -> "Protocol":
-        """The protocol with some fields changed, its name saying so.
+        """The protocol with some fields changed, its title saying so.
 
-        A change of `iterations` puts the last row of `test_at` at the last iteration and moves the others in
-        proportion; validations move too, but at most two are left, since each costs a pass over the training
-        images.
+        A change of `iterations` puts the last row of `report_at` at the last iteration and moves the others
+        in proportion; validations move too, but at most two are left, since each costs a pass over the
+        training images.
 
         Raises:
             UserError: unknown field, or a value that the field refuses.
         """
-        fixed = {"name", "summary", "source", "dataset", "test_at", "score_test", "quick"}
+        fixed = {"name", "overrides", "summary", "source", "dataset", "report_at", "score_test", "quick"}
         allowed = sorted(set(Protocol.model_fields) - fixed)
         for field in changes:
             if field not in allowed:
@@ -147,16 +148,14 @@ class Protocol(BaseModel):
         values.update(changes)
         if "iterations" in changes:
             values.update(self._rescaled(changes))
-        changed = validated(Protocol, values, f"override of {self.name}")
-        named = {
-            field: changes[field].strip()
-            for field in sorted(changes)
-            if getattr(changed, field) != getattr(self, field)
+        changed = validated(Protocol, values, f"override of {self.title}")
+        original = load_protocol(self.name) if self.overrides else self
+        overrides = {
+            field: written(getattr(changed, field))
+            for field in sorted({*self.overrides, *changes})
+            if getattr(changed, field) != getattr(original, field)
         }
-        if not named:
-            return self
-        suffix = "".join(f"+{field}={value}" for field, value in named.items())
-        return changed.model_copy(update={"name": self.name + suffix})
+        return changed.model_copy(update={"overrides": overrides})
 
     def _rescaled(self, changes: Mapping[str, str]) -> dict[str, Any]:
         try:
@@ -165,13 +164,11 @@ class Protocol(BaseModel):
             raise UserError(f"iterations {changes['iterations']!r}: must be a whole number") from None
         if iterations > MOST_ITERATIONS:
             raise UserError(f"iterations {changes['iterations']}: at most {MOST_ITERATIONS:,}")
-        share = iterations / max(self.test_at.values())
-        test_at = {label: max(1, round(at * share)) for label, at in self.test_at.items()}
-        moved: dict[str, Any] = {"test_at": test_at}
-        if "validate_every" not in changes:
-            moved["validate_every"] = max(
-                math.ceil(self.validate_every * share), math.ceil(iterations / 2), 1
-            )
+        share = iterations / max(self.report_at.values())
+        report_at = {label: max(1, round(at * share)) for label, at in self.report_at.items()}
+        moved: dict[str, Any] = {"report_at": report_at}
+        if "eval_interval" not in changes:
+            moved["eval_interval"] = max(math.ceil(self.eval_interval * share), math.ceil(iterations / 2), 1)
         return moved
 
     def reductions(self, full_size: tuple[int, int]) -> list[str]:
@@ -180,7 +177,7 @@ class Protocol(BaseModel):
         Args:
             full_size: the dataset's (height, width).
         """
-        original = load_protocol(self.base)
+        original = load_protocol(self.name)
         found = []
         size = self.size or full_size
         wanted = original.size or full_size
@@ -191,6 +188,13 @@ class Protocol(BaseModel):
         if self.iterations < original.iterations:
             found.append(f"{self.iterations:,} of {original.iterations:,} iterations")
         return found
+
+
+def written(value: object) -> str:
+    """A field's value as an override writes it: `90x120`, `0.0003`, `true`."""
+    if isinstance(value, tuple):
+        return "x".join(str(part) for part in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def parse_size(text: str) -> tuple[int, int]:

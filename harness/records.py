@@ -47,7 +47,7 @@ class Evaluation(BaseModel):
 
     split: Literal["train", "val", "test"]
     iteration: int
-    labels: tuple[str, ...] = Field(description="rows of the table it fills: '40K', '80K', 'best by val'")
+    labels: tuple[str, ...] = Field(description="rows of the table it fills: 'half', 'end', 'best by val'")
     images: int
     boundary: bool = Field(description="whether BF was scored")
 
@@ -76,16 +76,16 @@ class Timing(BaseModel):
     segments: int = Field(description="1, plus one for each time the run was resumed")
 
 
-class Together(BaseModel):
+class Distributed(BaseModel):
     """How several processes carried out a run together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    processes: tuple[int, ...] = Field(
+    world_sizes: tuple[int, ...] = Field(
         description="how many shared each batch; more than one number where a segment had another"
     )
     backend: Literal["gloo", "nccl"] = Field(description="what carried their tensors, in the last segment")
-    batch_norm: Literal["synchronised"] = Field("synchronised", description="over the whole batch")
+    batch_norm: Literal["synchronized"] = Field("synchronized", description="over the whole batch")
 
 
 class RunRecord(BaseModel):
@@ -109,9 +109,9 @@ class RunRecord(BaseModel):
         None, description="fewer than the protocol's where the loss had stopped falling"
     )
     evaluations: tuple[Evaluation, ...] = ()
-    stems: tuple[str, ...] = Field((), description="test images whose predictions are kept")
+    image_ids: tuple[str, ...] = Field((), description="test images whose predictions are kept")
     timing: Timing | None = None
-    together: Together | None = Field(None, description="none: one process throughout")
+    distributed: Distributed | None = Field(None, description="none: one process throughout")
     device: str = Field(description="what it was trained on, by name")
     environment: dict[str, Any] = Field(description="the machine and the software")
     crf: CrfRecord | None = Field(None, description="of a run whose output the CRF refines")
@@ -205,7 +205,7 @@ class StoredRun:
 
     def check_pictures(self) -> None:
         """Read the kept predictions."""
-        for stem in self.record.stems:
+        for stem in self.record.image_ids:
             path = self.prediction_path(stem)
             data = checksums.read_checked(self.folder, path.name)
             try:

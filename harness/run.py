@@ -17,7 +17,7 @@ from harness.errors import UserError
 from harness.job import PATIENCE_S
 from harness.locks import measuring_on_this_machine
 from harness.machine import Device
-from harness.measure.record import Effort, MeasureSpec
+from harness.measure.record import MeasureSpec, Preset
 from harness.measure.schedule import Request, cell_keys, measure_cells
 from harness.member import Member
 from harness.records import finished, load_run, runs_folder
@@ -110,11 +110,11 @@ def _traits(spec: RunSpec) -> list[str]:
     """What a run is, but for its network, which its id begins with."""
     protocol = spec.protocol
     compiled = [] if spec.compiled == "no" else [f"compiled ({spec.compiled})"]
-    changes = [f"{field}={value}" for field, value in protocol.changes.items()]
+    changes = [f"{field}={value}" for field, value in protocol.overrides.items()]
     start = f"initial weights {spec.initial_weights.title}"
     return [
         f"data {spec.dataset_variant}",
-        f"protocol {protocol.base}",
+        f"protocol {protocol.name}",
         *changes,
         f"seed {spec.seed}",
         spec.precision,
@@ -142,7 +142,7 @@ def prepare_data(specs: Sequence[RunSpec], places: Places, console: Console) -> 
                 progress.remove_task(task)
 
 
-def measurement_requests(specs: Sequence[RunSpec], places: Places, effort: Effort) -> list[Request]:
+def measurement_requests(specs: Sequence[RunSpec], places: Places, preset: Preset) -> list[Request]:
     """What to measure beside these runs: each architecture once, at the size it was trained at."""
     wanted = {}
     for spec in specs:
@@ -150,14 +150,15 @@ def measurement_requests(specs: Sequence[RunSpec], places: Places, effort: Effor
         measured = MeasureSpec(
             architecture=spec.architecture,
             architecture_revision=spec.architecture_revision,
+            architecture_source=spec.architecture_source,
             num_classes=spec.num_classes,
             size=size,
             precision=spec.precision,
             device=places.device,
-            effort=effort,
+            preset=preset,
             threads=places.threads,
         )
-        keys = cell_keys(measured, step_batch=spec.protocol.batch)
+        keys = cell_keys(measured, step_batch=spec.protocol.batch_size)
         wanted[spec.architecture] = Request(spec=measured, keys=keys)
     return list(wanted.values())
 

@@ -6,7 +6,7 @@ from torch import nn
 
 import datasets
 from harness.record_content import pack_scores, thin, to_json
-from harness.records import History, RunRecord, Timing, Together
+from harness.records import Distributed, History, RunRecord, Timing
 from harness.train import Run
 
 
@@ -56,7 +56,7 @@ def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[s
         best_iteration=state.best_iteration,
         trained_iterations=state.iteration,
         evaluations=tuple(state.evaluations),
-        stems=tuple(sorted(state.predictions)),
+        image_ids=tuple(sorted(state.predictions)),
         timing=Timing(
             train_s=round(state.train_s, 1),
             evaluate_s=round(state.evaluate_s, 1),
@@ -64,9 +64,9 @@ def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[s
             total_s=round(state.train_s + state.evaluate_s + state.compile_s, 1),
             segments=state.segments,
         ),
-        together=None
+        distributed=None
         if state.processes == [1]
-        else Together(processes=tuple(state.processes), backend=run.group.backend),
+        else Distributed(world_sizes=tuple(state.processes), backend=run.group.backend),
         device=run.job.device_title,
         environment=environment,
     )

@@ -29,7 +29,7 @@ class InitialWeights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["none", "imagenet", "file"]
-    sha256: str | None = Field(None, description="of the file; none for He initialisation")
+    sha256: str | None = Field(None, description="of the file; none for He initialization")
     title: str = Field(description="short text for tables, such as 'He et al.'")
 
 
@@ -40,6 +40,7 @@ class RunSpec(BaseModel):
 
     architecture: str
     architecture_revision: int
+    architecture_source: str = Field("", description="SHA-256 of a plugin's target and sources")
     dataset: str
     dataset_variant: str
     dataset_hash: str
@@ -54,24 +55,35 @@ class RunSpec(BaseModel):
     evaluation_revision: int = EVALUATION_REVISION
 
     def identity(self) -> str:
-        """SHA-256 over what determines the outcome (not over texts such as a protocol's summary)."""
+        """SHA-256 over what determines the outcome.
+
+        Not over texts such as a protocol's summary, nor over its overrides, whose effect is in its fields.
+        """
         values = self.model_dump(mode="json")
         # without defaults, so that a field added to protocols later leaves the ids of finished runs alone
         values["protocol"] = self.protocol.model_dump(
-            mode="json", exclude_defaults=True, exclude={"summary", "source"}
+            mode="json", exclude_defaults=True, exclude={"summary", "source", "overrides"}
         )
         del values["initial_weights"]["title"]
-        if self.compiled == "no":
-            del values["compiled"]  # the field is younger than the first finished runs
-        if not self.postprocess:
-            del values["postprocess"]  # likewise
+        # where they say nothing they are left out, as any field added later would be
+        for field, nothing in (("compiled", "no"), ("postprocess", ""), ("architecture_source", "")):
+            if values[field] == nothing:
+                del values[field]
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
     def network(self) -> str:
-        """What tables tell rows apart by: the architecture, and what is done to its output."""
-        return f"{self.architecture}+{self.postprocess}" if self.postprocess else self.architecture
+        """What tables tell rows apart by: the architecture, and what is done to its output.
+
+        A plugin's has the beginning of its source's hash, since two plugins may have one name.
+        """
+        name = (
+            f"{self.architecture}#{self.architecture_source[:8]}"
+            if self.architecture_source
+            else self.architecture
+        )
+        return f"{name}+{self.postprocess}" if self.postprocess else name
 
     @property
     def run_id(self) -> str:

@@ -8,36 +8,36 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import architectures
 import datasets
-from harness.balancing import Balancing
+from harness.class_weighting import ClassWeighting
 from harness.errors import UserError
 from harness.initial_weights import fitted
 from harness.protocol import Protocol, load_protocol, read_toml, toml_names, validated
 from harness.spec import Compiled, InitialWeights, Precision, RunSpec, refined
 
 # The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.
-# "rates": no scores of test, but a comparison of recipes on val.
-Table = Literal["table1", "table3", "table4", "none", "rates"]
+# "recipes": no scores of test, but a comparison of recipes on val.
+Table = Literal["table1", "table3", "table4", "none", "recipes"]
 
 
 class FurtherRow(BaseModel):
-    """One more run of a suite: an architecture with another balancing than the others."""
+    """One more run of a suite: an architecture with another class weighting than the others."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: str
-    balancing: Balancing
+    class_weighting: ClassWeighting
 
 
 class Suite(BaseModel):
     """The named set of runs that fills one group of the paper's tables.
 
-    balancings: each architecture is trained with each of them; none: with the protocol's own.
+    class_weightings: each architecture is trained with each of them; none: with the protocol's own.
     recipes: changes of the protocol, field -> value; each architecture is trained with each of them.
     dense_crf: architectures whose output is refined by the dense CRF too, as runs of their own.
-    further: architectures that are trained with another balancing too.
+    further: architectures that are trained with another class weighting too.
     references: those of its architectures that are another suite's, for comparison: measurements of them
         alone make no report.
-    table: of the paper, that the report shows the scores in; Tables 1 and 4 join the balancings.
+    table: of the paper, that the report shows the scores in; Tables 1 and 4 join the class_weightings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +50,7 @@ class Suite(BaseModel):
     encoder_weights: str = "none"
     architectures: tuple[str, ...] = Field(min_length=1)
     references: tuple[str, ...] = ()
-    balancings: tuple[Balancing, ...] = ()
+    class_weightings: tuple[ClassWeighting, ...] = ()
     recipes: tuple[Mapping[str, str], ...] = ()
     further: tuple[FurtherRow, ...] = ()
     dense_crf: tuple[str, ...] = ()
@@ -62,11 +62,13 @@ class Suite(BaseModel):
             raise ValueError(f"references {self.references} must be among the architectures")
         if self.table == "table1" and datasets.info(self.dataset).drawn:
             raise ValueError(f"table1 is the paper's, which has no figure of {self.dataset}; choose table3")
-        if self.balancings and self.recipes:
-            raise ValueError("balancings and recipes exclude each other; write the balancings as recipes")
+        if self.class_weightings and self.recipes:
+            raise ValueError(
+                "class_weightings and recipes exclude each other; write the class_weightings as recipes"
+            )
         if beyond := set(self.dense_crf) - set(self.architectures):
             raise ValueError(f"dense_crf names {sorted(beyond)}, which are not among the architectures")
-        if self.table == "rates" and self.dense_crf:
+        if self.table == "recipes" and self.dense_crf:
             raise ValueError("a comparison of recipes has no dense_crf; leave it out")
         return self
 
@@ -78,21 +80,23 @@ class Suite(BaseModel):
     @property
     def variants(self) -> tuple[Mapping[str, str], ...]:
         """What is changed in the protocol, each time that the architectures are trained; none: nothing."""
-        return self.recipes or tuple({"balancing": name} for name in self.balancings) or ({},)
+        return self.recipes or tuple({"class_weighting": name} for name in self.class_weightings) or ({},)
 
     @property
     def varied(self) -> tuple[str, ...]:
         """Fields of the protocol in which runs of one table may differ."""
-        return tuple(dict.fromkeys(name for recipe in self.recipes for name in recipe)) or ("balancing",)
+        return tuple(dict.fromkeys(name for recipe in self.recipes for name in recipe)) or (
+            "class_weighting",
+        )
 
     @property
     def measures(self) -> bool:
         """Whether memory and time stand beside the scores; a comparison of recipes has none of its own."""
-        return self.table != "rates"
+        return self.table != "recipes"
 
     def covers(self, spec: RunSpec) -> bool:
         """Whether a run belongs in this suite's report."""
-        return spec.dataset == self.dataset and spec.protocol.base in self.protocols
+        return spec.dataset == self.dataset and spec.protocol.name in self.protocols
 
 
 def load_suite(name: str) -> Suite:
@@ -102,11 +106,11 @@ def load_suite(name: str) -> Suite:
         UserError: unknown name, or a file that does not fit.
     """
     suite = validated(Suite, {"name": name, **read_toml("suites", name, "suite")}, f"suite {name}")
-    for protocol in suite.protocols if suite.table != "rates" else ():
+    for protocol in suite.protocols if suite.table != "recipes" else ():
         if not load_protocol(protocol).score_test:
             raise UserError(
                 f"suite {name}: its table shows scores of test, which protocol {protocol} leaves out; "
-                'choose another protocol or table = "rates"'
+                'choose another protocol or table = "recipes"'
             )
     return suite
 
@@ -161,6 +165,7 @@ def plan(request: PlanRequest) -> list[RunSpec]:
         RunSpec(
             architecture=name,
             architecture_revision=architectures.info(name).revision,
+            architecture_source=architectures.info(name).source,
             dataset=info.name,
             dataset_variant=variant,
             dataset_hash=digest,

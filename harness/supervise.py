@@ -76,7 +76,7 @@ def run_worker(job: Job, apart: Apart | None = None) -> int:
     if code == -signal.SIGTERM and apart is not None and apart.asks():
         return STOPPED  # asked before it could heed it: nothing was begun
     if code == -signal.SIGKILL and oom_kills() > kills:
-        batch = job.spec.protocol.batch
+        batch = job.spec.protocol.batch_size
         message = f"OOM at batch {batch}: the process was killed by the kernel's OOM killer"
         return _failed(job, Failure(kind="oom", message=message), apart)
     if code < 0:

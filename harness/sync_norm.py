@@ -37,7 +37,7 @@ class SynchronisedBatchNorm2d(BatchNorm2d):
         if self.apart or not self.training:
             return super().forward(input)
         self._check_input_dim(input)
-        output, mean, variance, values = _Normalise.apply(input, self.weight, self.bias, self.eps, self.group)
+        output, mean, variance, values = _Normalize.apply(input, self.weight, self.bias, self.eps, self.group)
         self._track(mean, variance, values)
         return output  # type: ignore[no-any-return]
 
@@ -53,7 +53,7 @@ class SynchronisedBatchNorm2d(BatchNorm2d):
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)
 
 
-class _Normalise(torch.autograd.Function):
+class _Normalize(torch.autograd.Function):
     """(input, weight, bias, eps, group) -> output, and of the whole batch mean, biased variance, values."""
 
     @staticmethod
@@ -78,14 +78,14 @@ class _Normalise(torch.autograd.Function):
         input, weight, mean, variance, values = ctx.saved_tensors
         wide = mean.dtype
         gradient = gradient.to(wide)
-        centred = input.to(wide) - _across(mean)
+        centerd = input.to(wide) - _across(mean)
         inverse = (variance + ctx.eps).rsqrt()
-        sums = torch.stack([gradient.sum(_EACH), (gradient * centred).sum(_EACH)])  # (2, C)
+        sums = torch.stack([gradient.sum(_EACH), (gradient * centerd).sum(_EACH)])  # (2, C)
         of_gradient, of_product = ctx.group.total(sums) / values
-        centred.mul_(_across(-(inverse**2) * of_product)).add_(gradient).sub_(_across(of_gradient))
-        centred.mul_(_across(weight.to(wide) * inverse))
+        centerd.mul_(_across(-(inverse**2) * of_product)).add_(gradient).sub_(_across(of_gradient))
+        centerd.mul_(_across(weight.to(wide) * inverse))
         to_weight = (sums[1] * inverse).to(weight.dtype)
-        return centred.to(input.dtype), to_weight, sums[0].to(weight.dtype), None, None
+        return centerd.to(input.dtype), to_weight, sums[0].to(weight.dtype), None, None
 
 
 def _statistics(input: Tensor, group: Group) -> tuple[Tensor, Tensor, Tensor]:
@@ -107,8 +107,8 @@ def _across(channels: Tensor) -> Tensor:
     return channels.view(1, -1, 1, 1)
 
 
-def synchronise(network: nn.Module, group: Group) -> None:
-    """Put synchronised layers in the place of a network's batch norm; weights, buffers and names stay.
+def synchronize(network: nn.Module, group: Group) -> None:
+    """Put synchronized layers in the place of a network's batch norm; weights, buffers and names stay.
 
     Raises:
         UserError: it has batch norm of another kind, which would see only a part of the batch.
@@ -119,12 +119,12 @@ def synchronise(network: nn.Module, group: Group) -> None:
                 continue
             if not (isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats):
                 raise UserError(
-                    f"layer {name}, {module}, can't be synchronised over processes: start one process"
+                    f"layer {name}, {module}, can't be synchronized over processes: start one process"
                 )
-            setattr(parent, name, _synchronised(module, group))
+            setattr(parent, name, _synchronized(module, group))
 
 
-def _synchronised(module: nn.BatchNorm2d, group: Group) -> SynchronisedBatchNorm2d:
+def _synchronized(module: nn.BatchNorm2d, group: Group) -> SynchronisedBatchNorm2d:
     layer = SynchronisedBatchNorm2d(module.num_features, group)
     layer.eps, layer.momentum = module.eps, module.momentum
     layer.weight, layer.bias = module.weight, module.bias

@@ -18,10 +18,10 @@ from harness.distributed import ALONE, Group
 from harness.errors import UserError
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.job import Job
-from harness.loss import labelled_pixels, loss_weights, masked_cross_entropy
+from harness.loss import labeled_pixels, loss_weights, masked_cross_entropy
 from harness.metrics import scores
 from harness.network import build_network
-from harness.optimiser import build_optimiser, learning_rate, set_rate
+from harness.optimizer import build_optimizer, learning_rate, set_rate
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
 from harness.progression import Diverged, PendingLosses, Progression, restore
@@ -82,9 +82,9 @@ class Run:
         self.call = (
             group.training_call(self.model) if several else training_call(self.model, self.spec.compiled)
         )
-        part, images = group.part(self.protocol.batch), len(self.data["train"])
+        part, images = group.part(self.protocol.batch_size), len(self.data["train"])
         self.batches = BatchStream(self.protocol, self.spec.seed, images, self.device, part)
-        self.optimiser = build_optimiser(self.model, self.protocol)
+        self.optimizer = build_optimizer(self.model, self.protocol)
         self._resume()
 
     def _open(self, split: str) -> SplitData:
@@ -108,7 +108,7 @@ class Run:
         if stored is not None:
             tensors, values = stored
             self.model.load_state_dict(tensors["model"])
-            self.optimiser.load_state_dict(tensors["optimiser"])
+            self.optimizer.load_state_dict(tensors["optimizer"])
             self.state = restore(tensors["arrays"], values)
             self._best.known(self.state.best_iteration)
             random = tensors if self.group.leads else tensors.get("followers_rng", {}).get(self.group.rank)
@@ -128,7 +128,7 @@ class Run:
             return
         tensors: dict[str, Any] = {
             "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             **random[0],
             "followers_rng": dict(enumerate(random[1:], start=1)),
             "arrays": self.state.tensors(),
@@ -178,16 +178,16 @@ class Run:
         """Queue a step on the device. On a GPU nothing here may make the host wait for it."""
         train, batch = self.data["train"], self.batches.at(iteration)
         rate = learning_rate(self.protocol, iteration)
-        self.optimiser.zero_grad(set_to_none=True)  # first: the forward pass then has their memory
+        self.optimizer.zero_grad(set_to_none=True)  # first: the forward pass then has their memory
         with autocast(self.spec.precision, self.device):
             logits = self.call(train.images(batch.indices, batch.mirrored, batch.augmented))
         height, width = logits.shape[2:]
         targets = train.targets(batch.indices, (height, width), batch.mirrored, batch.augmented)
-        pixels = self.group.total(labelled_pixels(targets))
+        pixels = self.group.total(labeled_pixels(targets))
         loss = masked_cross_entropy(logits, targets, self.class_weights, pixels)
         loss.backward()  # type: ignore[no-untyped-call]
-        set_rate(self.optimiser, rate)
-        self.optimiser.step()
+        set_rate(self.optimizer, rate)
+        self.optimizer.step()
         self._pending.add(iteration + 1, self.group.total(loss.detach()), rate)
 
     def _flush(self, last: bool = True) -> None:
@@ -230,13 +230,13 @@ class Run:
         self._settle()
         started = time.perf_counter()
         watch = self._watch("batch-norm statistics", "train")
-        train, batch = self.data["train"], self.protocol.batch
-        seed = self.protocol.statistics_seed
+        train, batch = self.data["train"], self.protocol.batch_size
+        seed = self.protocol.precise_bn_seed
         reestimate(self.model, train, batch, self.spec.precision, watch, self.group, seed)
         self._settle()
         last = at == self.protocol.iterations or self._loss_stopped_falling()
         labels = tuple(
-            label for label, due in self.protocol.test_at.items() if due == at or (last and due > at)
+            label for label, due in self.protocol.report_at.items() if due == at or (last and due > at)
         )
         validated = self._score("val")
         tested = self._score("test") if labels and self.protocol.score_test else None
@@ -260,7 +260,7 @@ class Run:
         return at in self._evaluated_at and all(v.iteration != at for v in self.state.validations)
 
     def _loss_stopped_falling(self) -> bool:
-        least, stretch = self.protocol.plateau, self.protocol.validate_every
+        least, stretch = self.protocol.early_stopping_min_delta, self.protocol.eval_interval
         fall = self.state.fall(stretch) if self.state.iteration % stretch == 0 else None
         return least is not None and fall is not None and fall < least
 
@@ -269,7 +269,7 @@ class Run:
         self.state.validations.append(Validation(iteration=at, matrix=matrix.tolist()))
         result = scores(matrix)
         self.board.validation(at, result)
-        score = result.miou if self.protocol.choose_by == "mIoU" else result.global_accuracy
+        score = result.miou if self.protocol.select_by == "mIoU" else result.global_accuracy
         if score > self.state.best_score:
             self.state.best_score, self.state.best_iteration = score, at
             if self.group.leads:
@@ -287,7 +287,7 @@ class Run:
                 self.model,
                 data,
                 num_classes=self.spec.num_classes,
-                batch=self.protocol.batch,
+                batch=self.protocol.batch_size,
                 precision=self.spec.precision,
                 boundary=split == "test",
                 keep=kept_indices(len(data)) if split == "test" else (),
@@ -313,9 +313,9 @@ class Run:
         return on_batch
 
     def _keep_pictures(self, tested: SplitScores) -> None:
-        stems = self.data["test"].stems
+        image_ids = self.data["test"].image_ids
         for index, label_map in tested.predictions.items():
-            self.state.predictions[stems[index]] = label_png(label_map)
+            self.state.predictions[image_ids[index]] = label_png(label_map)
 
     def finish(self) -> None:
         """Score the iteration that val chose, where it was not scored already; keep the weights.
@@ -325,11 +325,11 @@ class Run:
             DamagedWeights: those of the iteration that val chose are gone or damaged.
         """
         state, best = self.state, self.state.best_iteration
-        assert best is not None, "every test_at point is validated"
+        assert best is not None, "every report_at point is validated"
         if self.group.leads:
             save_weights(final_weights(self.job.folder), self.model)
         scored = {e.split for e in state.evaluations if e.iteration == best}
-        more = {"test": self.protocol.score_test, "train": self.protocol.score_train_chosen}
+        more = {"test": self.protocol.score_test, "train": self.protocol.score_train_selected}
         wanted = {"val", *(split for split, asked in more.items() if asked)}
         if not wanted <= scored:
             started = time.perf_counter()

@@ -102,7 +102,7 @@ def carry_out(job: Job, console: Console) -> int:
     protocol = job.spec.protocol
     steps = TRIALS if job.spec.postprocess else protocol.iterations
     position = position_file(job.folder) if job.leads else None
-    progress = RunProgress(console, job.spec.network, steps, protocol.batch, position)
+    progress = RunProgress(console, job.spec.network, steps, protocol.batch_size, position)
     run: Run | CrfRun
     if job.spec.postprocess:
         run = refining = CrfRun(job, progress, stop)
@@ -179,7 +179,7 @@ def _tell(job: Job, failure: Failure) -> None:
 
 def _reason(job: Job, error: Exception, group: "Group") -> Failure:
     """Why the run failed; of several processes one knows, and the others only lose touch with it."""
-    failure = explain(error, job.spec.protocol.batch)
+    failure = explain(error, job.spec.protocol.batch_size)
     elsewhere = group.failure_elsewhere() if job.leads and failure.kind == "error" else None
     return elsewhere or failure
 

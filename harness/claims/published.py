@@ -46,9 +46,11 @@ def _decoders() -> _Values:
     for decoder in paper.decoders():
         if decoder.storage_multiplier is not None:
             values[decoder.variant, "", "decoder_storage"] = decoder.storage_multiplier
-        for (balancing, split), scores in decoder.scores.items():
+        for (class_weighting, split), scores in decoder.scores.items():
             if split == "test":
-                values |= {(decoder.variant, balancing, metric): value for metric, value in scores.items()}
+                values |= {
+                    (decoder.variant, class_weighting, metric): value for metric, value in scores.items()
+                }
     return values
 
 

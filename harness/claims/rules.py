@@ -2,7 +2,7 @@
 
 A claim is made of statements, each of which a judge of `harness.claims.judges` turns into comparisons of two
 networks. A network is named as the paper names it. A row is what the paper's table has several of: the class
-balancing in Table 1, the checkpoint in Tables 3 and 4; Table 6 has none.
+class weighting in Table 1, the checkpoint in Tables 3 and 4; Table 6 has none.
 """
 
 import tomllib

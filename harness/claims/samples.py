@@ -2,7 +2,7 @@
 
 A difference of scores is judged by the seeds where both networks have several: by Welch's t, or by the paired
 t where both are of the same trainings, as a network is and its refined output. Else it is judged by a paired
-bootstrap over blocks of neighbouring frames of the test images, both networks on the same resamples. A
+bootstrap over blocks of neighboring frames of the test images, both networks on the same resamples. A
 difference of times is judged by the spread of their rounds. What is counted has no noise.
 """
 
@@ -31,7 +31,7 @@ class Sample:
     noise: whether it was counted, timed in rounds, or scored on images.
     resampled: (S, R), each seed's figure on R resamples of the images, the same for all networks; none where
         there are not two blocks of images.
-    labelled: (N, K), labelled pixels of each class of each image that the resamples are of.
+    labeled: (N, K), labeled pixels of each class of each image that the resamples are of.
     spread: of the rounds of a time, in its unit; none where one round alone was taken.
     trainings: the run that each value's network was trained in.
     """
@@ -39,7 +39,7 @@ class Sample:
     values: tuple[float, ...]
     noise: Literal["counted", "rounds", "images"]
     resampled: NDArray[np.float64] | None = None
-    labelled: NDArray[np.int64] | None = None
+    labeled: NDArray[np.int64] | None = None
     spread: float | None = None
     trainings: tuple[str, ...] = ()
 
@@ -117,9 +117,9 @@ def difference(one: Sample, other: Sample) -> Difference | Missing:
 
 
 def _same_images(one: Sample, other: Sample) -> bool:
-    if one.labelled is None or other.labelled is None:
-        return one.labelled is other.labelled
-    return np.array_equal(one.labelled, other.labelled)
+    if one.labeled is None or other.labeled is None:
+        return one.labeled is other.labeled
+    return np.array_equal(one.labeled, other.labeled)
 
 
 def _welch(one: Sample, other: Sample) -> float:

@@ -102,7 +102,7 @@ def _check(
 
 def _made(record: RunRecord, run: PlannedRun, counts: Counts, training: float, forward: float) -> Check:
     assert record.timing is not None, "finished runs have one"
-    trained = (record.trained_iterations or run.protocol.iterations) * run.protocol.batch
+    trained = (record.trained_iterations or run.protocol.iterations) * run.protocol.batch_size
     return Check(
         run_id=record.run_id,
         architecture=run.architecture,
@@ -119,7 +119,7 @@ def _scored(record: RunRecord, run: PlannedRun) -> int:
     last = record.trained_iterations or run.protocol.iterations  # older records do not say
     points = [point for point in run.protocol.evaluation_points() if point <= last]
     at_points = len(points) * (work_of(run).refilled + run.splits["val"])
-    tests = set(run.protocol.test_at.values())
+    tests = set(run.protocol.report_at.values())
     more = [e for e in record.evaluations if e.split != "val" or e.iteration not in (tests | {last})]
     return at_points + sum(evaluation.images for evaluation in more)
 

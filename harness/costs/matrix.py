@@ -99,7 +99,7 @@ class PlannedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """The runs of one suite with one protocol: all its architectures, balancings and seeds.
+    """The runs of one suite with one protocol: all its architectures, class_weightings and seeds.
 
     beside: not with the suite's own protocol, but with another that its report shows.
     missing: why there are no runs.
@@ -138,7 +138,7 @@ def suite_runs(suite: Suite, protocol: str, seeds: Sequence[int]) -> tuple[Plann
     recipes = [plain.override(variant) for variant in suite.variants]
     rows = [(name, recipe) for recipe in recipes for name in suite.architectures]
     for row in suite.further:
-        rows.append((row.architecture, plain.override({"balancing": row.balancing})))
+        rows.append((row.architecture, plain.override({"class_weighting": row.class_weighting})))
     return tuple(
         PlannedRun(
             architecture=name,

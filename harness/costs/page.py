@@ -149,7 +149,7 @@ def _disk(plan: Plan, size: RecordSize | Missing) -> list[str]:
             f"{size.rest_bytes / 1e3:.1f} kB for the rest, medians of {size.runs} finished runs."
         )
     notes = [
-        "A checkpoint holds weights, optimiser state and the scores so far, in float32. At work a run has "
+        "A checkpoint holds weights, optimizer state and the scores so far, in float32. At work a run has "
         "the latest checkpoint, the one before, one being written, and the best weights; of a finished one "
         "the last and the best weights stay.",
         of,

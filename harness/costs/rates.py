@@ -66,17 +66,17 @@ class Machine:
 
 
 def machines(records: Sequence[MeasurementRecord], gpu: Assumption) -> list[Machine]:
-    """A machine for each device, precision, effort and number of threads that training was timed with.
+    """A machine for each device, precision, preset and number of threads that training was timed with.
 
-    Records of quick efforts, which hold too few samples, and of other ways to run a network are left out. An
+    Records of quick presets, which hold too few samples, and of other ways to run a network are left out. An
     assumed GPU is added as long as no GPU was measured.
     """
     groups: dict[tuple[str, str, str, int], list[MeasurementRecord]] = {}
     for record in records:
         spec = record.spec
-        if spec.effort != "quick" and not spec.options and _speed(record) is not None:
+        if spec.preset != "quick" and not spec.options and _speed(record) is not None:
             threads = spec.threads if spec.device == "cpu" else 0
-            groups.setdefault((record.device_slug, spec.precision, spec.effort, threads), []).append(record)
+            groups.setdefault((record.device_slug, spec.precision, spec.preset, threads), []).append(record)
     found = [_measured(LETTERS[n], group) for n, (_, group) in enumerate(sorted(groups.items()))]
     if any(machine.device == "cuda" for machine in found):
         return found
@@ -98,7 +98,7 @@ def _measured(letter: str, records: Sequence[MeasurementRecord]) -> Machine:
     threads = f", {spec.threads} thread{'s' if spec.threads > 1 else ''}" if spec.device == "cpu" else ""
     return Machine(
         letter=letter,
-        title=f"{first.device_name}{threads}, {spec.precision}, effort {spec.effort}",
+        title=f"{first.device_name}{threads}, {spec.precision}, preset {spec.preset}",
         device=spec.device,
         device_name=first.device_name,
         precision=spec.precision,
@@ -125,11 +125,11 @@ def _speed(record: MeasurementRecord) -> Speed | None:
         return None
     if step is not None:
         training = _tflops(shapes.training_gmacs, step)
-        what = f"a training step at batch {step.key.batch}"
-    elif backward is not None and (one := _timed(record, "forward", backward.key.batch)) is not None:
+        what = f"a training step at batch {step.key.batch_size}"
+    elif backward is not None and (one := _timed(record, "forward", backward.key.batch_size)) is not None:
         whole_ms = _median_ms(one) + _median_ms(backward)
-        training = 2e9 * shapes.training_gmacs * backward.key.batch / (whole_ms / 1e3) / 1e12
-        what = f"forward and backward pass at batch {backward.key.batch}"
+        training = 2e9 * shapes.training_gmacs * backward.key.batch_size / (whole_ms / 1e3) / 1e12
+        what = f"forward and backward pass at batch {backward.key.batch_size}"
     else:
         return None
     return Speed(
@@ -143,7 +143,7 @@ def _speed(record: MeasurementRecord) -> Speed | None:
 def _timed(record: MeasurementRecord, phase: Phase, batch: int | None = None) -> Cell | None:
     """The cell of a phase that has times, of the largest batch unless one is named."""
     cells = [cell for cell in record.cells if cell.key.phase == phase and cell.timing is not None]
-    cells = [cell for cell in cells if batch is None or cell.key.batch == batch]
+    cells = [cell for cell in cells if batch is None or cell.key.batch_size == batch]
     return cells[-1] if cells else None
 
 
@@ -153,4 +153,4 @@ def _median_ms(cell: Cell) -> float:
 
 
 def _tflops(gmacs: float, cell: Cell) -> float:
-    return 2e9 * gmacs * cell.key.batch / (_median_ms(cell) / 1e3) / 1e12
+    return 2e9 * gmacs * cell.key.batch_size / (_median_ms(cell) / 1e3) / 1e12

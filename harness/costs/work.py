@@ -12,8 +12,8 @@ from harness.costs.matrix import PlannedRun
 
 CHECKPOINT_EVERY_S = 600.0  # as in harness.train, which imports torch
 FLOAT_BYTES = 4
-# Tensors of the parameters' size that an optimiser keeps: SGD its momentum, AdamW two moments.
-OPTIMISER_STATES = {"sgd": 1, "adamw": 2}
+# Tensors of the parameters' size that an optimizer keeps: SGD its momentum, AdamW two moments.
+OPTIMizeR_STATES = {"sgd": 1, "adamw": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +40,16 @@ def work_of(run: PlannedRun) -> Work:
     """The work of a run that trains to its protocol's last iteration."""
     protocol, splits = run.protocol, run.splits
     points = protocol.evaluation_points()
-    tests = set(protocol.test_at.values())
+    tests = set(protocol.report_at.values())
     test = splits["test"] if protocol.score_test else 0
     once = splits["val"] + test
     # test at the best iteration is due unless that one was tested anyway; train is scored there if asked for
     apart = once if set(points) - tests else 0
-    apart += splits["train"] if protocol.score_train_chosen else 0
+    apart += splits["train"] if protocol.score_train_selected else 0
     last = splits["train"] if protocol.score_train and protocol.iterations in points else 0
-    refilled = math.ceil(splits["train"] / protocol.batch) * protocol.batch
+    refilled = math.ceil(splits["train"] / protocol.batch_size) * protocol.batch_size
     return Work(
-        trained=protocol.iterations * protocol.batch,
+        trained=protocol.iterations * protocol.batch_size,
         scored=len(points) * (refilled + splits["val"]) + len(tests) * test + last + apart,
         tested=(len(tests) + bool(set(points) - tests)) * test,
         recorded=len(tests) * once + last + apart,
@@ -74,8 +74,8 @@ def weights_bytes(counts: Counts) -> int:
 
 
 def checkpoint_bytes(run: PlannedRun, work: Work, counts: Counts) -> int:
-    """Of the last and largest checkpoint: weights, optimiser state, and the scores of images so far."""
-    copies = 1 + OPTIMISER_STATES[run.protocol.optimiser]
+    """Of the last and largest checkpoint: weights, optimizer state, and the scores of images so far."""
+    copies = 1 + OPTIMizeR_STATES[run.protocol.optimizer]
     matrices = work.recorded * run.num_classes**2 * FLOAT_BYTES
     boundary = work.tested * run.num_classes * FLOAT_BYTES
     return copies * weights_bytes(counts) + matrices + boundary

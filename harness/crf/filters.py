@@ -29,10 +29,10 @@ def gaussian_features(size: tuple[int, int], sigma_px: float, device: torch.devi
     return positions(size, device) / sigma_px
 
 
-def bilateral_features(image: Tensor, sigma_px: float, colour_sigma: float) -> Tensor:
-    """Positions and colours (H * W, 5) of an image (H, W, 3) uint8, in units of standard deviations."""
+def bilateral_features(image: Tensor, sigma_px: float, color_sigma: float) -> Tensor:
+    """Positions and colors (H * W, 5) of an image (H, W, 3) uint8, in units of standard deviations."""
     where = gaussian_features((image.shape[0], image.shape[1]), sigma_px, image.device)
-    return torch.cat([where, image.reshape(-1, 3).float() / colour_sigma], 1)
+    return torch.cat([where, image.reshape(-1, 3).float() / color_sigma], 1)
 
 
 def exact(features: Tensor) -> Filter:
@@ -43,8 +43,8 @@ def exact(features: Tensor) -> Filter:
     return lambda values: matrix @ values
 
 
-def normalised(kernel: Filter, pixels: int, device: torch.device) -> Filter:
-    """Symmetric normalisation: the kernel between diagonal matrices of 1 / sqrt(its row sums).
+def normalized(kernel: Filter, pixels: int, device: torch.device) -> Filter:
+    """Symmetric normalization: the kernel between diagonal matrices of 1 / sqrt(its row sums).
 
     A pixel's own value takes part, as in Kraehenbuehl's second release and in pydensecrf.
     """
@@ -53,6 +53,6 @@ def normalised(kernel: Filter, pixels: int, device: torch.device) -> Filter:
 
 
 def kernel_filter(features: Tensor, filtering: Filtering) -> Filter:
-    """The normalised Gaussian filter over features (N, d)."""
+    """The normalized Gaussian filter over features (N, d)."""
     kernel: Filter = exact(features) if filtering == "exact" else Lattice(features)
-    return normalised(kernel, len(features), features.device)
+    return normalized(kernel, len(features), features.device)

@@ -112,7 +112,7 @@ def _simplices(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rank += turn * corners
     nearest += turn
     residue -= turn * corners
-    # a corner's share is the difference between neighbours in the order of the residues
+    # a corner's share is the difference between neighbors in the order of the residues
     falling = torch.empty_like(residue).scatter_(0, rank, residue / corners).flip(0)
     shares = falling - falling.roll(1, 0)
     shares[0] += 1
@@ -128,7 +128,7 @@ def _pack(origin: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
         rank: (d + 1, N) int64, place of each coordinate in descending order of residues.
     """
     corners = len(rank)
-    margin = 2 * corners  # other corners, and their neighbours
+    margin = 2 * corners  # other corners, and their neighbors
     lowest = origin.amin(1) - margin
     extent = origin.amax(1) + margin + 1 - lowest
     strides, stride = [], 1
@@ -147,17 +147,17 @@ def _pack(origin: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _steps(strides: Tensor) -> list[int]:
-    """How far a key is from that of its neighbour along each of the d + 1 axes."""
+    """How far a key is from that of its neighbor along each of the d + 1 axes."""
     corners, every = len(strides) + 1, int(strides.sum())
     return [corners * stride - every for stride in [*strides.tolist(), 0]]
 
 
 def _blur(points: Tensor, step: int) -> _Rows:
-    """(1, 2, 1) / 2 along an axis, neighbours that are no lattice points counting 0.
+    """(1, 2, 1) / 2 along an axis, neighbors that are no lattice points counting 0.
 
     Args:
         points: (M,) keys, ascending.
-        step: from a key to its neighbour's.
+        step: from a key to its neighbor's.
     """
     own = torch.arange(len(points), device=points.device)
     wanted = points + step

@@ -44,15 +44,15 @@ class StoredLogits:
         return one.float()
 
 
-def load_logits(path: Path, run_id: str, split: str, stems: tuple[str, ...]) -> StoredLogits | None:
+def load_logits(path: Path, run_id: str, split: str, image_ids: tuple[str, ...]) -> StoredLogits | None:
     """The logits in a file; none where there is no such file, or it is damaged or of something else."""
     with suppress(OSError, SafetensorError, ValueError, KeyError):
         with safe_open(path, "pt") as file:
             about: dict[str, Any] = file.metadata() or {}
             shape = file.get_slice(_NAME).get_shape()
         same = (about["run_id"], about["split"]) == (run_id, split)
-        if same and tuple(json.loads(about["stems"])) == stems and shape[0] == len(stems):
-            return StoredLogits(path=path, images=len(stems))
+        if same and tuple(json.loads(about["image_ids"])) == image_ids and shape[0] == len(image_ids):
+            return StoredLogits(path=path, images=len(image_ids))
     return None
 
 
@@ -91,13 +91,13 @@ def write_logits(
     load_weights(checkpoint.weights, model, sha256=None)
     model.eval()
     parts = []
-    for indices in data.in_order(job.spec.protocol.batch):
+    for indices in data.in_order(job.spec.protocol.batch_size):
         with autocast(job.spec.precision, data.device):
             logits = model(data.images(indices))
         parts.append(logits.half().cpu().contiguous())
         on_images(len(indices))
     path = checkpoint.logits_path(split)
-    about = {"run_id": job.spec.run_id, "split": split, "stems": json.dumps(list(data.stems))}
+    about = {"run_id": job.spec.run_id, "split": split, "image_ids": json.dumps(list(data.image_ids))}
     with replacing(path, ADVICE, "logits") as temporary:
         try:
             save_file({_NAME: torch.cat(parts)}, temporary, metadata=about)

@@ -1,7 +1,7 @@
 """Mean field inference of the fully connected CRF with Gaussian edge potentials and the Potts model.
 
 The update of Kraehenbuehl and Koltun, algorithm 1: Q = softmax(-unary + sum of weight * kernel(Q)). A kernel
-sums over all pixels, with the pixel itself, and is normalised (`filters.normalised`).
+sums over all pixels, with the pixel itself, and is normalized (`filters.normalized`).
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def build_kernels(
     if gaussian is None:
         features = gaussian_features(size, parameters.gaussian_sigma_px, image.device)
         gaussian = kernel_filter(features, how)
-    features = bilateral_features(image, parameters.bilateral_sigma_px, parameters.colour_sigma)
+    features = bilateral_features(image, parameters.bilateral_sigma_px, parameters.color_sigma)
     return Kernels(gaussian=gaussian, bilateral=kernel_filter(features, how))
 
 

@@ -9,7 +9,7 @@ class CrfParameters(BaseModel):
     """Two kernels and their weights, the labels compared by the Potts model.
 
     gaussian: exp(-|p - q|^2 / 2 s^2) of positions in pixels. bilateral: the same times
-    exp(-|I - J|^2 / 2 c^2) of colours, 0 to 255. Both are normalised symmetrically.
+    exp(-|I - J|^2 / 2 c^2) of colors, 0 to 255. Both are normalized symmetrically.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -18,13 +18,13 @@ class CrfParameters(BaseModel):
     gaussian_sigma_px: float = Field(3.0, gt=0)
     bilateral_weight: float = Field(ge=0)
     bilateral_sigma_px: float = Field(gt=0)
-    colour_sigma: float = Field(gt=0, description="of red, green and blue, which lie between 0 and 255")
+    color_sigma: float = Field(gt=0, description="of red, green and blue, which lie between 0 and 255")
     iterations: int = Field(10, ge=1)
 
     @property
     def sigmas(self) -> tuple[float, float, float]:
         """What the kernels depend on: trials that share it share their kernels."""
-        return self.gaussian_sigma_px, self.bilateral_sigma_px, self.colour_sigma
+        return self.gaussian_sigma_px, self.bilateral_sigma_px, self.color_sigma
 
 
 class SubsetScores(BaseModel):
@@ -69,6 +69,6 @@ class CrfRecord(BaseModel):
     parameters: CrfParameters = Field(description="the chosen ones")
     chosen_by: Literal["mIoU", "G"] = Field(description="score on the search's images; the first on a tie")
     search: tuple[Trial, ...]
-    search_stems: tuple[str, ...] = Field(description="images of val that the search scored")
+    search_image_ids: tuple[str, ...] = Field(description="images of val that the search scored")
     without: SubsetScores = Field(description="the network's own output on these images")
     time: CrfTime

@@ -40,7 +40,7 @@ def crf_record(run: CrfRun, environment: dict[str, Any]) -> tuple[RunRecord, dic
         best_iteration=base.best_iteration,
         trained_iterations=base.trained_iterations,
         evaluations=tuple(evaluations),
-        stems=tuple(sorted(pictures)),
+        image_ids=tuple(sorted(pictures)),
         timing=Timing(train_s=0.0, evaluate_s=spent_s, total_s=spent_s, segments=run.state.segments),
         device=device_name(run.job.device),
         environment=environment,
@@ -74,9 +74,9 @@ def _evaluations(run: CrfRun) -> tuple[list[Evaluation], dict[str, NDArray[Any]]
 def _pictures(run: CrfRun) -> dict[str, bytes]:
     """The kept predictions on test at the last iteration, by stem."""
     arrays = _arrays(run, run.base.last_iteration, "test")
-    stems = _stems(run, "test")
+    image_ids = _image_ids(run, "test")
     return {
-        stems[int(name.removeprefix("map-"))]: label_png(label_map.astype(np.uint8))
+        image_ids[int(name.removeprefix("map-"))]: label_png(label_map.astype(np.uint8))
         for name, label_map in arrays.items()
         if name.startswith("map-")
     }
@@ -88,20 +88,20 @@ def _arrays(run: CrfRun, iteration: int, split: str) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _stems(run: CrfRun, split: str) -> tuple[str, ...]:
-    return tuple(datasets.load(run.spec.dataset, split, run.job.data_root).stems)
+def _image_ids(run: CrfRun, split: str) -> tuple[str, ...]:
+    return tuple(datasets.load(run.spec.dataset, split, run.job.data_root).image_ids)
 
 
 def _crf(run: CrfRun) -> CrfRecord:
     state = run.state
     assert state.without is not None and state.time is not None, "the search is complete"
-    stems = _stems(run, "val")
+    image_ids = _image_ids(run, "val")
     return CrfRecord(
         base_run=run.base.record.run_id,
         parameters=run.parameters,
-        chosen_by=run.spec.protocol.choose_by,
+        chosen_by=run.spec.protocol.select_by,
         search=tuple(state.trials),
-        search_stems=tuple(stems[index] for index in run.subset),
+        search_image_ids=tuple(image_ids[index] for index in run.subset),
         without=state.without,
         time=state.time,
     )

@@ -118,15 +118,15 @@ class CrfRun:
     def _open(self, checkpoint: Checkpoint, split: str) -> CrfData:
         dataset = open_dataset(self.spec, split, self.job.data_root)
         path = checkpoint.logits_path(split)
-        run_id, stems = self.base.record.run_id, tuple(dataset.stems)
-        logits = load_logits(path, run_id, split, stems)
+        run_id, image_ids = self.base.record.run_id, tuple(dataset.image_ids)
+        logits = load_logits(path, run_id, split, image_ids)
         if logits is None:
             require_weights(checkpoint, run_id)  # before the data are decoded
             open_split(dataset, self.spec.protocol.size, self.job.cache, self._on_decoded)
             data = SplitData(dataset, self.spec.protocol, self.job.cache, self.device)
             watch = self._watch(f"logits of {split}", len(data))
             write_logits(base_job(self.job), checkpoint, split, data, watch)
-            logits = load_logits(path, run_id, split, stems)
+            logits = load_logits(path, run_id, split, image_ids)
         if logits is None:
             raise BaseRunMissing(f"{path}: can't be read although it was just written; check the disk")
         full = open_split(dataset, None, self.job.cache, self._on_decoded)
@@ -168,7 +168,7 @@ class CrfRun:
         Raises:
             Interrupted: a stop was asked for; the trials that are complete are kept.
         """
-        score = self.spec.protocol.choose_by
+        score = self.spec.protocol.select_by
         while ahead := search.to_do(self.state.trials, score):
             with self._kept():
                 self._try(ahead[0])
@@ -196,7 +196,7 @@ class CrfRun:
     @property
     def parameters(self) -> CrfParameters:
         """The chosen ones, once the search is complete."""
-        return search.best_of(self.state.trials, self.spec.protocol.choose_by).parameters
+        return search.best_of(self.state.trials, self.spec.protocol.select_by).parameters
 
     # -- scoring -------------------------------------------------------------------------------------------
 

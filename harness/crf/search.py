@@ -15,17 +15,17 @@ from harness.crf.parameters import CrfParameters, Trial
 IMAGES = 20
 WEIGHTS = (5.0, 10.0)
 SIGMAS_PX = (50.0, 70.0, 90.0)
-COLOUR_SIGMAS = (3.0, 5.0, 7.0, 9.0)
+COLOR_SIGMAS = (3.0, 5.0, 7.0, 9.0)
 # Half the steps of the first round.
-WEIGHT_STEP, SIGMA_STEP_PX, COLOUR_STEP = 2.5, 10.0, 1.0
-TRIALS = len(WEIGHTS) * len(SIGMAS_PX) * len(COLOUR_SIGMAS) + 3**3 - 1
+WEIGHT_STEP, SIGMA_STEP_PX, COLOR_STEP = 2.5, 10.0, 1.0
+TRIALS = len(WEIGHTS) * len(SIGMAS_PX) * len(COLOR_SIGMAS) + 3**3 - 1
 
 Score = Literal["mIoU", "G"]
 
 
 def first_round() -> list[CrfParameters]:
     """The coarse grid."""
-    return _grid(WEIGHTS, SIGMAS_PX, COLOUR_SIGMAS)
+    return _grid(WEIGHTS, SIGMAS_PX, COLOR_SIGMAS)
 
 
 def second_round(best: CrfParameters) -> list[CrfParameters]:
@@ -33,7 +33,7 @@ def second_round(best: CrfParameters) -> list[CrfParameters]:
     around = _grid(
         _around(best.bilateral_weight, WEIGHT_STEP),
         _around(best.bilateral_sigma_px, SIGMA_STEP_PX),
-        _around(best.colour_sigma, COLOUR_STEP),
+        _around(best.color_sigma, COLOR_STEP),
     )
     return [parameters for parameters in around if parameters != best]
 
@@ -59,12 +59,12 @@ def to_do(trials: Sequence[Trial], score: Score) -> list[list[CrfParameters]]:
 
 
 def _grid(
-    weights: Sequence[float], sigmas_px: Sequence[float], colour_sigmas: Sequence[float]
+    weights: Sequence[float], sigmas_px: Sequence[float], color_sigmas: Sequence[float]
 ) -> list[CrfParameters]:
     """Every combination, those with the same sigmas next to each other."""
     return [
-        CrfParameters(bilateral_weight=weight, bilateral_sigma_px=sigma, colour_sigma=colour)
-        for sigma, colour, weight in product(sigmas_px, colour_sigmas, weights)
+        CrfParameters(bilateral_weight=weight, bilateral_sigma_px=sigma, color_sigma=color)
+        for sigma, color, weight in product(sigmas_px, color_sigmas, weights)
     ]
 
 

@@ -5,20 +5,20 @@ from datetime import UTC, datetime
 
 from harness.measure.figures import Quantity, Timing
 from harness.measure.plans import PLANS
-from harness.measure.record import TIMED, Cell, CellKey, Effort, Failure
+from harness.measure.record import TIMED, Cell, CellKey, Failure, Preset
 from harness.measure.work import Found
 
 _UNKNOWN = Quantity(reason="the process ended before")
 
 
-def cell_of(key: CellKey, founds: Sequence[Found], failure: Failure | None, effort: Effort) -> Cell:
+def cell_of(key: CellKey, founds: Sequence[Found], failure: Failure | None, preset: Preset) -> Cell:
     """The cell that one or more processes make, of which each took some of the rounds.
 
     Args:
         key: phase and batch.
         founds: what each process left, in order; those of a failed cell may be missing.
         failure: why there are no figures.
-        effort: whose plan the rounds followed.
+        preset: whose plan the rounds followed.
     """
     flags = tuple(dict.fromkeys(flag for found in founds for flag in found.flags))
     cell = Cell(
@@ -35,7 +35,7 @@ def cell_of(key: CellKey, founds: Sequence[Found], failure: Failure | None, effo
     last = founds[-1]
     if key.phase not in TIMED:
         return _filled(cell, {"shapes": last.shapes, "memory": last.memory})
-    timing, doubts = _timing(founds, effort)
+    timing, doubts = _timing(founds, preset)
     return _filled(cell, {"timing": timing, "flags": (*doubts, *flags)})
 
 
@@ -43,13 +43,13 @@ def _filled(cell: Cell, fields: dict[str, object]) -> Cell:
     return Cell.model_validate({**dict(cell), "failure": None, **fields})
 
 
-def _timing(founds: Sequence[Found], effort: Effort) -> tuple[Timing, list[str]]:
+def _timing(founds: Sequence[Found], preset: Preset) -> tuple[Timing, list[str]]:
     # torch is imported by these; a report that only reads records has no need of this module
-    from harness.measure.timing import doubts, summarise
+    from harness.measure.timing import doubts, summarize
     from harness.measure.windows import joined_windows
 
     rounds = [one for found in founds for one in found.rounds]
-    summary = summarise(
+    summary = summarize(
         [one.samples_ms for one in rounds],
         warmup_n=sum(found.warmup_n for found in founds),
         warmup_s=sum(found.warmup_s for found in founds),
@@ -64,4 +64,4 @@ def _timing(founds: Sequence[Found], effort: Effort) -> tuple[Timing, list[str]]
         outside_kernels=last.outside_kernels,
         compile_s=last.compile_s,
     )
-    return timing, doubts(summary, rounds, PLANS[effort], all(found.steady for found in founds))
+    return timing, doubts(summary, rounds, PLANS[preset], all(found.steady for found in founds))

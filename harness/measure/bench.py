@@ -85,12 +85,12 @@ class Bench:
 
     def images(self, count: int) -> list[Tensor]:
         """Different batches on the device, in the layout of the options."""
-        batches = image_batches(self.key.batch, count, self.spec.size, self.device)
+        batches = image_batches(self.key.batch_size, count, self.spec.size, self.device)
         return [batch.contiguous(memory_format=self.layout) for batch in batches]
 
     def labels(self) -> Tensor:
         """Labels of a batch, of the logits' size."""
-        return label_batch(self.key.batch, self.logits_size, self.spec.num_classes, self.device)
+        return label_batch(self.key.batch_size, self.logits_size, self.spec.num_classes, self.device)
 
     def timed(self, network: nn.Module) -> tuple[Pass, Clock]:
         """What the phase times, and by which clock."""
@@ -110,7 +110,10 @@ class Bench:
 
 def _registered(task: Task) -> Build:
     spec = task.spec
-    revision = architectures.info(spec.architecture).revision
+    info = architectures.info(spec.architecture)
+    revision = info.revision
+    if info.source != spec.architecture_source:
+        raise UserError(f"{spec.architecture}: the plugin has changed since this was planned; start anew")
     if revision != spec.architecture_revision:
         raise UserError(
             f"{spec.architecture}: revision {spec.architecture_revision} was asked for, but the code has "

@@ -26,8 +26,8 @@ from harness.measure.shapes import shapes
 from harness.measure.timing import (
     Clock,
     Pass,
-    summarise,
-    synchronise,
+    summarize,
+    synchronize,
     take_round,
     warm_up,
 )
@@ -56,7 +56,7 @@ class Measuring:
     def __init__(self, bench: Bench, on_phase: Callable[[str], None] = lambda what: None) -> None:
         self._bench = bench
         self._on_phase = on_phase
-        self._plan = PLANS[bench.spec.effort]
+        self._plan = PLANS[bench.spec.preset]
         self._began = time.perf_counter()
         self._rounds: list[RoundSamples] = []
         self._windows: list[DeviceWindow | Missing] = []
@@ -129,11 +129,11 @@ class Measuring:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            self._failure = Failure(kind="oom", message=f"OOM at batch {self._bench.key.batch}")
+            self._failure = Failure(kind="oom", message=f"OOM at batch {self._bench.key.batch_size}")
         except ValueError as error:
             if _ONE_VALUE not in str(error):
                 raise
-            batch = self._bench.key.batch
+            batch = self._bench.key.batch_size
             message = f"batch norm of a single value a channel: it can't be trained at batch {batch}"
             self._failure = Failure(kind="impossible", message=message)
         except architectures.ArchitectureError as error:  # a network that can't be folded
@@ -155,7 +155,7 @@ class Measuring:
         called, [images] = bench.called(network), bench.images(1)
 
         def live() -> Live:
-            batch = bench.key.batch
+            batch = bench.key.batch_size
             return live_inference(bench.build, batch=batch, size=spec.size, precision=spec.precision)
 
         self._memory(probe, live, lambda: infer(called, images, spec.precision))
@@ -169,7 +169,7 @@ class Measuring:
         def live() -> Live:
             return live_training(
                 bench.build,
-                batch=bench.key.batch,
+                batch=bench.key.batch_size,
                 size=spec.size,
                 label_size=bench.logits_size,
                 num_classes=spec.num_classes,
@@ -218,11 +218,11 @@ class Measuring:
     def _first(self) -> float:
         began = time.perf_counter()
         self._run_once()
-        self._synchronise()
+        self._synchronize()
         return time.perf_counter() - began
 
-    def _synchronise(self) -> None:
-        synchronise(self._bench.device)
+    def _synchronize(self) -> None:
+        synchronize(self._bench.device)
 
     def _round(self) -> None:
         self._on_phase(f"round {len(self._rounds) + 1}")
@@ -262,13 +262,13 @@ class Measuring:
         if bench.uuid is None:
             return
         if not plan.energy_windows:
-            self._fields["energy"] = Missing(reason=f"effort {bench.spec.effort} measures no energy")
+            self._fields["energy"] = Missing(reason=f"preset {bench.spec.preset} measures no energy")
             return
         self._on_phase("energy")
         idle = bench.task.idle_w.get(bench.uuid, Quantity(reason="NVML gave no idle power for this GPU"))
         self._fields["energy"], flags = measure_energy(
             self._run_once,
-            self._synchronise,
+            self._synchronize,
             uuid=bench.uuid,
             idle_w=idle,
             windows=plan.energy_windows,
@@ -284,7 +284,7 @@ class Measuring:
         return moved_bytes(
             bench.arranged,
             spec.size,
-            batch=bench.key.batch,
+            batch=bench.key.batch_size,
             training=bench.key.phase == "training-step",
             num_classes=spec.num_classes,
             precision=spec.precision,
@@ -298,7 +298,7 @@ class Measuring:
 
 
 def _headline(rounds: Sequence[RoundSamples]) -> float:
-    return summarise([one.samples_ms for one in rounds], warmup_n=0, warmup_s=0).median_ms
+    return summarize([one.samples_ms for one in rounds], warmup_n=0, warmup_s=0).median_ms
 
 
 def _gpu_flags(bench: Bench) -> list[str]:

@@ -183,7 +183,7 @@ def moved_bytes(
                 height, width = model(images).shape[2:]
             labels = label_batch(batch, (height, width), num_classes, _CPU)
             step = TrainingStep(model, precision)
-            step(images, labels)  # makes the optimiser's state
+            step(images, labels)  # makes the optimizer's state
             with moved, flops:
                 step(images, labels)
         else:

@@ -59,7 +59,7 @@ def idle_power(uuid: str, seconds: float, timer: Timer = _REAL) -> Quantity:
 
 def measure_energy(
     run: Callable[[], None],
-    synchronise: Callable[[], None],
+    synchronize: Callable[[], None],
     *,
     uuid: str,
     idle_w: Quantity,
@@ -73,7 +73,7 @@ def measure_energy(
 
     Args:
         run: one pass, whose work may still wait on the device when it returns.
-        synchronise: waits for that work.
+        synchronize: waits for that work.
         uuid: the card's, as NVML writes it.
         idle_w: its power before this process touched it.
         windows: at least 1.
@@ -95,7 +95,7 @@ def measure_energy(
             for number in range(windows):
                 if number:
                     _cool_down(found, cool_c, cool_down_s, timer)
-                taken.append(_window(found, uuid, run, synchronise, window_s, timer))
+                taken.append(_window(found, uuid, run, synchronize, window_s, timer))
     except Unavailable as error:
         return Missing(reason=str(error)), []
     if min(one.spent_mj for one in taken) <= 0:
@@ -116,25 +116,25 @@ def _window(
     found: Card,
     uuid: str,
     run: Callable[[], None],
-    synchronise: Callable[[], None],
+    synchronize: Callable[[], None],
     window_s: float,
     timer: Timer,
 ) -> _Window:
-    _repeat(run, synchronise, LEAD_S + timer.offset_s(), timer)
+    _repeat(run, synchronize, LEAD_S + timer.offset_s(), timer)
     with Sampler(uuid) as sampler:
         before, began = found.energy_mj(), timer.now()
-        passes = _repeat(run, synchronise, window_s, timer)
+        passes = _repeat(run, synchronize, window_s, timer)
         spent_mj, seconds = found.energy_mj() - before, timer.now() - began
     return _Window(seconds=seconds, passes=passes, spent_mj=spent_mj, power_w=sampler.mean_power_w)
 
 
-def _repeat(run: Callable[[], None], synchronise: Callable[[], None], seconds: float, timer: Timer) -> int:
+def _repeat(run: Callable[[], None], synchronize: Callable[[], None], seconds: float, timer: Timer) -> int:
     """Passes begun within these seconds; all of them are done on return."""
     passes, end = 0, timer.now() + seconds
     while timer.now() < end or passes == 0:
         run()
         passes += 1
-    synchronise()
+    synchronize()
     return passes
 
 

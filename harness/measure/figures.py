@@ -54,12 +54,12 @@ class Live(_Frozen):
     The parts are of that moment and add up to the peak; a tensor that would fit several stands in the first.
     """
 
-    batch: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
     threads: int | None = Field(None, description="counted on; none: as many as the machine had")
     peak_bytes: int
     weights_bytes: int
     gradients_bytes: int = Field(description="of the weights")
-    optimiser_state_bytes: int
+    optimizer_state_bytes: int
     decoder_storage_bytes: int = Field(description="pooling indices or encoder maps kept for the decoder")
     kept_for_backward_bytes: int = Field(description="other tensors that autograd has saved")
     input_bytes: int = Field(description="images and labels")

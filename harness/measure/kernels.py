@@ -12,7 +12,7 @@ from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from harness.measure.figures import Quantity
-from harness.measure.timing import synchronise
+from harness.measure.timing import synchronize
 
 STEPS = 5  # profiled, after one that is not
 WARM_UP = 1  # steps under the profiler before that: it sets itself up in the first
@@ -37,13 +37,13 @@ def share_outside_kernels(step: Callable[[], None], device: torch.device) -> Qua
         with profile(activities=[activity]):
             for _ in range(WARM_UP):
                 step()
-            synchronise(device)
+            synchronize(device)
         with profile(activities=[activity]) as profiled:
-            synchronise(device)
+            synchronize(device)
             began = time.perf_counter()
             for _ in range(STEPS):
                 step()
-            synchronise(device)
+            synchronize(device)
             wall_us = (time.perf_counter() - began) * 1e6
     except RuntimeError as error:  # no permission to profile, or another profiler is at work
         return Quantity(reason=f"torch's profiler did not start: {str(error).splitlines()[0]}")
@@ -66,7 +66,7 @@ def union_length(intervals: Iterable[Interval]) -> float:
 def _busy(profiled: profile, where: DeviceType) -> list[Interval]:
     """What ran there, in microseconds: kernels, copies and fills, or operators, of whatever stream or thread.
 
-    Operators inside others don't matter to the union. Named ranges, such as torch's around an optimiser's
+    Operators inside others don't matter to the union. Named ranges, such as torch's around an optimizer's
     step, are left out: they hold the host's own work too.
     """
     return [

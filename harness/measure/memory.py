@@ -10,9 +10,9 @@ import torch
 from harness.measure.figures import DeviceMemory, Live, Quantity
 from harness.measure.nvml import Baseline, used_minus_idle
 
-WARMUPS = 3  # before the allocator's peaks are reset; the optimiser's state exists from the first on
+WARMUPS = 3  # before the allocator's peaks are reset; the optimizer's state exists from the first on
 MEASURED = 3
-CPU_RUNS = 2  # the second training step holds the optimiser's state
+CPU_RUNS = 2  # the second training step holds the optimizer's state
 WORKSPACE_SHARE = 0.05  # of the live tensors, from which a training step's workspace is doubtful
 
 
@@ -117,7 +117,7 @@ def _doubts(allocated: int, reserved: int, live: Live) -> list[str]:
             f"{reserved} bytes were reserved of a GPU with {physical}: some lie in the host's memory"
         )
     share = abs(allocated - live.peak_bytes) / live.peak_bytes
-    if live.optimiser_state_bytes and share > WORKSPACE_SHARE:  # a training step
+    if live.optimizer_state_bytes and share > WORKSPACE_SHARE:  # a training step
         flags.append(
             f"allocated peak and live tensors differ by {share:.1%} (limit {WORKSPACE_SHARE:.0%}): "
             "kernels' workspaces, or another code path than the CPU's"

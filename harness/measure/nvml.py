@@ -188,7 +188,7 @@ def driver_version() -> str | None:
 
 @contextmanager
 def _session() -> Iterator[Any]:
-    """The initialised library; what it raises inside the block becomes Unavailable."""
+    """The initialized library; what it raises inside the block becomes Unavailable."""
     if is_wsl():
         raise Unavailable("WSL: NVML does not see what Windows takes and spills of the GPU's memory")
     try:

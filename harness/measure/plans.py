@@ -1,11 +1,11 @@
-"""How long is measured, by effort (measurement rules 5, 7 and 11). Importing this module imports no torch."""
+"""How long is measured, by preset (measurement rules 5, 7 and 11). Importing this module imports no torch."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.measure.record import Effort
+from harness.measure.record import Preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class TimingPlan:
     cool_down_s: float = 0.0
 
 
-PLANS: Mapping[Effort, TimingPlan] = MappingProxyType(
+PLANS: Mapping[Preset, TimingPlan] = MappingProxyType(
     {
         # a training step at 360 x 480 takes a CPU 20 s: three rounds of ten would be ten minutes
         "cpu": TimingPlan(warmup_samples=3, warmup_limit_s=60.0, rounds=3, samples=10, round_limit_s=30.0),

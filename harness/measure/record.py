@@ -1,6 +1,6 @@
 """Measurements: what one is of, what it leaves, and where that lies.
 
-`results/measurements/<device>/<architecture>-<H>x<W>-k<classes>-<precision>[-<option>]-<effort>.json`: one
+`results/measurements/<device>/<architecture>-<H>x<W>-k<classes>-<precision>[-<option>]-<preset>.json`: one
 record of many cells, each a phase at a batch that a process of its own has measured. Importing this module
 does not import torch. Bytes are bytes, times are milliseconds, MB is 10^6 bytes as in the paper's Table 6.
 """
@@ -17,11 +17,11 @@ from harness.measure.figures import DeviceMemory, Quantity, Shapes, Timing
 from harness.measure.store import save_record, with_manifests
 from harness.spec import Precision
 
-Effort = Literal["full", "lease", "cpu", "quick"]
+Preset = Literal["full", "lease", "cpu", "quick"]
 # Ways to run a network that are measured beside the plain one, in rows of their own.
 Option = Literal["channels-last", "compiled", "folded"]
 # shapes: what is counted without running anything. end-to-end: host image to label map on the host.
-# backward: `loss.backward()` alone. training-step: forward, loss, backward and optimiser.
+# backward: `loss.backward()` alone. training-step: forward, loss, backward and optimizer.
 Phase = Literal[
     "shapes", "inference-memory", "training-memory", "forward", "end-to-end", "backward", "training-step"
 ]
@@ -45,16 +45,17 @@ class _Frozen(BaseModel):
 
 
 class MeasureSpec(_Frozen):
-    """What a record is of: an architecture on a device, at one size, precision and effort."""
+    """What a record is of: an architecture on a device, at one size, precision and preset."""
 
     architecture: str = Field(min_length=1)
     architecture_revision: int = Field(ge=1)
+    architecture_source: str = Field("", description="SHA-256 of a plugin's target and sources")
     num_classes: int = Field(11, ge=2)
     size: tuple[int, int] = Field(PAPER_SIZE, description="input height and width")
     precision: Precision = "fp32"
     options: tuple[Option, ...] = Field((), description="in the order of `Option`, each at most once")
     device: Device
-    effort: Effort
+    preset: Preset
     threads: int = Field(default_factory=available_cores, ge=1, description="torch's threads on the CPU")
 
     @model_validator(mode="after")
@@ -71,8 +72,10 @@ class MeasureSpec(_Frozen):
     def file_name(self) -> str:
         """Name of the record within the device's folder."""
         name = architectures.file_name(self.architecture)
+        if self.architecture_source:
+            name = f"{name}-{self.architecture_source[:8]}"
         height, width = self.size
-        made = "-".join([self.precision, *self.options, self.effort])
+        made = "-".join([self.precision, *self.options, self.preset])
         return f"{name}-{height}x{width}-k{self.num_classes}-{made}.json"
 
 
@@ -80,10 +83,10 @@ class CellKey(_Frozen):
     """A phase at a batch: what one process measures."""
 
     phase: Phase
-    batch: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
 
     def __str__(self) -> str:
-        return f"{self.phase} at batch {self.batch}"
+        return f"{self.phase} at batch {self.batch_size}"
 
 
 class Failure(_Frozen):
@@ -133,7 +136,7 @@ class MeasurementRecord(_Frozen):
     environments: tuple[dict[str, Any], ...] = Field(
         min_length=1, description="machine and software, harness.machine.environment; cells say which"
     )
-    settings: dict[str, Any] = Field(description="backend switches, input, optimiser")
+    settings: dict[str, Any] = Field(description="backend switches, input, optimizer")
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -163,7 +166,7 @@ class MeasurementRecord(_Frozen):
 
     def cell(self, phase: Phase, batch: int) -> Cell | None:
         """The cell of a phase and batch, a failed one too."""
-        key = CellKey(phase=phase, batch=batch)
+        key = CellKey(phase=phase, batch_size=batch)
         return next((cell for cell in self.cells if cell.key == key), None)
 
     def reason(self, phase: Phase, batch: int) -> str:
@@ -173,7 +176,7 @@ class MeasurementRecord(_Frozen):
 
 
 def _order(key: CellKey) -> tuple[int, int]:
-    return PHASES.index(key.phase), key.batch
+    return PHASES.index(key.phase), key.batch_size
 
 
 def joined(
@@ -206,7 +209,7 @@ def settings(spec: MeasureSpec) -> dict[str, Any]:
         "input": f"standard normal noise, {IMAGES} different batches cycled for times, 1 for memory; "
         f"end-to-end: {IMAGES} different noise images of 8 bits",
         "loss": "mean cross-entropy at the logits' own size",
-        "optimiser": f"SGD, momentum {MOMENTUM}, fused, learning rate 0",
+        "optimizer": f"SGD, momentum {MOMENTUM}, fused, learning rate 0",
     }
 
 

@@ -2,7 +2,7 @@
 
 Cells of one phase and batch are timed together: each architecture has its process, and the rounds go round
 between them in shuffled order, so that a slow minute of the machine meets all alike. While one computes the
-others wait. With effort `full` each round is a fresh process.
+others wait. With preset `full` each round is a fresh process.
 """
 
 import random
@@ -74,9 +74,9 @@ def cell_keys(
     step_batch: int = STEP_BATCH,
     most: int | None = None,
 ) -> tuple[CellKey, ...]:
-    """The cells of a record that go with its effort and options.
+    """The cells of a record that go with its preset and options.
 
-    Effort `quick` leaves out what takes long. What follows from shapes alone is the same with each option and
+    Preset `quick` leaves out what takes long. What follows from shapes alone is the same with each option and
     stands in the plain record; folded batch norm exists in inference only.
 
     Args:
@@ -94,14 +94,14 @@ def cell_keys(
         "backward": (TIME_BATCH,),
         "training-step": (step_batch,),
     }
-    if spec.effort == "quick" and not phases:
+    if spec.preset == "quick" and not phases:
         batches |= {"forward": (TIME_BATCH,), "end-to-end": (), "training-step": ()}
     if spec.options:
         batches["shapes"] = ()
     if "folded" in spec.options:
         batches |= dict.fromkeys(TRAINING, ())
     return tuple(
-        CellKey(phase=phase, batch=batch)
+        CellKey(phase=phase, batch_size=batch)
         for phase, found in batches.items()
         for batch in found
         if (not phases or phase in phases) and (most is None or batch <= most or phase not in TIMED)
@@ -132,7 +132,7 @@ def measure_cells(
     tally, groups = Tally(), _groups(requests, results, again)
     wanted = sum(len(group.specs) for group in groups)
     tally.before = sum(len(request.keys) for request in requests) - wanted
-    on_plan(sum(len(group.specs) * (PLANS[group.specs[0].effort].rounds + 1) for group in groups))
+    on_plan(sum(len(group.specs) * (PLANS[group.specs[0].preset].rounds + 1) for group in groups))
     with tempfile.TemporaryDirectory(prefix="segnet-harness-") as folder:
         found = survey(groups[0].specs[0]) if groups else None
         for number, group in enumerate(groups):
@@ -155,7 +155,7 @@ def _groups(requests: Iterable[Request], results: Path, again: bool) -> list[_Gr
             if key in done:
                 continue
             spec = request.spec
-            alike = (spec.size, spec.precision, spec.options, spec.effort, spec.device, spec.threads)
+            alike = (spec.size, spec.precision, spec.options, spec.preset, spec.device, spec.threads)
             members.setdefault((key, alike), []).append(spec)
     groups = []
     for (key, _), specs in members.items():
@@ -192,10 +192,10 @@ class _Visit:
         first = self._group.specs[0]
         if self._group.key.phase not in TIMED:
             yield from self._without_rounds()
-        elif PLANS[first.effort].fresh:
-            yield from self._fresh_rounds(PLANS[first.effort].rounds)
+        elif PLANS[first.preset].fresh:
+            yield from self._fresh_rounds(PLANS[first.preset].rounds)
         else:
-            yield from self._waiting_rounds(PLANS[first.effort].rounds)
+            yield from self._waiting_rounds(PLANS[first.preset].rounds)
 
     def _without_rounds(self) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
         all_specs = self._group.specs
@@ -284,7 +284,7 @@ def _save(
 ) -> None:
     """Put a cell into its record; a failed one never takes the place of one with figures."""
     stored = _stored(results, spec)
-    before = stored.cell(key.phase, key.batch) if stored else None
+    before = stored.cell(key.phase, key.batch_size) if stored else None
     if failure and before and not before.failure:
         return
     first = founds[0] if founds else None
@@ -293,7 +293,7 @@ def _save(
         device_name=first.device_name if first else device_name(spec.device),
         device_slug=first.device_slug if first else device_slug(spec.device),
         reduced=spec.size != PAPER_SIZE,
-        cells=(cell_of(key, founds, failure, spec.effort),),
+        cells=(cell_of(key, founds, failure, spec.preset),),
         environments=(first.environment if first else environment(),),
         settings=settings(spec),
     )

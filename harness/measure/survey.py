@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.measure.figures import Quantity
-from harness.measure.record import Effort, MeasureSpec
+from harness.measure.record import MeasureSpec, Preset
 
-IDLE_S: Mapping[Effort, float] = {"full": 10.0, "lease": 3.0}
+IDLE_S: Mapping[Preset, float] = {"full": 10.0, "lease": 3.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +21,13 @@ def survey(spec: MeasureSpec) -> Survey:
     """Look at every GPU by NVML, without touching CUDA; nothing for a CPU.
 
     Args:
-        spec: of what is to be measured; its effort says how long idle power is watched.
+        spec: of what is to be measured; its preset says how long idle power is watched.
     """
     if spec.device == "cpu":
         return Survey()
     from harness.measure.energy import idle_power
     from harness.measure.nvml import baseline
 
-    found, seconds = baseline(), IDLE_S.get(spec.effort)
+    found, seconds = baseline(), IDLE_S.get(spec.preset)
     idle = {uuid: idle_power(uuid, seconds) for uuid in found.used_bytes} if seconds else {}
     return Survey(idle_w=idle, others=found.others)

@@ -108,7 +108,7 @@ class WarmUp:
     steady: bool
 
 
-def synchronise(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait until the device has done what was asked of it; a CPU always has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -168,7 +168,7 @@ def is_steady(samples: Sequence[float], share: float) -> bool:
     return abs(last - before) < share * before
 
 
-def summarise(rounds: Sequence[Sequence[float]], *, warmup_n: int, warmup_s: float) -> TimeSummary:
+def summarize(rounds: Sequence[Sequence[float]], *, warmup_n: int, warmup_s: float) -> TimeSummary:
     """The summary of samples in milliseconds, one sequence a round, all of them non-empty."""
     medians = [statistics.median(samples) for samples in rounds]
     headline = statistics.median(medians)

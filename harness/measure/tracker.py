@@ -1,7 +1,7 @@
 """Bytes of the tensors alive in a forward pass or a training step, and their peak.
 
 Counted are the bytes of distinct storages, from the operator that made them until they are freed, whoever
-holds them (variables, autograd's saved tensors, an optimiser): views and in-place operators add nothing. Not
+holds them (variables, autograd's saved tensors, an optimizer): views and in-place operators add nothing. Not
 counted is what a kernel needs only while it runs (cuDNN and oneDNN workspaces), nor an allocator's rounding
 and caches.
 
@@ -210,7 +210,7 @@ def live_training(
     precision: Precision,
     fake: bool = True,
 ) -> Live:
-    """Peak of the second training step, in which the optimiser's state exists from the start.
+    """Peak of the second training step, in which the optimizer's state exists from the start.
 
     Args:
         build: makes the network.
@@ -235,7 +235,7 @@ def live_training(
             parts = {
                 "weights_bytes": live.keys(model.parameters()),
                 "gradients_bytes": live.keys(p.grad for p in model.parameters() if p.grad is not None),
-                "optimiser_state_bytes": live.keys(step.state()),
+                "optimizer_state_bytes": live.keys(step.state()),
                 "decoder_storage_bytes": kept.keys,
                 "kept_for_backward_bytes": live.saved_at_peak(),
                 "input_bytes": live.keys([images, labels]),
@@ -274,7 +274,7 @@ class _Kept:
 _PARTS = (
     "weights_bytes",
     "gradients_bytes",
-    "optimiser_state_bytes",
+    "optimizer_state_bytes",
     "decoder_storage_bytes",
     "kept_for_backward_bytes",
     "input_bytes",
@@ -289,7 +289,7 @@ def _split(live: LiveTensors, batch: int, parts: Mapping[str, set[int]]) -> Live
         keys = parts.get(name, set()) & alive.keys()
         sizes[name] = sum(alive.pop(key) for key in keys)
     return Live(
-        batch=batch,
+        batch_size=batch,
         threads=_THREADS,
         peak_bytes=live.peak_bytes,
         rest_bytes=sum(alive.values()),

@@ -32,7 +32,7 @@ def image_batches(batch: int, count: int, size: tuple[int, int], device: torch.d
 
 
 def label_batch(batch: int, size: tuple[int, int], num_classes: int, device: torch.device) -> Tensor:
-    """Labels (batch, h, w), int64, of the logits' size, every pixel labelled."""
+    """Labels (batch, h, w), int64, of the logits' size, every pixel labeled."""
     generator = torch.Generator().manual_seed(SEED)
     return torch.randint(0, num_classes, (batch, *size), generator=generator).to(device)
 
@@ -58,19 +58,19 @@ class TrainingStep:
         self.model = model
         self.precision = precision
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.SGD(trainable, lr=0.0, momentum=MOMENTUM, fused=True)
+        self.optimizer = torch.optim.SGD(trainable, lr=0.0, momentum=MOMENTUM, fused=True)
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         """One step. The caller sets training mode."""
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.precision, images.device):
             logits = self.model(images)
         cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+        self.optimizer.step()
 
     def state(self) -> Iterator[Tensor]:
-        """The optimiser's tensors."""
-        for values in self.optimiser.state.values():
+        """The optimizer's tensors."""
+        for values in self.optimizer.state.values():
             yield from (value for value in values.values() if isinstance(value, Tensor))
 
 

@@ -70,7 +70,7 @@ def dataset_bf(per_class: NDArray[np.float64]) -> float:
 def boundary_pixels(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where a (H, W) mask changes: pixels that differ from the one to the right, below, or diagonally below.
 
-    The last row and column have only the one neighbour that exists; the last pixel has none.
+    The last row and column have only the one neighbor that exists; the last pixel has none.
     """
     boundary = np.zeros(mask.shape, dtype=np.bool_)
     across = mask[:, 1:] != mask[:, :-1]

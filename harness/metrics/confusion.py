@@ -21,8 +21,8 @@ def confusion_matrix(
     Raises ValueError as `check_pair` does.
     """
     check_pair(prediction, label, num_classes)
-    labelled = label != VOID
-    cells = label[labelled].astype(np.int64) * num_classes + prediction[labelled]
+    labeled = label != VOID
+    cells = label[labeled].astype(np.int64) * num_classes + prediction[labeled]
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
 
 
@@ -31,28 +31,28 @@ class Scores:
     """The scores of one confusion matrix of n = `num_classes` classes; all values 0..1.
 
     Two rules stand side by side for classes that are absent:
-    - `class_accuracy` and `miou` leave out what is undefined. A class without a labelled pixel has no
-      accuracy, one without a labelled or predicted pixel no IoU (both NaN). A class that is predicted and
-      never labelled has IoU 0, which counts.
+    - `class_accuracy` and `miou` leave out what is undefined. A class without a labeled pixel has no
+      accuracy, one without a labeled or predicted pixel no IoU (both NaN). A class that is predicted and
+      never labeled has IoU 0, which counts.
     - `class_accuracy_all` and `miou_all` divide by all n, undefined counting 0, as the authors' script
       (compute_test_results.m) does.
     """
 
     num_classes: int
     global_accuracy: float
-    class_accuracy: float  # mean of per_class_accuracy over the `labelled` classes that have one
+    class_accuracy: float  # mean of per_class_accuracy over the `labeled` classes that have one
     miou: float  # mean of per_class_iou over the `present` classes that have one
     class_accuracy_all: float
     miou_all: float
-    labelled: int  # k of C: classes with a labelled pixel
-    present: int  # k of mIoU: classes with a labelled or a predicted pixel
+    labeled: int  # k of C: classes with a labeled pixel
+    present: int  # k of mIoU: classes with a labeled or a predicted pixel
     per_class_accuracy: NDArray[np.float64]  # (K,), NaN where undefined
     per_class_iou: NDArray[np.float64]  # (K,), NaN where undefined
 
     @property
     def class_accuracy_over(self) -> str:
         """What `class_accuracy` is the mean over, such as "10 of 11"."""
-        return f"{self.labelled} of {self.num_classes}"
+        return f"{self.labeled} of {self.num_classes}"
 
     @property
     def miou_over(self) -> str:
@@ -79,7 +79,7 @@ def scores(matrix: NDArray[np.integer]) -> Scores:
         miou=float(miou),
         class_accuracy_all=float(np.nan_to_num(accuracy).mean()),
         miou_all=float(np.nan_to_num(iou).mean()),
-        labelled=int(np.isfinite(accuracy).sum()),
+        labeled=int(np.isfinite(accuracy).sum()),
         present=int(np.isfinite(iou).sum()),
         per_class_accuracy=accuracy,
         per_class_iou=iou,
@@ -88,11 +88,11 @@ def scores(matrix: NDArray[np.integer]) -> Scores:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frequencies:
-    """How often each class occurs among the labelled pixels of a matrix: counts, and shares that sum to 1."""
+    """How often each class occurs among the labeled pixels of a matrix: counts, and shares that sum to 1."""
 
-    labelled_pixels: NDArray[np.int64]  # (K,)
-    labelled_share: NDArray[np.float64]  # (K,)
-    predicted_pixels: NDArray[np.int64]  # (K,), labelled pixels that were predicted as the class
+    labeled_pixels: NDArray[np.int64]  # (K,)
+    labeled_share: NDArray[np.float64]  # (K,)
+    predicted_pixels: NDArray[np.int64]  # (K,), labeled pixels that were predicted as the class
     predicted_share: NDArray[np.float64]  # (K,)
 
 
@@ -107,11 +107,11 @@ def frequencies(matrix: NDArray[np.integer]) -> Frequencies:
         raise ValueError(
             "the confusion matrix counts no pixel: every label is void, or nothing was evaluated"
         )
-    labelled = matrix.sum(axis=1).astype(np.int64)
+    labeled = matrix.sum(axis=1).astype(np.int64)
     predicted = matrix.sum(axis=0).astype(np.int64)
     return Frequencies(
-        labelled_pixels=labelled,
-        labelled_share=labelled / total,
+        labeled_pixels=labeled,
+        labeled_share=labeled / total,
         predicted_pixels=predicted,
         predicted_share=predicted / total,
     )
@@ -122,9 +122,9 @@ def per_class_rates(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Accuracy and IoU of every class, each (..., K), of matrices (..., K, K); NaN where undefined."""
     right = np.diagonal(matrices, axis1=-2, axis2=-1)
-    labelled = matrices.sum(axis=-1)
-    union = labelled + matrices.sum(axis=-2) - right
-    return _ratio(right, labelled), _ratio(right, union)
+    labeled = matrices.sum(axis=-1)
+    union = labeled + matrices.sum(axis=-2) - right
+    return _ratio(right, labeled), _ratio(right, union)
 
 
 def average_rates(

@@ -30,7 +30,7 @@ def matched_pairs(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> int:
     if few.size == 0:
         return 0
     rows, columns = tolerance_offsets(height, width)
-    # A margin of `reach` cells on every side stands in for bounds checks; neighbouring rows share theirs.
+    # A margin of `reach` cells on every side stands in for bounds checks; neighboring rows share theirs.
     reach = int(rows.max())
     stride = width + reach
     cells = np.full((height + 2 * reach) * stride + reach, -1, dtype=np.int32)

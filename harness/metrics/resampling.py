@@ -1,6 +1,6 @@
 """Bootstrap intervals of G, C, mIoU and BF over the images of a split, of one run or of two.
 
-Percentile bootstrap over blocks of neighbouring frames: the frames of a video resemble their neighbours, so
+Percentile bootstrap over blocks of neighboring frames: the frames of a video resemble their neighbors, so
 that drawing single frames would make the intervals too narrow. The intervals speak of the choice of test
 images alone; what another seed of training would change is not in them.
 """
@@ -63,7 +63,7 @@ class ImageScores:
 def bootstrap(
     run: ImageScores, *, block: int = 10, resamples: int = 2000, level: float = 0.95, seed: int = 0
 ) -> ScoreIntervals:
-    """Intervals of one run's scores, from `resamples` draws of blocks of `block` neighbouring images.
+    """Intervals of one run's scores, from `resamples` draws of blocks of `block` neighboring images.
 
     The images are cut into consecutive blocks (the last may be shorter), and every resample draws as many
     blocks, with replacement. Undefined classes of a resample are left out of its C and mIoU, as in `scores`.
@@ -99,7 +99,7 @@ def paired_difference(
 
     Every resample draws the same blocks for both, so that what makes an image hard for both cancels out.
     Raises ValueError as `bootstrap` does, and where the two were not evaluated on the same labels (the number
-    of labelled pixels of some class of some image differs).
+    of labeled pixels of some class of some image differs).
     """
     if run.matrices.shape != reference.matrices.shape:
         raise ValueError(
@@ -107,9 +107,7 @@ def paired_difference(
             f"not {run.matrices.shape} and {reference.matrices.shape}"
         )
     if not np.array_equal(run.matrices.sum(axis=2), reference.matrices.sum(axis=2)):
-        raise ValueError(
-            "a paired difference needs the same labels: the labelled pixels of some image differ"
-        )
+        raise ValueError("a paired difference needs the same labels: the labeled pixels of some image differ")
     first, second = _BlockSums.of(run, block), _BlockSums.of(reference, block)
     draws = _draw(first.blocks, resamples, seed)
     whole = np.ones((1, first.blocks))

@@ -33,10 +33,10 @@ class Accuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder:
-    """A variant of Table 1, with the rows of both balancings and both splits.
+    """A variant of Table 1, with the rows of both class_weightings and both splits.
 
     storage_multiplier: maps kept for the decoder at the first pooled resolution; none where not given.
-    scores: balancing and split -> metric -> percent; BF of test only.
+    scores: class weighting and split -> metric -> percent; BF of test only.
     """
 
     variant: str
@@ -110,7 +110,7 @@ def decoders() -> tuple[Decoder, ...]:
                 storage_multiplier=None if pd.isna(multiplier) else float(multiplier),
                 infer_ms=float(own[0]["infer_ms"]),
                 scores={
-                    (str(row["balancing"]), str(row["split"])): {
+                    (str(row["class_weighting"]), str(row["split"])): {
                         metric: float(row[metric])
                         for metric in ("G", "C", "mIoU", "BF")
                         if not pd.isna(row[metric])

@@ -30,8 +30,8 @@ class Summary:
     """A network's scores in one row of the table, over its seeds. Percent.
 
     iterations: at which it was scored, one for all seeds unless val chose. std: sample standard deviation,
-    several seeds only. interval: 95 % bootstrap interval over blocks of neighbouring frames, one seed only.
-    labelled, present: classes that C and mIoU are the mean over, the fewest of the seeds.
+    several seeds only. interval: 95 % bootstrap interval over blocks of neighboring frames, one seed only.
+    labeled, present: classes that C and mIoU are the mean over, the fewest of the seeds.
     all_classes: C and mIoU divided by all n classes, as the authors' script does.
     """
 
@@ -41,7 +41,7 @@ class Summary:
     mean: dict[str, float]
     std: dict[str, float]
     interval: dict[str, tuple[float, float]]
-    labelled: int
+    labeled: int
     present: int
     num_classes: int
     all_classes: dict[str, float]
@@ -49,10 +49,10 @@ class Summary:
     @property
     def whole(self) -> bool:
         """Whether no class is absent."""
-        return self.labelled == self.present == self.num_classes
+        return self.labeled == self.present == self.num_classes
 
 
-def summarise(runs: Sequence[Run], split: str, label: str) -> Summary | None:
+def summarize(runs: Sequence[Run], split: str, label: str) -> Summary | None:
     """The scores of one network's runs in one row; none where no run was scored there."""
     scored = [one for run in runs if (one := run.at(split, label)) is not None]
     if not scored:
@@ -67,7 +67,7 @@ def summarise(runs: Sequence[Run], split: str, label: str) -> Summary | None:
         mean={metric: float(column.mean()) for metric, column in values.items()},
         std={metric: float(column.std(ddof=1)) for metric, column in values.items()} if several else {},
         interval={} if several else _interval(scored[0]),
-        labelled=min(one.scores.labelled for one in scored),
+        labeled=min(one.scores.labeled for one in scored),
         present=min(one.scores.present for one in scored),
         num_classes=scored[0].scores.num_classes,
         all_classes={
@@ -186,7 +186,7 @@ def _label(checkpoint: str) -> str:
 def _table3_row(group: Group, row: _Row) -> dict[str, object]:
     runs = group.of(row.architecture) if row.architecture else []
     failed = group.failed_of(row.architecture) if row.architecture else []
-    summary = summarise(runs, "test", row.label)
+    summary = summarize(runs, "test", row.label)
     cells: dict[str, object] = {
         "network": row.network,
         "architecture": row.architecture,
@@ -231,7 +231,7 @@ def _class_means(summary: Summary | None) -> dict[str, object]:
     over = (*CLASS_COUNTS, "C_all_classes", "mIoU_all_classes")
     if summary is None:
         return dict.fromkeys(over)
-    values = (summary.labelled, summary.present, summary.num_classes, *summary.all_classes.values())
+    values = (summary.labeled, summary.present, summary.num_classes, *summary.all_classes.values())
     return dict(zip(over, values, strict=True))
 
 
@@ -267,7 +267,7 @@ def splits(group: Group) -> pd.DataFrame:
             "seeds": len(runs),
         }
         for split in SPLITS:
-            summary = summarise(runs, split, split_label(runs, split, group.shown_label))
+            summary = summarize(runs, split, split_label(runs, split, group.shown_label))
             cells[f"{split}_iterations"] = span(summary.iterations) if summary else None
             cells[f"{split}_images"] = summary.images if summary else None
             for metric in METRICS[:3]:
@@ -293,7 +293,7 @@ def split_label(runs: Sequence[Run], split: str, label: str) -> str:
 def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> pd.DataFrame:
     """Accuracy and IoU of every class on test at one row (none: the group's shown one), mean over seeds.
 
-    Columns network, initial_weights, layers_loaded, seeds, class, labelled_pixels, accuracy, accuracy_std,
+    Columns network, initial_weights, layers_loaded, seeds, class, labeled_pixels, accuracy, accuracy_std,
     iou, iou_std; percent, NaN where the class is absent, standard deviations NaN for one seed.
     """
     rows = []
@@ -310,7 +310,7 @@ def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> p
                     "layers_loaded": layers_loaded(group, group.of(name)),
                     "seeds": len(scored),
                     "class": class_name,
-                    "labelled_pixels": int(scored[0].matrix[index].sum()) if scored else 0,
+                    "labeled_pixels": int(scored[0].matrix[index].sum()) if scored else 0,
                     "accuracy": accuracy.mean(),
                     "accuracy_std": accuracy.std(ddof=1),
                     "iou": iou.mean(),

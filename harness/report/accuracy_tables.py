@@ -22,7 +22,7 @@ from harness.suite import Table
 TABLE_NAMES = {"table3": "Table 3", "none": "Accuracy"}
 
 METRICS_NOTE = (
-    "G: share of labelled pixels that are right. C: mean of the classes' accuracies. mIoU: mean of their "
+    "G: share of labeled pixels that are right. C: mean of the classes' accuracies. mIoU: mean of their "
     "intersection over union. BF: boundary F1, mean over classes, then over images. All in percent."
 )
 
@@ -184,7 +184,7 @@ def spread_notes(frame: pd.DataFrame) -> list[str]:
         notes.append("`±`: standard deviation over seeds (sample, n − 1).")
     if frame["G_low"].notna().any():
         notes.append(
-            f"`[low, high]`: 95 % bootstrap interval of one seed, over blocks of {BLOCK} neighbouring "
+            f"`[low, high]`: 95 % bootstrap interval of one seed, over blocks of {BLOCK} neighboring "
             "frames; it holds the choice of test images, not what another seed would change."
         )
     if frame[[f"{metric}_tie" for metric in METRICS]].to_numpy().any():
@@ -194,7 +194,7 @@ def spread_notes(frame: pd.DataFrame) -> list[str]:
 
 def chosen_note(group: Group, dataset: DatasetInfo, advice: str = "") -> str:
     """By which score the iteration was chosen and, on CamVid, what that says; `advice` ends its sentence."""
-    text = f"'{BEST}': the iteration of highest val {SCORE_NAMES[group.protocol.choose_by]}."
+    text = f"'{BEST}': the iteration of highest val {SCORE_NAMES[group.protocol.select_by]}."
     remark = val_remark(dataset, advice)
     return f"{text} {remark}" if remark else text
 
@@ -236,7 +236,7 @@ def renamed(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
 def with_origin(group: Group, frame: pd.DataFrame) -> pd.DataFrame:
     """What a figure was made under travels with it, in every row."""
     origin: Mapping[str, str] = {
-        "protocol": group.protocol.name,
+        "protocol": group.protocol.title,
         "data": group.variant,
         "data_sha256": group.digest,
         "precision": group.computed,

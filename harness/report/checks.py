@@ -12,7 +12,7 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness.records import History
-from harness.report.accuracy import split_label, summarise
+from harness.report.accuracy import split_label, summarize
 from harness.report.groups import Group, title
 
 # Shares of a run's iterations whose mean losses are compared.
@@ -79,7 +79,7 @@ def _row(group: Group, dataset: DatasetInfo, network: str, published: Published)
     changes = [change for run in runs if (change := loss_change(run.history)) is not None]
     miou = {}
     for split in ("train", "val", "test"):
-        found = summarise(runs, split, split_label(runs, split, group.shown_label))
+        found = summarize(runs, split, split_label(runs, split, group.shown_label))
         miou[split] = found.mean["mIoU"] if found else np.nan
     paper, paper_train = (each.get(title(network), np.nan) for each in (published.test, published.train))
     return {

@@ -26,7 +26,7 @@ def published_miou(group: Group, dataset: DatasetInfo, table: Table) -> Publishe
 
 
 def _decoders_miou(group: Group, split: str) -> dict[str, float]:
-    key = (group.protocol.balancing, split)
+    key = (group.protocol.class_weighting, split)
     return {row.variant: row.scores[key]["mIoU"] for row in paper.decoders() if key in row.scores}
 
 
@@ -81,10 +81,10 @@ def _flatness(group: Group, frame: pd.DataFrame) -> str:
     text += (
         f"Still falling: {_names(trained, falling)}." if falling.any() else "It is flat for every network."
     )
-    if group.protocol.schedule != "fixed":
+    if group.protocol.lr_scheduler != "fixed":
         text += (
-            f" The rate falls to zero ({group.protocol.schedule}), so a flat loss shows that the schedule is "
-            "over, not that a longer one would end no lower."
+            f" The rate falls to zero ({group.protocol.lr_scheduler}), so a flat loss shows that the "
+            "schedule is over, not that a longer one would end no lower."
         )
     return text
 

@@ -123,7 +123,7 @@ def _notes() -> list[str]:
         "A comparison holds, or is against the claim, where the whole 95 % interval of the difference lies "
         "on one side; else it is within noise. Several seeds of both networks: Welch's t interval over "
         "seeds, of a network and its refined output the paired one. "
-        f"One seed: paired bootstrap over blocks of {BLOCK} neighbouring test frames, which holds the "
+        f"One seed: paired bootstrap over blocks of {BLOCK} neighboring test frames, which holds the "
         "choice of test images, not what another seed would change. Times: "
         f"{SPREADS:g} times the larger spread of their rounds. Memory, sizes and storage are counted and "
         "have no noise.",

@@ -52,7 +52,7 @@ def _class_bars(context: PlotContext, frame: pd.DataFrame) -> bytes:
             x="class",
             y="iou",
             hue="network",
-            palette=dict(context.palette.colours),
+            palette=dict(context.palette.colors),
             saturation=1.0,
             errorbar=None,
             ax=axes,
@@ -71,7 +71,7 @@ def _class_bars(context: PlotContext, frame: pd.DataFrame) -> bytes:
 
 
 def confusion_matrices(context: PlotContext) -> bytes:
-    """Row-normalised confusion matrix of each network on test, percent."""
+    """Row-normalized confusion matrix of each network on test, percent."""
     names = context.group.networks
     classes = context.dataset.classes
     rows = -(-len(names) // 2)
@@ -91,7 +91,7 @@ def confusion_matrices(context: PlotContext) -> bytes:
                 axes.set_yticklabels([])
         heading = f"Confusion matrices on test, checkpoint {context.group.shown_checkpoint}"
         blank = "; blank: below 0.5" if len(classes) <= MOST_CLASSES else ""
-        how = f"% of the pixels of a class{blank}, grey: class absent"
+        how = f"% of the pixels of a class{blank}, gray: class absent"
         figure.suptitle(context.heading(f"{heading}\n{how}"))
 
     return png(draw, 0.9 + 3.9 * rows)
@@ -107,7 +107,7 @@ def _heatmap(axes: Axes, values: np.ndarray, classes: Sequence[str]) -> None:
 
 
 def _cells(axes: Axes, frame: pd.DataFrame, shown: pd.DataFrame, font_size: float) -> None:
-    """A table of percentages as coloured cells, `shown` written into them; grey where there is none.
+    """A table of percentages as colored cells, `shown` written into them; gray where there is none.
 
     Not seaborn's heatmap, which draws the whole figure for each of them.
     """
@@ -125,9 +125,9 @@ def _cells(axes: Axes, frame: pd.DataFrame, shown: pd.DataFrame, font_size: floa
         spine.set_visible(False)
     for (row, column), text in np.ndenumerate(shown.to_numpy()):
         if text:
-            colour = "white" if values[row, column] > DARK else "#262626"
+            color = "white" if values[row, column] > DARK else "#262626"
             axes.text(
-                column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=font_size, color=colour
+                column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=font_size, color=color
             )
     axes.set_facecolor("#eeeeee")
     axes.tick_params(axis="x", rotation=60, labelsize=7)

@@ -56,11 +56,11 @@ def _outdated(record: RunRecord) -> str:
     if spec.metrics_revision != METRICS_REVISION:
         return f"scored with revision {spec.metrics_revision} of the metrics, now {METRICS_REVISION}"
     try:
-        revision = architectures.info(spec.architecture).revision
+        info = architectures.info(spec.architecture)
     except architectures.ArchitectureError:
         return ""  # registered by a plugin that a report need not load
-    if spec.architecture_revision != revision:
-        return f"revision {spec.architecture_revision} of {spec.architecture}, now {revision}"
+    if spec.architecture_source == info.source and spec.architecture_revision != info.revision:
+        return f"revision {spec.architecture_revision} of {spec.architecture}, now {info.revision}"
     return ""
 
 
@@ -100,7 +100,7 @@ def _key(record: RunRecord) -> _Key:
     spec = record.spec
     weights = spec.initial_weights
     return (
-        spec.protocol.name,
+        spec.protocol.title,
         spec.dataset_variant,
         spec.dataset_hash,
         spec.precision,
@@ -151,20 +151,20 @@ def _shared_weights(records: Sequence[RunRecord]) -> InitialWeights:
 
 
 def _protocol_order(suite: Suite, group: Group) -> tuple[int, int, int]:
-    """The suite's own protocol first, the least reduced first; balancings in the suite's order."""
+    """The suite's own protocol first, the least reduced first; class_weightings in the suite's order."""
     protocol = group.protocol
-    ranked = protocol.balancing in suite.balancings
-    # of a suite without balancings the protocol's own comes first
-    other = len(suite.balancings) + ("+balancing=" in protocol.name)
-    balancing = suite.balancings.index(protocol.balancing) if ranked else other
-    return suite.protocols.index(protocol.base), -protocol.iterations, balancing
+    ranked = protocol.class_weighting in suite.class_weightings
+    # of a suite without class_weightings the protocol's own comes first
+    other = len(suite.class_weightings) + ("class_weighting" in protocol.overrides)
+    class_weighting = suite.class_weightings.index(protocol.class_weighting) if ranked else other
+    return suite.protocols.index(protocol.name), -protocol.iterations, class_weighting
 
 
 def _slug(record: RunRecord) -> str:
     weights = record.spec.initial_weights
     start = weights.kind if weights.sha256 is None else f"{weights.kind}-{weights.sha256[:8]}"
     parts = (
-        record.spec.protocol.name,
+        record.spec.protocol.title,
         record.spec.dataset_variant,
         record.spec.precision,
         *([f"compiled-{record.spec.compiled}"] if record.spec.compiled != "no" else []),

@@ -47,9 +47,9 @@ def _note(record: RunRecord, crf: CrfRecord) -> str:
         f"{title(record.spec.network)}, seed {record.spec.seed}: the output of `{crf.base_run}`, refined at "
         f"{height} x {width} by a fully connected CRF of {chosen.iterations} iterations. Of "
         f"{len(crf.search)} sets of parameters the one with the highest {crf.chosen_by} on "
-        f"{len(crf.search_stems)} val images: bilateral weight {chosen.bilateral_weight:g}, "
+        f"{len(crf.search_image_ids)} val images: bilateral weight {chosen.bilateral_weight:g}, "
         f"sigma {chosen.bilateral_sigma_px:g} pixels and "
-        f"{chosen.colour_sigma:g} of 255 in colour; Gaussian weight {chosen.gaussian_weight:g}, sigma "
+        f"{chosen.color_sigma:g} of 255 in color; Gaussian weight {chosen.gaussian_weight:g}, sigma "
         f"{chosen.gaussian_sigma_px:g} pixels. mIoU on these images {100 * best.miou:.2f} %, without the CRF "
         f"{100 * crf.without.miou:.2f} %. Checkpoints that are not kept can't be refined."
     )

@@ -38,7 +38,7 @@ def _of_group(records: SuiteRecords, group: Group) -> Evidence:
         name=group_title(group),
         page=f"{records.suite.name}/{quote(group.slug)}/{records.suite.table}.md",
         weights=group.weights.title,
-        lesser=_lesser(group, group.protocol.name),
+        lesser=_lesser(group, group.protocol.title),
         figures=_GroupFigures(group=group),
     )
 
@@ -47,7 +47,7 @@ def _of_family(records: SuiteRecords, family: Family, measurements: Measurements
     first = family.first
     measured = measurement_for(family, input_size(first.protocol, records.dataset), measurements)
     return Evidence(
-        name=group_title(first).replace(first.protocol.name, family.name),
+        name=group_title(first).replace(first.protocol.title, family.name),
         page=f"{records.suite.name}/{quote(family.slug)}/table1.md",
         weights=first.weights.title,
         lesser=_lesser(first, family.name),
@@ -67,10 +67,10 @@ def _of_measurements(records: SuiteRecords, group: MeasurementGroup) -> Evidence
 
 
 def _lesser(group: Group, protocol: str) -> tuple[str, ...]:
-    """Reduced runs, and those of a changed recipe; `protocol` is its name but for the balancing."""
+    """Reduced runs, and those of a changed recipe; `protocol` is its name but for the class_weighting."""
     reasons = [f"reduced: {'; '.join(group.reduced)}"] if group.reduced else []
-    if not reasons and protocol != group.protocol.base:
-        reasons = [f"changed recipe: {protocol.removeprefix(group.protocol.base + '+')}"]
+    if not reasons and protocol != group.protocol.name:
+        reasons = [f"changed recipe: {protocol.removeprefix(group.protocol.name + '+')}"]
     return tuple(reasons)
 
 
@@ -90,7 +90,7 @@ class _GroupFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class _FamilyFigures:
-    """Scores on test by balancing, at the iteration chosen on val; and bytes kept for the decoder."""
+    """Scores on test by class_weighting, at the iteration chosen on val; and bytes kept for the decoder."""
 
     family: Family
     measured: MeasurementGroup | None

@@ -1,6 +1,6 @@
 """Families: groups that are equal but for what the suite varies, which one table joins.
 
-That is the class weights in the loss in Tables 1 and 4, and optimiser and rate in a comparison of rates.
+That is the class weights in the loss in Tables 1 and 4, and optimizer and rate in a comparison of rates.
 """
 
 from collections.abc import Container, Iterable
@@ -16,13 +16,13 @@ from harness.suite import Suite
 class Family:
     """Groups of one protocol, data, precision and initial weights; full and reduced ones never mix.
 
-    slug: name of the family's folder. name: of the protocol, without what the suite varies. balancings: the
-    suite's, then further ones that were run.
+    slug: name of the family's folder. name: of the protocol, without what the suite varies.
+    class_weightings: the suite's, then further ones that were run.
     """
 
     slug: str
     name: str
-    balancings: tuple[str, ...]
+    class_weightings: tuple[str, ...]
     groups: tuple[Group, ...]
 
     @property
@@ -38,17 +38,19 @@ class Family:
 
     @property
     def runs(self) -> list[Run]:
-        """The finished runs of all balancings."""
+        """The finished runs of all class_weightings."""
         return [run for group in self.groups for run in group.runs]
 
     @property
     def failed(self) -> list[RunRecord]:
-        """The failed runs of all balancings."""
+        """The failed runs of all class_weightings."""
         return [record for group in self.groups for record in group.failed]
 
-    def of(self, balancing: str) -> Group | None:
-        """The group of a balancing, if there is one."""
-        return next((group for group in self.groups if group.protocol.balancing == balancing), None)
+    def of(self, class_weighting: str) -> Group | None:
+        """The group of a class_weighting, if there is one."""
+        return next(
+            (group for group in self.groups if group.protocol.class_weighting == class_weighting), None
+        )
 
 
 def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
@@ -56,20 +58,20 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
     members: dict[tuple[object, ...], list[Group]] = {}
     for group in groups:
         key = (
-            without(group.protocol.name, group.protocol, suite.varied),
+            without(group.protocol.title, group.protocol, suite.varied),
             *(group.variant, group.digest, group.computed, group.weights.kind, group.weights.sha256),
             group.reduced,
         )
         members.setdefault(key, []).append(group)
     found = []
     for joined in members.values():
-        ran = [group.protocol.balancing for group in joined]
+        ran = [group.protocol.class_weighting for group in joined]
         first = joined[0]
         found.append(
             Family(
                 slug=f"{suite.table}-{without(first.slug, first.protocol, suite.varied)}",
-                name=without(first.protocol.name, first.protocol, suite.varied),
-                balancings=tuple(dict.fromkeys([*suite.balancings, *ran])),
+                name=without(first.protocol.title, first.protocol, suite.varied),
+                class_weightings=tuple(dict.fromkeys([*suite.class_weightings, *ran])),
                 groups=tuple(joined),
             )
         )
@@ -78,7 +80,7 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
 
 def without(text: str, protocol: Protocol, varied: Container[str]) -> str:
     """A protocol's name, or a slug that holds it, without those of its overrides that vary."""
-    for field, value in protocol.changes.items():
+    for field, value in protocol.overrides.items():
         if field in varied:
             text = text.replace(f"+{field}={value}", "")
     return text

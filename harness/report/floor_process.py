@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import datasets
 from datasets.cache import reduce_area
 from harness import metrics
-from harness.baselines import ColourPositionClassifier, position_prior
+from harness.baselines import ColorPositionClassifier, position_prior
 from harness.machine import available_cores
 from harness.report.floors import FLOORS, Floor
 
@@ -25,13 +25,13 @@ def compute(dataset: datasets.DatasetInfo, size: tuple[int, int]) -> tuple[Floor
     """See `floors.floors`."""
     images, labels = _pictures(dataset, "train", size)
     prior = position_prior(labels, dataset.num_classes)
-    classifier = ColourPositionClassifier.fit(images, labels, dataset.num_classes)
+    classifier = ColorPositionClassifier.fit(images, labels, dataset.num_classes)
     images, labels = _pictures(dataset, "test", size)
     full = (labels.shape[1], labels.shape[2])
     by_pixel = [classifier.predict(image, full) for image in images]
     return (
         _scored("position prior", 0.10, [prior] * len(labels), labels, dataset.num_classes),
-        _scored("per-pixel classifier on colour and position", 0.05, by_pixel, labels, dataset.num_classes),
+        _scored("per-pixel classifier on color and position", 0.05, by_pixel, labels, dataset.num_classes),
     )
 
 
@@ -62,7 +62,7 @@ def _scored(name: str, margin: float, predictions: Sequence[_Pixels], labels: _P
         bf=metrics.dataset_bf(boundary),
         class_accuracy_all=scores.class_accuracy_all,
         miou_all=scores.miou_all,
-        labelled=scores.labelled,
+        labeled=scores.labeled,
         present=scores.present,
         num_classes=scores.num_classes,
     )

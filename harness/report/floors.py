@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 import datasets
 from harness.child import child_environment
 from harness.errors import UserError
-from harness.report.accuracy import summarise
+from harness.report.accuracy import summarize
 from harness.report.groups import Group, title
 
 # Status of a baseline's row in Table 3, where a network has "finished".
@@ -31,7 +31,7 @@ class Floor(BaseModel):
     bf: float
     class_accuracy_all: float
     miou_all: float
-    labelled: int
+    labeled: int
     present: int
     num_classes: int
 
@@ -73,7 +73,7 @@ def floor_rows(found: Sequence[Floor]) -> list[dict[str, object]]:
             "C_ours": 100 * floor.class_accuracy,
             "mIoU_ours": 100 * floor.miou,
             "BF_ours": 100 * floor.bf,
-            "C_over_classes": floor.labelled,
+            "C_over_classes": floor.labeled,
             "mIoU_over_classes": floor.present,
             "classes": floor.num_classes,
             "C_all_classes": 100 * floor.class_accuracy_all,
@@ -85,7 +85,7 @@ def floor_rows(found: Sequence[Floor]) -> list[dict[str, object]]:
 
 def verdicts(group: Group, reference: str, found: Sequence[Floor]) -> list[str]:
     """A line a floor: whether the reference network exceeds it by its margin at the last fixed iteration."""
-    summary = summarise(group.of(reference), "test", group.last_label)
+    summary = summarize(group.of(reference), "test", group.last_label)
     if summary is None:
         return [f"{title(reference)} is not among the finished runs: nothing to hold against the baselines."]
     miou = summary.mean["mIoU"] / 100

@@ -6,7 +6,7 @@ import pandas as pd
 
 from harness.report.class_plots import class_scores, confusion_matrices
 from harness.report.groups import input_size
-from harness.report.panels import Source, data_strips, draw_panels, prediction_strips, stems_of
+from harness.report.panels import Source, data_strips, draw_panels, image_ids_of, prediction_strips
 from harness.report.plots import PlotContext, learning_curves, trained
 from harness.report.resources import Measurements, for_size
 from harness.report.trade_offs import COSTS, missing_reasons, trade_off
@@ -90,7 +90,7 @@ def _trade_offs(context: PlotContext, measurements: Measurements) -> tuple[list[
 def _panels(context: PlotContext, source: Source | None) -> list[Picture]:
     """Panels with image and truth of drawn data; of other data predictions alone, unless they stay local."""
     group = context.group
-    if not stems_of(group):
+    if not image_ids_of(group):
         return []
     predictions = prediction_strips(group, context.dataset)
     full = draw_panels(context, [*data_strips(group, source), *predictions]) if source else b""

@@ -15,7 +15,7 @@ from harness.records import BEST, Evaluation, History, RunRecord, StoredRun
 from harness.spec import Compiled, InitialWeights, Precision
 from harness.suite import Suite
 
-# Neighbouring frames of a drive resemble each other: they are drawn together, or an interval is too narrow.
+# Neighboring frames of a drive resemble each other: they are drawn together, or an interval is too narrow.
 BLOCK = 10
 # What a protocol can choose the best iteration by.
 SCORE_NAMES = {"mIoU": "mIoU", "G": "global accuracy"}
@@ -139,7 +139,7 @@ class Group:
     @property
     def fixed_labels(self) -> list[str]:
         """Rows of the table at a fixed iteration, ascending."""
-        return sorted(self.protocol.test_at, key=lambda label: (self.protocol.test_at[label], label))
+        return sorted(self.protocol.report_at, key=lambda label: (self.protocol.report_at[label], label))
 
     @property
     def labels(self) -> list[str]:
@@ -154,15 +154,15 @@ class Group:
     @property
     def shown_label(self) -> str:
         """The row that plots and further tables are of: the chosen one where train is scored there too."""
-        return BEST if self.protocol.score_train_chosen else self.last_label
+        return BEST if self.protocol.score_train_selected else self.last_label
 
     @property
     def shown_checkpoint(self) -> str:
         """That row; the last fixed one with its iteration, since a reduced run's `80K` is not at 80,000."""
         label = self.shown_label
         if label == BEST:
-            return f"{BEST} ({SCORE_NAMES[self.protocol.choose_by]})"
-        return f"{label} (iteration {self.protocol.test_at[label]:,})"
+            return f"{BEST} ({SCORE_NAMES[self.protocol.select_by]})"
+        return f"{label} (iteration {self.protocol.report_at[label]:,})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,14 +186,19 @@ class SuiteRecords:
 
 
 def title(network: str) -> str:
-    """What the paper calls a network; for an architecture that is not registered here, its own name."""
+    """What the paper calls a network; for an architecture that is not registered here, its own name.
+
+    Of plugins that share a name, the one at hand has its title, the others show the hash of their source.
+    """
     architecture, _, made = network.rpartition("+")
     if made in REFINED_TITLES:
         return f"{title(architecture)}-{REFINED_TITLES[made]}"
+    name, _, source = network.partition("#")
     try:
-        return architectures.info(network).title
+        found = architectures.info(name)
     except architectures.ArchitectureError:
         return network
+    return found.title if source in ("", found.source[:8]) else network
 
 
 def network_order(suite: Suite, found: Sequence[str]) -> list[str]:

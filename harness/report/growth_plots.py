@@ -54,7 +54,7 @@ def batch_lines(series: Series, size: tuple[int, int]) -> list[Line]:
 
 
 def _batch_points(record: MeasurementRecord) -> tuple[tuple[float, float], ...]:
-    batches = sorted(cell.key.batch for cell in record.cells if cell.key.phase == "forward")
+    batches = sorted(cell.key.batch_size for cell in record.cells if cell.key.phase == "forward")
     times = [(batch, median_ms(record, "forward", batch).value) for batch in batches]
     return tuple((float(batch), time / batch) for batch, time in times if time is not None)
 
@@ -131,7 +131,7 @@ def _draw(axes: Axes, lines: Sequence[Line], palette: Palette) -> None:
     for line in lines:
         axes.plot(
             *zip(*line.points, strict=True),
-            color=palette.colours[line.network],
+            color=palette.colors[line.network],
             marker=palette.markers[line.network],
             ms=6,
             lw=1.4,
@@ -168,8 +168,7 @@ def _milliseconds(axes: Axes) -> None:
 def _legend(figure: Figure, palette: Palette, lines: Sequence[Line]) -> None:
     names = [line.network for line in lines]
     handles = [
-        Line2D([], [], label=name, color=palette.colours[name], marker=palette.markers[name])
-        for name in names
+        Line2D([], [], label=name, color=palette.colors[name], marker=palette.markers[name]) for name in names
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns(names), frameon=False)
 

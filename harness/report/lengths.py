@@ -15,7 +15,7 @@ from harness.report.tables import listing, markdown, percent, signed
 from harness.report.wording import reduced_mark
 
 # What a protocol of another length is called after, too: it follows from the iterations or hardly matters.
-VARIED = frozenset({"iterations", "validate_every"})
+VARIED = frozenset({"iterations", "eval_interval"})
 _CHECKED = ("loss_last", "loss_change", "train", "val", "test")
 
 
@@ -46,7 +46,7 @@ def lengths(checked: Sequence[tuple[Group, pd.DataFrame]]) -> list[Lengths]:
     """
     members: dict[tuple[str, ...], list[tuple[Group, pd.DataFrame]]] = {}
     for group, checks in checked:
-        name = without(group.protocol.name, group.protocol, VARIED)
+        name = without(group.protocol.title, group.protocol, VARIED)
         weights = group.weights.sha256 or group.weights.kind
         key = (name, group.digest, group.computed, weights, "reduced" if group.reduced else "full")
         members.setdefault(key, []).append((group, checks))

@@ -16,8 +16,8 @@ from harness.report.readings import Use, live_mib
 from harness.report.resources import MeasurementGroup
 from harness.report.wording import describe
 
-# Colours of the parts are none of the networks'.
-_COLOURS = ("#332288", "#882255", "#aa4499", "#117733", "#88ccee", "#ddcc77", "#cccccc")
+# Colors of the parts are none of the networks'.
+_COLORS = ("#332288", "#882255", "#aa4499", "#117733", "#88ccee", "#ddcc77", "#cccccc")
 _BATCHES: Mapping[Use, int] = {"inference": INFERENCE_BATCH, "training": TRAINING_BATCH}
 
 
@@ -45,8 +45,8 @@ def memory_breakdown(group: MeasurementGroup) -> bytes | None:
             axes.set_title(f"{use}, batch {_BATCHES[use]}", loc="left")
             axes.set_xlabel("live tensors at their peak (MiB)")
         handles = [
-            Patch(facecolor=colour, label=name.replace("_", " "))
-            for name, colour, shown in zip(LIVE_PARTS, _COLOURS, used, strict=True)
+            Patch(facecolor=color, label=name.replace("_", " "))
+            for name, color, shown in zip(LIVE_PARTS, _COLORS, used, strict=True)
             if shown
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
@@ -76,9 +76,9 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
     names = [bar.network for bar in bars]
     totals = [sum(bar.parts) for bar in bars]
     lefts = [0.0] * len(bars)
-    for place, colour in enumerate(_COLOURS):
+    for place, color in enumerate(_COLORS):
         widths = [bar.parts[place] for bar in bars]
-        axes.barh(names, widths, left=lefts, height=0.7, color=colour, lw=0)
+        axes.barh(names, widths, left=lefts, height=0.7, color=color, lw=0)
         lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
     for row, total in enumerate(totals):
         axes.annotate(

@@ -72,7 +72,7 @@ def orders(groups: Sequence[Group]) -> list[Order]:
     """
     members: dict[tuple[str, ...], list[Group]] = {}
     for group in groups:
-        members.setdefault((group.protocol.name, group.digest, group.computed), []).append(group)
+        members.setdefault((group.protocol.title, group.digest, group.computed), []).append(group)
     found = [
         Order(groups=tuple(joined), rows=tuple(row for group in joined for row in _rows(group)))
         for joined in members.values()
@@ -164,7 +164,7 @@ def order_section(order: Order) -> list[str]:
     """The part of the page on one protocol."""
     group, mark = order.groups[0], reduced_mark(order.groups[0])
     return [
-        f"### Does the order hold over seeds and initial weights? {group.protocol.name} on {group.variant}, "
+        f"### Does the order hold over seeds and initial weights? {group.protocol.title} on {group.variant}, "
         f"{group.computed}\n",
         f"**{mark}**\n" if mark else "",
         markdown(order_text(order), text_columns=2),

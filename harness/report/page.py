@@ -20,9 +20,9 @@ from harness.report.page_resources import DevicePage, GrowthPage, device_section
 from harness.report.resources import Measurements
 from harness.report.tables import listing, markdown
 from harness.report.wording import (
-    OPTIMISERS,
+    OPTIMizeRS,
     augmentation_words,
-    balancing_words,
+    class_weighting_words,
     commands,
     extent,
     ranking_notes,
@@ -133,7 +133,7 @@ def _group_head(group: Group) -> str:
     """Unlike that of every other group: where the slug names the edition of the data, so does the heading."""
     edition = group.digest[:8]
     named = f" {edition}" if group.slug.endswith(f"-{edition}") else ""
-    return f"{group.protocol.name} on {group.variant}{named}, {group.computed}, {group.weights.title}"
+    return f"{group.protocol.title} on {group.variant}{named}, {group.computed}, {group.weights.title}"
 
 
 def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
@@ -195,16 +195,16 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
     return [
         f"Data: {dataset.title}, variant `{group.variant}`, {images}; SHA-256 of its content "
         f"`{group.digest}`.",
-        f"Protocol `{protocol.name}`: {protocol.summary}. Input {size}, batch {protocol.batch}, "
+        f"Protocol `{protocol.title}`: {protocol.summary}. Input {size}, batch {protocol.batch_size}, "
         f"{protocol.iterations:,} iterations, "
-        f"{OPTIMISERS[protocol.optimiser]}, rate {protocol.lr:g} ({protocol.schedule}), momentum "
+        f"{OPTIMizeRS[protocol.optimizer]}, rate {protocol.lr:g} ({protocol.lr_scheduler}), momentum "
         f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
-        f"{' (of batch-norm shifts too)' if protocol.decay_shifts else ''}"
-        f"{', each image standardised' if protocol.standardise else ''}"
-        f"{', local response normalisation' if protocol.local_response else ''}"
-        f"{', mirrored at random' if protocol.flip else ''}"
+        f"{' (of batch-norm shifts too)' if protocol.decay_bn_bias else ''}"
+        f"{', each image standardized' if protocol.standardize else ''}"
+        f"{', local response normalization' if protocol.local_response_norm else ''}"
+        f"{', mirrored at random' if protocol.hflip else ''}"
         f"{augmentation_words(protocol)}"
-        f"{f', {weighted}' if (weighted := balancing_words(protocol)) else ''}"
+        f"{f', {weighted}' if (weighted := class_weighting_words(protocol)) else ''}"
         f"{_dropout(protocol)}{_choice(protocol)}. "
         f"Scored at the labels' full size, {extent(dataset.size)}.",
         f"Precision: {group.computed}.",
@@ -222,14 +222,14 @@ def _dropout(protocol: Protocol) -> str:
 
 def _choice(protocol: Protocol) -> str:
     """When training ends early and which iteration is the best, where it is not plainly the best val mIoU."""
-    text, every = "", f"{protocol.validate_every:,}"
-    if protocol.plateau is not None:
+    text, every = "", f"{protocol.eval_interval:,}"
+    if protocol.early_stopping_min_delta is not None:
         text = (
             f", ended early where the mean loss over {every} iterations is not lower by "
-            f"{100 * protocol.plateau:g} % than over the {every} before"
+            f"{100 * protocol.early_stopping_min_delta:g} % than over the {every} before"
         )
-    if protocol.choose_by != "mIoU":
-        text += f", best iteration by val {SCORE_NAMES[protocol.choose_by]} every {every}"
+    if protocol.select_by != "mIoU":
+        text += f", best iteration by val {SCORE_NAMES[protocol.select_by]} every {every}"
     return text
 
 
@@ -256,7 +256,7 @@ def _weights(group: Group) -> str:
         which = "all" if len(names) == total else ", ".join(names)
         whose = "" if len(networks) == len(group.networks) else f" of {', '.join(networks)}"
         text += f"; they set {len(names)} of {total} layers{whose}: {which}"
-    return f"{text}. Where they set nothing, the architecture's own initialisation stands."
+    return f"{text}. Where they set nothing, the architecture's own initialization stands."
 
 
 def _runs_section(records: SuiteRecords) -> list[str]:
@@ -281,7 +281,7 @@ def _run_row(group: Group, record: RunRecord) -> dict[str, str]:
     return {
         "run": record.run_id,
         "network": title(record.spec.network),
-        "protocol": group.protocol.name,
+        "protocol": group.protocol.title,
         "seed": str(record.spec.seed),
         "status": f"FAILED: {failure.kind}" if failure else _finished(record),
         "best by val at": "–" if record.best_iteration is None else f"{record.best_iteration:,}",

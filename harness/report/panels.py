@@ -1,4 +1,4 @@
-"""Qualitative panels: kept predictions in class colours, beside image and truth where these may be shown."""
+"""Qualitative panels: kept predictions in class colors, beside image and truth where these may be shown."""
 
 import textwrap
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from harness.report.figures import WIDTH_IN, png
 from harness.report.groups import Group, Run, title
 from harness.report.plots import PlotContext
 
-VOID_COLOUR = (0, 0, 0)
+VOID_COLOR = (0, 0, 0)
 # As many fit beside a picture; longer names are broken at a hyphen.
 NAME_SIGNS = 24
 LEGEND_COLUMNS = 6
@@ -30,27 +30,27 @@ class Strip:
     pictures: tuple[_Pixels | None, ...]
 
 
-def coloured(labels: _Pixels, dataset: datasets.DatasetInfo) -> _Pixels:
-    """Class numbers (H, W) -> colours (H, W, 3); void, and numbers that are no class, are black."""
+def colored(labels: _Pixels, dataset: datasets.DatasetInfo) -> _Pixels:
+    """Class numbers (H, W) -> colors (H, W, 3); void, and numbers that are no class, are black."""
     table = np.zeros((256, 3), dtype=np.uint8)
-    table[:] = VOID_COLOUR
-    table[: dataset.num_classes] = dataset.colours
+    table[:] = VOID_COLOR
+    table[: dataset.num_classes] = dataset.colors
     pixels: _Pixels = table[labels]
     return pixels
 
 
-def stems_of(group: Group) -> list[str]:
+def image_ids_of(group: Group) -> list[str]:
     """The test images whose predictions are kept by the group's runs, sorted."""
-    return sorted({stem for run in group.runs for stem in run.record.stems})
+    return sorted({stem for run in group.runs for stem in run.record.image_ids})
 
 
 def prediction_strips(group: Group, dataset: datasets.DatasetInfo) -> list[Strip]:
     """The kept predictions of each network's first seed."""
-    stems = stems_of(group)
+    image_ids = image_ids_of(group)
     return [
         Strip(
             name=title(name),
-            pictures=tuple(_prediction(group.of(name)[0], stem, dataset) for stem in stems),
+            pictures=tuple(_prediction(group.of(name)[0], stem, dataset) for stem in image_ids),
         )
         for name in group.networks
     ]
@@ -59,7 +59,7 @@ def prediction_strips(group: Group, dataset: datasets.DatasetInfo) -> list[Strip
 def _prediction(run: Run, stem: str, dataset: datasets.DatasetInfo) -> _Pixels | None:
     try:
         with Image.open(run.stored.prediction_path(stem)) as picture:
-            return coloured(np.asarray(picture.convert("L"), dtype=np.uint8), dataset)
+            return colored(np.asarray(picture.convert("L"), dtype=np.uint8), dataset)
     except (OSError, UnidentifiedImageError):
         return None  # an image that this run did not keep
 
@@ -87,9 +87,9 @@ def open_source(dataset: datasets.DatasetInfo, data_root: str | None) -> Source 
 
 def data_strips(group: Group, source: Source) -> list[Strip]:
     """Image and truth of the test images whose predictions are kept."""
-    places = {stem: place for place, stem in enumerate(source.test.stems)}
-    pairs = [source.test[places[stem]] if stem in places else None for stem in stems_of(group)]
-    truth = [None if pair is None else coloured(pair[1], source.test.info) for pair in pairs]
+    places = {stem: place for place, stem in enumerate(source.test.image_ids)}
+    pairs = [source.test[places[stem]] if stem in places else None for stem in image_ids_of(group)]
+    truth = [None if pair is None else colored(pair[1], source.test.info) for pair in pairs]
     return [
         Strip(name="image", pictures=tuple(None if pair is None else pair[0] for pair in pairs)),
         Strip(name="truth", pictures=tuple(truth)),
@@ -98,14 +98,14 @@ def data_strips(group: Group, source: Source) -> list[Strip]:
 
 def draw_panels(context: PlotContext, strips: Sequence[Strip]) -> bytes:
     """A row a strip, a column an image, and the legend of the classes. Returns the PNG."""
-    stems = stems_of(context.group)
+    image_ids = image_ids_of(context.group)
     height, width = context.dataset.size
-    row_in = (WIDTH_IN - 0.9) / len(stems) * height / width
+    row_in = (WIDTH_IN - 0.9) / len(image_ids) * height / width
 
     def draw(figure: Figure) -> None:
-        grid = figure.subplots(len(strips), len(stems), squeeze=False)
+        grid = figure.subplots(len(strips), len(image_ids), squeeze=False)
         for row, strip in zip(grid, strips, strict=True):
-            for axes, picture, stem in zip(row, strip.pictures, stems, strict=True):
+            for axes, picture, stem in zip(row, strip.pictures, image_ids, strict=True):
                 axes.set(xticks=[], yticks=[])
                 axes.grid(visible=False)
                 if picture is None:
@@ -122,13 +122,13 @@ def draw_panels(context: PlotContext, strips: Sequence[Strip]) -> bytes:
 
     rows = -(-(context.dataset.num_classes + 1) // LEGEND_COLUMNS)
     legend_in = 0.18 * max(0, rows - 2)  # beyond the two rows of few classes
-    return png(draw, 1.3 + legend_in + row_in * len(strips), keep=context.dataset.colours)
+    return png(draw, 1.3 + legend_in + row_in * len(strips), keep=context.dataset.colors)
 
 
 def _class_legend(figure: Figure, dataset: datasets.DatasetInfo, *, with_void: bool) -> None:
-    named = list(zip(dataset.classes, dataset.colours, strict=True))
+    named = list(zip(dataset.classes, dataset.colors, strict=True))
     if with_void:
-        named.append(("void (not scored)", VOID_COLOUR))
+        named.append(("void (not scored)", VOID_COLOR))
     handles = [
         Patch(label=name, facecolor=(red / 255, green / 255, blue / 255), edgecolor="#777777")
         for name, (red, green, blue) in named

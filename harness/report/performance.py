@@ -148,12 +148,12 @@ def ratios_plot(record: PerformanceRecord) -> bytes:
         axes = figure.subplots()
         for place, entry in enumerate(entries):
             ratio = spread(entry.ratios)
-            colour = _colour(entry)
+            color = _color(entry)
             reach = [[ratio.median - ratio.low], [ratio.high - ratio.median]]
-            axes.errorbar(ratio.median, place, xerr=reach, color=colour, marker="o", capsize=3, lw=1.2)
+            axes.errorbar(ratio.median, place, xerr=reach, color=color, marker="o", capsize=3, lw=1.2)
             if entry.target is not None and entry.target.quantity == "ratio":
                 axes.plot([entry.target.at_most] * 2, [place - 0.35, place + 0.35], color="black", lw=1.6)
-        axes.axvline(1, color="grey", lw=0.8, ls="--")
+        axes.axvline(1, color="gray", lw=0.8, ls="--")
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_yticks(range(len(entries)), [entry.name for entry in entries])
@@ -170,11 +170,11 @@ def ratios_plot(record: PerformanceRecord) -> bytes:
 
 def _signs() -> list[Line2D]:
     dots = {"target met": _MET, "target NOT met": _MISSED, "no target of its ratio": _NO_TARGET}
-    handles = [Line2D([], [], marker="o", color=colour, label=label) for label, colour in dots.items()]
+    handles = [Line2D([], [], marker="o", color=color, label=label) for label, color in dots.items()]
     return [*handles, Line2D([], [], marker="|", ls="none", ms=9, mew=1.6, color="black", label="target")]
 
 
-def _colour(entry: Entry) -> str:
+def _color(entry: Entry) -> str:
     if entry.target is None or entry.target.quantity != "ratio":
         return _NO_TARGET
     return _MET if entry.met else _MISSED

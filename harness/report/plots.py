@@ -15,7 +15,7 @@ from datasets import DatasetInfo
 from harness import metrics
 from harness.report.figures import WIDTH_IN, Palette, png
 from harness.report.groups import Group, Run, title
-from harness.report.wording import balancing_words, reduced_mark
+from harness.report.wording import class_weighting_words, reduced_mark
 
 # A training loss is smoothed over this share of its points.
 SMOOTHING = 1 / 40
@@ -35,7 +35,7 @@ class PlotContext:
 
     def heading(self, what: str) -> str:
         """Title of a figure: what it shows, of which runs, and whether they are reduced."""
-        return figure_heading(what, self.dataset, self.group, balancing_words(self.group.protocol))
+        return figure_heading(what, self.dataset, self.group, class_weighting_words(self.group.protocol))
 
     @property
     def several_seeds(self) -> bool:
@@ -51,9 +51,9 @@ def bars_words(seeds: Collection[int]) -> str:
     return deviation if min(seeds) > 1 else f"{deviation}; of one seed: {interval}"
 
 
-def figure_heading(what: str, dataset: DatasetInfo, group: Group, balancing: str = "") -> str:
+def figure_heading(what: str, dataset: DatasetInfo, group: Group, class_weighting: str = "") -> str:
     """Title of a figure: what it shows, of which runs, and whether they are reduced."""
-    made = [dataset.title, group.protocol.base, balancing, group.computed, group.weights.title]
+    made = [dataset.title, group.protocol.name, class_weighting, group.computed, group.weights.title]
     lines = [*what.split("\n"), ", ".join(word for word in made if word), reduced_mark(group)]
     return "\n".join(textwrap.fill(line, TITLE_CHARACTERS) for line in lines if line)
 
@@ -70,7 +70,7 @@ def learning_curves(context: PlotContext) -> bytes:
         left, right = figure.subplots(1, 2)
         shared: dict[str, Any] = {
             "hue": "network",
-            "palette": dict(context.palette.colours),
+            "palette": dict(context.palette.colors),
             "errorbar": ("pi", 100),
         }
         sns.lineplot(losses, x="iteration", y="loss", ax=left, legend=False, lw=1.4, **shared)
@@ -130,7 +130,7 @@ def legend(
             [],
             [],
             label=name,
-            color=context.palette.colours[name],
+            color=context.palette.colors[name],
             marker="s" if bars else context.palette.markers[name],
             linestyle="-" if lines and not bars else "none",
         )

@@ -7,32 +7,32 @@ import numpy as np
 import pandas as pd
 
 from harness.protocol import Protocol
-from harness.report.accuracy import status, summarise
+from harness.report.accuracy import status, summarize
 from harness.report.checks import loss_change
 from harness.report.families import Family
 from harness.report.groups import Group, title
-from harness.report.wording import OPTIMISERS
+from harness.report.wording import OPTIMizeRS
 
 
 def recipe_name(protocol: Protocol) -> str:
     """`AdamW 0.001, warmup-cosine`."""
-    return f"{OPTIMISERS[protocol.optimiser]} {protocol.lr:g}, {protocol.schedule}"
+    return f"{OPTIMizeRS[protocol.optimizer]} {protocol.lr:g}, {protocol.lr_scheduler}"
 
 
 def ordered(family: Family) -> list[Group]:
-    """The family's groups by optimiser and schedule, rates ascending; SGD, the paper's, first."""
+    """The family's groups by optimizer and schedule, rates ascending; SGD, the paper's, first."""
     return sorted(family.groups, key=_order)
 
 
 def _order(group: Group) -> tuple[bool, str, float, float]:
     protocol = group.protocol
-    return protocol.optimiser != "sgd", protocol.schedule, protocol.lr, protocol.weight_decay
+    return protocol.optimizer != "sgd", protocol.lr_scheduler, protocol.lr, protocol.weight_decay
 
 
 def rates(family: Family) -> pd.DataFrame:
     """A row for each network and recipe, recipes in order.
 
-    Columns network, recipe, optimiser, schedule, lr, weight_decay, iterations, seeds, status, then G, C,
+    Columns network, recipe, optimizer, schedule, lr, weight_decay, iterations, seeds, status, then G, C,
     mIoU, mIoU_low and mIoU_high of val (95 % bootstrap interval, one seed only), mIoU_std (several), loss:
     mean over the last tenth of the iterations, and highest: of several recipes, whether none gave the
     network a higher mIoU.
@@ -46,14 +46,14 @@ def rates(family: Family) -> pd.DataFrame:
 
 def _row(group: Group, network: str) -> dict[str, object]:
     protocol, runs, failed = group.protocol, group.of(network), group.failed_of(network)
-    found = summarise(runs, "val", group.last_label)
+    found = summarize(runs, "val", group.last_label)
     low, high = found.interval["mIoU"] if found and found.interval else (np.nan, np.nan)
     losses = [change.last for run in runs if (change := loss_change(run.history)) is not None]
     return {
         "network": title(network),
         "recipe": recipe_name(protocol),
-        "optimiser": protocol.optimiser,
-        "schedule": protocol.schedule,
+        "optimizer": protocol.optimizer,
+        "lr_scheduler": protocol.lr_scheduler,
         "lr": protocol.lr,
         "weight_decay": protocol.weight_decay,
         "iterations": protocol.iterations,

@@ -20,7 +20,7 @@ from harness.report.wording import commands, extent, group_title, ranking_notes,
 from harness.suite import Suite
 
 # Head of the first column.
-_RECIPE = "optimiser, rate, schedule"
+_RECIPE = "optimizer, rate, schedule"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Rates:
     def heading(self) -> str:
         """Of the family's section."""
         group = self.family.first
-        named = group_title(group).replace(group.protocol.name, self.family.name)
+        named = group_title(group).replace(group.protocol.title, self.family.name)
         return f"mIoU on val by learning rate: {self.dataset.title}, {named}"
 
     @property
@@ -87,7 +87,7 @@ def notes(rates: Rates) -> list[str]:
     size = extent(group.protocol.size or rates.dataset.size)
     found = [
         f"Val, at the last of {group.protocol.iterations:,} iterations, the same for all. Input {size}, "
-        f"batch {group.protocol.batch}. Test takes no part in the choice and is not shown.",
+        f"batch {group.protocol.batch_size}. Test takes no part in the choice and is not shown.",
         "`*`: the highest of its column. `[low, high]`: 95 % bootstrap interval of one seed; recipes whose "
         "intervals overlap widely are not told apart.",
     ]
@@ -141,7 +141,7 @@ def rates_files(rates: Rates) -> dict[str, str]:
 
 
 def rates_plot(rates: Rates, palette: Palette) -> bytes | None:
-    """mIoU on val against the rate, a line for each network and optimiser; none without a finished run."""
+    """mIoU on val against the rate, a line for each network and optimizer; none without a finished run."""
     data = rates.frame[rates.frame["mIoU"].notna()]
     if data.empty:
         return None
@@ -150,14 +150,14 @@ def rates_plot(rates: Rates, palette: Palette) -> bytes | None:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for (network, optimiser), rows in data.groupby(["network", "optimiser"], sort=False):
+        for (network, optimizer), rows in data.groupby(["network", "optimizer"], sort=False):
             axes.errorbar(
                 rows["lr"],
                 rows["mIoU"],
-                color=palette.colours[str(network)],
+                color=palette.colors[str(network)],
                 marker=palette.markers[str(network)],
-                linestyle="-" if optimiser == "adamw" else "none",
-                markerfacecolor=palette.colours[str(network)] if optimiser == "adamw" else "white",
+                linestyle="-" if optimizer == "adamw" else "none",
+                markerfacecolor=palette.colors[str(network)] if optimizer == "adamw" else "white",
             )
         axes.set(xscale="log", xlabel="learning rate", ylabel="mIoU on val (%)", ylim=(0, None))
         sns.despine(ax=axes)

@@ -215,7 +215,7 @@ def with_origin(group: MeasurementGroup, frame: pd.DataFrame) -> pd.DataFrame:
         "input": extent(group.size),
         "precision": spec.precision,
         "options": " ".join(spec.options),
-        "effort": spec.effort,
+        "preset": spec.preset,
         "threads": str(spec.threads) if spec.device == "cpu" else "",
         "reduced": group.reduced,
     }

@@ -21,7 +21,7 @@ _EFFORTS = ("full", "lease", "cpu", "quick")
 
 @dataclass(frozen=True, kw_only=True)
 class MeasurementGroup:
-    """Measurements that may stand in one table: same device, precision, options, effort, size and threads."""
+    """Measurements that may stand in one table: same device, precision, options, preset, size and threads."""
 
     records: tuple[MeasurementRecord, ...]
 
@@ -65,7 +65,7 @@ class MeasurementGroup:
     @property
     def timed(self) -> set[tuple[Phase, int]]:
         """Phase and batch of every cell of any network."""
-        return {(cell.key.phase, cell.key.batch) for record in self.records for cell in record.cells}
+        return {(cell.key.phase, cell.key.batch_size) for record in self.records for cell in record.cells}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class Series:
 
 def _slug(record: MeasurementRecord, *more: str) -> str:
     spec = record.spec
-    parts = [record.device_slug, *more, spec.precision, *spec.options, spec.effort]
+    parts = [record.device_slug, *more, spec.precision, *spec.options, spec.preset]
     return "-".join([*parts, *([f"{spec.threads}t"] if spec.device == "cpu" else [])])
 
 
@@ -151,11 +151,11 @@ def _name(record: MeasurementRecord) -> str:
 def _outdated(record: MeasurementRecord) -> str:
     spec = record.spec
     try:
-        revision = architectures.info(spec.architecture).revision
+        info = architectures.info(spec.architecture)
     except architectures.ArchitectureError:
         return ""
-    if spec.architecture_revision != revision:
-        return f"revision {spec.architecture_revision} of {spec.architecture}, now {revision}"
+    if spec.architecture_source == info.source and spec.architecture_revision != info.revision:
+        return f"revision {spec.architecture_revision} of {spec.architecture}, now {info.revision}"
     return ""
 
 
@@ -165,7 +165,7 @@ _Key = tuple[object, ...]
 def _series_key(record: MeasurementRecord) -> _Key:
     spec = record.spec
     threads = spec.threads if spec.device == "cpu" else 0
-    return record.device_slug, spec.precision, spec.options, spec.effort, threads
+    return record.device_slug, spec.precision, spec.options, spec.preset, threads
 
 
 def _group_key(record: MeasurementRecord) -> _Key:
@@ -205,7 +205,7 @@ def _series(
 
 def _preference(spec: MeasureSpec) -> tuple[bool, bool, int]:
     """Plain ones first, then a GPU's, then the most thorough."""
-    return bool(spec.options), spec.device == "cpu", _EFFORTS.index(spec.effort)
+    return bool(spec.options), spec.device == "cpu", _EFFORTS.index(spec.preset)
 
 
 def for_size(measurements: Measurements, size: tuple[int, int], precision: str) -> MeasurementGroup | None:

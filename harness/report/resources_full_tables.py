@@ -22,7 +22,7 @@ _PHASES = {
         "From an image in the host's memory to its label map there: copies, enlarging and argmax included.",
     ),
     "backward": ("Backward pass", "`loss.backward()` alone, in training mode."),
-    "training-step": ("Training step", "Forward, loss, backward and optimiser."),
+    "training-step": ("Training step", "Forward, loss, backward and optimizer."),
 }
 _THROUGHPUT: tuple[Phase, int] = ("forward", THROUGHPUT_BATCH)
 _RANGE_HEADS = {

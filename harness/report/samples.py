@@ -16,7 +16,7 @@ TIE_NOTE = (
     "`=`: a tie, that is the highest of its column and what does not differ from it by more than noise "
     "(95 %: Welch's t where both networks have several seeds, of a network and its refined output the paired "
     "t; else a paired bootstrap over blocks of "
-    f"{BLOCK} neighbouring frames). No correction is made for the number of networks."
+    f"{BLOCK} neighboring frames). No correction is made for the number of networks."
 )
 
 
@@ -34,7 +34,7 @@ def sample(runs: Sequence[Run], split: str, label: str, metric: str) -> Sample |
         values=tuple(100 * value for value in values if value is not None),
         noise="images",
         resampled=np.stack(drawn) if len(drawn) == len(scored) else None,
-        labelled=scored[0].matrices.sum(axis=2),
+        labeled=scored[0].matrices.sum(axis=2),
         trainings=tuple(_training(run) for run, _ in found),
     )
 

@@ -1,4 +1,4 @@
-"""Table 1 of one family of runs: decoder variants x balancing x split, as a tidy frame.
+"""Table 1 of one family of runs: decoder variants x class weighting x split, as a tidy frame.
 
 Scores in the frame are percent, at the iteration chosen on val; sizes are bytes, times are milliseconds.
 """
@@ -14,7 +14,7 @@ from harness.claims import Sample
 from harness.measure.figures import Quantity
 from harness.measure.record import INFERENCE_BATCH, PAPER_SIZE, TIME_BATCH, MeasurementRecord
 from harness.records import BEST, RunRecord
-from harness.report.accuracy import CLASS_COUNTS, score_cells, span, status, summarise
+from harness.report.accuracy import CLASS_COUNTS, score_cells, span, status, summarize
 from harness.report.families import Family
 from harness.report.groups import Run, title
 from harness.report.readings import median_ms, shape_figure
@@ -37,30 +37,30 @@ _COUNTS = ("seeds", "images", *CLASS_COUNTS, "parameters", "storage_bytes")
 
 
 def table1(family: Family, suite: Suite, measured: MeasurementGroup | None) -> pd.DataFrame:
-    """Table 1: variant x balancing x split in the paper's order; ours and beside it the paper's.
+    """Table 1: variant x class weighting x split in the paper's order; ours and beside it the paper's.
 
-    Columns variant, architecture, balancing, split, seeds, failed_seeds, status, chosen_iteration,
+    Columns variant, architecture, class_weighting, split, seeds, failed_seeds, status, chosen_iteration,
     trained_iterations (text: seeds may differ), images, for each metric M_paper, M_ours, M_difference, M_std,
     M_low, M_high, and what the class means are over; then the variant's resources, the same in all its rows:
     params_m_paper, storage_multiplier_paper, infer_ms_paper and each of RESOURCES with its reason; then of
-    each metric M_tie: whether it ties with the highest of that balancing on test.
+    each metric M_tie: whether it ties with the highest of that class weighting on test.
     """
     rows = []
     for variant, architecture, published in _variants(family, suite):
         resources = resource_cells(family, architecture, measured) | _paper_resources(published)
-        for balancing in family.balancings:
+        for class_weighting in family.class_weightings:
             for split in SPLITS:
-                scores = published.scores.get((balancing, split), {}) if published else {}
+                scores = published.scores.get((class_weighting, split), {}) if published else {}
                 cells: dict[str, object] = {"variant": variant, "architecture": architecture}
-                cells |= {"balancing": balancing, "split": split}
-                rows.append(cells | _scores(family, architecture, balancing, split, scores) | resources)
+                cells |= {"class_weighting": class_weighting, "split": split}
+                rows.append(cells | _scores(family, architecture, class_weighting, split, scores) | resources)
     frame = pd.DataFrame(rows).astype(dict.fromkeys(_COUNTS, "Int64"))
-    return with_ties(frame, ["balancing", "split"], lambda row, metric: _on_test(family, row, metric))
+    return with_ties(frame, ["class_weighting", "split"], lambda row, metric: _on_test(family, row, metric))
 
 
 def _on_test(family: Family, row: Mapping[Any, Any], metric: str) -> Sample | None:
-    """Of a variant and balancing; none on train, of which a tie would say nothing of other streets."""
-    group = family.of(row["balancing"])
+    """Of a variant and class weighting; none on train, of which a tie would say nothing of other streets."""
+    group = family.of(row["class_weighting"])
     if group is None or row["split"] != "test":
         return None
     return sample(group.of(row["architecture"]), "test", BEST, metric)
@@ -79,12 +79,12 @@ def _variants(family: Family, suite: Suite) -> list[tuple[str, str | None, paper
 
 
 def _scores(
-    family: Family, architecture: str | None, balancing: str, split: str, published: Mapping[str, float]
+    family: Family, architecture: str | None, class_weighting: str, split: str, published: Mapping[str, float]
 ) -> dict[str, object]:
-    group = family.of(balancing)
+    group = family.of(class_weighting)
     runs: Sequence[Run] = group.of(architecture) if group and architecture else ()
     failed: Sequence[RunRecord] = group.failed_of(architecture) if group and architecture else ()
-    summary = summarise(runs, split, BEST)
+    summary = summarize(runs, split, BEST)
     chosen = [run for run in runs if run.at(split, BEST) is not None]
     trained = sorted(run.record.trained_iterations or run.record.spec.protocol.iterations for run in chosen)
     cells: dict[str, object] = {

@@ -20,7 +20,7 @@ from harness.report.plots import bars_words, figure_heading
 from harness.report.resources import MeasurementGroup
 from harness.report.wording import BALANCINGS, describe, extent
 
-PAPER_COLOUR = "#777777"
+PAPER_COLOR = "#777777"
 # Points of equal storage stand so far apart, in points of 1/72 inch; so does the paper's from ours.
 _APART = 11.0
 _FONT = 7.5
@@ -53,23 +53,23 @@ class _Point:
 
 
 def storage_plot(context: StorageContext, metric: str) -> bytes | None:
-    """A score on test against the bytes kept for the decoder, a panel a balancing; none without a point.
+    """A score on test against the bytes kept for the decoder, a panel a weighting; none without a point.
 
     Args:
         context: the family's.
         metric: "mIoU" or "BF".
     """
-    panels = [(name, _points(context.frame, name, metric)) for name in context.family.balancings]
+    panels = [(name, _points(context.frame, name, metric)) for name in context.family.class_weightings]
     panels = [(name, points) for name, points in panels if points]
     if not panels:
         return None
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(len(panels), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
-        for axes, (balancing, points) in zip(grid, panels, strict=True):
+        for axes, (class_weighting, points) in zip(grid, panels, strict=True):
             _draw_points(axes, context.palette, points)
             lacking = _lacking(context.frame, points)
-            axes.set_title(f"{balancing}: {BALANCINGS[balancing]}{lacking}", loc="left")
+            axes.set_title(f"{class_weighting}: {BALANCINGS[class_weighting]}{lacking}", loc="left")
             axes.set_ylabel(f"{metric} on test (%)")
         _scale(grid[-1], [points for _, points in panels])
         _legend(figure, context)
@@ -82,9 +82,9 @@ def storage_plot(context: StorageContext, metric: str) -> bytes | None:
     return png(draw, 1.5 + 2.7 * len(panels))
 
 
-def _points(frame: pd.DataFrame, balancing: str, metric: str) -> list[_Point]:
+def _points(frame: pd.DataFrame, class_weighting: str, metric: str) -> list[_Point]:
     """The variants with a score and a storage; those of equal storage side by side."""
-    rows = frame[frame["balancing"].eq(balancing) & frame["split"].eq("test")]
+    rows = frame[frame["class_weighting"].eq(class_weighting) & frame["split"].eq("test")]
     rows = rows[rows[f"{metric}_ours"].notna() & rows["storage_bytes"].notna()]
     points = []
     for x, level in rows.groupby("storage_bytes", sort=True):
@@ -118,11 +118,11 @@ def _lacking(frame: pd.DataFrame, points: Sequence[_Point]) -> str:
 
 def _draw_points(axes: Axes, palette: Palette, points: Sequence[_Point]) -> None:
     for point in points:
-        colour, marker = palette.colours[point.variant], palette.markers[point.variant]
+        color, marker = palette.colors[point.variant], palette.markers[point.variant]
         spread = [[point.ours - point.low], [point.high - point.ours]]
         axes.errorbar(
             *([point.x], [point.ours], spread),
-            color=colour,
+            color=color,
             marker=marker,
             ms=7,
             lw=1.2,
@@ -132,7 +132,7 @@ def _draw_points(axes: Axes, palette: Palette, points: Sequence[_Point]) -> None
         if not math.isnan(point.paper):
             axes.plot(
                 *([point.x], [point.paper]),
-                color=PAPER_COLOUR,
+                color=PAPER_COLOR,
                 marker=marker,
                 ms=6,
                 mfc="white",
@@ -238,7 +238,7 @@ def _legend(figure: Figure, context: StorageContext) -> None:
     shared: dict[str, Any] = {"marker": "o", "linestyle": "none"}
     handles = [
         Line2D([], [], color="#333333", label=f"here (bars: {bars})", **shared),
-        Line2D([], [], color=PAPER_COLOUR, mfc="white", label="the paper's score, same marker", **shared),
+        Line2D([], [], color=PAPER_COLOR, mfc="white", label="the paper's score, same marker", **shared),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
 

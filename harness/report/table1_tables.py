@@ -72,16 +72,16 @@ class Table1:
 
 
 def family_title(family: Family) -> str:
-    """Protocol without its balancing, data, precision and initial weights in one line."""
+    """Protocol without its class_weighting, data, precision and initial weights in one line."""
     group = family.first
-    return group_title(group).replace(group.protocol.name, family.name)
+    return group_title(group).replace(group.protocol.title, family.name)
 
 
 def unlike_paper(family: Family) -> str:
     """Why a difference to the paper is not like for like; empty where data and recipe are the paper's."""
     if family.first.reduced:
         return "reduced run, not like for like"
-    changed = family.name != family.first.protocol.base or family.first.weights.kind != "none"
+    changed = family.name != family.first.protocol.name or family.first.weights.kind != "none"
     return "changed recipe, not like for like" if changed else ""
 
 
@@ -178,15 +178,15 @@ def _resource_notes(table: Table1) -> list[str]:
 
 
 def _score_parts(table: Table1, join: str) -> list[Part]:
-    """Test and train of each balancing; a difference is headed by what it is not."""
+    """Test and train of each class weighting; a difference is headed by what it is not."""
     unlike = unlike_paper(table.family)
     difference = "diff." if join == "|" else f"difference ({unlike})" if unlike else "difference"
     weights = table.family.first.weights.title
     parts = []
-    for balancing in table.family.balancings:
+    for class_weighting in table.family.class_weightings:
         for split, metrics in (("test", METRICS), ("train", METRICS[:3])):
-            rows = table.frame["balancing"].eq(balancing) & table.frame["split"].eq(split)
-            name = f"{split.capitalize()} split, balancing {balancing}: {BALANCINGS[balancing]}"
+            rows = table.frame["class_weighting"].eq(class_weighting) & table.frame["split"].eq(split)
+            name = f"{split.capitalize()} split, {class_weighting} weighting: {BALANCINGS[class_weighting]}"
             text = _scores_text(table.frame[rows], metrics, weights, difference, join)
             parts.append(Part(title=name, frame=text, text_columns=2))
     return parts
@@ -216,7 +216,7 @@ def _score_notes(table: Table1) -> list[str]:
     """What a reader must know of the scores."""
     family, dataset = table.family, table.dataset
     unlike = unlike_paper(family)
-    likewise = ", as the paper's" if family.first.protocol.choose_by == "G" else ""
+    likewise = ", as the paper's" if family.first.protocol.select_by == "G" else ""
     notes = [
         METRICS_NOTE,
         f"Differences are ours minus the paper's{f': {unlike}' if unlike else ''}. Trained on "
@@ -255,7 +255,7 @@ def _with_origin(table: Table1) -> pd.DataFrame:
 
 
 def _latex(table: Table1, sheet: Sheet) -> str:
-    """A table each for the resources and for each balancing and split, whose heads have two levels."""
+    """A table each for the resources and for each class weighting and split, whose heads have two levels."""
     slug = table.family.slug
     parts = [sheet.resources, *_score_parts(table, join="|")]
     text = []

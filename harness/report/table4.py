@@ -19,19 +19,19 @@ from harness.report.families import Family
 from harness.report.groups import Group, title
 from harness.report.table6 import REFERENCES
 
-# What stands behind a network's name in the row of another balancing; the paper has the first.
+# What stands behind a network's name in the row of another class weighting; the paper has the first.
 BALANCED: Mapping[str, str] = {
     "median": " (median frequency balancing)",
     "inverse-root": " (frequency to the -1/2)",
-    "natural": " (no balancing)",
+    "natural": " (no class_weighting)",
     "segnet-release": " (SegNet's released weights)",
 }
 REFERENCE = REFERENCES["table4"]
 
 
 def own_group(family: Family) -> Group | None:
-    """The group with the balancing of the protocol itself, if there is one."""
-    return family.of(load_protocol(family.first.protocol.base).balancing)
+    """The group with the class weighting of the protocol itself, if there is one."""
+    return family.of(load_protocol(family.first.protocol.name).class_weighting)
 
 
 def table4(
@@ -44,7 +44,7 @@ def table4(
     own = own_group(family)
     others = [group for group in family.groups if group is not own]
     published = () if dataset.drawn else paper.sun_accuracies()
-    endings = tuple(BALANCED[group.protocol.balancing] for group in others)
+    endings = tuple(BALANCED[group.protocol.class_weighting] for group in others)
     frames = []
     if own is not None or published:
         theirs = [row for row in published if not row.network.endswith(endings or ("\0",))]
@@ -66,14 +66,14 @@ def table4(
 
 
 def _nothing_run(family: Family) -> Group:
-    """In place of the group with the protocol's own balancing, where that was not run."""
-    own = load_protocol(family.first.protocol.base).balancing
-    protocol = family.first.protocol.model_copy(update={"name": family.name, "balancing": own})
+    """In place of the group with the protocol's own class_weighting, where that was not run."""
+    own = load_protocol(family.first.protocol.name).class_weighting
+    protocol = family.first.protocol.model_copy(update={"name": family.name, "class_weighting": own})
     return replace(family.first, protocol=protocol, runs=(), failed=())
 
 
 def _order(networks: list[str], endings: tuple[str, ...]) -> list[int]:
-    """Places of the rows so that a network's rows with another balancing follow its own."""
+    """Places of the rows so that a network's rows with another class weighting follow its own."""
     plain = []
     for name in networks:
         ending = next((one for one in endings if name.endswith(one)), "")
@@ -85,7 +85,7 @@ def _order(networks: list[str], endings: tuple[str, ...]) -> list[int]:
 def table5(family: Family, dataset: DatasetInfo) -> pd.DataFrame | None:
     """Table 5: accuracy of every class on test at the best iteration by val; none without a run of SegNet.
 
-    Columns class, paper (not on drawn data), labelled_pixels, then for each balancing B with runs B_ours and
+    Columns class, paper (not on drawn data), labeled_pixels, then for each weighting B with runs B_ours and
     B_std, and B_difference for the protocol's own. Percent, mean over seeds; the last row is the mean over
     the classes that have a value.
     """
@@ -98,8 +98,8 @@ def table5(family: Family, dataset: DatasetInfo) -> pd.DataFrame | None:
     for group in sorted(found, key=lambda group: group is not own):
         values = per_class(group, dataset, BEST)
         values = values[values["network"] == title(REFERENCE)]
-        rows.setdefault("labelled_pixels", values["labelled_pixels"].to_list())
-        name = group.protocol.balancing
+        rows.setdefault("labeled_pixels", values["labeled_pixels"].to_list())
+        name = group.protocol.class_weighting
         ours = values["accuracy"].to_numpy()
         rows |= {f"{name}_ours": ours.tolist(), f"{name}_std": values["accuracy_std"].to_list()}
         if published is not None and group is own:
@@ -109,6 +109,6 @@ def table5(family: Family, dataset: DatasetInfo) -> pd.DataFrame | None:
     frame = pd.DataFrame(rows)
     means = frame.mean(numeric_only=True).to_dict()
     means |= {name: float("nan") for name in frame if str(name).endswith("_std")}
-    means["labelled_pixels"] = frame["labelled_pixels"].sum()
+    means["labeled_pixels"] = frame["labeled_pixels"].sum()
     last = pd.DataFrame([{"class": "class average", **means}])
-    return pd.concat([frame, last], ignore_index=True).astype({"labelled_pixels": "int64"})
+    return pd.concat([frame, last], ignore_index=True).astype({"labeled_pixels": "int64"})

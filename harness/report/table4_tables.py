@@ -40,7 +40,7 @@ class Tables:
 
 def _family_title(family: Family) -> str:
     group = family.first
-    return group_title(group).replace(group.protocol.name, family.name)
+    return group_title(group).replace(group.protocol.title, family.name)
 
 
 def body(tables: Tables, level: int) -> list[str]:
@@ -107,12 +107,12 @@ def class_text(tables: Tables) -> pd.DataFrame:
     if frame is None:
         return pd.DataFrame()
     columns: dict[str, list[str]] = {"class": list(frame["class"])}
-    columns["labelled pixels"] = [f"{int(value):,}" for value in frame["labelled_pixels"]]
+    columns["labeled pixels"] = [f"{int(value):,}" for value in frame["labeled_pixels"]]
     if "paper" in frame:
         columns[f"{title(REFERENCE)} %, paper"] = [percent(value) for value in frame["paper"]]
     own = own_group(tables.family)
     for group in tables.family.groups:
-        name = group.protocol.balancing
+        name = group.protocol.class_weighting
         if f"{name}_ours" not in frame:
             continue
         head = f"{title(REFERENCE)}{'' if group is own else BALANCED[name]} %"
@@ -131,7 +131,7 @@ def _class_notes(tables: Tables) -> list[str]:
     ran = [group for group in tables.family.groups if group.of(REFERENCE)]
     iterations = "; ".join(f"{_whose(tables, group)} {_iterations(group)}" for group in ran)
     notes = [
-        f"Accuracy of a class: share of its labelled pixels that are right, percent, at '{BEST}' (iteration "
+        f"Accuracy of a class: share of its labeled pixels that are right, percent, at '{BEST}' (iteration "
         f"{iterations}), mean over seeds. The last row is the mean over the classes that are there."
     ]
     if not tables.dataset.drawn:
@@ -143,7 +143,7 @@ def _class_notes(tables: Tables) -> list[str]:
 
 
 def _whose(tables: Tables, group: Group) -> str:
-    ending = "" if group is own_group(tables.family) else BALANCED[group.protocol.balancing]
+    ending = "" if group is own_group(tables.family) else BALANCED[group.protocol.class_weighting]
     return f"{title(REFERENCE)}{ending}:"
 
 

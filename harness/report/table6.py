@@ -1,4 +1,4 @@
-"""Table 6 of one device, precision, options, effort and size, as a frame of values.
+"""Table 6 of one device, precision, options, preset and size, as a frame of values.
 
 Memory in MiB (2^20 bytes), model size in MB (10^6 bytes, as the paper has it), times in milliseconds.
 """
@@ -24,7 +24,7 @@ REFERENCES: Mapping[Table, str] = {
     "table3": "segnet",
     "table4": "segnet",
     "none": "segnet",
-    "rates": "segnet",
+    "recipes": "segnet",
 }
 # Columns that Table 6 of the paper has, and what they are compared with.
 COMPARED = {

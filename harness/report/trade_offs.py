@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from harness.measure.figures import Quantity
 from harness.measure.record import TIME_BATCH, MeasurementRecord
-from harness.report.accuracy import summarise
+from harness.report.accuracy import summarize
 from harness.report.figures import png
 from harness.report.groups import Group, input_size, title
 from harness.report.pareto import pareto_front
@@ -19,7 +19,7 @@ from harness.report.readings import energy_per_image_mj, live_mib, median_ms, me
 from harness.report.resources import MeasurementGroup
 from harness.report.wording import describe, extent
 
-_FRONT_COLOUR = "#999999"
+_FRONT_COLOR = "#999999"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -
 
     Args:
         context: the group's.
-        measured: of one device; its size and effort stand in the title.
+        measured: of one device; its size and preset stand in the title.
         quantity: a name of `COSTS`.
     """
     cost = cost_of(quantity, measured)
@@ -104,7 +104,7 @@ def missing_reasons(context: PlotContext, measured: MeasurementGroup, quantity: 
 
 
 def _point(group: Group, measured: MeasurementGroup, name: str, cost: Cost) -> _Point | None:
-    summary, record = summarise(group.of(name), "test", group.shown_label), measured.of(name)
+    summary, record = summarize(group.of(name), "test", group.shown_label), measured.of(name)
     if summary is None or record is None:
         return None
     x = cost.read(record).value
@@ -123,7 +123,7 @@ def _draw_front(axes: Axes, points: Sequence[_Point]) -> None:
     front = [points[place] for place in pareto_front([(point.cost, point.miou) for point in points])]
     costs = [*(point.cost for point in front), axes.get_xlim()[1]]
     scores = [*(point.miou for point in front), front[-1].miou]
-    axes.step(costs, scores, where="post", color=_FRONT_COLOUR, lw=1.4, zorder=1)
+    axes.step(costs, scores, where="post", color=_FRONT_COLOR, lw=1.4, zorder=1)
 
 
 def _draw_points(axes: Axes, context: PlotContext, points: Sequence[_Point]) -> None:
@@ -132,7 +132,7 @@ def _draw_points(axes: Axes, context: PlotContext, points: Sequence[_Point]) -> 
             point.cost,
             point.miou,
             yerr=[[point.miou - point.low], [point.high - point.miou]],
-            color=context.palette.colours[point.network],
+            color=context.palette.colors[point.network],
             capsize=3,
             lw=1.2,
             zorder=2,
@@ -150,7 +150,7 @@ def _draw_points(axes: Axes, context: PlotContext, points: Sequence[_Point]) -> 
         y="y",
         hue="network",
         style="network",
-        palette=dict(context.palette.colours),
+        palette=dict(context.palette.colors),
         markers=dict(context.palette.markers),
         s=70,
         ax=axes,

@@ -18,7 +18,7 @@ FCN_WINDOW = 7
 # times a 7 x 7 convolution and a 2 x 2 pooling.
 BASIC_FIELD = 106
 
-OPTIMISERS = {"sgd": "SGD", "adamw": "AdamW"}
+OPTIMizeRS = {"sgd": "SGD", "adamw": "AdamW"}
 
 # Class weights in the loss, by a protocol's name for them.
 BALANCINGS = {
@@ -29,20 +29,20 @@ BALANCINGS = {
 }
 
 
-def balancing_words(protocol: Protocol) -> str:
+def class_weighting_words(protocol: Protocol) -> str:
     """Class weights in the loss; empty where there are none and no other protocol of the name has any."""
-    plain = protocol.balancing == "natural" and "+balancing=" not in protocol.name
-    return "" if plain else BALANCINGS[protocol.balancing]
+    plain = protocol.class_weighting == "natural" and "class_weighting" not in protocol.overrides
+    return "" if plain else BALANCINGS[protocol.class_weighting]
 
 
 def augmentation_words(protocol: Protocol) -> str:
     """How training images are changed beside mirroring; empty where they are not."""
     text = ""
-    if (protocol.scale_least, protocol.scale_most) != (1, 1):
-        factors = f"{protocol.scale_least:g} to {protocol.scale_most:g}"
+    if (protocol.scale_min, protocol.scale_max) != (1, 1):
+        factors = f"{protocol.scale_min:g} to {protocol.scale_max:g}"
         text = f", scaled by {factors} and cropped to the input's size"
-    if protocol.colour:
-        text += f", brightness, contrast and saturation changed by up to {100 * protocol.colour:g} %"
+    if protocol.color_jitter:
+        text += f", brightness, contrast and saturation changed by up to {100 * protocol.color_jitter:g} %"
     return text
 
 
@@ -52,7 +52,7 @@ def extent(size: tuple[int, int]) -> str:
 
 
 def describe(group: MeasurementGroup) -> str:
-    """Device, input size, precision, options and effort in one line."""
+    """Device, input size, precision, options and preset in one line."""
     return _described(group.first, f"input {extent(group.size)}")
 
 
@@ -64,7 +64,7 @@ def describe_series(series: Series) -> str:
 def _described(record: MeasurementRecord, size: str) -> str:
     spec = record.spec
     threads = f"{spec.threads} thread{'s' if spec.threads > 1 else ''}" if spec.device == "cpu" else ""
-    parts = [record.device_name, threads, size, spec.precision, *spec.options, f"effort {spec.effort}"]
+    parts = [record.device_name, threads, size, spec.precision, *spec.options, f"preset {spec.preset}"]
     return ", ".join(part for part in parts if part)
 
 
@@ -89,7 +89,7 @@ def made_with(group: MeasurementGroup) -> str:
 
 def group_title(group: Group) -> str:
     """Protocol, data variant, precision and initial weights in one line."""
-    made = f"{group.protocol.name}, data {group.variant}, {group.computed}"
+    made = f"{group.protocol.title}, data {group.variant}, {group.computed}"
     return f"{made}, initial weights {group.weights.title}"
 
 
@@ -189,8 +189,8 @@ def _command(
     words = ["python -m harness run", names, f"--suite {suite.name}"]
     if not datasets.info(suite.dataset).drawn:
         words.append("--data-root FOLDER")
-    if group.protocol.base != suite.protocol:
-        words.append(f"--protocol {group.protocol.base}")
+    if group.protocol.name != suite.protocol:
+        words.append(f"--protocol {group.protocol.name}")
     words += [_option(field, value) for field, value in changes.items()]
     if group.precision != "fp32":
         words.append(f"--precision {group.precision}")
@@ -208,25 +208,25 @@ def measure_command(group: MeasurementGroup) -> str:
     names = "--all" if measured == set(architectures.names()) else " ".join(sorted(measured))
     words = [f"python -m harness measure {names} --size {spec.size[0]}x{spec.size[1]}"]
     words.append(f"--classes {spec.num_classes} --device {spec.device} --precision {spec.precision}")
-    options = [f"--way {'+'.join(spec.options)}"] if spec.options else []
+    options = [f"--variant {'+'.join(spec.options)}"] if spec.options else []
     options += [f"--step-batch {group.step_batch}"] if group.step_batch != STEP_BATCH else []
     threads = [f"--threads {spec.threads}"] if spec.device == "cpu" else []
-    return " ".join([*words, *options, f"--effort {spec.effort}", *threads])
+    return " ".join([*words, *options, f"--preset {spec.preset}", *threads])
 
 
 def _asked(protocol: Protocol, suite: Suite, alone: bool) -> dict[str, str]:
     """What the command must change in the suite's protocol: field -> value."""
-    if not (suite.balancings or suite.recipes):
-        return protocol.changes
+    if not (suite.class_weightings or suite.recipes):
+        return protocol.overrides
     if suite.recipes and not alone and any(_fits(protocol, recipe) for recipe in suite.recipes):
-        return {field: value for field, value in protocol.changes.items() if field not in suite.varied}
+        return {field: value for field, value in protocol.overrides.items() if field not in suite.varied}
     # else the command would run the suite's other variants too
-    return {field: str(getattr(protocol, field)) for field in suite.varied} | protocol.changes
+    return {field: str(getattr(protocol, field)) for field in suite.varied} | protocol.overrides
 
 
 def _fits(protocol: Protocol, recipe: Mapping[str, str]) -> bool:
     """Whether a protocol is what the recipe makes of it."""
-    return protocol.override(recipe).name == protocol.name
+    return protocol.override(recipe).title == protocol.title
 
 
 def _option(field: str, value: str) -> str:

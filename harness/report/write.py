@@ -75,14 +75,14 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     source = open_source(dataset, data_root)
     if source is not None:
         _check_edition(records, source, data_root)
-    colours = palette(records.suite, records.networks)
+    colors = palette(records.suite, records.networks)
     groups: list[Future[tuple[dict[str, bytes], GroupPage]]] = []
     joined: list[Future[tuple[dict[str, bytes], FamilyPage]]] = []
     baselines: dict[tuple[int, int], tuple[Floor, ...]] = {}
-    joins = records.suite.table in ("table1", "table4", "rates")
+    joins = records.suite.table in ("table1", "table4", "recipes")
     together = families(records.suite, records.groups) if joins else ()
     # of a comparison of recipes the table that joins them is all
-    apart = () if records.suite.table == "rates" else records.groups
+    apart = () if records.suite.table == "recipes" else records.groups
     with beside_each_other(len(apart) + len(together) + 1) as pool:
         for group in apart:
             own = source if source is not None and source.digest == group.digest else None
@@ -90,18 +90,18 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
             if dataset.drawn and own and size not in baselines:
                 baselines[size] = floors(dataset, size)
             found = baselines[size] if dataset.drawn and own else ()
-            context = PlotContext(group=group, dataset=dataset, palette=colours)
+            context = PlotContext(group=group, dataset=dataset, palette=colors)
             groups.append(pool.submit(_group_files, context, records.suite, measurements, own, found))
         for family in together:
-            if records.suite.table == "rates":
-                joined.append(pool.submit(rates_family_files, family, records, colours))
+            if records.suite.table == "recipes":
+                joined.append(pool.submit(rates_family_files, family, records, colors))
             elif records.suite.table == "table1":
-                joined.append(pool.submit(family_files, family, records, measurements, colours))
+                joined.append(pool.submit(family_files, family, records, measurements, colors))
             else:
                 current = source is not None and source.digest == family.first.digest
                 found = baselines.get(input_size(family.first.protocol, dataset), ()) if current else ()
                 joined.append(pool.submit(accuracy_family_files, family, records, found))
-        measured, devices, growth = pool.submit(measurement_files, records, measurements, colours).result()
+        measured, devices, growth = pool.submit(measurement_files, records, measurements, colors).result()
         files: dict[str, bytes] = {}
         for made in [one.result()[0] for one in groups] + [one.result()[0] for one in joined]:
             files |= made

@@ -16,7 +16,7 @@ _Files = dict[str, bytes]
 
 
 def measurement_files(
-    records: SuiteRecords, measurements: Measurements, colours: Palette
+    records: SuiteRecords, measurements: Measurements, colors: Palette
 ) -> tuple[_Files, list[DevicePage], list[GrowthPage]]:
     """Every file of the measurements by its path in the suite's folder, and what the page shows of them."""
     files: _Files = {}
@@ -26,7 +26,7 @@ def measurement_files(
         files |= made
         devices.append(device)
     for series in measurements.series:
-        made, page = _growth_files(series, colours)
+        made, page = _growth_files(series, colors)
         files |= made
         growth.append(page)
     return files, devices, growth
@@ -56,19 +56,19 @@ def _device_files(records: SuiteRecords, group: MeasurementGroup) -> tuple[_File
     return files, page
 
 
-def _growth_files(series: Series, colours: Palette) -> tuple[_Files, GrowthPage]:
+def _growth_files(series: Series, colors: Palette) -> tuple[_Files, GrowthPage]:
     sizes = ", ".join(extent(size) for size in series.sizes)
     wanted = (
         (
             "Time against input size",
             f"growth-size-{series.slug}.png",
-            size_growth(series, colours),
+            size_growth(series, colors),
             f"no network has a forward time at two sizes (measured at {sizes})",
         ),
         (
             "Time against batch",
             f"growth-batch-{series.slug}.png",
-            batch_growth(series, colours),
+            batch_growth(series, colors),
             "no network has a forward time at two batches",
         ),
     )

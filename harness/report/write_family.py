@@ -17,7 +17,7 @@ from harness.report.table4 import REFERENCE, own_group, table4, table5
 
 
 def family_files(
-    family: Family, records: SuiteRecords, measurements: Measurements, colours: Palette
+    family: Family, records: SuiteRecords, measurements: Measurements, colors: Palette
 ) -> tuple[dict[str, bytes], FamilyPage]:
     """Every file of a family by its path in the suite's folder, and what the page shows of it."""
     dataset = records.dataset
@@ -31,7 +31,7 @@ def family_files(
         data = None
         if measured is not None:
             context = StorageContext(
-                family=family, dataset=dataset, palette=colours, frame=frame, measured=measured
+                family=family, dataset=dataset, palette=colors, frame=frame, measured=measured
             )
             data = storage_plot(context, metric)
         if data is None:
@@ -81,7 +81,7 @@ def accuracy_family_files(
 
 
 def rates_family_files(
-    family: Family, records: SuiteRecords, colours: Palette
+    family: Family, records: SuiteRecords, colors: Palette
 ) -> tuple[dict[str, bytes], FamilyPage]:
     """The same of a comparison of recipes on val."""
     made = rates_tables.Rates(
@@ -89,7 +89,7 @@ def rates_family_files(
     )
     texts = rates_tables.rates_files(made)
     files = {f"{family.slug}/{name}": text.encode() for name, text in texts.items()}
-    plot, pictures = rates_tables.rates_plot(made, colours), {}
+    plot, pictures = rates_tables.rates_plot(made, colors), {}
     if plot is not None:
         path = f"{family.slug}/rates.png"
         files[path] = plot

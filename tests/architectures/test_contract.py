@@ -127,14 +127,14 @@ def test_every_parameter_learns(name: str) -> None:
     network = fresh(name)
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     frozen = {key: p.clone() for key, p in network.named_parameters() if not p.requires_grad}
-    optimiser = torch.optim.SGD(trainable, lr=0.01)
+    optimizer = torch.optim.SGD(trainable, lr=0.01)
     # three images, so that even one value a map and image leaves batch norm more than a sign
     images = torch.randn(3, 3, 64, 64)
     labels = torch.randint(CLASSES, (3, *network.output_size(64, 64)))
     for _ in range(2):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(functional.cross_entropy(network(images), labels))
-        optimiser.step()
+        optimizer.step()
 
     before_batch_norm = {
         f"{key}.bias" for key, _ in network.named_modules() if f"{key}_bn" in dict(network.named_modules())

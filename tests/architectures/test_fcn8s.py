@@ -12,13 +12,13 @@ SIZES = [(32, 32), (33, 64), (37, 53), (45, 60), (95, 121)]
 
 
 def pooled_ramp(size: tuple[int, int], factor: int) -> Tensor:
-    """(1, 2, h, w): row and column of each pixel's centre in a map pooled by `factor`, rounding up."""
+    """(1, 2, h, w): row and column of each pixel's center in a map pooled by `factor`, rounding up."""
     rows, columns = (torch.arange(-(-side // factor)) * factor + (factor - 1) / 2 for side in size)
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))[None]
 
 
 def inside(ramp: Tensor, coarse: Tensor) -> Tensor:
-    """(H, W) bool: pixels between the outermost centres of the coarse map, where interpolation is exact."""
+    """(H, W) bool: pixels between the outermost centers of the coarse map, where interpolation is exact."""
     mask = torch.ones(ramp.shape[-2:], dtype=torch.bool)
     for axis in range(2):
         mask &= (ramp[0, axis] >= coarse[0, axis].min()) & (ramp[0, axis] <= coarse[0, axis].max())
@@ -45,7 +45,7 @@ def test_scores_of_pool5_arrive_in_place_in_the_image(size: tuple[int, int]) -> 
     with torch.no_grad():
         for factor, stride in ((16, 2), (8, 2), (1, 8)):
             x = crop(upsampling(2, stride=stride)(x), ramps[factor].shape[-2:])
-    # the zeros outside reach in from the first centre, 15.5, by half a pixel of the maps at 1/16 and 1/8
+    # the zeros outside reach in from the first center, 15.5, by half a pixel of the maps at 1/16 and 1/8
     rows, columns = (slice(28, 32 * (-(-side // 32) - 1) + 4) for side in size)
     assert ramps[1][..., rows, columns].numel() >= 1000
     torch.testing.assert_close(x[..., rows, columns], ramps[1][..., rows, columns], rtol=0, atol=1e-3)

@@ -30,13 +30,13 @@ def trained(name: str) -> Architecture:
         for parameter in network.parameters():
             if parameter.ndim == 4 and not parameter.any():  # FCN's scores, which would hide all else
                 parameter.normal_(std=0.01)
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.01, fused=True)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, fused=True)
     images = torch.randn(3, 3, *SIZE) + 0.5
     labels = torch.randint(CLASSES, (3, *network.output_size(*SIZE)))
     for _ in range(2):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(functional.cross_entropy(network(images), labels))
-        optimiser.step()
+        optimizer.step()
     return network
 
 

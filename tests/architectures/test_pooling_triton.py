@@ -182,7 +182,7 @@ def compiled() -> list[str]:
         if layout is torch.channels_last and shape[1] == 16 and not all(wide):
             found.append(f"{case}: not accessed 16 bytes at a time")
         if layout is torch.contiguous_format and any(wide):
-            found.append(f"{case}: neighbouring lanes do not take neighbouring windows")
+            found.append(f"{case}: neighboring lanes do not take neighboring windows")
     return found
 
 

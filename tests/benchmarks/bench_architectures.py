@@ -37,13 +37,13 @@ def test_training_step(network: Architecture, benchmark: BenchmarkFixture) -> No
     network.train()
     images = torch.randn(2, 3, *SIZE)
     labels = torch.randint(CLASSES, (2, *network.output_size(*SIZE)))
-    optimiser = torch.optim.SGD((p for p in network.parameters() if p.requires_grad), lr=1e-3)
+    optimizer = torch.optim.SGD((p for p in network.parameters() if p.requires_grad), lr=1e-3)
 
     def step() -> float:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = functional.cross_entropy(network(images), labels)
         torch.autograd.backward(loss)
-        optimiser.step()
+        optimizer.step()
         return loss.item()
 
     loss = benchmark.pedantic(step, rounds=ROUNDS, warmup_rounds=1)  # type: ignore[no-untyped-call]

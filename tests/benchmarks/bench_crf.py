@@ -15,21 +15,21 @@ from harness.crf.parameters import CrfParameters
 SIZE, CLASSES = (360, 480), 11
 # Corners and middle of the search's range; small sigmas make a lattice of many points.
 PARAMETERS = {
-    "70 px, 5 of 255": CrfParameters(bilateral_weight=5, bilateral_sigma_px=70, colour_sigma=5),
-    "50 px, 3 of 255": CrfParameters(bilateral_weight=10, bilateral_sigma_px=50, colour_sigma=3),
-    "80 px, 13 of 255": CrfParameters(bilateral_weight=10, bilateral_sigma_px=80, colour_sigma=13),
+    "70 px, 5 of 255": CrfParameters(bilateral_weight=5, bilateral_sigma_px=70, color_sigma=5),
+    "50 px, 3 of 255": CrfParameters(bilateral_weight=10, bilateral_sigma_px=50, color_sigma=3),
+    "80 px, 13 of 255": CrfParameters(bilateral_weight=10, bilateral_sigma_px=80, color_sigma=13),
 }
 
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[torch.Tensor, torch.Tensor]:
-    """Energies (11, 360, 480), and an image whose colours are smooth, with edges and grain."""
+    """Energies (11, 360, 480), and an image whose colors are smooth, with edges and grain."""
     rng = np.random.default_rng(0)
     noise = [gaussian_filter(rng.standard_normal(SIZE), 26) for _ in range(CLASSES)]
     label = np.argmax(noise, axis=0)
-    colours = rng.integers(20, 230, (CLASSES, 3))
+    colors = rng.integers(20, 230, (CLASSES, 3))
     shade = gaussian_filter(rng.standard_normal((*SIZE, 1)), (40, 40, 0))
-    image = colours[label] + 25 * shade / shade.std() + rng.normal(0, 4, (*SIZE, 3))
+    image = colors[label] + 25 * shade / shade.std() + rng.normal(0, 4, (*SIZE, 3))
     logits = torch.from_numpy(np.stack(noise)).float() * 20
     return -torch.log_softmax(logits, 0), torch.from_numpy(np.clip(image, 0, 255).astype(np.uint8))
 

@@ -191,7 +191,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         _reading(
             "batches",
             "An epoch of batches",
-            "until the network can take them, float32 and normalised",
+            "until the network can take them, float32 and normalized",
             workers,
             None,
         )
@@ -227,7 +227,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         name="overhead",
         title="A run's training step against the bare step",
         what="one turn of the harness's training loop on CamVid, {size}, batch {batch}: reading, step, "
-        "history, progress; against the same forward, loss, backward and optimiser on tensors at hand, both "
+        "history, progress; against the same forward, loss, backward and optimizer on tensors at hand, both "
         "in one process",
         job="overhead",
         opponent="the bare step",

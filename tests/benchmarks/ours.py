@@ -16,10 +16,10 @@ from harness.job import Job as RunJob
 from harness.loss import masked_cross_entropy
 from harness.measure.counts import moved_bytes
 from harness.measure.roofline import measure_peaks
-from harness.measure.timing import synchronise
+from harness.measure.timing import synchronize
 from harness.metrics import BoundaryPool, dataset_bf, scores
 from harness.network import build_network
-from harness.optimiser import build_optimiser
+from harness.optimizer import build_optimizer
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
 from harness.protocol import Protocol, load_protocol
@@ -35,7 +35,7 @@ SHIFT = (3, 3)
 def protocol_of(settings: Settings) -> Protocol:
     """CamVid's protocol at the wanted size and batch."""
     height, width = settings.size
-    return load_protocol("camvid@1").override({"size": f"{height}x{width}", "batch": str(settings.batch)})
+    return load_protocol("camvid@2").override({"size": f"{height}x{width}", "batch": str(settings.batch)})
 
 
 def run_job(settings: Settings) -> RunJob:
@@ -71,7 +71,7 @@ def split(settings: Settings, name: str) -> SplitData:
 
 
 class BareStep:
-    """Forward, loss, backward and optimiser on one batch at hand, and nothing else."""
+    """Forward, loss, backward and optimizer on one batch at hand, and nothing else."""
 
     def __init__(self, settings: Settings) -> None:
         job, data = run_job(settings), split(settings, "train")
@@ -82,7 +82,7 @@ class BareStep:
         self._device = torch.device(settings.device)
         self._model, _ = build_network(job, data.label_size)
         self._model.train()
-        self._optimiser = build_optimiser(self._model, job.spec.protocol)
+        self._optimizer = build_optimizer(self._model, job.spec.protocol)
         indices = np.arange(settings.batch)
         self._images, self._targets = data.images(indices), data.targets(indices, settings.size)
         torch.backends.cudnn.benchmark = True  # shapes are fixed
@@ -92,9 +92,9 @@ class BareStep:
         with autocast(self._precision, self._device):
             logits = self._model(self._images)
         loss = masked_cross_entropy(logits, self._targets)
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        self._optimiser.step()
+        self._optimizer.step()
         return loss.item()
 
 
@@ -160,7 +160,7 @@ def inference(settings: Settings) -> Job:
     def forward() -> None:
         with autocast(settings.precision, images.device):
             model(images)
-        synchronise(images.device)
+        synchronize(images.device)
 
     return timed(forward)
 

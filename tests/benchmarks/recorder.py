@@ -205,7 +205,7 @@ def settings_of_sides() -> dict[str, Any]:
         "plain side": "default environment",
         "our side": {
             "environment of harness.supervise": dict(KEEP_MEMORY),
-            "protocol": "camvid@1, with another size and batch where it says so",
+            "protocol": "camvid@2, with another size and batch where it says so",
         },
         "commands": "default environment",
     }

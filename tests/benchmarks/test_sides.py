@@ -208,7 +208,7 @@ def test_the_plain_loader_decodes_every_pair(tmp_path: Path) -> None:
     batches = list(loader(CamVid(tmp_path, "train", (4, 6)), 2, 0))
     assert [tuple(images.shape) for images, _ in batches] == [(2, 3, 4, 6), (1, 3, 4, 6)]
     assert all(bool((labels == 11).all()) and labels.dtype == torch.int64 for _, labels in batches)
-    image, label = CamVid(tmp_path, "train", normalise=False)[2]
+    image, label = CamVid(tmp_path, "train", normalize=False)[2]
     assert (
         image.dtype == label.dtype == torch.uint8 and image.shape == (8, 12, 3) and int(image[0, 0, 0]) == 80
     )

@@ -33,7 +33,7 @@ def write_camvid(
             Image.fromarray(label).save(folder / f"{split}annot" / f"{name}.png")
             lines.append(f"/SegNet/CamVid/{split}/{name}.png /SegNet/CamVid/{split}annot/{name}.png")
         if lists:
-            # The lists give another order than the stems, so that a test can tell which one was used.
+            # The lists give another order than the image_ids, so that a test can tell which one was used.
             (folder / f"{split}.txt").write_text("\n".join(reversed(lines)) + "\n", "utf-8")
     return folder
 

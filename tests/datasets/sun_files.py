@@ -13,8 +13,8 @@ SIZES = ((427, 561), (530, 730), (441, 591))
 AUTHORS_FOLDER = "/n/fs/sun3d/data/SUNRGBD"
 
 
-def colour_of(number: int) -> tuple[int, int, int]:
-    """A flat picture's colour, from its number; JPEG keeps it to a unit or two."""
+def color_of(number: int) -> tuple[int, int, int]:
+    """A flat picture's color, from its number; JPEG keeps it to a unit or two."""
     return (number * 37 % 200 + 20, number * 91 % 200 + 20, number * 53 % 200 + 20)
 
 
@@ -29,7 +29,7 @@ def label_of(number: int, size: tuple[int, int]) -> np.ndarray:
 
 def write_jpeg(path: Path, number: int, size: tuple[int, int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size[::-1], colour_of(number)).save(path, quality=95)
+    Image.new("RGB", size[::-1], color_of(number)).save(path, quality=95)
 
 
 def write_png(path: Path, label: np.ndarray) -> None:

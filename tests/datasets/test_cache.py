@@ -66,7 +66,7 @@ def test_reduction_of_whole_factors_and_halves() -> None:
 
 
 @given(st.integers(1, 2000), st.data())
-def test_indices_are_the_cells_centres(full: int, data: st.DataObject) -> None:
+def test_indices_are_the_cells_centers(full: int, data: st.DataObject) -> None:
     reduced = data.draw(st.integers(1, full))
     indices = nearest_exact_indices(full, reduced)
     assert indices.dtype == np.int64
@@ -88,7 +88,7 @@ def test_holds_the_split(make_camvid: MakeCamVid, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     cached = open_split(dataset, (4, 5), tmp_path / "cache", lambda done, total: steps.append((done, total)))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert cached.stems == dataset.stems
+    assert cached.image_ids == dataset.image_ids
     assert len(cached) == 4
     assert isinstance(cached.images, np.memmap)
     assert cached.images.shape == (4, 4, 5, 3)
@@ -151,7 +151,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "manifest of another kind": lambda entry: (entry / "manifest.json").write_text("[]"),
     "manifest without checksums": lambda entry: edit_manifest(entry, lambda m: m.pop("sha256")),
     "other format": lambda entry: edit_manifest(entry, lambda m: m.update(format=0)),
-    "other stems": lambda entry: edit_manifest(entry, lambda m: m.update(stems=["a", "b"])),
+    "other image_ids": lambda entry: edit_manifest(entry, lambda m: m.update(image_ids=["a", "b"])),
 }
 
 
@@ -242,7 +242,7 @@ def test_a_killed_builder_leaves_no_entry(make_camvid: MakeCamVid, tmp_path: Pat
 
 def test_a_roads_split_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = datasets.load("roads", "val")
-    monkeypatch.setattr(dataset, "stems", dataset.stems[:2])
+    monkeypatch.setattr(dataset, "image_ids", dataset.image_ids[:2])
     cached = open_split(dataset, (60, 80), tmp_path)
     image, label = dataset[1]
     assert np.array_equal(cached.images[1], reduce_area(image, (60, 80)))

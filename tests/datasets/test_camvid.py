@@ -26,7 +26,7 @@ def test_reads_a_split(make_camvid: MakeCamVid) -> None:
     folder = make_camvid()
     train = datasets.load("camvid", "train", folder.parent)
     assert len(train) == 4
-    assert train.stems == ("train_3", "train_2", "train_1", "train_0")  # the list's order
+    assert train.image_ids == ("train_3", "train_2", "train_1", "train_0")  # the list's order
     image, label = train[0]
     raw_image = np.asarray(Image.open(folder / "train" / "train_3.png"))
     raw_label = np.asarray(Image.open(folder / "trainannot" / "train_3.png"))
@@ -43,13 +43,13 @@ def test_reads_a_split(make_camvid: MakeCamVid) -> None:
 
 def test_without_lists_the_stems_are_sorted(make_camvid: MakeCamVid) -> None:
     root = make_camvid(lists=False).parent
-    assert datasets.load("camvid", "val", root).stems == ("val_0", "val_1")
+    assert datasets.load("camvid", "val", root).image_ids == ("val_0", "val_1")
 
 
 def test_the_root_may_be_the_folder_itself(make_camvid: MakeCamVid) -> None:
     folder = make_camvid()
     inside, outside = (datasets.load("camvid", "test", root) for root in (folder, folder.parent))
-    assert inside.stems == outside.stems
+    assert inside.image_ids == outside.image_ids
     assert inside.content_hash == outside.content_hash
 
 
@@ -57,7 +57,7 @@ def test_the_root_may_be_the_folder_itself(make_camvid: MakeCamVid) -> None:
 def test_odd_file_names(make_camvid: MakeCamVid, stem: str) -> None:
     root = make_camvid(stem=stem).parent
     train = datasets.load("camvid", "train", root)
-    assert train.stems[0] == stem.format(split="train", k=3)
+    assert train.image_ids[0] == stem.format(split="train", k=3)
     assert len(list(train)) == 4
     assert len(train.content_hash) == 64
 
@@ -70,13 +70,13 @@ def test_jpeg_images_are_read(make_camvid: MakeCamVid) -> None:
 def test_a_list_of_images_alone(make_camvid: MakeCamVid) -> None:
     folder = make_camvid()
     (folder / "val.txt").write_text("a/val_1.png\n\nb\\val_0.png\r\n", "utf-8")
-    assert datasets.load("camvid", "val", folder).stems == ("val_1", "val_0")
+    assert datasets.load("camvid", "val", folder).image_ids == ("val_1", "val_0")
 
 
 def test_content_hash_follows_content_alone(make_camvid: MakeCamVid, tmp_path: Path) -> None:
     folder = make_camvid()
     first = datasets.content_hash("camvid", folder)
-    (folder / "train.txt").unlink()
+    (folder / "val.txt").unlink()
     (folder / "train" / "notes.md").write_text("not a picture")
     (folder / "train" / ".hidden.png").write_bytes(b"")
     moved = folder.rename(tmp_path / "elsewhere")
@@ -86,10 +86,23 @@ def test_content_hash_follows_content_alone(make_camvid: MakeCamVid, tmp_path: P
     assert datasets.content_hash("camvid", moved)[1] != first[1]
 
 
+def test_content_hash_follows_the_order_of_the_training_list_and_the_edition_does_not(
+    make_camvid: MakeCamVid,
+) -> None:
+    folder = make_camvid()
+    variant, first = datasets.content_hash("camvid", folder)
+    lines = (folder / "train.txt").read_text("utf-8").splitlines()
+    (folder / "train.txt").write_text("\n".join(reversed(lines)), "utf-8")
+    turned = datasets.content_hash("camvid", folder)
+    assert turned[0] == variant and turned[1] != first
+    (folder / "train.txt").write_text("\n".join(lines), "utf-8")
+    assert datasets.content_hash("camvid", folder) == (variant, first)
+
+
 def test_content_hash_of_a_known_edition(make_camvid: MakeCamVid, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_camvid()
     digest = datasets.content_hash("camvid", folder)[1]
-    monkeypatch.setattr(camvid, "KNOWN_VARIANTS", {digest: "camvid"})
+    monkeypatch.setattr(camvid, "KNOWN_VARIANTS", {camvid.files_hash(folder): "camvid"})
     assert datasets.content_hash("camvid", folder) == ("camvid", digest)
     assert datasets.load("camvid", "val", folder).variant == "camvid"
 
@@ -171,4 +184,4 @@ def test_the_real_camvid(camvid_root: Path) -> None:
         assert image.shape == (360, 480, 3)
         assert label.shape == (360, 480)
         assert set(np.unique(label)) <= {*range(11), VOID}
-    assert datasets.load("camvid", "train", camvid_root).stems[0] == "0001TP_006690"
+    assert datasets.load("camvid", "train", camvid_root).image_ids[0] == "0001TP_006690"

@@ -19,26 +19,26 @@ def test_info_is_complete(name: str) -> None:
     info = datasets.info(name)
     assert info.name == name
     classes = 11 if name in ("roads", "camvid") else 37
-    assert info.num_classes == len(info.classes) == len(info.colours) == classes
-    assert len(set(info.classes)) == len(set(info.colours)) == classes
+    assert info.num_classes == len(info.classes) == len(info.colors) == classes
+    assert len(set(info.classes)) == len(set(info.colors)) == classes
     assert tuple(info.splits) == datasets.SPLITS
     assert all(count > 0 for count in info.splits.values())
     assert pickle.loads(pickle.dumps(info)) == info
     assert isinstance(hash(info), int)
 
 
-def test_roads_and_camvid_share_classes_and_colours() -> None:
+def test_roads_and_camvid_share_classes_and_colors() -> None:
     roads, camvid = datasets.info("roads"), datasets.info("camvid")
     assert roads.classes == camvid.classes
-    assert roads.colours == camvid.colours
+    assert roads.colors == camvid.colors
     assert roads.drawn
     assert not camvid.drawn
 
 
-def test_rooms_and_sunrgbd_share_classes_and_colours() -> None:
+def test_rooms_and_sunrgbd_share_classes_and_colors() -> None:
     rooms, sun = datasets.info("rooms"), datasets.info("sunrgbd")
     assert rooms.classes == sun.classes
-    assert rooms.colours == sun.colours
+    assert rooms.colors == sun.colors
     assert rooms.drawn
     assert not sun.drawn
 

@@ -1,4 +1,4 @@
-"""The drawn road scenes: always the same, of plausible shares, and no class told by its colour alone."""
+"""The drawn road scenes: always the same, of plausible shares, and no class told by its color alone."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ CLASSES = datasets.info("roads").classes
 
 
 def blocks(image: np.ndarray) -> np.ndarray:
-    """Mean colours (3, 4, 3) of a picture's 60 x 60 blocks."""
+    """Mean colors (3, 4, 3) of a picture's 60 x 60 blocks."""
     means: np.ndarray = image.reshape(3, 60, 4, 60, 3).mean(axis=(1, 3))
     return means
 
@@ -37,8 +37,8 @@ def test_golden_pictures() -> None:
 def test_items() -> None:
     for split, count in {"train": 160, "val": 40, "test": 60}.items():
         dataset = datasets.load("roads", split)
-        assert len(dataset) == len(set(dataset.stems)) == count
-        assert dataset.stems[1] == f"{split}_001"
+        assert len(dataset) == len(set(dataset.image_ids)) == count
+        assert dataset.image_ids[1] == f"{split}_001"
         assert (dataset.variant, dataset.content_hash) == datasets.content_hash("roads")
     image, label = dataset[59]
     assert image.shape == (180, 240, 3)
@@ -95,8 +95,8 @@ def test_shares_of_a_split(split: str) -> None:
     assert 0.02 < counts[:, VOID].sum() / counts.sum() < 0.06
 
 
-def test_colours_overlap() -> None:
-    """The nearest mean colour tells less than half of the pixels: colour alone solves nothing."""
+def test_colors_overlap() -> None:
+    """The nearest mean color tells less than half of the pixels: color alone solves nothing."""
     train = [datasets.load("roads", "train")[k] for k in range(12)]
     test = [datasets.load("roads", "test")[k] for k in range(8)]
     image, label = (np.concatenate([pair[i].reshape(180 * 240, -1) for pair in train]) for i in (0, 1))
@@ -156,7 +156,7 @@ def test_nearer_things_hide_farther_ones() -> None:
     assert canvas.label[18, 18] == CAR
     assert canvas.label[22, 22] == FENCE
     assert canvas.label[12, 12] == BICYCLIST
-    assert canvas.picture[:, 12, 12].tolist() == [1.0, 0.0, 0.0]  # a label without a colour
+    assert canvas.picture[:, 12, 12].tolist() == [1.0, 0.0, 0.0]  # a label without a color
     canvas.darken(square, 0.5, 3.0)
     assert canvas.picture[:, 18, 18].tolist() == [0.5, 0.0, 0.0]
     area = box(30.0, 30.0, 32.0, 32.0)
@@ -170,7 +170,7 @@ def test_nearer_things_hide_farther_ones() -> None:
 def test_camera_and_ground_agree() -> None:
     """A ground point seen in a pixel projects back into that pixel."""
     camera = Camera(
-        focal_px=430.0, horizon_px=150.5, centre_px=231.0, height_m=1.4, offset_m=-1.5, bend=0.004
+        focal_px=430.0, horizon_px=150.5, center_px=231.0, height_m=1.4, offset_m=-1.5, bend=0.004
     )
     ahead, side = camera.ground(camera.first_ground_row)
     for row, column in ((30, 17), (90, 240), (200, 470)):

@@ -1,4 +1,4 @@
-"""The drawn rooms: always the same, with all classes in plausible shares, and no class told by its colour."""
+"""The drawn rooms: always the same, with all classes in plausible shares, and no class told by its color."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ WEIGHTS = (
 
 
 def blocks(image: np.ndarray) -> np.ndarray:
-    """Mean colours (3, 4, 3) of a picture's 60 x 60 blocks."""
+    """Mean colors (3, 4, 3) of a picture's 60 x 60 blocks."""
     means: np.ndarray = image.reshape(3, 60, 4, 60, 3).mean(axis=(1, 3))
     return means
 
@@ -55,7 +55,7 @@ def empty_room(camera: RoomCamera) -> Room:
 
 def straight(height: float = 1.25) -> RoomCamera:
     """A camera in the middle of the front wall that looks straight ahead: 400 pixels a metre at 1 m."""
-    return RoomCamera(focal_px=400.0, centre_px=(240.0, 180.0), place=(2.0, height, 0.0), axes=aim(0, 0, 0))
+    return RoomCamera(focal_px=400.0, center_px=(240.0, 180.0), place=(2.0, height, 0.0), axes=aim(0, 0, 0))
 
 
 BACK = Frame(origin=(2.0, 4.0), along=(1.0, 0.0), out=(0.0, -1.0))
@@ -74,8 +74,8 @@ def test_golden_pictures() -> None:
 def test_items() -> None:
     for split, count in {"train": 200, "val": 40, "test": 80}.items():
         dataset = datasets.load("rooms", split)
-        assert len(dataset) == len(set(dataset.stems)) == count
-        assert dataset.stems[1] == f"{split}_001"
+        assert len(dataset) == len(set(dataset.image_ids)) == count
+        assert dataset.image_ids[1] == f"{split}_001"
         assert (dataset.variant, dataset.content_hash) == datasets.content_hash("rooms")
     image, label = dataset[79]
     assert image.shape == (180, 240, 3)
@@ -109,8 +109,8 @@ def test_shares_of_the_training_split() -> None:
     assert rank > 0.6, rank
 
 
-def test_colours_overlap() -> None:
-    """The nearest mean colour tells less than a third of the pixels: colour alone solves nothing."""
+def test_colors_overlap() -> None:
+    """The nearest mean color tells less than a third of the pixels: color alone solves nothing."""
     train = [datasets.load("rooms", "train")[k] for k in range(20)]
     image, label = (np.concatenate([pair[i].reshape(180 * 240, -1) for pair in train]) for i in (0, 1))
     there = [c for c in range(37) if (label[:, 0] == c).any()]
@@ -139,7 +139,7 @@ def test_kinds_name_what_there_is() -> None:
 
 
 def test_camera_by_hand() -> None:
-    """A point 1 m right, 0.5 m up and 4 m ahead lies 100 pixels right of the centre and 50 above it."""
+    """A point 1 m right, 0.5 m up and 4 m ahead lies 100 pixels right of the center and 50 above it."""
     camera = straight(1.0)
     seen = camera.view(np.array([(3.0, 1.5, 4.0)]))
     assert seen.tolist() == [[1.0, 0.5, 4.0]]
@@ -167,7 +167,7 @@ def test_a_wall_by_hand() -> None:
 
 
 def test_the_floor_runs_away_from_the_camera() -> None:
-    """Seen from 1.25 m, the floor under a row 100 pixels below the centre is 1.25 * 400 / 100 = 5 m ahead."""
+    """Seen from 1.25 m, the floor under a row 100 pixels below the center is 1.25 * 400 / 100 = 5 m ahead."""
     room = empty_room(straight())
     paint_shell(room, wet=False)
     assert room.canvas.depth[280, 240] == pytest.approx(1.25 * 400 / 100.5, rel=1e-4)

@@ -11,7 +11,7 @@ from datasets import VOID, DatasetError, sunrgbd
 from datasets.check import check
 from datasets.fetch import fetch
 from harness import paper
-from tests.datasets.sun_files import SIZES, colour_of, label_of, write_extracted, write_jpeg, write_png
+from tests.datasets.sun_files import SIZES, color_of, label_of, write_extracted, write_jpeg, write_png
 
 TRAIN, VAL = (1, 2, 3, 190, 201), (191, 200)
 
@@ -54,10 +54,10 @@ def test_val_is_fixed_and_in_runs_of_ten() -> None:
 
 
 def test_splits_by_number(root: Path) -> None:
-    stems = {split: datasets.load("sunrgbd", split, root).stems for split in datasets.SPLITS}
-    assert stems["train"] == tuple(f"img-{n:06d}" for n in TRAIN)
-    assert stems["val"] == tuple(f"img-{n:06d}" for n in VAL)
-    assert stems["test"] == ("img-000001", "img-000002", "img-005050")
+    image_ids = {split: datasets.load("sunrgbd", split, root).image_ids for split in datasets.SPLITS}
+    assert image_ids["train"] == tuple(f"img-{n:06d}" for n in TRAIN)
+    assert image_ids["val"] == tuple(f"img-{n:06d}" for n in VAL)
+    assert image_ids["test"] == ("img-000001", "img-000002", "img-005050")
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_splits_by_number(root: Path) -> None:
 )
 def test_an_item_is_the_pair_of_its_number(root: Path, split: str, number: int, first: int) -> None:
     dataset = datasets.load("sunrgbd", split, root)
-    image, label = dataset[dataset.stems.index(f"img-{number:06d}")]
+    image, label = dataset[dataset.image_ids.index(f"img-{number:06d}")]
     assert image.shape == (360, 480, 3) and label.shape == (360, 480)
     assert image.dtype == label.dtype == np.uint8
-    assert np.abs(image.astype(int) - colour_of(first + number)).max() <= 3
+    assert np.abs(image.astype(int) - color_of(first + number)).max() <= 3
     size = SIZES[number % 3]
     whole = label_of(first + number, size)
     for row, column in ((0, 0), (0, 479), (359, 0), (200, 77), (119, 95), (121, 97)):
@@ -109,9 +109,9 @@ def test_label_above_37(own: Path) -> None:
     assert "classes are 1 to 37 and void is 0" in message
 
 
-def test_colours_instead_of_labels(own: Path) -> None:
+def test_colors_instead_of_labels(own: Path) -> None:
     Image.new("RGB", (561, 427)).save(own / "labels" / "img-000001.png")
-    assert "the label is RGB, not 8-bit grey or palette" in one_line_error(own, "test")
+    assert "the label is RGB, not 8-bit gray or palette" in one_line_error(own, "test")
 
 
 def test_missing_pairs(own: Path) -> None:

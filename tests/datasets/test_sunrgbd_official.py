@@ -72,7 +72,7 @@ def test_what_was_made_reads_back(tmp_path: Path) -> None:
     assert image.shape == (360, 480, 3)
     whole = label_of(3, SIZES[2])
     assert label[359, 479] == whole[-1, -1] - 1
-    assert datasets.load("sunrgbd", "train", tmp_path).stems == ("img-000001", "img-000002")
+    assert datasets.load("sunrgbd", "train", tmp_path).image_ids == ("img-000001", "img-000002")
 
 
 def test_labels_stored_as_double(tmp_path: Path) -> None:

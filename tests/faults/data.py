@@ -10,14 +10,14 @@ from tests.faults.processes import NETWORK
 SIZE = (360, 480)
 
 
-def write_camvid(root: Path, stems: tuple[str, ...] = ("a", "b")) -> Path:
+def write_camvid(root: Path, image_ids: tuple[str, ...] = ("a", "b")) -> Path:
     """A folder CamVid under `root` with these images in each split, of noise; gives the folder."""
     random = np.random.default_rng(0)
     folder = root / "CamVid"
     for split in ("train", "val", "test"):
         for name, shape, top in ((split, (*SIZE, 3), 256), (f"{split}annot", SIZE, 12)):
             (folder / name).mkdir(parents=True)
-            for stem in stems:
+            for stem in image_ids:
                 pixels = random.integers(0, top, shape).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / name / f"{stem}.png", compress_level=1)
     return folder
@@ -26,5 +26,5 @@ def write_camvid(root: Path, stems: tuple[str, ...] = ("a", "b")) -> Path:
 def camvid_run(root: Path, *more: str) -> list[str]:
     """Arguments of a run of seconds on it."""
     places = ["--suite", "camvid", "--data-root", str(root), "--encoder-weights", "none"]
-    small = ["--size", "24x32", "--iterations", "2", "--override", "batch=2", "--device", "cpu"]
+    small = ["--size", "24x32", "--iterations", "2", "--override", "batch_size=2", "--device", "cpu"]
     return ["run", NETWORK, *places, *small, "--threads", "1", *more]

@@ -20,7 +20,7 @@ LONG_S = 600.0  # no command here takes as long, but on a machine that does much
 
 def tiny(*more: str, iterations: int = 12, every: int = 4, size: str = "24x32") -> list[str]:
     """Arguments of a run of seconds: with a validation, and thus a checkpoint, every few iterations."""
-    changes = ["--iterations", str(iterations), "--override", f"validate_every={every}"]
+    changes = ["--iterations", str(iterations), "--override", f"eval_interval={every}"]
     return ["run", NETWORK, "--size", size, *changes, "--device", "cpu", "--threads", "1", *more]
 
 

@@ -48,7 +48,7 @@ def test_data_that_changes_under_a_run_is_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_is_not_gone_on_with_on_other_data(tmp_path: Path) -> None:
     folder = write_camvid(tmp_path / "data")
-    place, arguments = Place(folder=tmp_path), camvid_run(tmp_path / "data", "--override", "validate_every=1")
+    place, arguments = Place(folder=tmp_path), camvid_run(tmp_path / "data", "--override", "eval_interval=1")
     with Harness(*arguments, cwd=tmp_path) as running:
         running.wait_for(place.checkpoints)
         running.signal_all(signal.SIGKILL)
@@ -66,7 +66,7 @@ def test_hostile_pictures_and_names_are_each_a_line(tmp_path: Path) -> None:
     train, plain = folder / "train", np.zeros((*SIZE, 3), np.uint8)
     label = (folder / "trainannot" / "a.png").read_bytes()
     pictures = {
-        "grey.png": Image.new("L", SIZE[::-1]),
+        "gray.png": Image.new("L", SIZE[::-1]),
         "palette.png": Image.new("P", SIZE[::-1]),
         "sixteen.png": Image.new("I;16", SIZE[::-1]),
         "cmyk.jpg": Image.new("CMYK", SIZE[::-1]),
@@ -80,7 +80,7 @@ def test_hostile_pictures_and_names_are_each_a_line(tmp_path: Path) -> None:
     (train / "text.png").write_bytes(b"no picture")
     for path in list(train.iterdir()):
         (folder / "trainannot" / f"{path.stem}.png").write_bytes(label)
-    Image.fromarray(plain).save(folder / "trainannot" / "a.png")  # colours instead of class numbers
+    Image.fromarray(plain).save(folder / "trainannot" / "a.png")  # colors instead of class numbers
     Image.fromarray(np.full(SIZE, 77, np.uint8)).save(folder / "trainannot" / "with blanks.png")
     Image.fromarray(plain).save(train / "two\nlines.png")
     Path((train.as_posix().encode() + b"/bytes-\xe9.png").decode("utf-8", "surrogateescape")).touch()

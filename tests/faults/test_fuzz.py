@@ -81,7 +81,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store(results=tmp_path_factory.mktemp("results"))
     scores = {"end": np.stack([matrix([100] * 11, wrong=7)] * 3)}
     spec = store.spec("segnet", protocol=load_protocol("quick@1"))
-    return store.run(spec, scores, stems={"test_000": blocks((180, 240), 0)})
+    return store.run(spec, scores, image_ids={"test_000": blocks((180, 240), 0)})
 
 
 def content(folder: Path) -> list[object]:
@@ -278,7 +278,7 @@ WORDS = [
     "size",
     "lr",
     "batch",
-    "test_at",
+    "report_at",
     "nan",
     "inf",
     "-1",

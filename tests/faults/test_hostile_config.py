@@ -16,10 +16,10 @@ dataset = "roads"
 lr = 0.1
 momentum = 0.9
 weight_decay = 0.0
-batch = 2
+batch_size = 2
 iterations = 4
-validate_every = 4
-test_at = { "end" = 4 }
+eval_interval = 4
+report_at = { "end" = 4 }
 quick = true
 """
 SUITE = 'title = "x"\ndataset = "roads"\nprotocol = "quick@1"\narchitectures = ["segnet"]\n'
@@ -42,9 +42,9 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (GOOD.replace("lr = 0.1", "lr = [1]"), ["lr: "]),
         (GOOD + 'size = "big"\n', ["size: ", "height x width"]),
         (GOOD + "size = [1, 2, 3]\n", ["size"]),
-        (GOOD.replace('{ "end" = 4 }', "4"), ["test_at: "]),
-        (GOOD.replace('{ "end" = 4 }', '{ "end" = 5 }'), ["test_at", "from 1 to 4"]),
-        (GOOD + 'name = "camvid@1"\n', ["name: ", "remove the line"]),
+        (GOOD.replace('{ "end" = 4 }', "4"), ["report_at: "]),
+        (GOOD.replace('{ "end" = 4 }', '{ "end" = 5 }'), ["report_at", "from 1 to 4"]),
+        (GOOD + 'name = "camvid@2"\n', ["name: ", "remove the line"]),
         (GOOD + "lr = 0.2\n", ["no TOML file", "line"]),
         ("batch = \n", ["no TOML file", "line 1"]),
         ("x = " + "[" * 100_000, ["no TOML file"]),
@@ -68,7 +68,7 @@ def test_a_protocol_that_does_not_fit_is_one_line(
         (SUITE.replace('["segnet"]', "[]"), ["architectures: "]),
         (SUITE.replace('["segnet"]', '"segnet"'), ["architectures: "]),
         (SUITE + 'table = "table9"\n', ["table: "]),
-        (SUITE + 'balancings = ["mode"]\n', ["balancings"]),
+        (SUITE + 'class_weightings = ["mode"]\n', ["class_weightings"]),
         (SUITE + "seeds = 5\n", ["seeds: Extra inputs are not permitted"]),
         ("title", ["no TOML file"]),
     ],

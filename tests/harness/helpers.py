@@ -11,7 +11,7 @@ from harness.spec import RunSpec
 def tiny_protocol(**changes: str) -> Protocol:
     """quick@1 made so small that a run takes seconds."""
     return load_protocol("quick@1").override(
-        {"size": "32x40", "iterations": "4", "batch": "2", "score_train": "true", **changes}
+        {"size": "32x40", "iterations": "4", "batch_size": "2", "score_train": "true", **changes}
     )
 
 

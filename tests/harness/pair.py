@@ -25,7 +25,7 @@ from harness.job import Job
 from harness.progress import RunProgress
 from harness.protocol import Protocol
 from harness.stopping import Interrupted
-from harness.sync_norm import synchronise
+from harness.sync_norm import synchronize
 from harness.train import Run
 from tests.harness.helpers import spec
 
@@ -126,15 +126,15 @@ def collectives(group: Group) -> dict[str, Any]:
     }
 
 
-def normalise(
+def normalize(
     group: Group, inputs: list[torch.Tensor], gradients: list[torch.Tensor], steps: int
 ) -> dict[str, torch.Tensor]:
-    """A synchronised layer forward and backward on this process's part."""
+    """A synchronized layer forward and backward on this process's part."""
     model = nn.Sequential(nn.BatchNorm2d(inputs[0].shape[1], eps=1e-9)).to(inputs[0].dtype)
     with torch.no_grad():
         model[0].weight.copy_(torch.linspace(0.5, 2.0, inputs[0].shape[1]))
         model[0].bias.copy_(torch.linspace(-1.0, 1.0, inputs[0].shape[1]))
-    synchronise(model, group)
+    synchronize(model, group)
     for _ in range(steps):
         model.zero_grad()
         part = inputs[group.rank].clone().requires_grad_()
@@ -162,7 +162,7 @@ def started(
         data_root=None,
         weights=None,
     )
-    progress = RunProgress(Console(quiet=True), name, protocol.iterations, protocol.batch)
+    progress = RunProgress(Console(quiet=True), name, protocol.iterations, protocol.batch_size)
     run = Run(job, progress, stop)
     run.prepare(group)
     return run
@@ -191,13 +191,13 @@ def scored(group: Group, work: Path, name: str, protocol: Protocol) -> tuple[Spl
     """Scores of val, and the buffers behind them, of a network as it starts out."""
     run = started(work, group, name, protocol)
     seen: list[int] = []
-    reestimate(run.model, run.data["train"], protocol.batch, "fp32", seen.append, group)
-    assert sum(seen) == -(-len(run.data["train"]) // protocol.batch) * protocol.batch
+    reestimate(run.model, run.data["train"], protocol.batch_size, "fp32", seen.append, group)
+    assert sum(seen) == -(-len(run.data["train"]) // protocol.batch_size) * protocol.batch_size
     scores = evaluate(
         run.model,
         run.data["val"],
         num_classes=11,
-        batch=protocol.batch,
+        batch=protocol.batch_size,
         precision="fp32",
         boundary=True,
         keep={0, 3, 11},

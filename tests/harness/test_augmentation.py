@@ -1,4 +1,4 @@
-"""Scale, crop and colour: drawn again the same, and worked out by hand."""
+"""Scale, crop and color: drawn again the same, and worked out by hand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,21 +14,21 @@ from harness.augmentation import (
     Augmented,
     as_drawn,
     augments,
-    coloured,
+    colored,
     draw,
     window_of_images,
     window_of_labels,
 )
 from harness.data import STRETCH, BatchStream, SplitData
 from harness.errors import UserError
-from harness.optimiser import learning_rate
+from harness.optimizer import learning_rate
 from harness.protocol import Protocol, load_protocol
 from tests.harness.helpers import tiny_protocol
 from tests.harness.test_train import losses_of, make_run
 
 
 def augmented_protocol(**changes: str) -> Protocol:
-    return tiny_protocol(scale_least="0.5", scale_most="2", colour="0.4", batch="3", **changes)
+    return tiny_protocol(scale_min="0.5", scale_max="2", color_jitter="0.4", batch_size="3", **changes)
 
 
 def window(top: float, left: float, extent: float) -> torch.Tensor:
@@ -44,7 +44,7 @@ def test_what_is_drawn_depends_on_seed_iteration_and_index_alone() -> None:
 
 
 def test_what_is_drawn_keeps_to_the_protocol() -> None:
-    top, left, extent, *colours = draw(augmented_protocol(), 0, 0, range(2000)).T
+    top, left, extent, *colors = draw(augmented_protocol(), 0, 0, range(2000)).T
     assert 0.5 <= extent.min() < 0.51 and 1.98 < extent.max() <= 2
     assert 0.45 < np.mean(extent < 1) < 0.55  # enlarged as often as shrunk
     for place in (top, left):
@@ -52,7 +52,7 @@ def test_what_is_drawn_keeps_to_the_protocol() -> None:
         assert (place[inside] >= 0).all() and (place + extent <= 1 + 1e-12)[inside].all()
         assert (place[~inside] <= 0).all() and (place + extent >= 1 - 1e-12)[~inside].all()
     assert np.corrcoef(top, left)[0, 1] < 0.99
-    for factor in colours:
+    for factor in colors:
         assert 0.6 <= factor.min() < 0.61 and 1.39 < factor.max() <= 1.4
 
 
@@ -61,8 +61,8 @@ def test_a_protocol_without_augmentation_has_none() -> None:
     assert not augments(plain)
     assert BatchStream(plain, 0, 7, torch.device("cpu")).at(0).augmented is None
     drawn = torch.zeros(2, 6)
-    assert as_drawn(tiny_protocol(colour="0.1"), drawn).windows is None
-    assert as_drawn(tiny_protocol(scale_most="1.5"), drawn).colours is None
+    assert as_drawn(tiny_protocol(color_jitter="0.1"), drawn).windows is None
+    assert as_drawn(tiny_protocol(scale_max="1.5"), drawn).colors is None
 
 
 def test_the_stream_holds_each_iteration_s_draws_wherever_it_is_entered() -> None:
@@ -72,9 +72,9 @@ def test_the_stream_holds_each_iteration_s_draws_wherever_it_is_entered() -> Non
         batch = stream.at(iteration)
         expected = torch.from_numpy(draw(protocol, 5, iteration, batch.indices.tolist()))
         assert batch.augmented is not None
-        assert batch.augmented.windows is not None and batch.augmented.colours is not None
+        assert batch.augmented.windows is not None and batch.augmented.colors is not None
         assert torch.equal(batch.augmented.windows, expected[:, :3])
-        assert torch.equal(batch.augmented.colours, expected[:, 3:].float())
+        assert torch.equal(batch.augmented.colors, expected[:, 3:].float())
 
 
 def test_the_whole_image_is_itself() -> None:
@@ -84,7 +84,7 @@ def test_the_whole_image_is_itself() -> None:
 
 
 def test_a_quarter_enlarged_twice_is_what_bilinear_interpolation_makes_of_it() -> None:
-    """The lower right quarter; inside, away from its border, where the neighbours beyond it count too."""
+    """The lower right quarter; inside, away from its border, where the neighbors beyond it count too."""
     images = torch.randn(1, 3, 8, 12)
     found = window_of_images(images, window(0.5, 0.5, 0.5))
     expected = F.interpolate(images[:, :, 4:, 6:], scale_factor=2, mode="bilinear", align_corners=False)
@@ -104,7 +104,7 @@ def test_around_a_shrunk_image_there_is_the_mean_and_void() -> None:
     around = window(-1, -1, 2)
     found = window_of_labels(labels, around, (4, 4))[0]
     assert (found[:2] == 255).all() and (found[:, :2] == 255).all()
-    assert found[2:, 2:].tolist() == [[5, 7], [13, 15]]  # cell centres lie on corners of four pixels
+    assert found[2:, 2:].tolist() == [[5, 7], [13, 15]]  # cell centers lie on corners of four pixels
     shown = window_of_images(images, around)[0, 0]
     assert (shown[:2] == 0).all() and (shown[:, :2] == 0).all()
     assert (shown[2:, 2:] == 1).all()
@@ -122,14 +122,14 @@ def test_image_and_labels_stay_together() -> None:
         found = window_of_labels(labels, windows, (72, 72))
         assert ((shown > 0.5) == (found == 1)).float().mean() > 0.97
         ninth = window_of_labels(labels, windows, (8, 8))
-        assert torch.equal(ninth, found[:, 4::9, 4::9])  # whose cells have the same centres
+        assert torch.equal(ninth, found[:, 4::9, 4::9])  # whose cells have the same centers
 
 
 @pytest.mark.parametrize(
     ("place", "adjust"),
     [(0, reference.adjust_brightness), (1, reference.adjust_contrast), (2, reference.adjust_saturation)],
 )
-def test_each_colour_is_torchvision_s(
+def test_each_color_is_torchvision_s(
     place: int, adjust: Callable[[torch.Tensor, float], torch.Tensor]
 ) -> None:
     pixels = torch.rand(2, 5, 6, 3) * 255
@@ -137,19 +137,19 @@ def test_each_colour_is_torchvision_s(
         factors = torch.ones(2, 3)
         factors[:, place] = factor
         expected = adjust(pixels.permute(0, 3, 1, 2) / 255, factor).permute(0, 2, 3, 1) * 255
-        # torchvision's grey has 0.2989 for red
-        torch.testing.assert_close(coloured(pixels, factors), expected, atol=0.05, rtol=0)
+        # torchvision's gray has 0.2989 for red
+        torch.testing.assert_close(colored(pixels, factors), expected, atol=0.05, rtol=0)
 
 
 def test_each_image_has_factors_of_its_own() -> None:
     pixels = torch.full((2, 2, 2, 3), 100.0)
-    found = coloured(pixels, torch.tensor([[1.0, 1.0, 1.0], [0.5, 1.0, 1.0]]))
+    found = colored(pixels, torch.tensor([[1.0, 1.0, 1.0], [0.5, 1.0, 1.0]]))
     assert found[0].unique().tolist() == pytest.approx([100], abs=0.1)
     assert found[1].unique().tolist() == pytest.approx([50], abs=0.1)
 
 
 def test_a_split_s_images_and_targets_are_changed_together(drawn_cache: Path) -> None:
-    protocol = augmented_protocol(standardise="false")
+    protocol = augmented_protocol(standardize="false")
     data = SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
     indices = np.array([2, 0])
     drawn = as_drawn(protocol, torch.from_numpy(draw(protocol, 0, 3, [2, 0])))
@@ -157,12 +157,12 @@ def test_a_split_s_images_and_targets_are_changed_together(drawn_cache: Path) ->
     assert images.shape == (2, 3, 32, 40) and images.dtype == torch.float32 and images.is_contiguous()
     assert targets.shape == (2, 16, 20) and targets.dtype == torch.int64
     assert drawn.windows is not None
-    whole = Augmented(windows=drawn.windows, colours=None)
+    whole = Augmented(windows=drawn.windows, colors=None)
     torch.testing.assert_close(
         data.images(indices, None, whole), window_of_images(data.images(indices), drawn.windows)
     )
     assert torch.equal(targets, window_of_labels(data.labels(indices), drawn.windows, (16, 20)).long())
-    everywhere = Augmented(windows=torch.tensor([[0.0, 0.0, 1.0]] * 2, dtype=torch.float64), colours=None)
+    everywhere = Augmented(windows=torch.tensor([[0.0, 0.0, 1.0]] * 2, dtype=torch.float64), colors=None)
     assert torch.equal(data.targets(indices, (32, 40), None, everywhere), data.targets(indices, (32, 40)))
 
 
@@ -181,13 +181,13 @@ def test_a_resumed_run_sees_the_same_batches(tmp_path: Path, drawn_cache: Path) 
     assert resumed.state.iteration == 2
     assert losses_of(resumed, 2) == losses[2:]
     plain = make_run(
-        tmp_path / "c", drawn_cache, protocol=tiny_protocol(batch="3", iterations="4"), architecture=name
+        tmp_path / "c", drawn_cache, protocol=tiny_protocol(batch_size="3", iterations="4"), architecture=name
     )
     assert losses_of(plain, 1) != losses[:1]
 
 
 def test_poly_falls_to_zero() -> None:
-    poly = load_protocol("camvid@1").override({"schedule": "poly", "iterations": "100", "lr": "0.1"})
+    poly = load_protocol("camvid@2").override({"lr_scheduler": "poly", "iterations": "100", "lr": "0.1"})
     assert learning_rate(poly, 0) == 0.1
     assert learning_rate(poly, 50) == pytest.approx(0.1 * 0.5**0.9)
     assert 0 < learning_rate(poly, 99) == pytest.approx(0.1 * 0.01**0.9)
@@ -196,11 +196,11 @@ def test_poly_falls_to_zero() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"scale_least": "2"}, "scale_least 2 must not exceed scale_most 1"),
-        ({"scale_least": "0"}, "scale_least: Input should be greater than 0"),
-        ({"colour": "1"}, "colour: Input should be less than 1"),
+        ({"scale_min": "2"}, "scale_min 2 must not exceed scale_max 1"),
+        ({"scale_min": "0"}, "scale_min: Input should be greater than 0"),
+        ({"color": "1"}, "color: Input should be less than 1"),
     ],
 )
 def test_bad_values_are_refused(changes: dict[str, str], says: str) -> None:
     with pytest.raises(UserError, match=says):
-        load_protocol("camvid@1").override(changes)
+        load_protocol("camvid@2").override(changes)

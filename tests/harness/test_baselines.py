@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.baselines import ColourPositionClassifier, position_prior
+from harness.baselines import ColorPositionClassifier, position_prior
 from harness.metrics import confusion_matrix, scores
 
 VOID = 255
@@ -34,8 +34,8 @@ class TestPositionPrior:
         ("labels", "message"),
         [
             (np.zeros((4, 5), int), r"labels must be \(N, H, W\)"),
-            (np.full((2, 4, 5), VOID), "no pixel is labelled"),
-            (np.zeros((0, 4, 5), int), "no pixel is labelled"),
+            (np.full((2, 4, 5), VOID), "no pixel is labeled"),
+            (np.zeros((0, 4, 5), int), "no pixel is labeled"),
             (np.full((2, 4, 5), 3), "labels hold 3, outside 0..2"),
             (np.full((2, 4, 5), -1), "labels hold -1, outside 0..2"),
         ],
@@ -58,9 +58,9 @@ def scenes(images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return pictures.astype(np.uint8), labels.astype(np.uint8)
 
 
-class TestColourPositionClassifier:
-    def test_learns_what_depends_on_colour_and_position_together(self) -> None:
-        classifier = ColourPositionClassifier.fit(*scenes(8, 0), 3, pixels=20_000)
+class TestColorPositionClassifier:
+    def test_learns_what_depends_on_color_and_position_together(self) -> None:
+        classifier = ColorPositionClassifier.fit(*scenes(8, 0), 3, pixels=20_000)
         images, labels = scenes(3, 1)
         for image, label in zip(images, labels, strict=True):
             prediction = classifier.predict(image, (12, 16))
@@ -69,7 +69,7 @@ class TestColourPositionClassifier:
             assert scores(matrix).miou > 0.97
 
     def test_predicts_at_the_size_of_the_label(self) -> None:
-        classifier = ColourPositionClassifier.fit(*scenes(4, 0), 3, pixels=20_000)
+        classifier = ColorPositionClassifier.fit(*scenes(4, 0), 3, pixels=20_000)
         image = np.zeros((12, 16, 3), np.uint8)
         image[:, :8], image[:, 8:] = (30, 30, 210), (210, 30, 30)
         prediction = classifier.predict(image, (37, 64))
@@ -81,17 +81,17 @@ class TestColourPositionClassifier:
         monkeypatch.setattr("harness.baselines.STEPS", 30)
         data = scenes(2, 0)
         first, again, other = (
-            ColourPositionClassifier.fit(*data, 3, pixels=2000, seed=seed) for seed in (0, 0, 1)
+            ColorPositionClassifier.fit(*data, 3, pixels=2000, seed=seed) for seed in (0, 0, 1)
         )
         np.testing.assert_array_equal(first.layers[0][0], again.layers[0][0])
         assert not np.array_equal(first.layers[0][0], other.layers[0][0])
 
     def test_balance_favours_rare_classes(self) -> None:
-        # colour tells nothing; class 1 has a tenth of the pixels
+        # color tells nothing; class 1 has a tenth of the pixels
         images = np.full((4, 10, 10, 3), 128, np.uint8)
         labels = (np.random.default_rng(0).random((4, 10, 10)) < 0.1).astype(np.uint8)
         plain, balanced = (
-            ColourPositionClassifier.fit(images, labels, 2, balance=balance, pixels=5000)
+            ColorPositionClassifier.fit(images, labels, 2, balance=balance, pixels=5000)
             for balance in (0.0, 1.0)
         )
         shares = [np.mean(c.predict(images[0], (10, 10)) == 1) for c in (plain, balanced)]
@@ -101,12 +101,12 @@ class TestColourPositionClassifier:
         monkeypatch.setattr("harness.baselines.STEPS", 1)
         images, labels = scenes(3, 0)
         with pytest.raises(ValueError, match="with N = 2"):
-            ColourPositionClassifier.fit(images, labels[:2], 3)
+            ColorPositionClassifier.fit(images, labels[:2], 3)
         with pytest.raises(ValueError, match=r"images must be \(N, h, w, 3\)"):
-            ColourPositionClassifier.fit(images[..., 0], labels, 3)
-        with pytest.raises(ValueError, match="no pixel is labelled"):
-            ColourPositionClassifier.fit(images, np.full_like(labels, VOID), 3)
-        classifier = ColourPositionClassifier.fit(images, labels, 3, pixels=500)
+            ColorPositionClassifier.fit(images[..., 0], labels, 3)
+        with pytest.raises(ValueError, match="no pixel is labeled"):
+            ColorPositionClassifier.fit(images, np.full_like(labels, VOID), 3)
+        classifier = ColorPositionClassifier.fit(images, labels, 3, pixels=500)
         with pytest.raises(ValueError, match=r"must be \(h, w, 3\)"):
             classifier.predict(images[0, ..., 0], (12, 16))
 
@@ -134,8 +134,8 @@ class TestOnCamVid:
             assert scores(matrix).miou == pytest.approx(expected, abs=0.0006)
 
     @pytest.mark.slow
-    def test_colour_raises_the_score_well_above_the_prior(self) -> None:
-        classifier = ColourPositionClassifier.fit(camvid_images("train"), camvid_labels("train"), 11)
+    def test_color_raises_the_score_well_above_the_prior(self) -> None:
+        classifier = ColorPositionClassifier.fit(camvid_images("train"), camvid_labels("train"), 11)
         pairs = zip(camvid_images("val"), camvid_labels("val"), strict=True)
         matrix = np.sum(
             [confusion_matrix(classifier.predict(x, (360, 480)), y, 11) for x, y in pairs], axis=0

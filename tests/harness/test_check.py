@@ -50,7 +50,7 @@ class Probable(Simple):
 
 
 class Mixing(Simple):
-    """Normalises over the batch in evaluation mode too."""
+    """Normalizes over the batch in evaluation mode too."""
 
     def forward(self, images):
         maps = self.first(images)

@@ -76,7 +76,7 @@ def test_help_and_list_answer_at_once_without_torch() -> None:
 
 def test_list_names_everything() -> None:
     shown = harness("list").stdout
-    for name in ("segnet", "fcn8s-bilinear", "deconvnet", "roads", "camvid-epochs@1", "quick"):
+    for name in ("segnet", "fcn8s-bilinear", "deconvnet", "roads", "camvid-epochs@2", "quick"):
         assert name in shown
 
 
@@ -94,7 +94,7 @@ def test_list_names_everything() -> None:
         (["run", "--seeds", "one"], ["seeds 'one'"]),
         (["run", "--override", "lr"], ["field=value"]),
         (["run", "--override", "rate=1"], ["no such field"]),
-        (["run", "--protocol", "camvid@1"], ["not of suite 'quick'"]),
+        (["run", "--protocol", "camvid@2"], ["not of suite 'quick'"]),
         (["run", "--device", "tpu"], ["device 'tpu'"]),
         (["run", "--encoder-weights", "missing.pth"], ["missing.pth", "No such file"]),
         (
@@ -102,8 +102,8 @@ def test_list_names_everything() -> None:
             ["data fetch camvid"],
         ),
         (["run", "--results", "README.md/results"], ["--results", "Not a directory"]),
-        (["measure", "segnet", "--effort", "huge"], ["effort 'huge'"]),
-        (["measure", "segnet", "--way", "sideways"], ["way 'sideways'", "channels-last"]),
+        (["measure", "segnet", "--preset", "huge"], ["preset 'huge'"]),
+        (["measure", "segnet", "--variant", "sideways"], ["way 'sideways'", "channels-last"]),
         (["measure", "nothing"], ["unknown architecture"]),
         (["check", "nothing"], ["unknown architecture"]),
         (["report", "--results", "nowhere"], ["no records"]),
@@ -166,7 +166,7 @@ def test_run_then_run_again_then_report_the_same_bytes(tmp_path: Path, drawn_cac
 
 @pytest.mark.slow
 def test_a_failed_run_is_a_row_and_the_others_go_on(tmp_path: Path, drawn_cache: Path) -> None:
-    diverging = [*tiny("segnet", "deeplab-largefov"), "--override", "optimiser=sgd", "--override", "lr=1e30"]
+    diverging = [*tiny("segnet", "deeplab-largefov"), "--override", "optimizer=sgd", "--override", "lr=1e30"]
     done = harness(*diverging, cwd=with_cache(tmp_path, drawn_cache))
     assert done.returncode == 1
     assert done.stdout.count("FAILED") == 2

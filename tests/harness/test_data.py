@@ -15,7 +15,7 @@ from tests.harness.helpers import tiny_protocol
 
 @pytest.fixture(scope="module")
 def data(drawn_cache: Path) -> SplitData:
-    protocol = tiny_protocol(standardise="false")
+    protocol = tiny_protocol(standardize="false")
     return SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
 
 
@@ -42,7 +42,7 @@ def test_mirroring_depends_on_seed_iteration_and_index_alone() -> None:
 
 @pytest.mark.parametrize("flip", ["true", "false"])
 def test_the_stream_holds_each_iteration_s_batch_wherever_it_is_entered(flip: str) -> None:
-    protocol = tiny_protocol(batch="3", flip=flip)
+    protocol = tiny_protocol(batch_size="3", hflip=flip)
     stream = BatchStream(protocol, 5, 7, torch.device("cpu"))
     mirrored = 0
     for iteration in (0, 1, STRETCH - 1, STRETCH, 3 * STRETCH + 7, 3 * STRETCH + 8, 2):
@@ -77,10 +77,10 @@ def test_input_is_scaled_rgb(data: SplitData) -> None:
     assert batch[0, :, 5, 6].numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_standardised_input_has_mean_0_and_deviation_1_in_each_channel(
+def test_standardized_input_has_mean_0_and_deviation_1_in_each_channel(
     data: SplitData, drawn_cache: Path
 ) -> None:
-    protocol = tiny_protocol(standardise="true")
+    protocol = tiny_protocol(standardize="true")
     other = SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
     batch, plain = other.images(np.array([2, 0])), data.images(np.array([2, 0]))
     assert batch.mean((2, 3)).abs().max() < 1e-5
@@ -89,11 +89,11 @@ def test_standardised_input_has_mean_0_and_deviation_1_in_each_channel(
 
 
 def test_local_response_is_torch_s_layer_on_grey_values(data: SplitData, drawn_cache: Path) -> None:
-    protocol = load_protocol("decoders@1").override({"size": "32x40"})
+    protocol = load_protocol("decoders@2").override({"size": "32x40"})
     other = SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
     batch = other.images(np.array([2, 0]))
-    grey = torch.from_numpy(np.asarray(data._images)[[2, 0]]).permute(0, 3, 1, 2).float()
-    expected = torch.nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(grey)
+    gray = torch.from_numpy(np.asarray(data._images)[[2, 0]]).permute(0, 3, 1, 2).float()
+    expected = torch.nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(gray)
     torch.testing.assert_close(batch, expected)
     assert batch.min() >= 0 and batch.max() > 40
 
@@ -105,7 +105,7 @@ def test_class_pixels_are_counted_by_image(data: SplitData) -> None:
     assert counts.tolist() == [[int((label == k).sum()) for k in range(11)] for label in labels]
 
 
-def test_targets_are_taken_at_cell_centres(data: SplitData) -> None:
+def test_targets_are_taken_at_cell_centers(data: SplitData) -> None:
     full = data.labels(np.array([1]))[0]
     height, width = data.label_size
     target = data.targets(np.array([1]), (32, 40))[0]

@@ -16,15 +16,19 @@ from tests.harness.test_train import decoders
 TOLERANCE = 1e-4  # relative, over 20 steps with dropout off
 STEPS = 20
 
-# Batches of 5 are split into 3 + 2; SGD at camvid@1's rate. DeepLab at so small a size blows rounding up: a
+# Batches of 5 are split into 3 + 2; SGD at camvid@2's rate. DeepLab at so small a size blows rounding up: a
 # batch in reversed order moves its float32 losses by 0.7 % in 20 steps. Hence float64, and a tolerance
 # that float32, in which the loss itself is taken, allows for.
-SGD = {"batch": "5", "lr": "1e-3", "dropout": "0", "iterations": "20"}
+SGD = {"batch_size": "5", "lr": "1e-3", "dropout": "0", "iterations": "20"}
 TRACES = {
     "segnet-basic": (losses, decoders(**SGD), TOLERANCE),
-    "deeplab-largefov": (losses_in_float64, tiny_protocol(**SGD, optimiser="sgd", schedule="fixed"), 1e-6),
+    "deeplab-largefov": (
+        losses_in_float64,
+        tiny_protocol(**SGD, optimizer="sgd", lr_scheduler="fixed"),
+        1e-6,
+    ),
 }
-STOPPED = decoders(iterations="2", validate_every="2", dropout="0.5")
+STOPPED = decoders(iterations="2", eval_interval="2", dropout="0.5")
 
 
 def place(folder: Path, name: str, cache: Path) -> Path:
@@ -185,7 +189,7 @@ def test_another_number_of_processes_goes_on_from_a_checkpoint(
     pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:
     """Dropout off: from two processes to one and back, the losses stay those of one process throughout."""
-    protocol = decoders(lr="1e-3", dropout="0", iterations="6", validate_every="6")
+    protocol = decoders(lr="1e-3", dropout="0", iterations="6", eval_interval="6")
     alone = whole(ALONE, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol)
     work = place(tmp_path, "changing", drawn_cache)
     assert pair(whole, work, "segnet-basic", protocol, 2)[0]["iteration"] == 2

@@ -44,7 +44,7 @@ def test_bf16_costs_no_accuracy_that_seeds_do_not(tmp_path: Path, drawn_cache: P
                 seed=seed,
             )
             losses_of(run, ITERATIONS)
-            reestimate(run.model, run.data["train"], protocol.batch, run.spec.precision)
+            reestimate(run.model, run.data["train"], protocol.batch_size, run.spec.precision)
             found[precision].append(scores(run._score("val").matrices.sum(0)).miou)
     fp32, bf16 = np.array(found["fp32"]), np.array(found["bf16"])
     cost = fp32[: len(bf16)].mean() - bf16.mean()

@@ -197,9 +197,9 @@ def test_one_command_in_two_processes_leaves_one_record_of_each_run(
     assert sorted(found) == ["bilinear-interpolation", "segnet-basic"]
     for record in found.values():
         assert record.status == "finished"
-        assert record.together is not None
-        assert record.together.processes == (2,) and record.together.backend == "gloo"
-        assert record.together.batch_norm == "synchronised"
+        assert record.distributed is not None
+        assert record.distributed.world_sizes == (2,) and record.distributed.backend == "gloo"
+        assert record.distributed.batch_norm == "synchronized"
         assert record.device.endswith(", 2 processes")
     assert done.stdout.count("iteration 3 of 3") == 2  # said once, not by both
     page = (shared / "reports" / "quick" / "README.md").read_text()

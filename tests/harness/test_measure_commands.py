@@ -23,7 +23,7 @@ def requests(**changes: Any) -> list[Request]:
         "phases": (),
         "step_batch": 5,
         "most": None,
-        "effort": None,
+        "preset": None,
         "again": False,
         "threads": 1,
         "results": Path("results"),
@@ -33,7 +33,7 @@ def requests(**changes: Any) -> list[Request]:
 
 def test_every_combination_is_a_record_of_its_own() -> None:
     found = requests(
-        names=("segnet", "fcn8s"), sizes=("90x120", "64x64"), ways=("plain", "folded+channels-last")
+        names=("segnet", "fcn8s"), sizes=("90x120", "64x64"), variants=("plain", "folded+channels-last")
     )
     assert [request.spec.file_name for request in found] == [
         "segnet-90x120-k11-fp32-cpu.json",
@@ -66,7 +66,7 @@ def test_large_batches_can_be_left_out() -> None:
     [
         ({"ways": ("plain+sideways",)}, "way 'sideways': must be one of plain, channels-last"),
         ({"phases": ("lunch",)}, "phase 'lunch': must be one of shapes"),
-        ({"effort": "huge"}, "effort 'huge': must be one of full, lease, cpu, quick"),
+        ({"preset": "huge"}, "preset 'huge': must be one of full, lease, cpu, quick"),
         ({"precisions": ("fp16",)}, "precision 'fp16': must be one of"),
         ({"precisions": ("tf32",)}, "precision tf32 exists on a GPU only"),
         ({"sizes": ("90",)}, "size '90'"),
@@ -81,7 +81,7 @@ def test_bad_options_are_one_line(changes: dict[str, Any], message: str) -> None
 
 @pytest.mark.slow
 def test_measuring_by_the_command_line_and_again(tmp_path: Path) -> None:
-    command = ["measure", "bilinear-interpolation", "segnet-basic", "--size", "32x32", "--effort", "quick"]
+    command = ["measure", "bilinear-interpolation", "segnet-basic", "--size", "32x32", "--preset", "quick"]
     command += ["--phase", "shapes", "--phase", "forward", "--up-to-batch", "1"]
     command += ["--threads", "1", "--results", str(tmp_path)]
     first = CliRunner().invoke(app, command)

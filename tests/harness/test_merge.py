@@ -15,9 +15,9 @@ from tests.harness.measure.test_record import make_cell, make_record
 from tests.harness.report.made_up import Store, matrix
 
 OOM = Failure(kind="oom", message="OOM at batch 5")
-PROTOCOL = load_protocol("camvid-epochs@1")
-SCORES = {label: np.stack([matrix([100] * 11)] * 3) for label in ("40K", "80K")}
-OTHER_SCORES = {label: np.stack([matrix([50] * 11)] * 3) for label in ("40K", "80K")}
+PROTOCOL = load_protocol("camvid-epochs@2")
+SCORES = {label: np.stack([matrix([100] * 11)] * 3) for label in ("half", "end")}
+OTHER_SCORES = {label: np.stack([matrix([50] * 11)] * 3) for label in ("half", "end")}
 
 
 def outcome(merged: Merged) -> tuple[int, int, int]:
@@ -35,7 +35,7 @@ def stores(tmp_path: Path) -> tuple[Store, Store]:
     return Store(results=tmp_path / "here"), Store(results=tmp_path / "there")
 
 
-def test_what_is_missing_is_added_and_what_is_there_is_recognised(stores: tuple[Store, Store]) -> None:
+def test_what_is_missing_is_added_and_what_is_there_is_recognized(stores: tuple[Store, Store]) -> None:
     here, there = stores
     for store in stores:
         store.run(store.spec("segnet", protocol=PROTOCOL), SCORES)

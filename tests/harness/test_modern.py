@@ -38,11 +38,11 @@ def test_the_suite_is_a_dozen_at_most_and_all_start_alike() -> None:
 
 
 def test_the_recipe_is_of_today_and_one_for_all() -> None:
-    protocol = load_protocol("camvid-modern@1")
-    assert (protocol.optimiser, protocol.schedule, protocol.flip) == ("adamw", "warmup-cosine", True)
-    assert (protocol.scale_least, protocol.scale_most, protocol.colour) == (0.5, 2.0, 0.4)
-    assert protocol.size is None and protocol.bias_lr_factor == 1
-    assert protocol.iterations * protocol.batch / 367 == pytest.approx(218, abs=0.5)
+    protocol = load_protocol("camvid-modern@2")
+    assert (protocol.optimizer, protocol.lr_scheduler, protocol.hflip) == ("adamw", "warmup-cosine", True)
+    assert (protocol.scale_min, protocol.scale_max, protocol.color_jitter) == (0.5, 2.0, 0.4)
+    assert protocol.size is None and protocol.bias_lr_mult == 1
+    assert protocol.iterations * protocol.batch_size / 367 == pytest.approx(218, abs=0.5)
     assert (protocol.input_mean, protocol.input_std) == CHANNELS
 
 
@@ -91,13 +91,13 @@ def test_a_file_is_looked_for_only_where_a_network_loads_it() -> None:
 
 
 def test_a_protocol_must_give_the_input_that_the_weights_want() -> None:
-    for name in ("camvid-modern@1", "camvid@1"):  # the latter's 58 is within 2 %
+    for name in ("camvid-modern@2", "camvid@2"):  # the latter's 58 is within 2 %
         check_input("n", load_protocol(name), *CHANNELS)
-    for name in ("decoders@1", "quick@1"):
+    for name in ("decoders@2", "quick@1"):
         with pytest.raises(UserError, match=rf"n: .* want input .*, which protocol {name} does not give"):
             check_input("n", load_protocol(name), *CHANNELS)
-    with pytest.raises(UserError, match="camvid@1"):
-        check_input("n", load_protocol("camvid@1"), (127.5,) * 3, (127.5,) * 3)
+    with pytest.raises(UserError, match="camvid@2"):
+        check_input("n", load_protocol("camvid@2"), (127.5,) * 3, (127.5,) * 3)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_list_names_libraries_and_plugins_without_torch(tmp_path: Path) -> None:
         "def net(num_classes):\n    import torch\n    return torch.nn.Flatten()\n"
     )
     done = harness("list", "--plugin", "light:net", cwd=tmp_path)
-    for text in ("smp:DECODER/ENCODER", "torchvision:NETWORK", "plugin light:net", "camvid-modern@1"):
+    for text in ("smp:DECODER/ENCODER", "torchvision:NETWORK", "plugin light:net", "camvid-modern@2"):
         assert text in done.stdout, done.stderr
     code = "import sys; sys.argv = ['harness', 'list', '--plugin', 'light:net']\n"
     code += "import harness.__main__ as m\ntry: m.main()\nexcept SystemExit: pass\n"

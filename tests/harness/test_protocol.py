@@ -7,18 +7,23 @@ from harness.protocol import Protocol, load_protocol, parse_size, toml_names, va
 
 
 def test_camvid_is_the_papers_table_3_recipe() -> None:
-    protocol = load_protocol("camvid@1")
-    assert (protocol.lr, protocol.momentum, protocol.weight_decay, protocol.batch) == (1e-3, 0.9, 5e-4, 5)
-    assert protocol.schedule == "fixed" and not protocol.flip and protocol.size is None
-    assert protocol.test_at == {"40K": 40_000, "80K": 80_000}
+    protocol = load_protocol("camvid@2")
+    assert (protocol.lr, protocol.momentum, protocol.weight_decay, protocol.batch_size) == (
+        1e-3,
+        0.9,
+        5e-4,
+        5,
+    )
+    assert protocol.lr_scheduler == "fixed" and not protocol.hflip and protocol.size is None
+    assert protocol.report_at == {"half": 40_000, "end": 80_000}
     assert protocol.evaluation_points() == list(range(2_000, 80_001, 2_000))
 
 
 def test_camvid_epochs_counts_the_papers_iterations_in_epochs() -> None:
-    protocol = load_protocol("camvid-epochs@1")
+    protocol = load_protocol("camvid-epochs@2")
     epochs_of_40k = 40_000 * 5 / 3433
-    assert protocol.test_at["40K"] * 5 / 367 == pytest.approx(epochs_of_40k, rel=2e-3)
-    assert protocol.test_at["80K"] * 5 / 367 == pytest.approx(2 * epochs_of_40k, rel=2e-3)
+    assert protocol.report_at["half"] * 5 / 367 == pytest.approx(epochs_of_40k, rel=2e-3)
+    assert protocol.report_at["end"] * 5 / 367 == pytest.approx(2 * epochs_of_40k, rel=2e-3)
     assert protocol.evaluation_points() == [2000, 4000, 4280, 6000, 8000, 8560, 8600]
 
 
@@ -31,29 +36,29 @@ def test_every_protocol_file_loads_under_its_own_name(name: str) -> None:
 
 
 def test_override_is_named_whatever_the_order() -> None:
-    protocol = load_protocol("camvid@1")
+    protocol = load_protocol("camvid@2")
     one = protocol.override({"size": "90x120", "lr": "0.02", "iterations": "300"})
     other = protocol.override({"iterations": "300", "lr": "0.02", "size": "90x120"})
     assert one == other
-    assert one.name == "camvid@1+iterations=300+lr=0.02+size=90x120"
-    assert one.base == "camvid@1"
+    assert one.title == "camvid@2+iterations=300+lr=0.02+size=90x120"
+    assert one.base == "camvid@2"
     assert one.size == (90, 120)
 
 
 def test_fewer_iterations_move_the_rows_in_proportion() -> None:
-    short = load_protocol("camvid@1").override({"iterations": "300"})
-    assert short.test_at == {"40K": 150, "80K": 300}
+    short = load_protocol("camvid@2").override({"iterations": "300"})
+    assert short.report_at == {"half": 150, "end": 300}
     assert short.evaluation_points() == [150, 300]
-    assert load_protocol("camvid@1").override({"iterations": "1"}).evaluation_points() == [1]
+    assert load_protocol("camvid@2").override({"iterations": "1"}).evaluation_points() == [1]
 
 
 def test_an_override_with_the_same_value_changes_nothing() -> None:
-    protocol = load_protocol("camvid@1")
+    protocol = load_protocol("camvid@2")
     assert protocol.override({"lr": "0.001"}) is protocol
 
 
 def test_reductions_say_what_is_smaller() -> None:
-    reduced = load_protocol("camvid@1").override({"size": "90x120", "iterations": "300"})
+    reduced = load_protocol("camvid@2").override({"size": "90x120", "iterations": "300"})
     assert reduced.reductions((360, 480)) == [
         "input 90 x 120 instead of 360 x 480",
         "300 of 80,000 iterations",
@@ -66,29 +71,29 @@ def test_reductions_say_what_is_smaller() -> None:
         ({"lrr": "1"}, "did you mean 'lr'"),
         ({"lr": "-1"}, "lr: Input should be greater than 0"),
         ({"lr": "fast"}, "lr"),
-        ({"schedule": "cosine"}, "schedule"),
+        ({"lr_scheduler": "cosine"}, "schedule"),
         ({"iterations": "many"}, "whole number"),
         ({"size": "90"}, "height x width"),
         ({"name": "mine"}, "no such field"),
-        ({"test_at": "5"}, "no such field"),
+        ({"report_at": "5"}, "no such field"),
     ],
 )
 def test_bad_overrides_name_field_and_value(changes: dict[str, str], says: str) -> None:
     with pytest.raises(UserError, match=says):
-        load_protocol("camvid@1").override(changes)
+        load_protocol("camvid@2").override(changes)
 
 
 def test_unknown_names_suggest_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"did you mean 'camvid@1'"):
+    with pytest.raises(UserError, match=r"did you mean 'camvid@2'"):
         load_protocol("camvid@2")
 
 
 def test_unknown_keys_and_impossible_rows_are_refused() -> None:
-    values = load_protocol("camvid@1").model_dump()
+    values = load_protocol("camvid@2").model_dump()
     with pytest.raises(UserError, match="learning_rate"):
         validated(Protocol, {**values, "learning_rate": 1.0}, "protocol x")
-    with pytest.raises(UserError, match="test_at"):
-        validated(Protocol, {**values, "test_at": {"40K": 90_000}}, "protocol x")
+    with pytest.raises(UserError, match="report_at"):
+        validated(Protocol, {**values, "report_at": {"half": 90_000}}, "protocol x")
 
 
 @pytest.mark.parametrize("text", ["", "x", "90x", "x120", "90*120", "a x b", "-90x120"])

@@ -16,10 +16,11 @@ from tests.harness.helpers import spec, tiny_protocol
     [
         {"architecture": "deconvnet"},
         {"architecture_revision": 2},
+        {"architecture_source": "1" * 64},
         {"dataset_variant": "other"},
         {"dataset_hash": "1" * 64},
         {"protocol": tiny_protocol(lr="0.01")},
-        {"protocol": tiny_protocol(flip="false")},
+        {"protocol": tiny_protocol(hflip="false")},
         {"seed": 1},
         {"initial_weights": IMAGENET},
         {"precision": "bf16"},
@@ -27,10 +28,23 @@ from tests.harness.helpers import spec, tiny_protocol
         {"compiled": "graphs"},
         {"postprocess": "dense-crf@1"},
         {"metrics_revision": 99},
+        {"evaluation_revision": 99},
     ],
 )
 def test_each_thing_that_matters_makes_another_run(change: dict[str, Any]) -> None:
     assert spec(**change).run_id != spec().run_id
+
+
+def test_two_plugins_of_one_name_are_two_networks() -> None:
+    one, other = (spec(architecture="build-model", architecture_source=sign * 64) for sign in "ab")
+    assert one.run_id != other.run_id and one.network != other.network
+    assert one.network == "build-model#aaaaaaaa" and spec().network == "segnet"
+
+
+def test_an_override_counts_by_what_it_changes_and_not_by_how_it_is_written() -> None:
+    plain, same = (tiny_protocol(lr=text) for text in ("0.0003", "3e-4"))
+    assert plain.overrides == same.overrides and plain.title == same.title
+    assert spec(protocol=plain).run_id == spec(protocol=same).run_id
 
 
 def test_texts_do_not_matter() -> None:

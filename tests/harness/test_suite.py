@@ -38,52 +38,54 @@ def options(**changes: object) -> RunOptions:
 
 
 def names(**changes: object) -> list[str]:
-    return [protocol.name for protocol in _protocols(options(**changes), load_suite("decoders"))]
+    return [protocol.title for protocol in _protocols(options(**changes), load_suite("decoders"))]
 
 
 def test_each_balancing_of_a_suite_is_a_protocol_of_its_own() -> None:
-    assert names() == ["decoders@1", "decoders@1+balancing=natural"]
+    assert names() == ["decoders@2", "decoders@2+class_weighting=natural"]
     assert names(size="120x160") == [
-        "decoders@1+size=120x160",
-        "decoders@1+balancing=natural+size=120x160",
+        "decoders@2+size=120x160",
+        "decoders@2+class_weighting=natural+size=120x160",
     ]
 
 
 def test_a_balancing_that_is_asked_for_replaces_the_suite_s() -> None:
-    assert names(override=("balancing=natural",)) == ["decoders@1+balancing=natural"]
-    assert names(override=("balancing=segnet-release",)) == ["decoders@1+balancing=segnet-release"]
+    assert names(override=("class_weighting=natural",)) == ["decoders@2+class_weighting=natural"]
+    assert names(override=("class_weighting=segnet-release",)) == [
+        "decoders@2+class_weighting=segnet-release"
+    ]
 
 
 def test_each_recipe_of_a_suite_is_a_protocol_of_its_own() -> None:
-    suite = load_suite("rates")
-    found = [protocol.name for protocol in _protocols(options(suite="rates"), suite)]
+    suite = load_suite("recipes")
+    found = [protocol.title for protocol in _protocols(options(suite="recipes"), suite)]
     assert found == [
-        "camvid-rates@2+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
-        "camvid-rates@2+lr=0.1+optimiser=sgd+weight_decay=0.0005",
-        "camvid-rates@2+lr=0.0003",
-        "camvid-rates@2",
-        "camvid-rates@2+lr=0.003",
+        "recipes@1+optimizer=sgd+lr_scheduler=fixed+weight_decay=0.0005",
+        "recipes@1+lr=0.1+optimizer=sgd+weight_decay=0.0005",
+        "recipes@1+lr=0.0003",
+        "recipes@1",
+        "recipes@1+lr=0.003",
     ]
 
 
 def test_what_is_asked_for_wins_over_a_recipe_and_is_run_once() -> None:
-    chosen = options(suite="rates", override=("lr=0.01",), iterations=100)
-    found = [protocol.name for protocol in _protocols(chosen, load_suite("rates"))]
+    chosen = options(suite="recipes", override=("lr=0.01",), iterations=100)
+    found = [protocol.title for protocol in _protocols(chosen, load_suite("recipes"))]
     assert found == [
-        "camvid-rates@2+iterations=100+lr=0.01+optimiser=sgd+schedule=fixed+weight_decay=0.0005",
-        "camvid-rates@2+iterations=100+lr=0.01+optimiser=sgd+weight_decay=0.0005",
-        "camvid-rates@2+iterations=100+lr=0.01",
+        "recipes@1+iterations=100+lr=0.01+optimizer=sgd+lr_scheduler=fixed+weight_decay=0.0005",
+        "recipes@1+iterations=100+lr=0.01+optimizer=sgd+weight_decay=0.0005",
+        "recipes@1+iterations=100+lr=0.01",
     ]
 
 
 def test_balancings_and_recipes_exclude_each_other() -> None:
-    suite = load_suite("rates").model_dump()
+    suite = load_suite("recipes").model_dump()
     with pytest.raises(ValueError, match="exclude each other"):
-        Suite.model_validate({**suite, "balancings": ("median",)})
+        Suite.model_validate({**suite, "class_weightings": ("median",)})
 
 
 def test_a_comparison_of_recipes_is_not_refined() -> None:
-    suite = load_suite("rates").model_dump()
+    suite = load_suite("recipes").model_dump()
     with pytest.raises(ValueError, match="has no dense_crf; leave it out"):
         Suite.model_validate({**suite, "dense_crf": ("deeplab-largefov",)})
 
@@ -91,15 +93,15 @@ def test_a_comparison_of_recipes_is_not_refined() -> None:
 def test_a_table_of_test_scores_refuses_a_protocol_that_leaves_them_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    values = {**load_suite("camvid").model_dump(exclude={"name"}), "also_reports": ("camvid-rates@2",)}
+    values = {**load_suite("camvid").model_dump(exclude={"name"}), "also_reports": ("recipes@1",)}
     monkeypatch.setattr("harness.suite.read_toml", lambda *_: values)
-    with pytest.raises(UserError, match=r"suite camvid: .* protocol camvid-rates@2 leaves out"):
+    with pytest.raises(UserError, match=r"suite camvid: .* protocol recipes@1 leaves out"):
         load_suite("camvid")
 
 
 def test_whether_test_is_scored_is_no_override() -> None:
     with pytest.raises(UserError, match="override 'score_test': no such field"):
-        load_protocol("camvid@1").override({"score_test": "false"})
+        load_protocol("camvid@2").override({"score_test": "false"})
 
 
 def test_a_plan_holds_every_architecture_with_every_protocol_and_seed() -> None:
@@ -116,7 +118,7 @@ def test_a_plan_holds_every_architecture_with_every_protocol_and_seed() -> None:
             initial_weights=HE,
         )
     )
-    found = [(spec.protocol.name, spec.seed, spec.architecture) for spec in specs]
+    found = [(spec.protocol.title, spec.seed, spec.architecture) for spec in specs]
     assert len(set(found)) == len(found) == 8
     assert found[0] == ("quick@1", 0, "segnet")
     assert len({spec.run_id for spec in specs}) == 8
@@ -130,19 +132,19 @@ def test_every_suite_names_protocols_of_its_own_dataset(name: str) -> None:
 
 def further(**changes: object) -> list[tuple[str, str]]:
     chosen = options(suite="sunrgbd", **changes)
-    return [(name, protocol.name) for name, protocol in _further(chosen, load_suite("sunrgbd"))]
+    return [(name, protocol.title) for name, protocol in _further(chosen, load_suite("sunrgbd"))]
 
 
 def test_one_more_row_of_a_suite() -> None:
-    assert further() == [("segnet", "sunrgbd@1+balancing=median")]
-    assert further(size="90x120") == [("segnet", "sunrgbd@1+balancing=median+size=90x120")]
+    assert further() == [("segnet", "sunrgbd@2+class_weighting=median")]
+    assert further(size="90x120") == [("segnet", "sunrgbd@2+class_weighting=median+size=90x120")]
     assert further(names=("deconvnet",)) == []
-    assert further(override=("balancing=natural",)) == []
+    assert further(override=("class_weighting=natural",)) == []
 
 
 def test_a_plan_holds_the_further_rows_once_for_each_seed() -> None:
     suite, protocol = load_suite("rooms"), load_protocol("rooms@1")
-    balanced = protocol.override({"balancing": "median"})
+    balanced = protocol.override({"class_weighting": "median"})
     specs = plan(
         PlanRequest(
             suite=suite,
@@ -155,40 +157,49 @@ def test_a_plan_holds_the_further_rows_once_for_each_seed() -> None:
             further=[("segnet", balanced)],
         )
     )
-    found = [(spec.architecture, spec.protocol.balancing, spec.seed) for spec in specs]
+    found = [(spec.architecture, spec.protocol.class_weighting, spec.seed) for spec in specs]
     assert len(specs) == 12 and len({spec.run_id for spec in specs}) == 12
     assert found[-2:] == [("segnet", "median", 0), ("segnet", "median", 1)]
     assert {spec.num_classes for spec in specs} == {37}
 
 
 def test_sunrgbd_is_the_recipe_of_table_4() -> None:
-    suite, protocol = load_suite("sunrgbd"), load_protocol("sunrgbd@1")
+    suite, protocol = load_suite("sunrgbd"), load_protocol("sunrgbd@2")
     assert (suite.table, suite.encoder_weights) == ("table4", "imagenet")
-    assert (protocol.optimiser, protocol.lr, protocol.schedule, protocol.batch) == ("sgd", 1e-3, "fixed", 4)
-    assert (protocol.momentum, protocol.weight_decay, protocol.balancing) == (0.9, 5e-4, "natural")
-    assert protocol.test_at == {"80K": 80_000, "140K": 140_000} and protocol.size is None
+    assert (protocol.optimizer, protocol.lr, protocol.lr_scheduler, protocol.batch_size) == (
+        "sgd",
+        1e-3,
+        "fixed",
+        4,
+    )
+    assert (protocol.momentum, protocol.weight_decay, protocol.class_weighting) == (0.9, 5e-4, "natural")
+    assert protocol.report_at == {"half": 80_000, "end": 140_000} and protocol.size is None
 
 
 def test_the_recipe_chosen_on_val_is_one_of_those_compared() -> None:
-    chosen, compared = load_protocol("camvid-adamw@1"), load_protocol("camvid-rates@2")
-    paper = load_protocol("camvid-epochs@1")
-    for field in ("optimiser", "lr", "schedule", "momentum", "weight_decay", "flip", "bias_lr_factor"):
+    chosen, compared = load_protocol("camvid-tuned@1"), load_protocol("recipes@1")
+    paper = load_protocol("camvid-epochs@2")
+    for field in ("optimizer", "lr", "schedule", "momentum", "weight_decay", "flip", "bias_lr_mult"):
         assert getattr(chosen, field) == getattr(compared, field)
-    for field in ("size", "batch", "balancing", "input_mean", "input_std"):
+    for field in ("size", "batch", "class_weighting", "input_mean", "input_std"):
         assert getattr(chosen, field) == getattr(compared, field) == getattr(paper, field)
     assert chosen.iterations == paper.iterations == 10 * compared.iterations
-    first = compared.override(load_suite("rates").recipes[0])
-    for field in ("optimiser", "lr", "schedule", "momentum", "weight_decay"):
+    first = compared.override(load_suite("recipes").recipes[0])
+    for field in ("optimizer", "lr", "schedule", "momentum", "weight_decay"):
         assert getattr(first, field) == getattr(paper, field)
 
 
 def test_decoders_is_the_recipe_of_table_1() -> None:
-    suite, protocol = load_suite("decoders"), load_protocol("decoders@1")
-    assert len(suite.architectures) == 8 and suite.balancings == ("median", "natural")
-    assert (protocol.optimiser, protocol.lr, protocol.schedule) == ("sgd", 0.1, "fixed")
-    assert (protocol.momentum, protocol.weight_decay, protocol.batch) == (0.9, 5e-4, 12)
-    assert (protocol.iterations, protocol.validate_every, protocol.plateau) == (10_000, 1_000, 0.01)
-    assert protocol.local_response and not protocol.flip and protocol.choose_by == "G"
+    suite, protocol = load_suite("decoders"), load_protocol("decoders@2")
+    assert len(suite.architectures) == 8 and suite.class_weightings == ("median", "natural")
+    assert (protocol.optimizer, protocol.lr, protocol.lr_scheduler) == ("sgd", 0.1, "fixed")
+    assert (protocol.momentum, protocol.weight_decay, protocol.batch_size) == (0.9, 5e-4, 12)
+    assert (protocol.iterations, protocol.eval_interval, protocol.early_stopping_min_delta) == (
+        10_000,
+        1_000,
+        0.01,
+    )
+    assert protocol.local_response_norm and not protocol.hflip and protocol.select_by == "G"
     assert protocol.evaluation_points() == list(range(1_000, 10_001, 1_000))
 
 

@@ -44,7 +44,7 @@ def test_plan_of_the_suite(tmp_path: Path) -> None:
     # five networks, SegNet balanced too, DeepLab refined by the dense CRF
     assert "7 runs" in done.stdout
     assert done.stdout.count("dense-crf") == 1
-    assert done.stdout.count("balancing=median") == 1
+    assert done.stdout.count("class_weighting=median") == 1
     missing = harness("run", "--suite", "sunrgbd", "--data-root", "none", "--dry-run", cwd=tmp_path)
     assert_one_line(missing, "no SUN RGB-D in none")
 
@@ -54,9 +54,9 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
     """A reduced run on few images of the real layout: marked by both, with Tables 4 and 5."""
     write_extracted(tmp_path / "data", test=(1, 2), train=(1, 2, 3, 4, 191))
     suite, console = load_suite("sunrgbd"), Console()
-    protocol = load_protocol("sunrgbd@1").override({"size": "32x40", "iterations": "3"})
-    balanced = load_protocol("sunrgbd@1").override(
-        {"balancing": "median", "size": "32x40", "iterations": "3"}
+    protocol = load_protocol("sunrgbd@2").override({"size": "32x40", "iterations": "3"})
+    balanced = load_protocol("sunrgbd@2").override(
+        {"class_weighting": "median", "size": "32x40", "iterations": "3"}
     )
     root = str(tmp_path / "data")
     specs = plan(

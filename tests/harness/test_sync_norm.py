@@ -1,4 +1,4 @@
-"""Synchronised batch norm against torch's own over the whole batch in one process."""
+"""Synchronized batch norm against torch's own over the whole batch in one process."""
 
 import pytest
 import torch
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 import architectures
 from harness.distributed import ALONE
 from harness.errors import UserError
-from harness.sync_norm import SynchronisedBatchNorm2d, synchronise
-from tests.harness.pair import Processes, normalise
+from harness.sync_norm import SynchronisedBatchNorm2d, synchronize
+from tests.harness.pair import Processes, normalize
 
 CHANNELS = 4
 
@@ -52,15 +52,15 @@ def compare(found: list[dict[str, Tensor]], wanted: dict[str, Tensor], tolerance
 
 
 @pytest.mark.parametrize("parts", [(3, 2), (1, 4)])
-def test_unequal_parts_are_normalised_as_one_batch(pair: Processes, parts: tuple[int, int]) -> None:
+def test_unequal_parts_are_normalized_as_one_batch(pair: Processes, parts: tuple[int, int]) -> None:
     inputs, gradient = drawn(5, torch.float64)
-    found = pair(normalise, list(inputs.split(parts)), list(gradient.split(parts)), 3)
+    found = pair(normalize, list(inputs.split(parts)), list(gradient.split(parts)), 3)
     compare(found, reference(inputs, gradient, 3), 1e-12)
 
 
 def test_in_float32_a_large_mean_costs_no_more_than_in_one_process(pair: Processes) -> None:
     inputs, gradient = drawn(5, torch.float32, mean=100.0)
-    found = pair(normalise, list(inputs.split((3, 2))), list(gradient.split((3, 2))), 1)
+    found = pair(normalize, list(inputs.split((3, 2))), list(gradient.split((3, 2))), 1)
     exact = reference(inputs.double(), gradient.double(), 1)
     alone = reference(inputs, gradient, 1)
     for name in ("output", "input"):
@@ -71,14 +71,14 @@ def test_in_float32_a_large_mean_costs_no_more_than_in_one_process(pair: Process
 
 def test_three_processes(trio: Processes) -> None:
     inputs, gradient = drawn(5, torch.float64)
-    found = trio(normalise, list(inputs.split((2, 2, 1))), list(gradient.split((2, 2, 1))), 2)
+    found = trio(normalize, list(inputs.split((2, 2, 1))), list(gradient.split((2, 2, 1))), 2)
     compare(found, reference(inputs, gradient, 2), 1e-12)
 
 
 def test_one_value_a_process_is_two_values_a_channel(pair: Processes) -> None:
     """By hand: values 1 and 3 have mean 2, biased variance 1, unbiased 2."""
     ones = [torch.full((1, 1, 1, 1), value, dtype=torch.float64) for value in (1.0, 3.0)]
-    found = pair(normalise, ones, [torch.ones_like(ones[0])] * 2, 1)
+    found = pair(normalize, ones, [torch.ones_like(ones[0])] * 2, 1)
     for result, sign in zip(found, (-1.0, 1.0), strict=True):
         assert float(result["output"]) == pytest.approx(0.5 * sign - 1.0, abs=1e-8)  # weight 0.5, bias -1
         assert float(result["running_mean"]) == pytest.approx(0.1 * 2.0)
@@ -93,7 +93,7 @@ def test_a_network_keeps_its_weights_and_their_names(name: str) -> None:
         network = architectures.build(name, 11, (64, 64))
         before = dict(network.state_dict(keep_vars=True))
         norms = {path: m for path, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
-        synchronise(network, ALONE)
+        synchronize(network, ALONE)
     after = network.state_dict(keep_vars=True)
     assert list(after) == list(before)
     assert all(after[key] is before[key] for key in before)
@@ -107,7 +107,7 @@ def test_apart_and_in_evaluation_it_is_the_layer_it_replaces() -> None:
     torch.manual_seed(0)
     plain = nn.Sequential(nn.BatchNorm2d(CHANNELS))
     layered = nn.Sequential(nn.BatchNorm2d(CHANNELS))
-    synchronise(layered, ALONE)
+    synchronize(layered, ALONE)
     layered[0].apart = True
     inputs = torch.randn(2, CHANNELS, 3, 3)
     assert torch.equal(plain(inputs), layered(inputs))
@@ -121,5 +121,5 @@ def test_apart_and_in_evaluation_it_is_the_layer_it_replaces() -> None:
     [nn.BatchNorm1d(3), nn.BatchNorm2d(3, affine=False), nn.BatchNorm2d(3, track_running_stats=False)],
 )
 def test_another_batch_norm_is_refused(layer: nn.Module) -> None:
-    with pytest.raises(UserError, match="can't be synchronised"):
-        synchronise(nn.Sequential(layer), ALONE)
+    with pytest.raises(UserError, match="can't be synchronized"):
+        synchronize(nn.Sequential(layer), ALONE)

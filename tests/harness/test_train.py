@@ -26,7 +26,9 @@ from tests.harness.helpers import spec, tiny_protocol
 # and float32 amplifies that: with AVX-512 instructions SegNet's fourth loss is 0.8 % off the one with AVX2.
 # Float64 gives the same losses to seven digits with SSE, AVX2 and AVX-512; its initial weights and dropout
 # are other draws than float32's.
-GOLDEN = tiny_protocol(lr="0.01", optimiser="sgd", balancing="natural", dropout="0.5", standardise="false")
+GOLDEN = tiny_protocol(
+    lr="0.01", optimizer="sgd", class_weighting="natural", dropout="0.5", standardize="false"
+)
 GOLDEN_TRACE = (2.54869, 2.64019, 2.41303, 2.28974)
 GOLDEN_TRACE_64 = (3.0219927, 2.8198092, 2.6277411, 2.4344544)
 TOLERANCES = (1e-5, 1e-3, 2e-2, 2e-2, 2e-2, 2e-2)
@@ -34,11 +36,11 @@ TOLERANCE_64 = 1e-6
 
 
 def decoders(**changes: str) -> Protocol:
-    """decoders@1 on drawn roads, made so small that a run takes seconds."""
-    values = load_protocol("decoders@1").model_dump() | {"dataset": "roads", "name": "decoders@1"}
+    """decoders@2 on drawn roads, made so small that a run takes seconds."""
+    values = load_protocol("decoders@2").model_dump() | {"dataset": "roads", "name": "decoders@2"}
     roads = Protocol.model_validate(values)
     return roads.override(
-        {"size": "32x40", "batch": "2", "iterations": "12", "validate_every": "2", **changes}
+        {"size": "32x40", "batch_size": "2", "iterations": "12", "eval_interval": "2", **changes}
     )
 
 
@@ -51,8 +53,8 @@ OTHER_TRACES = {
         (2.028779, 2.823336, 1.677475, 2.280608, 2.225701, 2.664708),
         (1.9501883, 2.7797165, 1.6950411, 2.2109659, 2.2088833, 2.6290591),
     ),
-    "bilinear-interpolation": (  # standardised, mirrored, SGD
-        tiny_protocol(lr="0.01", optimiser="sgd", iterations="6"),
+    "bilinear-interpolation": (  # standardized, mirrored, SGD
+        tiny_protocol(lr="0.01", optimizer="sgd", iterations="6"),
         (2.656032, 3.686394, 1.867169, 2.224516, 2.578219, 3.155592),
         (3.5349369, 3.8441725, 2.365685, 2.1686604, 2.6049702, 2.3985581),
     ),
@@ -84,7 +86,9 @@ def make_run(
         weights=None,
     )
     protocol = job.spec.protocol
-    progress = RunProgress(Console(quiet=True), job.spec.architecture, protocol.iterations, protocol.batch)
+    progress = RunProgress(
+        Console(quiet=True), job.spec.architecture, protocol.iterations, protocol.batch_size
+    )
     run = Run(job, progress, stop)
     run.prepare()
     return run
@@ -177,8 +181,8 @@ def test_the_record_holds_every_evaluation_and_its_scores(finished_run: Run, tmp
     assert record.best_iteration == history.validation[int(np.argmax(mious))].iteration
     size = sum(file.stat().st_size for file in stored.folder.iterdir())
     assert size < 150_000
-    assert len(record.stems) == 3
-    assert all(stored.prediction_path(stem).exists() for stem in record.stems)
+    assert len(record.image_ids) == 3
+    assert all(stored.prediction_path(stem).exists() for stem in record.image_ids)
 
 
 @pytest.mark.slow
@@ -232,7 +236,7 @@ def test_data_that_changed_since_the_plan_is_refused(tmp_path: Path, drawn_cache
 
 
 def test_a_diverging_run_says_at_which_iteration(tmp_path: Path, drawn_cache: Path) -> None:
-    run = make_run(tmp_path, drawn_cache, protocol=tiny_protocol(lr="1e30", optimiser="sgd"))
+    run = make_run(tmp_path, drawn_cache, protocol=tiny_protocol(lr="1e30", optimizer="sgd"))
     with pytest.raises(Diverged) as caught:
         run.train()
     assert 2 <= caught.value.iteration <= 4
@@ -277,7 +281,10 @@ def test_where_test_is_not_scored_the_record_holds_val_alone(tmp_path: Path, dra
 def test_training_ends_where_the_loss_no_longer_falls(tmp_path: Path, drawn_cache: Path) -> None:
     """A fall of 99.9 % within two iterations is not to be had: the first test of it, at 4, ends the run."""
     run = make_run(
-        tmp_path, drawn_cache, architecture="bilinear-interpolation", protocol=decoders(plateau="0.999")
+        tmp_path,
+        drawn_cache,
+        architecture="bilinear-interpolation",
+        protocol=decoders(early_stopping_min_delta="0.999"),
     )
     run.train()
     assert run.state.iteration == 4 and run.state.ended
@@ -292,7 +299,10 @@ def test_training_ends_where_the_loss_no_longer_falls(tmp_path: Path, drawn_cach
     chosen = run.state.validations[int(np.argmax(accuracies))].iteration
     assert best == {"val": chosen, "test": chosen, "train": chosen}
     again = make_run(
-        tmp_path, drawn_cache, architecture="bilinear-interpolation", protocol=decoders(plateau="0.999")
+        tmp_path,
+        drawn_cache,
+        architecture="bilinear-interpolation",
+        protocol=decoders(early_stopping_min_delta="0.999"),
     )
     again.train()  # nothing is left to do
     assert again.state.iteration == 4
@@ -305,7 +315,7 @@ def test_the_iteration_is_chosen_by_the_score_that_the_protocol_names(
     for score in ("G", "mIoU"):
         work = tmp_path / score
         work.mkdir()
-        protocol = decoders(choose_by=score, iterations="6")
+        protocol = decoders(select_by=score, iterations="6")
         run = make_run(work, drawn_cache, architecture="bilinear-interpolation", protocol=protocol)
         run.train()
         found = [scores(np.array(v.matrix)) for v in run.state.validations]
@@ -328,7 +338,7 @@ def test_a_fall_is_the_share_that_the_mean_loss_lost() -> None:
 def test_on_a_gpu_a_step_never_waits_for_the_device(compiled: str, tmp_path: Path, drawn_cache: Path) -> None:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    protocol = tiny_protocol(iterations="200", flip="true")
+    protocol = tiny_protocol(iterations="200", hflip="true")
     run = make_run(
         tmp_path,
         drawn_cache,

@@ -1,4 +1,4 @@
-"""Optimiser, loss, batch-norm re-estimation and scoring against independent calculations."""
+"""Optimizer, loss, batch-norm re-estimation and scoring against independent calculations."""
 
 import math
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ from harness.job import Job
 from harness.loss import masked_cross_entropy
 from harness.metrics import confusion_matrix
 from harness.network import build_network
-from harness.optimiser import build_optimiser, learning_rate, set_rate
+from harness.optimizer import build_optimizer, learning_rate, set_rate
 from harness.protocol import load_protocol
 from tests.harness.helpers import spec, tiny_protocol
 
 
 def test_fixed_rate_is_fixed_and_the_other_rises_and_falls() -> None:
-    fixed = load_protocol("camvid@1")
+    fixed = load_protocol("camvid@2")
     assert {learning_rate(fixed, i) for i in (0, 1, 79_999)} == {1e-3}
-    cosine = fixed.override({"schedule": "warmup-cosine", "iterations": "100", "lr": "0.1"})
+    cosine = fixed.override({"lr_scheduler": "warmup-cosine", "iterations": "100", "lr": "0.1"})
     rates = [learning_rate(cosine, i) for i in range(100)]
     assert rates[0] == pytest.approx(0.01)
     assert rates[9] == rates[10] == pytest.approx(0.1)
@@ -36,11 +36,11 @@ def test_fixed_rate_is_fixed_and_the_other_rises_and_falls() -> None:
 
 
 def test_one_step_is_the_solvers_arithmetic() -> None:
-    """Two steps of v = m v + g + wd w, w -= lr factor v, per group, against torch's fused optimiser."""
+    """Two steps of v = m v + g + wd w, w -= lr factor v, per group, against torch's fused optimizer."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    protocol = load_protocol("camvid@1")
-    optimiser = build_optimiser(model, protocol)
+    protocol = load_protocol("camvid@2")
+    optimizer = build_optimizer(model, protocol)
     groups = {"0.weight": (1.0, 5e-4), "0.bias": (2.0, 0.0), "1.weight": (1.0, 5e-4), "1.bias": (1.0, 0.0)}
     expected = {name: p.detach().double().clone() for name, p in model.named_parameters()}
     velocity = {name: torch.zeros_like(value) for name, value in expected.items()}
@@ -50,8 +50,8 @@ def test_one_step_is_the_solvers_arithmetic() -> None:
             factor, decay = groups[name]
             velocity[name] = 0.9 * velocity[name] + parameter.grad.double() + decay * expected[name]
             expected[name] = expected[name] - 0.01 * factor * velocity[name]
-        set_rate(optimiser, 0.01)
-        optimiser.step()
+        set_rate(optimizer, 0.01)
+        optimizer.step()
     for name, parameter in model.named_parameters():
         found = parameter.detach().double().numpy()
         assert found == pytest.approx(expected[name].numpy(), rel=1e-5, abs=1e-7)
@@ -61,14 +61,14 @@ def test_one_step_is_the_solvers_arithmetic() -> None:
 def test_every_trainable_parameter_is_in_exactly_one_group(name: str) -> None:
     with torch.device("meta"):
         model = architectures.build(name, 11, (64, 64))
-    optimiser = build_optimiser(model, load_protocol("camvid@1"))
-    grouped = [id(p) for group in optimiser.param_groups for p in group["params"]]
+    optimizer = build_optimizer(model, load_protocol("camvid@2"))
+    grouped = [id(p) for group in optimizer.param_groups for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize("name", ["segnet", "fcn8s", "deeplab-largefov"])
 def test_a_protocol_sets_the_rate_of_every_dropout(name: str, tmp_path: Path) -> None:
-    for protocol, rate in ((tiny_protocol(dropout="0.25"), 0.25), (load_protocol("camvid@1"), 0.5)):
+    for protocol, rate in ((tiny_protocol(dropout="0.25"), 0.25), (load_protocol("camvid@2"), 0.5)):
         job = Job(
             spec=spec(architecture=name, protocol=protocol),
             device="cpu",
@@ -86,15 +86,15 @@ def test_a_protocol_sets_the_rate_of_every_dropout(name: str, tmp_path: Path) ->
 
 def test_batch_norm_shifts_decay_where_the_protocol_says_so() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    for name, decay in (("camvid@1", 0.0), ("decoders@1", 5e-4)):
-        groups = build_optimiser(model, load_protocol(name)).param_groups
+    for name, decay in (("camvid@2", 0.0), ("decoders@2", 5e-4)):
+        groups = build_optimizer(model, load_protocol(name)).param_groups
         [shifts] = [group for group in groups if any(p is model[1].bias for p in group["params"])]
         assert shifts["weight_decay"] == decay
         [biases] = [group for group in groups if any(p is model[0].bias for p in group["params"])]
         assert biases["weight_decay"] == 0.0
 
 
-def test_loss_is_the_mean_over_labelled_pixels() -> None:
+def test_loss_is_the_mean_over_labeled_pixels() -> None:
     logits = torch.tensor([[[[2.0, 0.0, 5.0]], [[0.0, 0.0, -5.0]]]])  # (1, 2, 1, 3)
     target = torch.tensor([[[0, 1, 255]]])
     expected = (math.log(1 + math.exp(-2)) + math.log(2)) / 2
@@ -154,7 +154,7 @@ def test_statistics_are_taken_in_one_random_order_of_the_protocols_seed() -> Non
     assert sorted(order.tolist()) == list(range(367))
     assert np.array_equal(order, statistics_order(0, 367))
     assert not np.array_equal(order, statistics_order(1, 367))
-    assert np.abs(np.diff(order)).mean() > 50  # neighbouring frames are not in one batch
+    assert np.abs(np.diff(order)).mean() > 50  # neighboring frames are not in one batch
 
 
 class _Frozen(nn.Sequential):

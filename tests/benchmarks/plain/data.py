@@ -20,17 +20,17 @@ class CamVid(Dataset[tuple[Tensor, Tensor]]):
         folder: holds `train/`, `trainannot/` and so on.
         split: train, val or test.
         size: (height, width) to resize to; none: as it is.
-        normalise: images as float32 (3, H, W), normalised, and labels as int64; else both as they were
+        normalize: images as float32 (3, H, W), normalized, and labels as int64; else both as they were
             decoded, uint8 (H, W, 3) and (H, W).
     """
 
     def __init__(
-        self, folder: Path, split: str, size: tuple[int, int] | None = None, normalise: bool = True
+        self, folder: Path, split: str, size: tuple[int, int] | None = None, normalize: bool = True
     ) -> None:
         self.images = sorted((folder / split).glob("*.png"))
         self.labels = sorted((folder / f"{split}annot").glob("*.png"))
         self.size = size
-        self.normalise = normalise
+        self.normalize = normalize
         self.mean = torch.tensor(MEAN).view(3, 1, 1)
         self.std = torch.tensor(STD).view(3, 1, 1)
 
@@ -45,7 +45,7 @@ class CamVid(Dataset[tuple[Tensor, Tensor]]):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
             label = label.resize((width, height), Image.Resampling.NEAREST)
         pixels, classes = torch.from_numpy(np.array(image)), torch.from_numpy(np.array(label))
-        if not self.normalise:
+        if not self.normalize:
             return pixels, classes
         scaled = pixels.permute(2, 0, 1).float() / 255
         return (scaled - self.mean) / self.std, classes.long()

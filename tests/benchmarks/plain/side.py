@@ -15,11 +15,11 @@ from tests.benchmarks.player import Job, JobTable, Settings, timed
 CLASSES = 11
 
 
-def split(settings: Settings, name: str, normalise: bool = True) -> CamVid:
+def split(settings: Settings, name: str, normalize: bool = True) -> CamVid:
     """A split at the wanted size."""
     folder = Path(settings.data_root) / "CamVid"
     size = None if settings.size == (360, 480) else settings.size
-    return CamVid(folder, name, size, normalise)
+    return CamVid(folder, name, size, normalize)
 
 
 def batch(settings: Settings) -> tuple[Tensor, Tensor]:
@@ -77,10 +77,10 @@ def inference(settings: Settings) -> Job:
     return timed(forward)
 
 
-def reading(settings: Settings, normalise: bool) -> Job:
+def reading(settings: Settings, normalize: bool) -> Job:
     """An epoch of the training split, decoded."""
     torch.set_num_threads(settings.threads)
-    batches = loader(split(settings, "train", normalise), settings.batch, settings.workers)
+    batches = loader(split(settings, "train", normalize), settings.batch, settings.workers)
 
     def epoch() -> int:
         return sum(len(images) for images, _ in batches)
@@ -98,7 +98,7 @@ def scoring(settings: Settings) -> Job:
 JOBS: JobTable = {
     "training": training,
     "inference": inference,
-    "reading": lambda settings: reading(settings, normalise=False),
-    "batches": lambda settings: reading(settings, normalise=True),
+    "reading": lambda settings: reading(settings, normalize=False),
+    "batches": lambda settings: reading(settings, normalize=True),
     "scoring": scoring,
 }

@@ -28,7 +28,7 @@ class Made:
 def score(mean: float, half: float = 0.0) -> Sample:
     """A score of one seed, whose resamples lie evenly within `half` / 0.95 of it."""
     resampled = np.linspace(mean - half / 0.95, mean + half / 0.95, 2001)[None]
-    return Sample(values=(mean,), noise="images", resampled=resampled, labelled=LABELS)
+    return Sample(values=(mean,), noise="images", resampled=resampled, labeled=LABELS)
 
 
 MORE = More(judge="more", pairs=PAIR, quantities=("G",))

@@ -10,12 +10,12 @@ from harness.measure.figures import Missing
 LABELS = np.full((20, 2), 100, dtype=np.int64)
 
 
-def scored(*values: float, resampled: np.ndarray | None = None, labelled: np.ndarray = LABELS) -> Sample:
-    return Sample(values=values, noise="images", resampled=resampled, labelled=labelled)
+def scored(*values: float, resampled: np.ndarray | None = None, labeled: np.ndarray = LABELS) -> Sample:
+    return Sample(values=values, noise="images", resampled=resampled, labeled=labeled)
 
 
 def trained(*values: float, by: str) -> Sample:
-    return Sample(values=values, noise="images", labelled=LABELS, trainings=tuple(by))
+    return Sample(values=values, noise="images", labeled=LABELS, trainings=tuple(by))
 
 
 def timed(value: float, spread: float | None) -> Sample:
@@ -89,7 +89,7 @@ class TestImages:
         assert gap == Missing(reason="one seed, and too few images for an interval")
 
     def test_other_labels_are_refused(self) -> None:
-        gap = difference(scored(2.0, 3.0), scored(1.0, 2.0, labelled=LABELS + 1))
+        gap = difference(scored(2.0, 3.0), scored(1.0, 2.0, labeled=LABELS + 1))
         assert gap == Missing(reason="not scored on the same labels")
 
 

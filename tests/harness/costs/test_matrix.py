@@ -9,10 +9,10 @@ from harness.suite import load_suite
 
 
 def test_a_suite_is_planned_with_every_balancing_and_seed() -> None:
-    runs = suite_runs(load_suite("decoders"), "decoders@1", range(5))
+    runs = suite_runs(load_suite("decoders"), "decoders@2", range(5))
     assert len(runs) == 8 * 2 * 5
-    assert {run.protocol.name for run in runs} == {"decoders@1", "decoders@1+balancing=natural"}
-    assert len({(run.architecture, run.protocol.name, run.seed) for run in runs}) == len(runs)
+    assert {run.protocol.title for run in runs} == {"decoders@2", "decoders@2+class_weighting=natural"}
+    assert len({(run.architecture, run.protocol.title, run.seed) for run in runs}) == len(runs)
     first = runs[0]
     assert (first.size, first.label_size, first.num_classes) == ((360, 480), (360, 480), 11)
     assert dict(first.splits) == {"train": 367, "val": 101, "test": 233}
@@ -26,7 +26,7 @@ def test_a_protocol_with_a_size_of_its_own_is_planned_at_it() -> None:
 def test_each_protocol_of_a_suite_is_a_part_and_the_suite_s_own_comes_first() -> None:
     matrix = load_matrix().model_copy(update={"suites": ("camvid",)})
     found = [(part.protocol, part.beside, len(part.runs)) for part in parts(matrix)]
-    assert found == [("camvid-epochs@1", False, 25), ("camvid@1", True, 25), ("camvid-adamw@1", True, 25)]
+    assert found == [("camvid-epochs@2", False, 25), ("camvid@2", True, 25), ("camvid-tuned@1", True, 25)]
 
 
 def test_a_suite_that_does_not_exist_is_a_part_without_runs() -> None:

@@ -67,19 +67,19 @@ def test_the_forecast_adds_starts_and_losses(plan: Plan) -> None:
 def test_the_parts_and_their_sums(plan: Plan) -> None:
     table = parts_table(plan).set_index("part")
     assert list(table.index) == [
-        "camvid, camvid-epochs@1",
-        "camvid, camvid@1",
-        "camvid, camvid-adamw@1",
+        "camvid, camvid-epochs@2",
+        "camvid, camvid@2",
+        "camvid, camvid-tuned@1",
         "all with the suite's own protocol",
         "all",
     ]
     assert table.loc["all", "runs"] == "75"
-    assert table.loc["camvid, camvid-epochs@1", "PFLOP"] == figure(25 * RUN_FLOP / 1e15)
-    assert table.loc["camvid, camvid-epochs@1", "images trained, 10^6"] == figure(25 * TRAINED / 1e6)
+    assert table.loc["camvid, camvid-epochs@2", "PFLOP"] == figure(25 * RUN_FLOP / 1e15)
+    assert table.loc["camvid, camvid-epochs@2", "images trained, 10^6"] == figure(25 * TRAINED / 1e6)
 
 
 def test_disk_and_network_by_hand(plan: Plan) -> None:
-    disk = disk_table(plan, Missing(reason="nothing")).set_index("part").loc["camvid, camvid-epochs@1"]
+    disk = disk_table(plan, Missing(reason="nothing")).set_index("part").loc["camvid, camvid-epochs@2"]
     # 29.45 million parameters: weights and momentum, and the scores of 3 * 334 images and of train
     checkpoint = 8 * 29_450_000 + (3 * 334 + 367) * 121 * 4 + 3 * 233 * 11 * 4
     assert disk["largest checkpoint, MB"] == figure(checkpoint / 1e6)
@@ -108,7 +108,7 @@ def test_a_network_without_counts_is_named_and_sums_say_at_least(tmp_path: Path)
     results = filled(tmp_path / "results", *FIVE[:-1])
     plan = make_plan(MATRIX.model_copy(update={"suites": ("camvid", "nowhere")}), results, [1])
     table = parts_table(plan).set_index("part")
-    assert table.loc["camvid, camvid-epochs@1", "runs"] == "≥ 20 of 25"
+    assert table.loc["camvid, camvid-epochs@2", "runs"] == "≥ 20 of 25"
     assert table.loc["nowhere", "PFLOP"] == "n/a"
     assert table.loc["all", "PFLOP"].startswith("≥ ")
     text = page(plan, results)
@@ -129,7 +129,7 @@ def test_the_page_is_the_same_each_time_and_marks_what_is_assumed(tmp_path: Path
     first, second = (page(make_plan(MATRIX, results, [1, 8, 64]), results) for _ in range(2))
     assert first == second
     assert "B is an assumed GPU that reaches 200 TFLOP/s: ASSUMED" in first
-    assert "A is Made-up CPU (2 cores), 2 threads, fp32, effort cpu: measured, 5 networks, at 360" in first
+    assert "A is Made-up CPU (2 cores), 2 threads, fp32, preset cpu: measured, 5 networks, at 360" in first
     for value in (getattr(MATRIX.assumed, name) for name in type(MATRIX.assumed).model_fields):
         assert f"{value.value:g} {value.unit}" in first
 
@@ -143,7 +143,7 @@ def with_threads(store: Store, folder: Path, threads: int) -> None:
 
 def test_runs_that_were_made_are_compared_with_what_is_computed(tmp_path: Path) -> None:
     store = Store(results=filled(tmp_path / "results", "segnet", "fcn8s-bilinear"))
-    protocol = load_protocol("camvid-epochs@1").override({"iterations": "300"})
+    protocol = load_protocol("camvid-epochs@2").override({"iterations": "300"})
     with_threads(store, store.pictures("segnet", protocol, accuracy=0.7), 2)
     with_threads(store, store.pictures("segnet", protocol, accuracy=0.7, seed=1), 1)
     with_threads(store, store.pictures("segnet", protocol, accuracy=0.7, precision="bf16"), 2)
@@ -166,7 +166,7 @@ def test_runs_that_were_made_are_compared_with_what_is_computed(tmp_path: Path) 
 
 def test_records_are_sized_by_the_images_they_score(tmp_path: Path) -> None:
     store = Store(results=tmp_path / "results")
-    folder = store.pictures("segnet", load_protocol("camvid-epochs@1"), accuracy=0.7)
+    folder = store.pictures("segnet", load_protocol("camvid-epochs@2"), accuracy=0.7)
     stored, _ = load_runs(store.results)
     size = record_size(stored)
     assert not isinstance(size, Missing) and size.runs == 1

@@ -78,7 +78,7 @@ def test_the_nearest_size_is_taken_and_a_network_without_a_rate_gets_the_median(
 
 
 def test_quick_efforts_and_other_ways_give_no_rate() -> None:
-    records = [measured("segnet", effort="quick"), measured("segnet", options=("channels-last",))]
+    records = [measured("segnet", preset="quick"), measured("segnet", options=("channels-last",))]
     (assumed,) = machines(records, GPU)
     assert assumed.assumed_tflops == GPU.value and "assumed" in assumed.title
     speed = assumed.speed("segnet", FULL)
@@ -86,7 +86,7 @@ def test_quick_efforts_and_other_ways_give_no_rate() -> None:
 
 
 def test_a_measured_gpu_takes_the_place_of_the_assumed_one() -> None:
-    found = machines([measured("segnet"), measured("segnet", device="cuda", effort="lease")], GPU)
+    found = machines([measured("segnet"), measured("segnet", device="cuda", preset="lease")], GPU)
     assert [(machine.letter, machine.device, machine.assumed_tflops) for machine in found] == [
         ("A", "cpu", None),
         ("B", "cuda", None),

@@ -43,7 +43,7 @@ def planned(protocol: Protocol, architecture: str = "segnet") -> PlannedRun:
 
 
 def test_camvid_at_1_by_hand() -> None:
-    work = work_of(planned(load_protocol("camvid@1")))
+    work = work_of(planned(load_protocol("camvid@2")))
     assert work.trained == 80_000 * 5
     # 40 evaluations of val after re-estimation over 370 (74 batches of 5); test at 40K, 80K and at the best
     # one, val at the best once more; train at the end
@@ -54,7 +54,7 @@ def test_camvid_at_1_by_hand() -> None:
 
 
 def test_camvid_epochs_by_hand() -> None:
-    work = work_of(planned(load_protocol("camvid-epochs@1")))
+    work = work_of(planned(load_protocol("camvid-epochs@2")))
     assert work.trained == 8_600 * 5
     # 2000, 4000, 4280, 6000, 8000, 8560 and the last one, 8600, where train is scored too
     assert work.evaluations == 7
@@ -62,7 +62,7 @@ def test_camvid_epochs_by_hand() -> None:
 
 
 def test_decoders_by_hand() -> None:
-    work = work_of(planned(load_protocol("decoders@1")))
+    work = work_of(planned(load_protocol("decoders@2")))
     assert work.trained == 10_000 * 12
     # re-estimation over 372 (31 batches of 12); test at the end; val, test and train at the best
     assert work.scored == 10 * (372 + 101) + 233 + (101 + 233) + 367
@@ -71,30 +71,30 @@ def test_decoders_by_hand() -> None:
 
 
 def test_without_scoring_test_only_val_counts() -> None:
-    work = work_of(planned(load_protocol("camvid-rates@2")))
+    work = work_of(planned(load_protocol("recipes@1")))
     assert (work.trained, work.scored, work.tested, work.recorded) == (860 * 5, 370 + 101, 0, 101)
 
 
 def test_operations_are_two_a_multiply_accumulate() -> None:
-    work = work_of(planned(load_protocol("camvid@1")))
+    work = work_of(planned(load_protocol("camvid@2")))
     assert training_flop(work, COUNTS) == pytest.approx(2 * 300e9 * 400_000)
     assert scoring_flop(work, COUNTS) == pytest.approx(2 * 100e9 * work.scored)
 
 
 def test_checkpoints_by_hand() -> None:
-    sgd, adamw = planned(load_protocol("camvid@1")), planned(tiny_protocol())
+    sgd, adamw = planned(load_protocol("camvid@2")), planned(tiny_protocol())
     assert weights_bytes(COUNTS) == 4_000_000
     scores = (3 * (101 + 233) + 367) * 121 * 4 + 3 * 233 * 11 * 4
     assert checkpoint_bytes(sgd, work_of(sgd), COUNTS) == 8_000_000 + scores
-    assert adamw.protocol.optimiser == "adamw"
+    assert adamw.protocol.optimizer == "adamw"
     assert checkpoint_bytes(adamw, work_of(adamw), COUNTS) > 12_000_000
     assert checkpoints_written(work_of(sgd), 599.0) == 40
     assert checkpoints_written(work_of(sgd), 6000.0) == 50
 
 
 def test_decoded_data_by_hand() -> None:
-    full = planned(load_protocol("camvid@1"))
-    reduced = planned(load_protocol("camvid@1").override({"size": "90x120"}))
+    full = planned(load_protocol("camvid@2"))
+    reduced = planned(load_protocol("camvid@2").override({"size": "90x120"}))
     assert cache_bytes([full, full]) == 701 * 360 * 480 * 4
     assert cache_bytes([full, reduced]) == 701 * (360 * 480 * 4 + 90 * 120 * 3 + 360 * 480)
 
@@ -119,7 +119,7 @@ class _Passes:
 @pytest.mark.slow
 def test_a_run_does_the_work_that_is_counted(tmp_path: Path, drawn_cache: Path) -> None:
     # 4 iterations of 2 images, evaluated and tested at 2 and 4, so that the best iteration is a tested one
-    values = {**tiny_protocol(validate_every="2").model_dump(), "test_at": {"half": 2, "end": 4}}
+    values = {**tiny_protocol(eval_interval="2").model_dump(), "report_at": {"half": 2, "end": 4}}
     protocol = Protocol.model_validate(values)
     assert protocol.evaluation_points() == [2, 4]
     run, expected = make_run(tmp_path, drawn_cache, protocol=protocol), planned(protocol)
@@ -132,7 +132,7 @@ def test_a_run_does_the_work_that_is_counted(tmp_path: Path, drawn_cache: Path) 
     assert (passes.trained, passes.scored) == (work.trained, work.scored)
     assert sum(evaluation.images for evaluation in run.state.evaluations) == work.recorded
     counts = Counts(parameters=parameter_count(run.model), gmacs=1.0, training_gmacs=3.0)
-    # beyond weights, optimiser state and scores there are statistics of batch norm, random state and pictures
+    # beyond weights, optimizer state and scores there are statistics of batch norm, random state and pictures
     assert written / checkpoint_bytes(expected, work, counts) == pytest.approx(1.0, abs=0.005)
     final = (run.job.folder / "final.safetensors").stat().st_size
     assert final / weights_bytes(counts) == pytest.approx(1.0, abs=0.005)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.crf.filters import exact, normalised
+from harness.crf.filters import exact, normalized
 from harness.crf.lattice import Lattice, _elevation, _simplices
 
 
@@ -67,8 +67,8 @@ def test_the_filter_s_standard_deviation_is_1() -> None:
 def test_smooth_values_are_filtered_as_by_the_exact_kernel(dimensions: int, tolerance: float) -> None:
     features = scattered(3000, dimensions, spread=1.5)
     values = torch.stack([torch.sigmoid(features[:, 0]), torch.cos(features[:, -1]) / 2 + 0.5], 1)
-    near = normalised(Lattice(features), 3000, features.device)(values)
-    truth = normalised(exact(features), 3000, features.device)(values)
+    near = normalized(Lattice(features), 3000, features.device)(values)
+    truth = normalized(exact(features), 3000, features.device)(values)
     assert (near - truth).abs().mean() < tolerance
 
 

@@ -55,7 +55,7 @@ def test_logits_are_those_of_the_weights_at_the_network_s_own_stride(
     done: list[int] = []
     path = write_logits(job, checkpoint, "val", data, done.append)
     assert path.name == "logits-val-000004.safetensors" and sum(done) == 40
-    stored = load_logits(path, job.spec.run_id, "val", tuple(data.stems))
+    stored = load_logits(path, job.spec.run_id, "val", tuple(data.image_ids))
     assert stored is not None and stored.images == 40
     model.eval()
     indices = next(iter(data.in_order(2)))
@@ -69,7 +69,7 @@ def test_what_is_of_something_else_or_damaged_is_not_read(tmp_path: Path) -> Non
     from safetensors.torch import save_file
 
     path = tmp_path / "logits.safetensors"
-    about = {"run_id": "run", "split": "val", "stems": '["a", "b"]'}
+    about = {"run_id": "run", "split": "val", "image_ids": '["a", "b"]'}
     save_file({"logits": torch.zeros(2, 3, 4, 5).half()}, path, metadata=about)
     assert load_logits(path, "run", "val", ("a", "b")) is not None
     assert load_logits(path, "other", "val", ("a", "b")) is None

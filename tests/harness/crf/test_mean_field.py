@@ -16,7 +16,7 @@ SMALL = (60, 80)
 
 
 def parameters(**changes: float) -> CrfParameters:
-    values = {"bilateral_weight": 5.0, "bilateral_sigma_px": 20.0, "colour_sigma": 10.0}
+    values = {"bilateral_weight": 5.0, "bilateral_sigma_px": 20.0, "color_sigma": 10.0}
     return CrfParameters.model_validate({**values, **changes})
 
 
@@ -39,16 +39,16 @@ def small_scene(index: int) -> tuple[Tensor, Tensor]:
 
 
 def test_two_pixels_by_hand() -> None:
-    image = torch.tensor([[[10, 20, 30], [13, 24, 30]]], dtype=torch.uint8)  # 5 apart in colour
+    image = torch.tensor([[[10, 20, 30], [13, 24, 30]]], dtype=torch.uint8)  # 5 apart in color
     chosen = parameters(
-        gaussian_weight=2, gaussian_sigma_px=1, bilateral_sigma_px=2, colour_sigma=5, iterations=1
+        gaussian_weight=2, gaussian_sigma_px=1, bilateral_sigma_px=2, color_sigma=5, iterations=1
     )
     unary = torch.tensor([[[0.0, 1.0]], [[1.5, 0.0]]])  # (2 classes, 1, 2 pixels)
     near, alike = math.exp(-1 / 2), math.exp(-1 / 8 - 1 / 2)
     first = [1 / (1 + math.exp(-1.5)), 1 / (1 + math.exp(1.0))]  # probability of class 0 in each pixel
 
     def expected(own: int, other: int) -> float:
-        """Class 0 over class 1, as log odds: unary, then each kernel's normalised mean of 2 q - 1."""
+        """Class 0 over class 1, as log odds: unary, then each kernel's normalized mean of 2 q - 1."""
         odds = [1.5, -1.0][own]
         for weight, kernel in ((2.0, near), (5.0, alike)):
             leaning = (2 * first[own] - 1) + kernel * (2 * first[other] - 1)
@@ -65,17 +65,17 @@ def test_few_pixels_by_loops() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (5, 7, 3)).astype(np.uint8)
     unary = rng.standard_normal((3, 5, 7))
-    chosen = parameters(colour_sigma=60.0, bilateral_sigma_px=4.0, iterations=4)
+    chosen = parameters(color_sigma=60.0, bilateral_sigma_px=4.0, iterations=4)
     places = [(y, x) for y in range(5) for x in range(7)]
 
-    def kernel(sigma: float, colour: float | None) -> np.ndarray:
+    def kernel(sigma: float, color: float | None) -> np.ndarray:
         matrix = np.empty((35, 35))
         for i, (y, x) in enumerate(places):
             for j, (v, u) in enumerate(places):
                 exponent = ((y - v) ** 2 + (x - u) ** 2) / (2 * sigma**2)
-                if colour is not None:
+                if color is not None:
                     apart = image[y, x].astype(float) - image[v, u].astype(float)
-                    exponent += (apart @ apart) / (2 * colour**2)
+                    exponent += (apart @ apart) / (2 * color**2)
                 matrix[i, j] = math.exp(-exponent)
         scale = 1 / np.sqrt(matrix.sum(1))
         return scale[:, None] * matrix * scale[None, :]
@@ -91,13 +91,13 @@ def test_few_pixels_by_loops() -> None:
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-@pytest.mark.parametrize(("weight", "sigma_px", "colour"), [(5, 8, 5), (5, 12, 9)])
+@pytest.mark.parametrize(("weight", "sigma_px", "color"), [(5, 8, 5), (5, 12, 9)])
 def test_the_lattice_agrees_with_dense_matrices(
-    index: int, weight: float, sigma_px: float, colour: float
+    index: int, weight: float, sigma_px: float, color: float
 ) -> None:
     """Sigmas as in the search, in proportion to an image of an eighth of the width and height or so."""
     image, unary = small_scene(index)
-    chosen = parameters(bilateral_weight=weight, bilateral_sigma_px=sigma_px, colour_sigma=colour)
+    chosen = parameters(bilateral_weight=weight, bilateral_sigma_px=sigma_px, color_sigma=color)
     exact = mean_field(unary, image, chosen, "exact")
     near = mean_field(unary, image, chosen, "lattice")
     apart = (exact - near).abs()
@@ -146,8 +146,8 @@ def test_what_does_not_go_together_is_refused() -> None:
     for bad in (image[:-1], image.float(), image[..., :2]):
         with pytest.raises(ValueError, match="energies"):
             mean_field(unary, bad, parameters())
-    with pytest.raises(ValueError, match="colour_sigma"):
-        parameters(colour_sigma=0.0)
+    with pytest.raises(ValueError, match="color_sigma"):
+        parameters(color_sigma=0.0)
 
 
 @pytest.mark.gpu

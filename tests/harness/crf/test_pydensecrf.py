@@ -28,7 +28,7 @@ def theirs(unary: np.ndarray, image: np.ndarray, chosen: CrfParameters) -> np.nd
     )
     crf.addPairwiseBilateral(
         sxy=chosen.bilateral_sigma_px,
-        srgb=chosen.colour_sigma,
+        srgb=chosen.color_sigma,
         rgbim=np.ascontiguousarray(image),
         compat=chosen.bilateral_weight,
         normalization=symmetric,
@@ -47,9 +47,9 @@ def scene(index: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("weight", "sigma_px", "colour"), [(10, 80, 13), (5, 50, 3), (5, 70, 9)])
-def test_labels_agree_on_98_percent(weight: float, sigma_px: float, colour: float) -> None:
-    chosen = CrfParameters(bilateral_weight=weight, bilateral_sigma_px=sigma_px, colour_sigma=colour)
+@pytest.mark.parametrize(("weight", "sigma_px", "color"), [(10, 80, 13), (5, 50, 3), (5, 70, 9)])
+def test_labels_agree_on_98_percent(weight: float, sigma_px: float, color: float) -> None:
+    chosen = CrfParameters(bilateral_weight=weight, bilateral_sigma_px=sigma_px, color_sigma=color)
     image, unary = scene(3)
     assert image.shape == (*SIZE, 3)
     expected = theirs(unary, image, chosen)

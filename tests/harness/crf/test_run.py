@@ -138,7 +138,9 @@ def test_a_run_from_stop_to_record(trained: Path, drawn_cache: Path) -> None:
     assert (record.parameters, record.best_iteration) == (base.parameters, base.best_iteration)
     assert {(e.split, e.boundary) for e in record.evaluations} == {("val", False), ("test", True)}
     assert any(BEST in e.labels for e in record.evaluations if e.split == "test")
-    assert len(record.stems) == 3 and all(stored.prediction_path(stem).exists() for stem in record.stems)
+    assert len(record.image_ids) == 3 and all(
+        stored.prediction_path(stem).exists() for stem in record.image_ids
+    )
     assert sum(file.stat().st_size for file in stored.folder.iterdir()) < 150_000
     for evaluation in record.evaluations:
         matrices = stored.matrices(evaluation)
@@ -148,7 +150,7 @@ def test_a_run_from_stop_to_record(trained: Path, drawn_cache: Path) -> None:
         assert (matrices != plain.matrices(same)).any()
     assert record.crf is not None
     assert record.crf.base_run == base.run_id and len(record.crf.search) == search.TRIALS
-    assert len(record.crf.search_stems) == 20 and record.crf.time.images == 10
+    assert len(record.crf.search_image_ids) == 20 and record.crf.time.images == 10
     assert record.crf.parameters in [trial.parameters for trial in record.crf.search]
     assert 0 < record.crf.without.miou < 1
     tested = next(e for e in record.evaluations if e.split == "test")

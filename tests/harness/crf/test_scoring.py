@@ -14,18 +14,18 @@ from harness.crf.scoring import CrfData, Refiner
 from harness.metrics import boundary_f1, confusion_matrix, scores
 
 CLASSES, SIZE, IMAGES = 3, (24, 32), 5
-CHOSEN = CrfParameters(bilateral_weight=5, bilateral_sigma_px=8, colour_sigma=20, iterations=3)
+CHOSEN = CrfParameters(bilateral_weight=5, bilateral_sigma_px=8, color_sigma=20, iterations=3)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> CrfData:
-    """Images of three flat colours with noise, and logits that are half right, at a quarter of the size."""
+    """Images of three flat colors with noise, and logits that are half right, at a quarter of the size."""
     rng = np.random.default_rng(0)
     labels = np.zeros((IMAGES, *SIZE), dtype=np.uint8)
     labels[:, :, 11:] = 1
     labels[:, 13:, 20:] = 2
-    colours = np.array([[40, 40, 200], [200, 60, 40], [90, 200, 90]])
-    images = np.clip(colours[labels] + rng.normal(0, 8, (IMAGES, *SIZE, 3)), 0, 255).astype(np.uint8)
+    colors = np.array([[40, 40, 200], [200, 60, 40], [90, 200, 90]])
+    images = np.clip(colors[labels] + rng.normal(0, 8, (IMAGES, *SIZE, 3)), 0, 255).astype(np.uint8)
     labels[:, :2] = 255
     truth = np.where(labels == 255, 0, labels)[:, 2::4, 2::4]
     logits = 2.0 * np.eye(CLASSES)[truth].transpose(0, 3, 1, 2) + rng.normal(0, 1, (IMAGES, CLASSES, 6, 8))
@@ -75,7 +75,7 @@ def test_trials_are_scored_on_the_images_asked_for_and_beside_the_network_s_own_
     made = sum(confusion_matrix(expected_map(data, i), data.labels[i], CLASSES) for i in (0, 3))
     assert without.miou == same.miou == pytest.approx(scores(own).miou, abs=1e-6)
     assert refined.miou == pytest.approx(scores(made).miou, abs=1e-6)
-    assert refined.miou > without.miou + 0.02  # colours tell the classes apart
+    assert refined.miou > without.miou + 0.02  # colors tell the classes apart
 
 
 def test_time_is_of_each_image_but_the_first(data: CrfData) -> None:

@@ -10,12 +10,12 @@ def tried(parameters: CrfParameters, miou: float, g: float = 0.5) -> Trial:
 
 
 def quality(parameters: CrfParameters) -> float:
-    """Highest at weight 7.5, sigma 80, colour 6."""
+    """Highest at weight 7.5, sigma 80, color 6."""
     return (
         1.0
         - abs(parameters.bilateral_weight - 7.5) / 100
         - abs(parameters.bilateral_sigma_px - 80) / 1000
-        - abs(parameters.colour_sigma - 6) / 100
+        - abs(parameters.color_sigma - 6) / 100
     )
 
 
@@ -31,7 +31,7 @@ def test_the_coarse_grid_is_deeplab_s_with_every_second_sigma() -> None:
     assert len(grid) == 2 * 3 * 4 == len(set(grid))
     assert {one.bilateral_weight for one in grid} == {5, 10}
     assert {one.bilateral_sigma_px for one in grid} == {50, 70, 90}
-    assert {one.colour_sigma for one in grid} == {3, 5, 7, 9}
+    assert {one.color_sigma for one in grid} == {3, 5, 7, 9}
     assert {(one.gaussian_weight, one.gaussian_sigma_px, one.iterations) for one in grid} == {(3, 3, 10)}
 
 
@@ -39,7 +39,7 @@ def test_the_whole_search_finds_the_best_between_the_coarse_points() -> None:
     trials = carried_out()
     assert len(trials) == TRIALS == len({trial.parameters for trial in trials})
     best = best_of(trials, "mIoU").parameters
-    assert (best.bilateral_weight, best.bilateral_sigma_px, best.colour_sigma) == (7.5, 80, 6)
+    assert (best.bilateral_weight, best.bilateral_sigma_px, best.color_sigma) == (7.5, 80, 6)
 
 
 def test_trials_come_in_lists_that_share_their_kernels() -> None:
@@ -62,12 +62,12 @@ def test_an_interrupted_search_goes_on_where_it_was() -> None:
 
 def test_the_second_round_surrounds_the_first_one_s_best_alone() -> None:
     """A fine trial that is better still does not move the grid in its midst."""
-    best = CrfParameters(bilateral_weight=5, bilateral_sigma_px=50, colour_sigma=3)
+    best = CrfParameters(bilateral_weight=5, bilateral_sigma_px=50, color_sigma=3)
     fine = second_round(best)
     assert len(fine) == 26 and best not in fine
     assert {one.bilateral_weight for one in fine} == {2.5, 5, 7.5}
     assert {one.bilateral_sigma_px for one in fine} == {40, 50, 60}
-    assert {one.colour_sigma for one in fine} == {2, 3, 4}
+    assert {one.color_sigma for one in fine} == {2, 3, 4}
     trials = [tried(one, 0.5 if one == best else 0.4) for one in first_round()] + [tried(fine[0], 0.9)]
     assert [one for group in to_do(trials, "mIoU") for one in group] == fine[1:]
 

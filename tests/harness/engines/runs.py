@@ -15,7 +15,7 @@ NOT_COMPARED = {"timing", "environment", "device"}
 
 def long_protocol() -> Protocol:
     """One that a test stops before its end, and that makes no checkpoint before it is stopped."""
-    return tiny_protocol(iterations="100000", validate_every="100000")
+    return tiny_protocol(iterations="100000", eval_interval="100000")
 
 
 def places(folder: Path, **changes: Any) -> Places:

@@ -27,7 +27,7 @@ def test_more_jobs_than_threads_are_one_line(tmp_path: Path, drawn_cache: Path) 
 @pytest.mark.slow
 def test_runs_at_once_come_to_the_same_as_in_turn(tmp_path: Path, drawn_cache: Path) -> None:
     """Three runs: two that finish, one that fails beside them."""
-    diverging = tiny_protocol(lr="1e30", optimiser="sgd", iterations="3")
+    diverging = tiny_protocol(lr="1e30", optimizer="sgd", iterations="3")
     fine = tiny_protocol(iterations="3")
     specs = [
         spec(architecture="segnet-basic", seed=seed, protocol=protocol)
@@ -57,7 +57,7 @@ def test_runs_at_once_come_to_the_same_as_in_turn(tmp_path: Path, drawn_cache: P
 def test_a_stop_leaves_a_checkpoint_of_each(
     tmp_path: Path, drawn_cache: Path, number: signal.Signals
 ) -> None:
-    arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "validate_every=100000"]
+    arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "eval_interval=100000"]
     arguments += ["--threads", "2", "--jobs", "2", "--seeds", "0,1,2"]
     place = with_cache(tmp_path, drawn_cache)
     with subprocess.Popen(

@@ -20,7 +20,7 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
     for name in ("undisturbed", "disturbed"):
         (tmp_path / name).mkdir()
     disturbed = with_cache(tmp_path / "disturbed", drawn_cache)
-    arguments = [*tiny("segnet-basic", iterations=40), "--override", "validate_every=10", "--seeds", "0,1"]
+    arguments = [*tiny("segnet-basic", iterations=40), "--override", "eval_interval=10", "--seeds", "0,1"]
     done = isolated(str(HERE / "lose_node.py"), *arguments, "--engine", "ray", cwd=disturbed, limit_s=540.0)
     assert done.returncode == 0, done.stdout
     assert "LOST a machine" in done.stdout
@@ -39,7 +39,7 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
 
 @pytest.mark.slow
 def test_ctrl_c_stops_a_cluster_of_our_own_with_checkpoints(tmp_path: Path, drawn_cache: Path) -> None:
-    arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "validate_every=100000"]
+    arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "eval_interval=100000"]
     place = with_cache(tmp_path, drawn_cache)
     done = isolated(str(HERE / "interrupt.py"), *arguments, "--engine", "ray", cwd=place, limit_s=540.0)
     assert done.returncode == 130, done.stdout

@@ -25,7 +25,7 @@ def make_task(phase: str, batch: int = 1, **changes: Any) -> Task:
         "num_classes": 4,
         "size": (36, 48),
         "device": "cpu",
-        "effort": "quick",
+        "preset": "quick",
         "threads": 1,
     }
     spec = MeasureSpec.model_validate({**values, **changes})
@@ -251,7 +251,7 @@ def test_the_network_must_be_of_the_revision_asked_for() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_said(small: Build) -> None:
     with pytest.raises(UserError, match="device cuda: torch finds no CUDA device"):
-        Bench(make_task("forward", device="cuda", effort="lease"), small)
+        Bench(make_task("forward", device="cuda", preset="lease"), small)
 
 
 @pytest.mark.gpu

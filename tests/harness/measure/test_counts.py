@@ -116,9 +116,9 @@ def test_bytes_of_a_training_step_by_hand() -> None:
         + (maps + maps + maps)  # _log_softmax_backward_data
         + (maps + images + weight + weight)  # no gradient of the images
     )
-    optimiser = 3 * weight + 3 * weight  # weight, gradient and momentum, as its schema says
+    optimizer = 3 * weight + 3 * weight  # weight, gradient and momentum, as its schema says
     assert flop == 2 * (2 * 80 * 15)
-    assert moved == forward + backward + optimiser
+    assert moved == forward + backward + optimizer
 
 
 class Pooling(nn.Module):

@@ -20,7 +20,7 @@ class World:
         self.spent_mj = 5_000_000.0
         self.pauses_s: list[float] = []
         self.passes = 0
-        self.synchronised_at: list[float] = []
+        self.synchronized_at: list[float] = []
         library.energy_mj = lambda: int(self.spent_mj)
         library.power_mw = 400_000
         self.timer = Timer(now=lambda: self.now_s, sleep=self.sleep, offset_s=lambda: 0.05)
@@ -37,12 +37,12 @@ class World:
         self.passes += 1
         self.pass_time(0.5, 400.0)
 
-    def synchronise(self) -> None:
-        self.synchronised_at.append(self.now_s)
+    def synchronize(self) -> None:
+        self.synchronized_at.append(self.now_s)
 
     def measure(self, **changes: Any) -> tuple[Energy | Missing, list[str]]:
         arguments = {"uuid": UUID, "idle_w": IDLE_W, "windows": 1, "window_s": 10.0, "timer": self.timer}
-        return measure_energy(self.run, self.synchronise, **{**arguments, **changes})
+        return measure_energy(self.run, self.synchronize, **{**arguments, **changes})
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_windows_end_when_the_work_is_done(world: World) -> None:
     """Passes begun within the window count, and so does their time after it."""
     energy = figures(world.measure(window_s=9.8))
     assert (energy.window_s, energy.passes) == ((10.0,), (20,))
-    assert world.synchronised_at == [1.5, 11.5]
+    assert world.synchronized_at == [1.5, 11.5]
 
 
 def test_one_pass_longer_than_a_window_counts(world: World) -> None:
@@ -86,7 +86,7 @@ def test_the_median_of_windows(world: World, library: Any) -> None:
         world.pass_time(0.5, next(watts))
 
     found = measure_energy(
-        run, world.synchronise, uuid=UUID, idle_w=IDLE_W, windows=3, window_s=10.0, timer=world.timer
+        run, world.synchronize, uuid=UUID, idle_w=IDLE_W, windows=3, window_s=10.0, timer=world.timer
     )
     energy = figures(found)
     assert energy.window_s == (10.0, 10.0, 10.0)
@@ -169,7 +169,7 @@ def test_a_refusal_in_the_middle_is_a_reason(world: World, library: Any) -> None
         library.refused["nvmlDeviceGetTotalEnergyConsumption"] = "GPU is lost"
 
     found = measure_energy(
-        run, world.synchronise, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=10.0, timer=world.timer
+        run, world.synchronize, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=10.0, timer=world.timer
     )
     assert isinstance(found[0], Missing) and "GPU is lost" in found[0].reason
     assert library.open == 0
@@ -181,7 +181,7 @@ def test_an_error_of_the_pass_is_not_swallowed(world: World, library: Any) -> No
 
     with pytest.raises(RuntimeError, match="out of memory"):
         measure_energy(
-            run, world.synchronise, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=1.0, timer=world.timer
+            run, world.synchronize, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=1.0, timer=world.timer
         )
     assert library.open == 0
 

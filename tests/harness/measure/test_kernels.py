@@ -45,15 +45,15 @@ def test_a_step_that_sleeps_is_outside_and_one_that_computes_is_not() -> None:
     assert 0 <= computing < 0.3 < 0.5 < sleeping < 1
 
 
-def test_a_named_range_of_the_optimiser_does_not_count_as_work() -> None:
+def test_a_named_range_of_the_optimizer_does_not_count_as_work() -> None:
     parameter = torch.nn.Parameter(torch.zeros(1000))
-    optimiser = torch.optim.SGD([parameter], lr=0.1, fused=True)
+    optimizer = torch.optim.SGD([parameter], lr=0.1, fused=True)
 
     def step() -> None:
         parameter.grad = torch.ones_like(parameter)
-        optimiser.step()
+        optimizer.step()
 
-    optimiser.register_step_pre_hook(lambda *_: time.sleep(0.02))
+    optimizer.register_step_pre_hook(lambda *_: time.sleep(0.02))
     found = share_outside_kernels(step, CPU).value
     assert found is not None and found > 0.9
 

@@ -20,7 +20,7 @@ def live(peak_bytes: int, state_bytes: int = 0) -> Live:
         peak_bytes=peak_bytes,
         weights_bytes=0,
         gradients_bytes=0,
-        optimiser_state_bytes=state_bytes,
+        optimizer_state_bytes=state_bytes,
         decoder_storage_bytes=0,
         kept_for_backward_bytes=0,
         input_bytes=0,
@@ -159,7 +159,7 @@ def test_out_of_memory_is_told_from_other_errors(error: RuntimeError, expected: 
     assert is_out_of_memory(error) is expected
 
 
-def test_torchs_own_refusal_on_a_cpu_is_recognised() -> None:
+def test_torchs_own_refusal_on_a_cpu_is_recognized() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)

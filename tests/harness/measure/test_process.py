@@ -52,7 +52,7 @@ def test_a_worker_that_ends_early_says_why() -> None:
     assert (ending.code, ending.phase, ending.error) == (1, "two", "why")
 
 
-def test_a_killed_worker_is_recognised() -> None:
+def test_a_killed_worker_is_recognized() -> None:
     script = "import os, signal; print('phase: training', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     with Worker(python(script)) as worker:
         worker.ready()
@@ -144,7 +144,7 @@ def make_task(phase: str, batch: int, **changes: object) -> Task:
         "architecture_revision": architectures.info("bilinear-interpolation").revision,
         "size": (32, 32),
         "device": "cpu",
-        "effort": "quick",
+        "preset": "quick",
         "threads": 1,
     }
     spec = MeasureSpec.model_validate({**values, **changes})
@@ -203,7 +203,7 @@ def test_memory_of_a_gpu(tmp_path: Path, phase: str, batch: int) -> None:
     # in a process of its own: the context is measured before anything lies on the device
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    with CellWorker(make_task(phase, batch, device="cuda", effort="lease"), tmp_path / "one") as worker:
+    with CellWorker(make_task(phase, batch, device="cuda", preset="lease"), tmp_path / "one") as worker:
         assert worker.ready() and worker.turn(PREPARE)
         found, failure = worker.outcome()
     assert failure is None and found is not None and found.memory is not None

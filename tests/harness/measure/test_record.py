@@ -31,7 +31,7 @@ from harness.measure.record import (
     save_measurement,
 )
 
-SPEC = {"architecture": "segnet", "architecture_revision": 1, "device": "cpu", "effort": "cpu", "threads": 2}
+SPEC = {"architecture": "segnet", "architecture_revision": 1, "device": "cpu", "preset": "cpu", "threads": 2}
 NONE = Quantity(reason="not measured")
 
 
@@ -157,9 +157,9 @@ def test_a_cell_has_what_its_phase_gives_or_a_failure(changes: dict[str, Any]) -
 
 def test_a_live_peak_is_the_sum_of_its_parts() -> None:
     parts = dict.fromkeys([name for name in Live.model_fields if name not in ("batch", "peak_bytes")], 10)
-    assert Live(batch=1, peak_bytes=70, **parts).peak_bytes == 70
+    assert Live(batch_size=1, peak_bytes=70, **parts).peak_bytes == 70
     with pytest.raises(ValidationError, match="parts add up to 70, the peak is 71"):
-        Live(batch=1, peak_bytes=71, **parts)
+        Live(batch_size=1, peak_bytes=71, **parts)
 
 
 def test_joining_replaces_cells_and_keeps_each_manifest_once() -> None:
@@ -200,7 +200,7 @@ def test_zero_is_a_value() -> None:
         {"num_classes": 1},
         {"precision": "fp16"},
         {"precision": "tf32"},
-        {"effort": "hasty"},
+        {"preset": "hasty"},
         {"device": "mps"},
         {"threads": 0},
         {"architecture": ""},
@@ -216,7 +216,7 @@ def test_bad_specs_are_refused(changes: dict[str, Any]) -> None:
 
 
 def test_names_of_other_libraries_networks_make_no_folders() -> None:
-    spec = make_spec(architecture="smp:Unet/resnet34", size=(90, 120), precision="bf16", effort="full")
+    spec = make_spec(architecture="smp:Unet/resnet34", size=(90, 120), precision="bf16", preset="full")
     path = measurement_path(Path("r"), spec, "cuda-nvidia-h200")
     assert path == Path("r/measurements/cuda-nvidia-h200/smp-Unet-resnet34-90x120-k11-bf16-full.json")
 
@@ -227,8 +227,8 @@ def test_options_stand_in_the_name() -> None:
 
 
 def test_cell_keys_serve_as_names() -> None:
-    assert {CellKey(phase="forward", batch=8)} == {CellKey(phase="forward", batch=8)}
-    assert str(CellKey(phase="training-step", batch=5)) == "training-step at batch 5"
+    assert {CellKey(phase="forward", batch_size=8)} == {CellKey(phase="forward", batch_size=8)}
+    assert str(CellKey(phase="training-step", batch_size=5)) == "training-step at batch 5"
 
 
 def test_unreadable_files_come_with_reasons(tmp_path: Path) -> None:

@@ -21,12 +21,12 @@ from harness.measure.schedule import Request, cell_keys, measure_cells
 from harness.measure.survey import Survey
 from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, RoundSamples, Task
 
-FORWARD = CellKey(phase="forward", batch=1)
-TRAINING_MEMORY = CellKey(phase="training-memory", batch=4)
+FORWARD = CellKey(phase="forward", batch_size=1)
+TRAINING_MEMORY = CellKey(phase="training-memory", batch_size=4)
 
 
 def make_spec(architecture: str, **changes: Any) -> MeasureSpec:
-    values = {"architecture_revision": 1, "size": (32, 32), "device": "cpu", "effort": "cpu", "threads": 1}
+    values = {"architecture_revision": 1, "size": (32, 32), "device": "cpu", "preset": "cpu", "threads": 1}
     return MeasureSpec.model_validate({"architecture": architecture, **values, **changes})
 
 
@@ -130,13 +130,13 @@ def test_processes_start_beside_each_other_where_that_is_no_load(
 ) -> None:
     monkeypatch.setattr(schedule, "survey", lambda spec: Survey())
     monkeypatch.setattr(schedule, "_save", lambda *found: None)  # the stand-in finds no memory
-    memory = CellKey(phase="training-memory", batch=4)
-    measure_cells(requests("a", "b", keys=(memory,), device=device, effort="lease"), tmp_path)
+    memory = CellKey(phase="training-memory", batch_size=4)
+    measure_cells(requests("a", "b", keys=(memory,), device=device, preset="lease"), tmp_path)
     assert StandIn.turns == begun
 
 
 def test_full_effort_takes_a_fresh_process_for_each_round(tmp_path: Path) -> None:
-    measure_cells(requests("a", "b", effort="full"), tmp_path)
+    measure_cells(requests("a", "b", preset="full"), tmp_path)
     turns = StandIn.turns
     assert turns.count("a start") == turns.count("a exit") == turns.count("a round") == 5
     assert turns.count("a conclude") == 1
@@ -144,7 +144,7 @@ def test_full_effort_takes_a_fresh_process_for_each_round(tmp_path: Path) -> Non
     for turn in turns:
         running += turn.endswith("start") - turn.endswith("exit")
         assert running <= 1, "two processes beside each other"
-    cell = stored(tmp_path, "a", effort="full").cell("forward", 1)
+    cell = stored(tmp_path, "a", preset="full").cell("forward", 1)
     assert cell is not None and cell.timing is not None
     assert (cell.timing.processes, len(cell.timing.time.rounds), cell.timing.time.warmup_n) == (5, 5, 15)
 
@@ -206,7 +206,7 @@ def test_turns_are_announced(tmp_path: Path) -> None:
 
 
 def names(keys: tuple[CellKey, ...]) -> list[str]:
-    return [f"{key.phase} {key.batch}" for key in keys]
+    return [f"{key.phase} {key.batch_size}" for key in keys]
 
 
 def test_the_cells_of_a_record() -> None:
@@ -220,9 +220,9 @@ def test_the_cells_of_a_record() -> None:
         "backward 1",
         "training-step 12",
     ]
-    quick = names(cell_keys(make_spec("a", effort="quick")))
+    quick = names(cell_keys(make_spec("a", preset="quick")))
     assert quick == ["shapes 1", "inference-memory 1", "training-memory 4", "forward 1", "backward 1"]
-    assert names(cell_keys(make_spec("a", effort="quick"), ("end-to-end",))) == ["end-to-end 1"]
+    assert names(cell_keys(make_spec("a", preset="quick"), ("end-to-end",))) == ["end-to-end 1"]
     folded = names(cell_keys(make_spec("a", options=("folded",))))
     assert folded == ["inference-memory 1", "forward 1", "forward 8", "end-to-end 1"]
     assert names(cell_keys(make_spec("a"), ("backward", "shapes"))) == ["shapes 1", "backward 1"]

@@ -6,9 +6,9 @@ from harness.measure.record import MeasureSpec
 from harness.measure.survey import Survey, survey
 
 
-def make_spec(device: str, effort: str) -> MeasureSpec:
+def make_spec(device: str, preset: str) -> MeasureSpec:
     values = {"architecture": "segnet", "architecture_revision": 1, "threads": 1}
-    return MeasureSpec.model_validate({**values, "device": device, "effort": effort})
+    return MeasureSpec.model_validate({**values, "device": device, "preset": preset})
 
 
 @pytest.fixture

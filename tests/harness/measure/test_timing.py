@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.measure.figures import KEPT_SAMPLES, TimeSummary
 from harness.measure.plans import PLANS
-from harness.measure.record import Effort
+from harness.measure.record import Preset
 from harness.measure.timing import (
     Block,
     CudaClock,
@@ -18,7 +18,7 @@ from harness.measure.timing import (
     WallClock,
     doubts,
     is_steady,
-    summarise,
+    summarize,
     take_round,
     thin,
     warm_up,
@@ -45,12 +45,12 @@ class ScriptedClock:
         return Block(samples_ms=taken, uncovered_share=self._uncovered)
 
 
-def time_pass(clock: ScriptedClock, effort: Effort) -> tuple[TimeSummary, list[str]]:
+def time_pass(clock: ScriptedClock, preset: Preset) -> tuple[TimeSummary, list[str]]:
     """A warm-up and all rounds, in one process."""
-    plan = PLANS[effort]
+    plan = PLANS[preset]
     warmed = warm_up(NOTHING, clock, plan)
     rounds = [take_round(NOTHING, clock, plan) for _ in range(plan.rounds)]
-    summary = summarise([one.samples_ms for one in rounds], warmup_n=warmed.samples, warmup_s=warmed.seconds)
+    summary = summarize([one.samples_ms for one in rounds], warmup_n=warmed.samples, warmup_s=warmed.seconds)
     return summary, doubts(summary, rounds, plan, warmed.steady)
 
 
@@ -61,7 +61,7 @@ def constant(milliseconds: float) -> Iterator[float]:
 
 def test_summary_by_hand() -> None:
     rounds = [[1.0, 2.0, 3.0], [5.0, 6.0, 7.0], [4.0, 3.0, 5.0]]
-    summary = summarise(rounds, warmup_n=3, warmup_s=0.5)
+    summary = summarize(rounds, warmup_n=3, warmup_s=0.5)
     assert [one.median_ms for one in summary.rounds] == [2.0, 6.0, 4.0]
     assert summary.median_ms == 4.0
     assert summary.spread_percent == pytest.approx(100.0)  # (6 - 2) / 4
@@ -72,7 +72,7 @@ def test_summary_by_hand() -> None:
 
 
 def test_the_headline_is_no_minimum() -> None:
-    summary = summarise([[1.0], [9.0], [8.0]], warmup_n=0, warmup_s=0)
+    summary = summarize([[1.0], [9.0], [8.0]], warmup_n=0, warmup_s=0)
     assert summary.median_ms == 8.0
 
 
@@ -226,9 +226,9 @@ def test_a_slow_pass_ends_a_round_of_effort_cpu(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_percentiles_need_samples() -> None:
-    few = summarise([[1.0] * 129], warmup_n=0, warmup_s=0)
+    few = summarize([[1.0] * 129], warmup_n=0, warmup_s=0)
     assert (few.p95_ms.reason, few.p99_ms.reason) == ("needs 130 samples", "needs 662 samples")
-    many = summarise([[float(n) for n in range(1, 663)]], warmup_n=0, warmup_s=0)
+    many = summarize([[float(n) for n in range(1, 663)]], warmup_n=0, warmup_s=0)
     assert many.p95_ms.value == pytest.approx(1 + 0.95 * 661)
     assert many.p99_ms.value == pytest.approx(1 + 0.99 * 661)
 
@@ -236,6 +236,6 @@ def test_percentiles_need_samples() -> None:
 def test_real_samples_have_the_order_of_what_they_time() -> None:
     timed = Pass(prepare=lambda: None, run=lambda: time.sleep(0.002))
     rounds = [take_round(timed, WallClock(), PLANS["cpu"]).samples_ms for _ in range(3)]
-    summary = summarise(rounds, warmup_n=0, warmup_s=0)
+    summary = summarize(rounds, warmup_n=0, warmup_s=0)
     assert 2.0 <= summary.median_ms < 20.0
     assert summary.median_ms == statistics.median(one.median_ms for one in summary.rounds)

@@ -138,7 +138,7 @@ def test_training_by_hand() -> None:
     # four maps of the logits' size: logits, log-probabilities, and the gradient of either
     assert live.peak_bytes == steady + 4 * logits + loss + its_gradient
     assert live.gradients_bytes == 0
-    assert live.optimiser_state_bytes == weights
+    assert live.optimizer_state_bytes == weights
     # the convolution has saved the images, log_softmax its result, the loss its total weight and the labels
     assert live.kept_for_backward_bytes == images + logits
     assert live.input_bytes == labels
@@ -159,7 +159,7 @@ def test_a_fake_training_step_equals_a_real_one(small: Callable[[], nn.Module]) 
     fake, real = (train_small(small, "fp32", fake) for fake in (True, False))
     assert fake == real
     trainable = 4 * sum(parameter.numel() for parameter in small().parameters() if parameter.requires_grad)
-    assert fake.optimiser_state_bytes == trainable
+    assert fake.optimizer_state_bytes == trainable
     assert fake.kept_for_backward_bytes > 10 * fake.weights_bytes
 
 
@@ -181,7 +181,7 @@ def test_gradients_count_where_they_are_alive_at_the_peak() -> None:
 
     live = live_training(build, batch=1, size=(4, 4), label_size=(4, 4), num_classes=64, precision="fp32")
     trainable = 4 * (64 * 75 + 64)
-    assert live.gradients_bytes == live.weights_bytes == live.optimiser_state_bytes == trainable
+    assert live.gradients_bytes == live.weights_bytes == live.optimizer_state_bytes == trainable
 
 
 def test_a_step_that_no_machine_could_hold_takes_no_memory(small: Callable[[], nn.Module]) -> None:

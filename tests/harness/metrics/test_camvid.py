@@ -31,9 +31,9 @@ def read_labels(indices: list[int] | slice) -> np.ndarray:
     return np.where(labels == CLASSES, np.uint8(VOID), labels)
 
 
-def plausible_predictions(label: np.ndarray, neighbour: np.ndarray) -> dict[str, np.ndarray]:
+def plausible_predictions(label: np.ndarray, neighbor: np.ndarray) -> dict[str, np.ndarray]:
     """Maps as networks make them, and some that none makes; void becomes class 0."""
-    filled, other = (np.where(one == VOID, 0, one) for one in (label, neighbour))
+    filled, other = (np.where(one == VOID, 0, one) for one in (label, neighbor))
     rng = np.random.default_rng(0)
     means = [uniform_filter((filled == c).astype(np.float32), 17) for c in range(CLASSES)]
     speckled = np.where(rng.random(filled.shape) < 0.1, rng.integers(0, CLASSES, filled.shape), filled)
@@ -70,16 +70,16 @@ def kd_tree_f1(prediction: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("index", [0, 120])
 def test_agrees_with_k_d_trees(index: int) -> None:
-    label, neighbour = read_labels([index, index + 1])
-    for name, prediction in plausible_predictions(label, neighbour).items():
+    label, neighbor = read_labels([index, index + 1])
+    for name, prediction in plausible_predictions(label, neighbor).items():
         np.testing.assert_array_equal(
             boundary_f1(prediction, label, CLASSES), kd_tree_f1(prediction, label), err_msg=name
         )
 
 
 def test_no_image_takes_half_a_second() -> None:
-    label, neighbour = read_labels([117, 118])  # much foliage: slower than nearly all others
-    for name, prediction in plausible_predictions(label, neighbour).items():
+    label, neighbor = read_labels([117, 118])  # much foliage: slower than nearly all others
+    for name, prediction in plausible_predictions(label, neighbor).items():
         seconds = []
         for _ in range(3):
             start = time.process_time()  # of this process: others may hold the core
@@ -97,7 +97,7 @@ def test_labels_at_an_eighth_score_as_high_as_such_a_size_allows() -> None:
     assert labels.shape == (233, 360, 480)
     predictions = []
     for label in labels:
-        # nearest-exact at 45 x 60 takes the cell's centre (4, 4) of 8 x 8
+        # nearest-exact at 45 x 60 takes the cell's center (4, 4) of 8 x 8
         small = torch.from_numpy(label)[None, None].float()
         small = torch.nn.functional.interpolate(small, size=(45, 60), mode="nearest-exact")
         logits = (small == torch.arange(CLASSES).view(1, CLASSES, 1, 1)).float()  # zeros where void

@@ -88,9 +88,9 @@ class TestScores:
         assert result.miou == pytest.approx((3 / 4 + 4 / 5) / 2)
         assert result.class_accuracy_all == pytest.approx((3 / 4 + 1) / 3)
         assert result.miou_all == pytest.approx((3 / 4 + 4 / 5) / 3)
-        assert (result.labelled, result.present, result.num_classes) == (2, 2, 3)
+        assert (result.labeled, result.present, result.num_classes) == (2, 2, 3)
 
-    def test_class_predicted_but_never_labelled_counts_zero_iou_and_no_accuracy(self) -> None:
+    def test_class_predicted_but_never_labeled_counts_zero_iou_and_no_accuracy(self) -> None:
         result = scores(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 4]]))
         assert np.isnan(result.per_class_accuracy[1])
         assert result.per_class_iou[1] == 0
@@ -98,11 +98,11 @@ class TestScores:
         assert result.miou == pytest.approx((3 / 4 + 0 + 1) / 3)
         assert (result.class_accuracy_over, result.miou_over) == ("2 of 3", "3 of 3")
 
-    def test_class_labelled_but_never_predicted_counts_zero_in_both(self) -> None:
+    def test_class_labeled_but_never_predicted_counts_zero_in_both(self) -> None:
         result = scores(np.array([[4, 0], [2, 0]]))
         assert result.per_class_accuracy.tolist() == [1, 0]
         assert result.per_class_iou.tolist() == pytest.approx([4 / 6, 0])
-        assert result.present == result.labelled == 2
+        assert result.present == result.labeled == 2
 
     def test_single_class(self) -> None:
         result = scores(np.array([[7]]))
@@ -135,9 +135,9 @@ class TestScores:
 class TestFrequencies:
     def test_counts_and_shares(self) -> None:
         result = frequencies(np.array([[3, 1, 0], [2, 2, 0], [0, 0, 0]]))
-        assert result.labelled_pixels.tolist() == [4, 4, 0]
+        assert result.labeled_pixels.tolist() == [4, 4, 0]
         assert result.predicted_pixels.tolist() == [5, 3, 0]
-        assert result.labelled_share.tolist() == [0.5, 0.5, 0]
+        assert result.labeled_share.tolist() == [0.5, 0.5, 0]
         assert result.predicted_share.tolist() == [0.625, 0.375, 0]
 
     def test_an_empty_matrix_is_refused(self) -> None:

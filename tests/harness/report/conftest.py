@@ -23,13 +23,13 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def camvid() -> Protocol:
     """The CamVid suite's protocol."""
-    return load_protocol("camvid-epochs@1")
+    return load_protocol("camvid-epochs@2")
 
 
 @pytest.fixture
 def decoders() -> Protocol:
-    """The decoders suite's protocol; `override` makes its other balancing."""
-    return load_protocol("decoders@1")
+    """The decoders suite's protocol; `override` makes its other class_weighting."""
+    return load_protocol("decoders@2")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def quick() -> Protocol:
 
 def fill(store: Store) -> None:
     """Full and reduced groups, several seeds, a failed and an unreadable run, measurements, drawn data."""
-    camvid, quick = load_protocol("camvid-epochs@1"), load_protocol("quick@1")
+    camvid, quick = load_protocol("camvid-epochs@2"), load_protocol("quick@1")
     for seed in (0, 1):
         store.pictures("segnet", camvid, accuracy=0.7, seed=seed, weights=PART_OF_VGG, layers=LAYERS)
     store.pictures("deconvnet", camvid, accuracy=0.6, weights=PART_OF_VGG, layers=LAYERS)

@@ -92,7 +92,7 @@ class Store:
         *,
         bf: float = 0.5,
         best: str | None = None,
-        stems: Mapping[str, NDArray[np.uint8]] | None = None,
+        image_ids: Mapping[str, NDArray[np.uint8]] | None = None,
         layers: tuple[tuple[str, ...], int] = ((), 13),
         chosen: int | None = None,
         train: NDArray[np.int64] | None = None,
@@ -103,11 +103,11 @@ class Store:
 
         Args:
             spec: of the run.
-            matrices: label of a row ("40K") -> matrices (N, K, K) of test; val and train get them too. The
+            matrices: label of a row ("half") -> matrices (N, K, K) of test; val and train get them too. The
                 row "best by val" is at the iteration `chosen`.
             bf: BF of every class of every image.
             best: label that is the best by val too; none: the last.
-            stems: kept predictions.
+            image_ids: kept predictions.
             layers: names of the encoder layers set, and how many there are.
             chosen: iteration that val chose, where it is no fixed row's.
             train: matrices of train, where they are not test's.
@@ -117,8 +117,8 @@ class Store:
         protocol = spec.protocol
         evaluations, arrays = [], {}
         best = BEST if chosen else best or list(matrices)[-1]
-        with_train = best if protocol.score_train_chosen else list(matrices)[-1]
-        iterations = {**protocol.test_at, BEST: chosen or 0}
+        with_train = best if protocol.score_train_selected else list(matrices)[-1]
+        iterations = {**protocol.report_at, BEST: chosen or 0}
         for label, test in matrices.items():
             labels = (label, BEST) if label == best != BEST else (label,)
             splits = ("val", *(["test"] if protocol.score_test else []))
@@ -151,7 +151,7 @@ class Store:
             best_iteration=iterations[best],
             trained_iterations=trained,
             evaluations=tuple(evaluations),
-            stems=tuple(sorted(stems or {})),
+            image_ids=tuple(sorted(image_ids or {})),
             timing=Timing(train_s=600.0, evaluate_s=60.0, total_s=660.0, segments=1),
             device="Made-up CPU (2 cores)",
             environment=ENVIRONMENT,
@@ -160,7 +160,7 @@ class Store:
             "scores.npz": _packed(arrays),
             "history.json": to_json(_history(protocol, list(matrices.values())[-1], spec.seed)),
         }
-        for stem, picture in (stems or {}).items():
+        for stem, picture in (image_ids or {}).items():
             files[f"prediction-{stem}.png"] = _grey_png(picture)
         return save_run(self.results, record, files)
 
@@ -188,16 +188,16 @@ class Store:
     ) -> Path:
         """Save a finished run with noisy scores on 25 images and three kept predictions."""
         size = datasets.info(protocol.dataset).size
-        stems = {
+        image_ids = {
             stem: blocks(size, number) for number, stem in enumerate(("test_003", "test_030", "test_050"))
         }
         matrices = {
             label: noisy_matrices(len(architecture) + number, 25, accuracy)
-            for number, label in enumerate(protocol.test_at)
+            for number, label in enumerate(protocol.report_at)
         }
         spec = self.spec(architecture, protocol=protocol, **changes)
         bf = round(0.6 * accuracy, 3)
-        return self.run(spec, matrices, stems=stems, layers=(layers, 13), bf=bf)
+        return self.run(spec, matrices, image_ids=image_ids, layers=(layers, 13), bf=bf)
 
     def measurement(self, architecture: str, **changes: Any) -> Path:
         """Save a measurement; see `made_up_measurements.measured`."""

@@ -41,8 +41,8 @@ def seven(
 ) -> None:
     """Runs for claim 7: SegNet-Basic and FCN-Basic score `better`, FCN-Basic-NoAddition `worse`."""
     given = {} if weights is None else {"weights": weights}
-    for balancing in ("median", "natural"):
-        own = protocol.override({"balancing": balancing})
+    for class_weighting in ("median", "natural"):
+        own = protocol.override({"class_weighting": class_weighting})
         for name in (SEGNET, FCN, PLAIN):
             spec = store.spec(name, protocol=own, seed=seed, **given)
             plain = name == PLAIN

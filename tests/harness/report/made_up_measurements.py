@@ -52,7 +52,7 @@ def measured(
     spread_percent: float = 2.0,
     rounds: int = 3,
     device: str = "cpu",
-    effort: str = "cpu",
+    preset: str = "cpu",
     options: tuple[str, ...] = (),
     precision: str = "fp32",
     revision: int = 1,
@@ -78,7 +78,7 @@ def measured(
         spread_percent: of the rounds of every time.
         rounds: of every time.
         device: "cpu" or "cuda".
-        effort: of the record.
+        preset: of the record.
         options: of the record.
         precision: of the record.
         revision: of the architecture.
@@ -95,7 +95,7 @@ def measured(
             "precision": precision,
             "options": options,
             "device": device,
-            "effort": effort,
+            "preset": preset,
             "threads": 2,
         }
     )
@@ -137,7 +137,7 @@ def measured(
 
 def _cell(phase: Phase, batch: int, **fields: Any) -> Cell:
     return Cell(
-        key=CellKey(phase=phase, batch=batch),
+        key=CellKey(phase=phase, batch_size=batch),
         measured_at="2020-01-02T03:04:05+00:00",
         wall_s=12.5,
         load_average_before=Quantity(value=0.1),
@@ -173,12 +173,12 @@ def _live(batch: int, peak_mib: float, weights_mib: float, *, training: bool) ->
         weights, gradients, kept, images, rest = peak, 0, 0, 0, 0
     backward = rest // 2 if training else 0
     return Live(
-        batch=batch,
+        batch_size=batch,
         threads=1,
         peak_bytes=peak,
         weights_bytes=weights,
         gradients_bytes=gradients,
-        optimiser_state_bytes=gradients,
+        optimizer_state_bytes=gradients,
         decoder_storage_bytes=kept,
         kept_for_backward_bytes=backward,
         input_bytes=images,

@@ -32,13 +32,15 @@ KEPT = {
 }
 
 
-def of_balancing(protocol: Protocol, balancing: str) -> Protocol:
-    return protocol.override({"balancing": balancing})
+def of_class_weighting(protocol: Protocol, class_weighting: str) -> Protocol:
+    return protocol.override({"class_weighting": class_weighting})
 
 
-def add(store: Store, protocol: Protocol, name: str = "segnet-basic", balancing: str = "median") -> Path:
+def add(
+    store: Store, protocol: Protocol, name: str = "segnet-basic", class_weighting: str = "median"
+) -> Path:
     """A run that is right in part on test, and wholly on train."""
-    spec = store.spec(name, protocol=of_balancing(protocol, balancing))
+    spec = store.spec(name, protocol=of_class_weighting(protocol, class_weighting))
     return store.run(spec, {"end": PART}, train=WHOLE, parameters=1_416_587)
 
 
@@ -56,7 +58,9 @@ def made(store: Store) -> Table1:
     return Table1(family=family, dataset=records.dataset, frame=frame, measured=measured)
 
 
-def row(frame: pd.DataFrame, variant: str, balancing: str = "median", split: str = "test") -> pd.Series:
-    wanted = frame["variant"].eq(variant) & frame["balancing"].eq(balancing) & frame["split"].eq(split)
+def row(frame: pd.DataFrame, variant: str, class_weighting: str = "median", split: str = "test") -> pd.Series:
+    wanted = (
+        frame["variant"].eq(variant) & frame["class_weighting"].eq(class_weighting) & frame["split"].eq(split)
+    )
     (index,) = frame.index[wanted]
     return frame.loc[index]

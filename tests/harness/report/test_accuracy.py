@@ -1,4 +1,4 @@
-"""Table 3 and its neighbours, against figures computed by hand."""
+"""Table 3 and its neighbors, against figures computed by hand."""
 
 import numpy as np
 import pandas as pd
@@ -36,8 +36,8 @@ def row(frame: pd.DataFrame, network: str, checkpoint: str) -> pd.Series:
 
 class TestTable3:
     def test_paper_ours_and_difference(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE}, bf=0.5)
-        found = row(table3(store), "SegNet", "40K")
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE}, bf=0.5)
+        found = row(table3(store), "SegNet", "half")
         assert found["G_paper"] == 88.81
         assert found["G_ours"] == pytest.approx(G_PART)
         assert found["G_difference"] == pytest.approx(96.363636 - 88.81)
@@ -51,8 +51,8 @@ class TestTable3:
 
     def test_one_seed_has_an_interval_and_no_deviation(self, store: Store, camvid: Protocol) -> None:
         mixed = np.concatenate([PART[:10], WHOLE[:10]])
-        store.run(store.spec("segnet", protocol=camvid), {"40K": mixed, "80K": WHOLE})
-        found = row(table3(store), "SegNet", "40K")
+        store.run(store.spec("segnet", protocol=camvid), {"half": mixed, "end": WHOLE})
+        found = row(table3(store), "SegNet", "half")
         # two blocks of ten images: a resample holds one of them twice, or both
         assert found["G_low"] == pytest.approx(G_PART)
         assert found["G_high"] == pytest.approx(100)
@@ -61,8 +61,8 @@ class TestTable3:
     def test_several_seeds_have_mean_and_deviation(self, store: Store, camvid: Protocol) -> None:
         for seed, last in ((0, PART), (1, WHOLE)):
             spec = store.spec("segnet", protocol=camvid, seed=seed)
-            store.run(spec, {"40K": PART, "80K": last})
-        found = row(table3(store), "SegNet", "80K")
+            store.run(spec, {"half": PART, "end": last})
+        found = row(table3(store), "SegNet", "end")
         assert found["seeds"] == 2
         assert found["G_ours"] == pytest.approx((G_PART + 100) / 2)
         assert found["G_std"] == pytest.approx((100 - G_PART) / 2**0.5)
@@ -71,26 +71,26 @@ class TestTable3:
     def test_best_by_val_stands_last_and_may_differ_between_seeds(
         self, store: Store, camvid: Protocol
     ) -> None:
-        for seed, best in ((0, "40K"), (1, "80K")):
+        for seed, best in ((0, "half"), (1, "end")):
             spec = store.spec("segnet", protocol=camvid, seed=seed)
-            store.run(spec, {"40K": PART, "80K": WHOLE}, best=best)
+            store.run(spec, {"half": PART, "end": WHOLE}, best=best)
         frame = table3(store)
-        assert list(frame["checkpoint"][frame["network"] == "SegNet"]) == ["40K", "80K", "best by val"]
+        assert list(frame["checkpoint"][frame["network"] == "SegNet"]) == ["half", "end", "best by val"]
         found = row(frame, "SegNet", "best by val")
         assert found["iterations"] == "4,280 to 8,560"
         assert found["mIoU_ours"] == pytest.approx((MIOU_PART + 100) / 2)
         assert found["mIoU_paper"] == 60.10
 
     def test_rows_of_the_paper_that_were_not_run(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE})
         found = row(table3(store), "DeepLab-LargeFOV-denseCRF", "best by val")
         assert found["status"] == "not run"
         assert found["G_paper"] == 89.71
         assert np.isnan(found["G_difference"])
 
     def test_network_that_the_paper_does_not_have(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("smp:Unet/resnet34", protocol=camvid), {"40K": PART, "80K": WHOLE})
-        found = row(table3(store), "smp:Unet/resnet34", "80K")
+        store.run(store.spec("smp:Unet/resnet34", protocol=camvid), {"half": PART, "end": WHOLE})
+        found = row(table3(store), "smp:Unet/resnet34", "end")
         assert found["G_ours"] == pytest.approx(100)
         assert np.isnan(found["G_paper"])
 
@@ -100,7 +100,7 @@ class TestTable3:
         )
         group = only_group(store)
         frame = accuracy.table3(group, datasets.info("camvid"))
-        assert row(frame, "SegNet", "40K")["status"] == "failed (diverged)"
+        assert row(frame, "SegNet", "half")["status"] == "failed (diverged)"
         text = table3_files(group, datasets.info("camvid"), frame)["table3.md"]
         assert (
             "| SegNet | 40K | 40,000 | – | He et al. | 0 (1 failed) | 88.81 | failed (diverged) | – |" in text
@@ -108,10 +108,10 @@ class TestTable3:
 
     def test_absent_class_is_left_out_and_said(self, store: Store, camvid: Protocol) -> None:
         absent = np.stack([matrix([60, *[100] * 9, 0], wrong=40)] * 20)
-        store.run(store.spec("segnet", protocol=camvid), {"40K": absent, "80K": absent})
+        store.run(store.spec("segnet", protocol=camvid), {"half": absent, "end": absent})
         group = only_group(store)
         frame = accuracy.table3(group, datasets.info("camvid"))
-        found = row(frame, "SegNet", "80K")
+        found = row(frame, "SegNet", "end")
         assert found["C_ours"] == pytest.approx(100 * 9.6 / 10)
         assert found["C_all_classes"] == pytest.approx(100 * 9.6 / 11)
         text = table3_files(group, datasets.info("camvid"), frame)["table3.md"]
@@ -119,7 +119,7 @@ class TestTable3:
         assert "as the authors' script does" in text
 
     def test_no_class_columns_where_all_are_present(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE})
         group = only_group(store)
         frame = accuracy.table3(group, datasets.info("camvid"))
         assert "11 of 11" not in table3_files(group, datasets.info("camvid"), frame)["table3.md"]
@@ -133,7 +133,7 @@ class TestTable3:
 
 class TestFiles:
     def test_difference_is_headed_by_what_it_is_not(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE})
         group = only_group(store)
         dataset = datasets.info("camvid")
         files = table3_files(group, dataset, accuracy.table3(group, dataset))
@@ -144,18 +144,18 @@ class TestFiles:
         assert "all 101 val frames" in files["table3.md"].lower()
 
     def test_csv_reads_back(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE})
         group = only_group(store)
         dataset = datasets.info("camvid")
         path = store.results / "table3.csv"
         path.write_text(table3_files(group, dataset, accuracy.table3(group, dataset))["table3.csv"], "utf-8")
         back = pd.read_csv(path)
-        assert back.loc[0, "protocol"] == "camvid-epochs@1"
+        assert back.loc[0, "protocol"] == "camvid-epochs@2"
         assert back.loc[0, "G_ours"] == pytest.approx(G_PART, abs=1e-4)
         assert back.loc[0, "images"] == 20
 
     def test_splits_never_share_a_column(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE})
         group = only_group(store)
         frame = accuracy.splits(group)
         assert frame.loc[0, "val_mIoU"] == pytest.approx(100)
@@ -166,7 +166,7 @@ class TestFiles:
 
     def test_per_class(self, store: Store, camvid: Protocol) -> None:
         absent = np.stack([matrix([60, *[100] * 9, 0], wrong=40)] * 20)
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": absent})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": absent})
         group = only_group(store)
         dataset = datasets.info("camvid")
         frame = accuracy.per_class(group, dataset)
@@ -177,7 +177,7 @@ class TestFiles:
         assert f"| {dataset.classes[10]} | absent |" in text
 
     def test_confusion_rows_sum_to_one(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": PART})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": PART})
         shares = accuracy.confusion(only_group(store), "segnet")
         assert shares[0, :2].tolist() == [0.6, 0.4]
         assert shares.sum(axis=1) == pytest.approx(np.ones(11))

@@ -26,7 +26,7 @@ def history(losses: list[float]) -> History:
 
 def made(store: Store, protocol: Protocol, test: np.ndarray, train: np.ndarray | None = None) -> Group:
     spec = store.spec("segnet", protocol=protocol, weights=PART_OF_VGG)
-    store.run(spec, {"40K": WHOLE, "80K": test}, train=train)
+    store.run(spec, {"half": WHOLE, "end": test}, train=train)
     (group,) = collect(store.results, load_suite("camvid")).groups
     return group
 
@@ -87,7 +87,7 @@ class TestNotes:
         assert "flat for every network" in flat and "schedule is over" not in flat
 
     def test_a_schedule_that_ends_makes_any_loss_flat(self, store: Store, camvid: Protocol) -> None:
-        group = made(store, camvid.override({"schedule": "warmup-cosine"}), WHOLE)
+        group = made(store, camvid.override({"lr_scheduler": "warmup-cosine"}), WHOLE)
         frame = checks(group, CAMVID, Published()).assign(loss_change=-0.5)
         assert "the schedule is over" in checks_notes(group, CAMVID, frame)[0]
 

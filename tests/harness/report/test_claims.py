@@ -121,35 +121,35 @@ class TestSeeds:
 
 class TestTable3:
     def test_full_runs_indicate_at_most(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": WHOLE, "80K": WHOLE}, bf=0.6)
-        store.run(store.spec("deconvnet", protocol=camvid), {"40K": PART, "80K": PART}, bf=0.5)
+        store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": WHOLE}, bf=0.6)
+        store.run(store.spec("deconvnet", protocol=camvid), {"half": PART, "end": PART}, bf=0.5)
         found = judgement(store, 12)
         assert found.words == "indicated (for)"
         assert found.reason == "trained on 367 images, not on the paper's 3433"
 
     def test_checkpoints_are_the_rows(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE}, bf=0.6)
-        store.run(store.spec("deconvnet", protocol=camvid), {"40K": PART, "80K": WHOLE}, bf=0.5)
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE}, bf=0.6)
+        store.run(store.spec("deconvnet", protocol=camvid), {"half": PART, "end": WHOLE}, bf=0.5)
         found = judgement(store, 12)
         assert found.words == "indicated (against)"
         outcomes = {one.quantity: one.outcome for one in found.standings[0].findings}
         assert outcomes == {"G": "against", "C": "against", "mIoU": "against", "BF": "holds"}
 
     def test_dense_crf_is_not_tested_without_its_row(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("deeplab-largefov", protocol=camvid), {"40K": WHOLE, "80K": WHOLE})
+        store.run(store.spec("deeplab-largefov", protocol=camvid), {"half": WHOLE, "end": WHOLE})
         found = judgement(store, 13)
         assert found.words == "not tested"
         assert found.reason == "DeepLab-LargeFOV-denseCRF (best): not run"
 
     def test_best_is_the_checkpoint_chosen_on_val(self, store: Store, camvid: Protocol) -> None:
         for name, values in (
-            ("fcn8s", {"40K": WHOLE, "80K": PART}),
-            ("fcn8s-bilinear", {"40K": PART, "80K": PART}),
+            ("fcn8s", {"half": WHOLE, "end": PART}),
+            ("fcn8s-bilinear", {"half": PART, "end": PART}),
         ):
-            store.run(store.spec(name, protocol=camvid), values, best="40K", bf=0.5)
+            store.run(store.spec(name, protocol=camvid), values, best="half", bf=0.5)
         found = judgement(store, 10).standings[0].findings
         best = {one.quantity: one.outcome for one in found if one.kind == "more" and one.higher.row == "best"}
-        last = {one.quantity: one.outcome for one in found if one.kind == "more" and one.higher.row == "80K"}
+        last = {one.quantity: one.outcome for one in found if one.kind == "more" and one.higher.row == "end"}
         assert best == {"G": "holds", "C": "holds", "mIoU": "holds", "BF": "noise"}
         assert set(last.values()) == {"noise"}
 
@@ -188,7 +188,7 @@ class TestResources:
 
     def test_smaller_input_only_indicates(self, store: Store, camvid: Protocol) -> None:
         reduced = camvid.override({"size": "90x120"})
-        store.run(store.spec("segnet", protocol=reduced), {"40K": WHOLE, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=reduced), {"half": WHOLE, "end": WHOLE})
         for name in FOUR:
             store.measurement(name, size=(90, 120), inference_mib=300.0 if name == "segnet" else 200.0)
         found = judgement(store, 1)
@@ -202,9 +202,9 @@ class TestResources:
 
     @pytest.mark.parametrize(("kept", "outcome"), [(11, "holds"), (10, "against")])
     def test_storage_of_claim_4(self, store: Store, decoders: Protocol, kept: int, outcome: str) -> None:
-        for balancing in ("median", "natural"):
+        for class_weighting in ("median", "natural"):
             for name in (SEGNET, FCN):
-                spec = store.spec(name, protocol=decoders.override({"balancing": balancing}))
+                spec = store.spec(name, protocol=decoders.override({"class_weighting": class_weighting}))
                 store.run(spec, {"end": WHOLE})
         store.measurement(SEGNET, kept=(1000, 0, 0, 0))
         store.measurement(FCN, kept=(1000 * kept, 0, 0, 0))
@@ -223,7 +223,7 @@ class TestBalancing:
             median[:, 0, 0], median[:, 0, 2] = 890, 100
             natural = rare.copy()
             natural[:, 1, 1], natural[:, 1, 2] = 0, 10
-            for balancing, values in (("median", median), ("natural", natural)):
-                spec = store.spec(name, protocol=decoders.override({"balancing": balancing}))
+            for class_weighting, values in (("median", median), ("natural", natural)):
+                spec = store.spec(name, protocol=decoders.override({"class_weighting": class_weighting}))
                 store.run(spec, {"end": values})
         assert judgement(store, 9).words == "reproduced"

@@ -19,7 +19,7 @@ from tests.harness.report.made_up_claims import FOUR, collected, seven
 
 def filled(folder: Path) -> Store:
     """Full runs for claim 7, reduced ones, and measurements."""
-    store, decoders = Store(results=folder / "results"), load_protocol("decoders@1")
+    store, decoders = Store(results=folder / "results"), load_protocol("decoders@2")
     seven(store, decoders)
     seven(store, decoders.override({"size": "120x160"}), better=PART, worse=WHOLE)
     for name in FOUR:

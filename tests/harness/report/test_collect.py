@@ -10,7 +10,7 @@ from harness.spec import InitialWeights
 from harness.suite import load_suite
 from tests.harness.report.made_up import Store, matrix
 
-SCORES = {"40K": np.stack([matrix([100] * 11)] * 3), "80K": np.stack([matrix([100] * 11)] * 3)}
+SCORES = {"half": np.stack([matrix([100] * 11)] * 3), "end": np.stack([matrix([100] * 11)] * 3)}
 
 
 def slugs(store: Store) -> list[str]:
@@ -29,12 +29,12 @@ def test_each_difference_makes_a_group_of_its_own(store: Store, camvid: Protocol
     store.run(store.spec("segnet", protocol=camvid, variant="camvid-jpeg93"), SCORES)
     store.run(store.spec("segnet", protocol=camvid.override({"lr": "0.002"})), SCORES)
     assert slugs(store) == [
-        "camvid-epochs@1+lr=0.002-camvid-fp32-weights-none",
-        "camvid-epochs@1-camvid-bf16-compiled-graphs-weights-none",
-        "camvid-epochs@1-camvid-bf16-weights-none",
-        "camvid-epochs@1-camvid-fp32-weights-file-abababab",
-        "camvid-epochs@1-camvid-fp32-weights-none",
-        "camvid-epochs@1-camvid-jpeg93-fp32-weights-none",
+        "camvid-epochs@2+lr=0.002-camvid-fp32-weights-none",
+        "camvid-epochs@2-camvid-bf16-compiled-graphs-weights-none",
+        "camvid-epochs@2-camvid-bf16-weights-none",
+        "camvid-epochs@2-camvid-fp32-weights-file-abababab",
+        "camvid-epochs@2-camvid-fp32-weights-none",
+        "camvid-epochs@2-camvid-jpeg93-fp32-weights-none",
     ]
 
 
@@ -43,8 +43,8 @@ def test_two_editions_of_one_name_do_not_share_a_table(store: Store, camvid: Pro
         spec = store.spec("segnet", protocol=camvid, variant="camvid-unknown", digest=digest)
         store.run(spec, SCORES)
     assert slugs(store) == [
-        "camvid-epochs@1-camvid-unknown-fp32-weights-none-aaaaaaaa",
-        "camvid-epochs@1-camvid-unknown-fp32-weights-none-bbbbbbbb",
+        "camvid-epochs@2-camvid-unknown-fp32-weights-none-aaaaaaaa",
+        "camvid-epochs@2-camvid-unknown-fp32-weights-none-bbbbbbbb",
     ]
 
 

@@ -19,8 +19,8 @@ VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
 
 
 def fill(store: Store, camvid: Protocol) -> None:
-    store.run(store.spec("segnet", protocol=camvid), {"40K": FIRST, "80K": WHOLE}, bf=0.4)
-    store.run(store.spec("deconvnet", protocol=camvid), {"40K": SECOND, "80K": PART}, bf=0.5)
+    store.run(store.spec("segnet", protocol=camvid), {"half": FIRST, "end": WHOLE}, bf=0.4)
+    store.run(store.spec("deconvnet", protocol=camvid), {"half": SECOND, "end": PART}, bf=0.5)
 
 
 class TestCompare:
@@ -29,14 +29,14 @@ class TestCompare:
         (pair,) = compare(store.results, "segnet", "deconvnet", suite_names())
         lines = {(line.checkpoint, line.metric): line for line in pair.lines}
         assert len(lines) == 3 * 4
-        assert {key: line.winner for key, line in lines.items() if key[0] == "80K"} == {
-            ("80K", "G"): "first",
-            ("80K", "C"): "first",
-            ("80K", "mIoU"): "first",
-            ("80K", "BF"): "second",
+        assert {key: line.winner for key, line in lines.items() if key[0] == "end"} == {
+            ("end", "G"): "first",
+            ("end", "C"): "first",
+            ("end", "mIoU"): "first",
+            ("end", "BF"): "second",
         }
-        assert lines["40K", "G"].winner == "tie"
-        gap = lines["80K", "G"].difference
+        assert lines["half", "G"].winner == "tie"
+        gap = lines["end", "G"].difference
         assert gap is not None
         assert (gap.estimate, gap.low, gap.high) == pytest.approx((40 / 11, 40 / 11, 40 / 11))
 
@@ -51,8 +51,8 @@ class TestCompare:
             assert line.difference.low == pytest.approx(-mirrored.difference.high)
 
     def test_only_within_a_group(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
-        store.run(store.spec("deconvnet", protocol=camvid, weights=VGG), {"40K": PART, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE})
+        store.run(store.spec("deconvnet", protocol=camvid, weights=VGG), {"half": PART, "end": WHOLE})
         with pytest.raises(UserError, match="no finished runs of the same protocol, data, precision and"):
             compare(store.results, "segnet", "deconvnet", ["camvid"])
 
@@ -64,7 +64,7 @@ class TestCompare:
 
     def test_few_images_have_no_interval(self, store: Store, camvid: Protocol) -> None:
         for name in ("segnet", "deconvnet"):
-            store.run(store.spec(name, protocol=camvid), {"40K": PART[:5], "80K": WHOLE[:5]})
+            store.run(store.spec(name, protocol=camvid), {"half": PART[:5], "end": WHOLE[:5]})
         (pair,) = compare(store.results, "segnet", "deconvnet", ["camvid"])
         assert {(line.winner, line.reason) for line in pair.lines} == {
             ("unknown", "one seed, and too few images for an interval")
@@ -95,12 +95,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A full and a reduced group of two networks; of the full one two seeds each."""
     store, camvid = (
         Store(results=tmp_path_factory.mktemp("compare") / "results"),
-        load_protocol("camvid-epochs@1"),
+        load_protocol("camvid-epochs@2"),
     )
     fill(store, camvid.override({"size": "90x120"}))
     for seed, values in enumerate((PART, WHOLE)):
         for name in ("segnet", "deconvnet"):
-            store.run(store.spec(name, protocol=camvid, seed=seed), {"40K": values, "80K": values})
+            store.run(store.spec(name, protocol=camvid, seed=seed), {"half": values, "end": values})
     return store.results
 
 
@@ -120,7 +120,7 @@ class TestCommand:
         assert "tie" in full
         assert "+3.64 to +3.64" in reduced
         assert "several seeds of both: Welch's t interval" in done.stdout
-        assert "one seed: paired bootstrap over blocks of 10 neighbouring frames" in done.stdout
+        assert "one seed: paired bootstrap over blocks of 10 neighboring frames" in done.stdout
 
     def test_suite_that_does_not_hold_them(self, results: Path) -> None:
         done = harness("compare", "segnet", "deconvnet", "--suite", "decoders", "--results", str(results))

@@ -18,7 +18,7 @@ from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 from tests.harness.report.test_accuracy import G_PART, PART, WHOLE, row
 
-CHOSEN = CrfParameters(bilateral_weight=7.5, bilateral_sigma_px=60, colour_sigma=4)
+CHOSEN = CrfParameters(bilateral_weight=7.5, bilateral_sigma_px=60, color_sigma=4)
 BEFORE = SubsetScores(global_accuracy=0.8, class_accuracy=0.6, miou=0.5)
 AFTER = SubsetScores(global_accuracy=0.82, class_accuracy=0.59, miou=0.51)
 
@@ -26,14 +26,14 @@ AFTER = SubsetScores(global_accuracy=0.82, class_accuracy=0.59, miou=0.51)
 def add_refined(store: Store, protocol: Protocol, **changes: Any) -> Path:
     """A finished run of DeepLab-LargeFOV, and one that refines its output; the folder of that."""
     plain = store.spec("deeplab-largefov", protocol=protocol, **changes)
-    store.run(plain, {"40K": PART, "80K": PART}, bf=0.3)
-    folder = store.run(refined(plain), {"80K": WHOLE}, bf=0.4)
+    store.run(plain, {"half": PART, "end": PART}, bf=0.3)
+    folder = store.run(refined(plain), {"end": WHOLE}, bf=0.4)
     crf = CrfRecord(
         base_run=plain.run_id,
         parameters=CHOSEN,
         chosen_by="mIoU",
         search=(Trial(parameters=CHOSEN, scores=AFTER),),
-        search_stems=("a", "b"),
+        search_image_ids=("a", "b"),
         without=BEFORE,
         time=CrfTime(
             median_ms=940.0, lowest_ms=900.0, highest_ms=990.0, images=10, height=360, width=480, threads=2
@@ -70,7 +70,7 @@ def test_its_row_stands_beside_the_paper_s_and_leaves_the_network_s_alone(
     plain = row(frame, "DeepLab-LargeFOV", "best by val")
     assert plain["G_ours"] == G_PART and plain["dense_crf_ms"] != plain["dense_crf_ms"]
     named = frame[frame["network"] == "DeepLab-LargeFOV-denseCRF"]
-    assert list(named["checkpoint"]) == ["80K", "best by val"]  # weights of 40K are not kept
+    assert list(named["checkpoint"]) == ["end", "best by val"]  # weights of 40K are not kept
 
 
 def test_time_has_its_own_column_with_what_it_was_measured_on(store: Store, camvid: Protocol) -> None:
@@ -83,12 +83,12 @@ def test_time_has_its_own_column_with_what_it_was_measured_on(store: Store, camv
     assert cells["DeepLab-LargeFOV", "best by val"] == "–"
     page = table3_files(group, dataset, frame)["table3.md"]
     assert "10 images of 360 x 480 on Another CPU, 2 threads" in page
-    assert "bilateral weight 7.5, sigma 60 pixels and 4 of 255 in colour" in page
+    assert "bilateral weight 7.5, sigma 60 pixels and 4 of 255 in color" in page
     assert "mIoU on these images 51.00 %, without the CRF 50.00 %" in page
 
 
 def test_without_it_there_is_neither_column_nor_note(store: Store, camvid: Protocol) -> None:
-    store.run(store.spec("deeplab-largefov", protocol=camvid), {"40K": PART, "80K": WHOLE})
+    store.run(store.spec("deeplab-largefov", protocol=camvid), {"half": PART, "end": WHOLE})
     group, dataset = only_group(store), datasets.info("camvid")
     frame = accuracy.table3(group, dataset)
     assert "dense_crf_ms" not in frame
@@ -97,7 +97,7 @@ def test_without_it_there_is_neither_column_nor_note(store: Store, camvid: Proto
 
 def test_one_that_failed_is_a_row_with_its_reason(store: Store, camvid: Protocol) -> None:
     plain = store.spec("deeplab-largefov", protocol=camvid)
-    store.run(plain, {"40K": PART, "80K": WHOLE})
+    store.run(plain, {"half": PART, "end": WHOLE})
     store.failed(refined(plain), Failure(kind="data", message="the weights are gone"))
     frame = accuracy.table3(only_group(store), datasets.info("camvid"))
     named = frame[frame["network"] == "DeepLab-LargeFOV-denseCRF"]
@@ -109,7 +109,7 @@ def test_seeds_of_a_network_and_its_refined_output_are_paired(store: Store, camv
         add_refined(store, camvid, seed=seed)
     group = only_group(store)
     plain, after = (
-        sample(group.of(name), "test", "80K", "G")
+        sample(group.of(name), "test", "end", "G")
         for name in ("deeplab-largefov", "deeplab-largefov+dense-crf@1")
     )
     assert plain is not None and after is not None

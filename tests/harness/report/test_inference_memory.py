@@ -44,7 +44,7 @@ def test_order_that_does_not_hold_has_the_parts_as_its_reason() -> None:
 
 
 def test_allocator_can_disagree_with_live_tensors() -> None:
-    gpu: dict[str, Any] = {"device": "cuda", "effort": "lease"}
+    gpu: dict[str, Any] = {"device": "cuda", "preset": "lease"}
     found = notes(
         measured("segnet", inference_mib=200, workspace_mib=500, **gpu),
         measured("deconvnet", inference_mib=300, workspace_mib=50, **gpu),

@@ -21,10 +21,10 @@ LOADED = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
 
 
 def put(store: Store, protocol: Protocol, iterations: int, seed: int = 0, **shares: int) -> None:
-    own = protocol.override({"iterations": f"{iterations}", "validate_every": f"{iterations // 10}"})
+    own = protocol.override({"iterations": f"{iterations}", "eval_interval": f"{iterations // 10}"})
     for name, share in shares.items():
         spec = store.spec(name, protocol=own, seed=seed, weights=LOADED)
-        store.run(spec, {"80K": right(share)}, train=right(99), layers=((), 13))
+        store.run(spec, {"end": right(share)}, train=right(99), layers=((), 13))
 
 
 def found(store: Store) -> list[Lengths]:
@@ -43,7 +43,7 @@ def filled(store: Store, camvid: Protocol) -> Store:
 
 def test_a_row_for_each_length_of_networks_with_several(filled: Store) -> None:
     (one,) = found(filled)
-    assert one.name == "camvid-epochs@1"
+    assert one.name == "camvid-epochs@2"
     text = lengths_text(one)
     assert list(text["network"]) == ["SegNet", "SegNet", "DeepLab-LargeFOV", "DeepLab-LargeFOV"]
     assert list(text["iterations"]) == ["1,000", "2,000"] * 2
@@ -77,8 +77,8 @@ def test_other_recipes_weights_and_full_runs_do_not_mix(store: Store, camvid: Pr
     put(store, camvid, 1000, segnet=40)
     put(store, camvid.override({"lr": "0.01"}), 2000, segnet=40)
     own = camvid.override({"iterations": "2000"})
-    store.run(store.spec("segnet", protocol=own), {"80K": right(40)})  # from other weights
-    store.run(store.spec("segnet", protocol=camvid, weights=LOADED), {"80K": right(40)}, layers=((), 13))
+    store.run(store.spec("segnet", protocol=own), {"end": right(40)})  # from other weights
+    store.run(store.spec("segnet", protocol=camvid, weights=LOADED), {"end": right(40)}, layers=((), 13))
     assert found(store) == []
 
 
@@ -86,8 +86,8 @@ def test_refined_networks_are_no_training_of_their_own(store: Store, camvid: Pro
     for iterations in (1000, 2000):
         own = camvid.override({"iterations": f"{iterations}"})
         spec = store.spec("deeplab-largefov", protocol=own, weights=LOADED)
-        store.run(spec, {"80K": right(40)}, layers=((), 13))
-        store.run(refined(spec), {"80K": right(50)}, layers=((), 13))
+        store.run(spec, {"end": right(40)}, layers=((), 13))
+        store.run(refined(spec), {"end": right(50)}, layers=((), 13))
     (one,) = found(store)
     assert one.networks == ["DeepLab-LargeFOV"]
 
@@ -96,7 +96,7 @@ def test_the_page_and_a_file_hold_it(filled: Store, tmp_path: Path) -> None:
     write_reports(filled.results, tmp_path / "reports", ["camvid"])
     folder = tmp_path / "reports" / "camvid"
     page = (folder / "README.md").read_text()
-    head = "### What do more iterations bring? camvid-epochs@1 on "
+    head = "### What do more iterations bring? camvid-epochs@2 on "
     assert page.count(head) == 1 and "(lengths.csv)" in page
     section = page.split(head)[1].split("\n### ")[0]
     assert "**REDUCED: 1,000 of 8,600 iterations; 2,000 of 8,600 iterations**" in section

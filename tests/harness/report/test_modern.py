@@ -10,12 +10,12 @@ from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 
 UNET, FCN = "smp:Unet/resnet34", "torchvision:fcn_resnet50"
-SLUG = "camvid-modern@1-camvid-fp32-weights-none"
+SLUG = "camvid-modern@2-camvid-fp32-weights-none"
 
 
 @pytest.fixture
 def modern() -> Protocol:
-    return load_protocol("camvid-modern@1")
+    return load_protocol("camvid-modern@2")
 
 
 def started(title: str) -> InitialWeights:

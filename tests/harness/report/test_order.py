@@ -21,7 +21,7 @@ LOADED = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
 def put(store: Store, protocol: Protocol, weights: InitialWeights, seed: int, **shares: int) -> None:
     for name, share in shares.items():
         spec = store.spec(name, protocol=protocol, seed=seed, weights=weights)
-        store.run(spec, {"80K": right(share)}, layers=((), 13))
+        store.run(spec, {"end": right(share)}, layers=((), 13))
 
 
 def found(store: Store) -> list[Order]:

@@ -15,8 +15,8 @@ from harness.report.rates_tables import Rates, notes, rates_text
 from harness.suite import load_suite
 from tests.harness.report.made_up import Store, matrix
 
-SUITE = load_suite("rates")
-PAPER, FAST, LOW, OWN, HIGH = (load_protocol("camvid-rates@2").override(recipe) for recipe in SUITE.recipes)
+SUITE = load_suite("recipes")
+PAPER, FAST, LOW, OWN, HIGH = (load_protocol("recipes@1").override(recipe) for recipe in SUITE.recipes)
 
 
 def right(share: int) -> np.ndarray:
@@ -95,14 +95,14 @@ def test_other_lengths_are_comparisons_of_their_own(filled: Store) -> None:
     put(filled, OWN.override({"iterations": "100"}), segnet=30)
     found = families(SUITE, collect(filled.results, SUITE).groups)
     assert [one.first.protocol.iterations for one in found] == [860, 100]
-    assert [one.name for one in found] == ["camvid-rates@2", "camvid-rates@2+iterations=100"]
+    assert [one.name for one in found] == ["recipes@1", "recipes@1+iterations=100"]
 
 
 def test_the_page_has_the_comparison_and_no_score_of_test(filled: Store) -> None:
     reports = filled.results.parent / "reports"
     filled.measurement("segnet")
-    write_reports(filled.results, reports, ["rates"])
-    page = (reports / "rates" / "README.md").read_text("utf-8")
+    write_reports(filled.results, reports, ["recipes"])
+    page = (reports / "recipes" / "README.md").read_text("utf-8")
     assert "mIoU on val by learning rate" in page
     assert "Made by `python -m harness run fcn8s segnet --suite rates --data-root FOLDER --seeds 0" in page
     assert "Table 3" not in page and "Resources" not in page and "test: mIoU" not in page
@@ -117,7 +117,7 @@ def test_a_part_of_the_recipes_is_made_by_a_command_for_each(store: Store) -> No
     put(store, OWN, segnet=60)
     (text,) = (note for note in notes(made(store)) if note.startswith("Made by"))
     first, second = text.split(" and ")
-    assert "--override 'lr=0.0003'" in first and "--override 'optimiser=adamw'" in first
+    assert "--override 'lr=0.0003'" in first and "--override 'optimizer=adamw'" in first
     assert "--override 'lr=0.001'" in second and "lr=0.0003" not in second
 
 
@@ -130,4 +130,4 @@ def test_a_single_recipe_is_not_called_the_highest(store: Store) -> None:
 def test_measurements_alone_make_no_report(store: Store) -> None:
     store.measurement("segnet")
     reports = store.results.parent / "reports"
-    assert write_reports(store.results, reports, ["rates"]) == []
+    assert write_reports(store.results, reports, ["recipes"]) == []

@@ -95,16 +95,17 @@ class TestWording:
         assert "0.88 of the input's height here, 0.29 at 360 x 480" in field
 
     def test_command_of_one_balancing_names_it(self, store: Store) -> None:
-        decoders = load_protocol("decoders@1")
-        for balancing in ("median", "natural"):
-            protocol = decoders.override({"balancing": balancing})
+        decoders = load_protocol("decoders@2")
+        for class_weighting in ("median", "natural"):
+            protocol = decoders.override({"class_weighting": class_weighting})
             store.failed(store.spec("fcn-basic", protocol=protocol), Failure(kind="oom", message="OOM"))
         records = collect(store.results, load_suite("decoders"))
-        assert [group.protocol.balancing for group in records.groups] == ["median", "natural"]
+        assert [group.protocol.class_weighting for group in records.groups] == ["median", "natural"]
         for group in records.groups:
             assert commands(group, records.suite) == (
                 "`python -m harness run fcn-basic --suite decoders --data-root FOLDER "
-                f"--override 'balancing={group.protocol.balancing}' --seeds 0 --encoder-weights none`"
+                f"--override 'class_weighting={group.protocol.class_weighting}' --seeds 0 "
+                "--encoder-weights none`"
             )
 
     def test_command_of_a_group(self, store: Store, camvid: Protocol) -> None:
@@ -154,7 +155,7 @@ class TestFigures:
     def test_no_time_and_no_software_in_it(self) -> None:
         assert set(Image.open(io.BytesIO(png(draw, 3.0))).info) <= {"dpi"}
 
-    def test_large_picture_is_made_small_and_keeps_its_colours(self) -> None:
+    def test_large_picture_is_made_small_and_keeps_its_colors(self) -> None:
         pixels = np.random.default_rng(0).integers(0, 256, size=(400, 600, 3), dtype=np.uint8)
         pixels[:50] = (60, 40, 222)
         pixels[50:100] = 255
@@ -169,22 +170,22 @@ class TestFigures:
         assert (back[: tenth // 2] == (60, 40, 222)).all()
         assert (back[tenth + tenth // 4 : tenth + tenth // 2] == 255).all()
 
-    def test_picture_of_few_colours_is_left_alone(self) -> None:
+    def test_picture_of_few_colors_is_left_alone(self) -> None:
         pixels = np.zeros((40, 60, 3), dtype=np.uint8)
         pixels[:10], pixels[10:20], pixels[20:30] = (60, 40, 222), (255, 255, 255), (7, 8, 9)
         data = small_png(Image.fromarray(pixels))
         assert (np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) == pixels).all()
 
-    def test_a_network_has_one_colour_whatever_else_is_shown(self) -> None:
+    def test_a_network_has_one_color_whatever_else_is_shown(self) -> None:
         suite = load_suite("camvid")
         few = palette(suite, ["segnet"])
         more = palette(suite, ["deconvnet", "smp:Unet/resnet34", "segnet"])
-        assert few.colours["SegNet"] == more.colours["SegNet"]
-        assert len(set(more.colours.values())) == len(more.colours)
+        assert few.colors["SegNet"] == more.colors["SegNet"]
+        assert len(set(more.colors.values())) == len(more.colors)
 
-    def test_eight_decoders_have_eight_colours_and_markers(self) -> None:
+    def test_eight_decoders_have_eight_colors_and_markers(self) -> None:
         found = palette(load_suite("decoders"), [])
-        assert len(set(found.colours.values())) == len(set(found.markers.values())) == 8
+        assert len(set(found.colors.values())) == len(set(found.markers.values())) == 8
 
     def test_long_names_take_fewer_columns_of_a_legend(self) -> None:
         assert legend_columns(["SegNet", "FCN (learnt deconv)", "FCN", "DeepLab-LargeFOV", "DeconvNet"]) == 5

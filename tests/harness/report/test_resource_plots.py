@@ -16,8 +16,8 @@ from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 from tests.harness.report.made_up_measurements import measured
 
-COLOURS = palette(load_suite("camvid"), [])
-GPU: dict[str, Any] = {"device": "cuda", "effort": "lease"}
+COLORS = palette(load_suite("camvid"), [])
+GPU: dict[str, Any] = {"device": "cuda", "preset": "lease"}
 
 
 def series() -> Series:
@@ -53,14 +53,14 @@ class TestGrowth:
 
     def test_none_with_fewer_than_two_points(self) -> None:
         one = Series(records=(measured("segnet"),))
-        assert size_growth(one, COLOURS) is None
-        assert batch_growth(one, COLOURS) is None
+        assert size_growth(one, COLORS) is None
+        assert batch_growth(one, COLORS) is None
 
     def test_small_and_the_same_bytes_each_time(self) -> None:
         for draw in (size_growth, batch_growth):
-            first = draw(series(), COLOURS)
+            first = draw(series(), COLORS)
             assert first is not None
-            assert first == draw(series(), COLOURS)
+            assert first == draw(series(), COLORS)
             assert len(first) < 100_000
 
 
@@ -92,7 +92,7 @@ class TestSeries:
     def test_all_sizes_of_what_is_shown_and_nothing_else(self, store: Store) -> None:
         for size in ((360, 480), (90, 120)):
             store.measurement("segnet", size=size)
-        store.measurement("segnet", size=(90, 120), device="cuda", effort="lease")
+        store.measurement("segnet", size=(90, 120), device="cuda", preset="lease")
         found = collect_measurements(store.results, collect(store.results, load_suite("camvid")))
         assert [group.size for group in found.groups] == [(360, 480)]
         assert [one.slug for one in found.series] == ["cpu-made-up-fp32-cpu-2t"]
@@ -129,7 +129,7 @@ class TestPage:
         ):
             assert f"]({picture})" in page
             assert (reports / "camvid" / picture.replace("%40", "@")).stat().st_size < 100_000
-        growth = page.split("### Growth on Made-up GPU, fp32, effort lease")[1]
+        growth = page.split("### Growth on Made-up GPU, fp32, preset lease")[1]
         assert (
             "- Time against input size: no plot, since no network has a forward time at two sizes "
             "(measured at 360 x 480)."

@@ -92,20 +92,20 @@ def test_what_a_device_does_not_have_is_one_line_and_no_column(store: Store) -> 
 
 
 def test_gpu_memory_has_columns_of_its_own(store: Store) -> None:
-    store.measurement("segnet", device="cuda", effort="lease", inference_mib=400)
+    store.measurement("segnet", device="cuda", preset="lease", inference_mib=400)
     found = only_table(store).loc["SegNet"]
     assert found["inference_live_mib"] == pytest.approx(400)
     assert found["inference_nvml_mib"] == pytest.approx(600)
     text = text_of(store)
     assert "| NVML used minus idle here, MiB |" in text
-    assert "# Table 6 on Made-up GPU, input 360 x 480, fp32, effort lease" in text
+    assert "# Table 6 on Made-up GPU, input 360 x 480, fp32, preset lease" in text
 
 
 def test_sizes_devices_and_efforts_are_never_mixed(store: Store, camvid: Protocol) -> None:
     store.pictures("segnet", camvid.override({"size": "90x120"}), accuracy=0.5)
     store.measurement("segnet")
-    store.measurement("deconvnet", effort="full")
-    store.measurement("segnet", device="cuda", effort="lease")
+    store.measurement("deconvnet", preset="full")
+    store.measurement("segnet", device="cuda", preset="lease")
     store.measurement("segnet", size=(90, 120))
     found = measurements(store).groups
     assert [group.slug for group in found] == [
@@ -207,8 +207,8 @@ def test_mebibytes(store: Store) -> None:
 
 def test_options_have_tables_of_their_own_after_the_plain_ones(store: Store) -> None:
     store.measurement("segnet")
-    store.measurement("segnet", device="cuda", effort="lease")
-    store.measurement("deconvnet", device="cuda", effort="lease", options=("channels-last", "folded"))
+    store.measurement("segnet", device="cuda", preset="lease")
+    store.measurement("deconvnet", device="cuda", preset="lease", options=("channels-last", "folded"))
     found = measurements(store).groups
     assert [group.slug for group in found] == [
         "cuda-made-up-360x480-fp32-lease",
@@ -220,7 +220,7 @@ def test_options_have_tables_of_their_own_after_the_plain_ones(store: Store) -> 
     assert "table6-cuda-made-up-360x480-fp32-channels-last-folded-lease.md" in text
     assert measure_command(found[2]) == (
         "python -m harness measure deconvnet --size 360x480 --classes 11 --device cuda --precision fp32 "
-        "--way channels-last+folded --effort lease"
+        "--variant channels-last+folded --preset lease"
     )
 
 

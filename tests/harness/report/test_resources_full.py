@@ -18,7 +18,7 @@ def group(*records: MeasurementRecord) -> MeasurementGroup:
 
 
 def on_gpu(name: str = "segnet", **changes: Any) -> MeasurementRecord:
-    return measured(name, device="cuda", effort="lease", **changes)
+    return measured(name, device="cuda", preset="lease", **changes)
 
 
 def text_of(made: MeasurementGroup, kind: str = "md") -> str:
@@ -75,7 +75,7 @@ def test_what_one_network_lacks_is_na_with_the_cells_reason() -> None:
 def test_compiling_stands_where_a_network_was_compiled() -> None:
     text = text_of(group(on_gpu(options=("channels-last", "compiled"))))
     assert (
-        "# Resources in full on Made-up GPU, input 360 x 480, fp32, channels-last, compiled, effort lease"
+        "# Resources in full on Made-up GPU, input 360 x 480, fp32, channels-last, compiled, preset lease"
         in text
     )
     assert "| forward, batch 1: compiling, s |" in text
@@ -103,7 +103,7 @@ def test_csv_reads_back_with_its_origin_and_reasons() -> None:
     several = group(on_gpu(forward_ms=5), on_gpu("fcn8s", forward8_ms=20))
     back = pd.read_csv(io.StringIO(text_of(several, "csv")))
     row, other = back.to_dict("records")
-    assert (row["device"], row["input"], row["effort"]) == ("Made-up GPU", "360 x 480", "lease")
+    assert (row["device"], row["input"], row["preset"]) == ("Made-up GPU", "360 x 480", "lease")
     assert row["forward_b1_median_ms"] == 5
     assert row["forward_b8_median_ms_reason"] == "not measured: forward at batch 8"
     assert pd.isna(row["forward_b8_median_ms"])

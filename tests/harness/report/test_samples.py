@@ -24,7 +24,7 @@ def only_group(store: Store) -> Group:
 
 
 def seeds(*values: float) -> Sample:
-    return Sample(values=values, noise="images", labelled=LABELS)
+    return Sample(values=values, noise="images", labeled=LABELS)
 
 
 class TestTied:
@@ -43,41 +43,41 @@ class TestSample:
     def test_values_of_seeds_and_resamples_in_percent(self, store: Store, camvid: Protocol) -> None:
         for seed, values in enumerate((PART, WHOLE)):
             spec = store.spec("segnet", protocol=camvid, seed=seed)
-            store.run(spec, {"40K": values, "80K": values}, bf=0.5)
-        found = sample(only_group(store).of("segnet"), "test", "80K", "G")
+            store.run(spec, {"half": values, "end": values}, bf=0.5)
+        found = sample(only_group(store).of("segnet"), "test", "end", "G")
         assert found is not None
         assert found.values == pytest.approx((100 * 1060 / 1100, 100.0))
         assert found.resampled is not None
         assert found.resampled.shape == (2, 2000)
         assert np.unique(found.resampled[1]).tolist() == [100.0]
-        bf = sample(only_group(store).of("segnet"), "test", "80K", "BF")
+        bf = sample(only_group(store).of("segnet"), "test", "end", "BF")
         assert bf is not None
         assert bf.mean == pytest.approx(50.0)
 
     def test_none_where_not_scored(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE})
         runs = only_group(store).of("segnet")
         assert sample(runs, "test", "20K", "G") is None
-        assert sample(runs, "val", "80K", "BF") is None
-        assert sample([], "test", "80K", "G") is None
+        assert sample(runs, "val", "end", "BF") is None
+        assert sample([], "test", "end", "G") is None
 
 
 class TestTables:
     def test_ties_are_marked_by_checkpoint(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": FIRST, "80K": WHOLE})
-        store.run(store.spec("deconvnet", protocol=camvid), {"40K": SECOND, "80K": PART})
+        store.run(store.spec("segnet", protocol=camvid), {"half": FIRST, "end": WHOLE})
+        store.run(store.spec("deconvnet", protocol=camvid), {"half": SECOND, "end": PART})
         group, dataset = only_group(store), datasets.info("camvid")
         frame = accuracy.table3(group, dataset)
         shown = frame[frame["status"].eq("finished")].set_index(["checkpoint", "network"])["G_tie"]
-        assert shown["40K"].to_dict() == {"SegNet": True, "DeconvNet": True}
-        assert shown["80K"].to_dict() == {"SegNet": False, "DeconvNet": False}
+        assert shown["half"].to_dict() == {"SegNet": True, "DeconvNet": True}
+        assert shown["end"].to_dict() == {"SegNet": False, "DeconvNet": False}
         text = table3_files(group, dataset, frame)["table3.md"]
         assert "| 98.18 [96.4, 100.0] = |" in text
         assert "| 100.00 [100.0, 100.0] |" in text
         assert "`=`: a tie" in text
 
     def test_no_word_of_ties_where_there_is_none(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE})
         group, dataset = only_group(store), datasets.info("camvid")
         text = table3_files(group, dataset, accuracy.table3(group, dataset))["table3.md"]
         assert "a tie" not in text
@@ -89,7 +89,7 @@ class TestTables:
         weights = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
         for seed, values in enumerate((PART, WHOLE)):
             spec = store.spec("segnet", protocol=camvid, seed=seed, weights=weights)
-            store.run(spec, {"40K": values, "80K": values}, layers=(("conv1_1", "conv1_2"), 13))
+            store.run(spec, {"half": values, "end": values}, layers=(("conv1_1", "conv1_2"), 13))
         group, dataset = only_group(store), datasets.info("camvid")
         splits = splits_files(group, dataset, accuracy.splits(group))
         # G is 96.36 and 100: mean 98.18, standard deviation 3.64 / sqrt(2)

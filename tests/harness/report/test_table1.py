@@ -26,7 +26,7 @@ from tests.harness.report.made_up_table1 import (
 class TestScores:
     def test_both_balancings_and_splits_beside_the_papers(self, store: Store, decoders: Protocol) -> None:
         add(store, decoders)
-        add(store, decoders, balancing="natural")
+        add(store, decoders, class_weighting="natural")
         frame = made(store).frame
         assert len(frame) == 8 * 2 * 2
         assert list(dict.fromkeys(frame["variant"]))[:3] == [
@@ -98,8 +98,8 @@ class TestScores:
 class TestFamilies:
     def test_only_the_balancing_may_differ(self, store: Store, decoders: Protocol) -> None:
         for protocol in (decoders, decoders.override({"lr": "0.05"})):
-            for balancing in ("natural", "median"):
-                add(store, protocol, balancing=balancing)
+            for class_weighting in ("natural", "median"):
+                add(store, protocol, class_weighting=class_weighting)
         others: list[dict[str, object]] = [
             {"precision": "bf16"},
             {"variant": "camvid-jpeg93"},
@@ -110,10 +110,10 @@ class TestFamilies:
             store.run(store.spec("segnet-basic", protocol=decoders, **other), {"end": PART})  # type: ignore[arg-type]
         found = all_families(store)
         assert sorted(len(family.groups) for family in found) == [1, 1, 1, 1, 2, 2]
-        assert {family.name for family in found} == {"decoders@1", "decoders@1+lr=0.05"}
+        assert {family.name for family in found} == {"decoders@2", "decoders@2+lr=0.05"}
         assert len({family.slug for family in found}) == len(found)
-        joined = next(family for family in found if family.name == "decoders@1+lr=0.05")
-        assert [group.protocol.balancing for group in joined.groups] == ["median", "natural"]
+        joined = next(family for family in found if family.name == "decoders@2+lr=0.05")
+        assert [group.protocol.class_weighting for group in joined.groups] == ["median", "natural"]
 
     def test_full_and_reduced_never_mix(self, store: Store, decoders: Protocol) -> None:
         small = decoders.override({"size": "120x160", "iterations": "200"})
@@ -130,9 +130,9 @@ class TestFamilies:
     def test_further_balancing_stands_after_the_suites_without_the_papers(
         self, store: Store, decoders: Protocol
     ) -> None:
-        add(store, decoders, balancing="segnet-release")
+        add(store, decoders, class_weighting="segnet-release")
         table = made(store)
-        assert table.family.balancings == ("median", "natural", "segnet-release")
+        assert table.family.class_weightings == ("median", "natural", "segnet-release")
         found = row(table.frame, "SegNet-Basic", "segnet-release")
         assert found["G_ours"] == pytest.approx(G_PART)
         assert np.isnan(found["G_paper"])
@@ -153,7 +153,7 @@ class TestResources:
         assert "| SegNet-Basic | 1.425 | 1.417 |" in text
         assert "64 maps of 2-bit codes (180 x 240) are 691,200 bytes, 4 float maps" in text
         assert "11 float maps are 1,900,800 and 64 are 11,059,200 bytes" in text
-        assert "measured on Made-up CPU (2 cores), 2 threads, input 360 x 480, fp32, effort cpu" in text
+        assert "measured on Made-up CPU (2 cores), 2 threads, input 360 x 480, fp32, preset cpu" in text
 
     def test_what_is_missing_is_na_with_its_reason(self, store: Store, decoders: Protocol) -> None:
         add(store, decoders)
@@ -184,7 +184,7 @@ class TestResources:
         assert first.measured is not None
         assert first.measured.size == (120, 160)
         assert "**REDUCED: input 120 x 160 instead of 360 x 480.**" in table1_files(first)["table1.md"]
-        store.measurement("segnet-basic", device="cuda", effort="lease")
+        store.measurement("segnet-basic", device="cuda", preset="lease")
         for name in ("segnet-basic", "fcn-basic"):
             store.measurement(name)
         second = made(store)

@@ -55,7 +55,7 @@ class TestFiles:
         back = pd.read_csv(io.StringIO(table1_files(made(store))["table1.csv"]))
         assert len(back) == 32
         found = row(back, "SegNet-Basic")
-        assert found["protocol"] == "decoders@1"
+        assert found["protocol"] == "decoders@2"
         assert found["G_ours"] == pytest.approx(G_PART, abs=1e-4)
         assert found["storage_bytes"] == CODES
         assert found["resources_measured_on"].startswith("Made-up CPU")
@@ -98,19 +98,19 @@ class TestPlots:
         ) in page
 
 
-FULL = "decoders@1-camvid-fp32-weights-none"
-NATURAL = "decoders@1+balancing=natural-camvid-fp32-weights-none"
+FULL = "decoders@2-camvid-fp32-weights-none"
+NATURAL = "decoders@2+class_weighting=natural-camvid-fp32-weights-none"
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of all eight variants with both balancings, and of one reduced run."""
+    """The report of all eight variants with both class_weightings, and of one reduced run."""
     folder = tmp_path_factory.mktemp("decoders")
-    store, protocol = Store(results=folder / "results"), load_protocol("decoders@1")
+    store, protocol = Store(results=folder / "results"), load_protocol("decoders@2")
     for name, kept in KEPT.items():
         store.pictures(name, protocol, accuracy=0.6)
         store.measurement(name, kept=(kept, 0, 0, 0))
-    add(store, protocol, balancing="natural")
+    add(store, protocol, class_weighting="natural")
     add(store, protocol.override({"size": "120x160", "iterations": "200"}), "fcn-basic")
     write_reports(store.results, folder / "reports")
     return folder / "reports"
@@ -133,8 +133,8 @@ class TestReport:
         page = (report / "decoders" / "README.md").read_text("utf-8")
         full, reduced = page.split("## REDUCED runs")
         assert "Table 3 (" not in page
-        assert page.index("#### Test split, balancing median") < page.index("storage-miou.png")
-        assert "(of batch-norm shifts too), local response normalisation, classes weighted by median" in full
+        assert page.index("#### Test split, median weighting") < page.index("storage-miou.png")
+        assert "(of batch-norm shifts too), local response normalization, classes weighted by median" in full
         assert "best iteration by val global accuracy every 1,000" in full
         assert "ended early where the mean loss over 1,000 iterations is not lower by 1 %" in full
         assert "reduced run, not like for like" in reduced

@@ -31,13 +31,13 @@ MEDIAN = "SegNet (median frequency balancing)"
 @pytest.fixture
 def sun() -> Protocol:
     """The sunrgbd suite's protocol."""
-    return load_protocol("sunrgbd@1")
+    return load_protocol("sunrgbd@2")
 
 
 @pytest.fixture
 def median(sun: Protocol) -> Protocol:
     """The same with median frequency balancing, as the suite's further row has it."""
-    return sun.override({"balancing": "median"})
+    return sun.override({"class_weighting": "median"})
 
 
 def family(store: Store, suite: str = "sunrgbd") -> Family:
@@ -57,18 +57,18 @@ def row(found: pd.DataFrame, network: str, checkpoint: str) -> pd.Series:
 
 class TestTable4:
     def test_paper_ours_and_difference(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE}, bf=0.5)
-        found = row(frame(store), "SegNet", "80K")
+        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE}, bf=0.5)
+        found = row(frame(store), "SegNet", "half")
         assert (found["paper_iterations"], found["iterations"]) == (80_000, "80,000")
         assert found["G_paper"] == 70.73
         assert found["G_ours"] == pytest.approx(G_PART)
         assert found["C_difference"] == pytest.approx(C_PART - 30.82)
         assert found["mIoU_ours"] == pytest.approx(MIOU_PART)
         assert found["BF_difference"] == pytest.approx(50 - 9.16)
-        assert found["protocol"] == "sunrgbd@1"
+        assert found["protocol"] == "sunrgbd@2"
 
     def test_rows_of_the_paper_that_were_not_run(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE})
         found = frame(store)
         for network, g in (("DeepLab-LargeFOV-denseCRF", 66.96), (MEDIAN, 71.75)):
             missing = row(found, network, "best by val")
@@ -78,9 +78,9 @@ class TestTable4:
     def test_the_balanced_segnet_is_a_row_in_its_place(
         self, store: Store, sun: Protocol, median: Protocol
     ) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
-        store.run(store.spec("deconvnet", protocol=sun), {"80K": PART, "140K": WHOLE})
-        store.run(store.spec("segnet", protocol=median), {"80K": WHOLE, "140K": PART})
+        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE})
+        store.run(store.spec("deconvnet", protocol=sun), {"half": PART, "end": WHOLE})
+        store.run(store.spec("segnet", protocol=median), {"half": WHOLE, "end": PART})
         found = frame(store)
         assert list(dict.fromkeys(found["network"])) == [
             "SegNet",
@@ -93,15 +93,15 @@ class TestTable4:
         best = row(found, MEDIAN, "best by val")
         assert best["G_ours"] == pytest.approx(G_PART)
         assert best["G_difference"] == pytest.approx(G_PART - 71.75)
-        assert best["protocol"] == "sunrgbd@1+balancing=median"
-        assert np.isnan(row(found, MEDIAN, "80K")["G_paper"])
+        assert best["protocol"] == "sunrgbd@2+class_weighting=median"
+        assert np.isnan(row(found, MEDIAN, "half")["G_paper"])
         assert row(found, "SegNet", "best by val")["G_paper"] == 72.63
 
     def test_the_balanced_segnet_alone(self, store: Store, median: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=median), {"80K": WHOLE, "140K": PART})
+        store.run(store.spec("segnet", protocol=median), {"half": WHOLE, "end": PART})
         found = frame(store)
-        assert row(found, "SegNet", "80K")["status"] == "not run"
-        assert row(found, MEDIAN, "140K")["G_ours"] == pytest.approx(G_PART)
+        assert row(found, "SegNet", "half")["status"] == "not run"
+        assert row(found, MEDIAN, "end")["G_ours"] == pytest.approx(G_PART)
 
     def test_failed_run_stays_as_a_row(self, store: Store, median: Protocol) -> None:
         failure = Failure(kind="diverged", message="NaN", iteration=3)
@@ -110,20 +110,20 @@ class TestTable4:
 
     def test_reduced_runs_are_a_family_of_their_own(self, store: Store, sun: Protocol) -> None:
         reduced = sun.override({"size": "90x120", "iterations": "300"})
-        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
-        store.run(store.spec("segnet", protocol=reduced), {"80K": PART, "140K": WHOLE})
-        balanced = sun.override({"size": "90x120", "iterations": "300", "balancing": "median"})
-        store.run(store.spec("segnet", protocol=balanced), {"80K": PART, "140K": WHOLE})
+        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE})
+        store.run(store.spec("segnet", protocol=reduced), {"half": PART, "end": WHOLE})
+        balanced = sun.override({"size": "90x120", "iterations": "300", "class_weighting": "median"})
+        store.run(store.spec("segnet", protocol=balanced), {"half": PART, "end": WHOLE})
         suite = load_suite("sunrgbd")
         full, small = families(suite, collect(store.results, suite).groups)
         assert [len(full.groups), len(small.groups)] == [1, 2]
-        assert small.name == "sunrgbd@1+iterations=300+size=90x120"
+        assert small.name == "sunrgbd@2+iterations=300+size=90x120"
         assert small.first.reduced and not full.first.reduced
 
     def test_drawn_data_has_no_column_of_the_paper(self, store: Store) -> None:
         rooms = load_protocol("rooms@1")
         store.run(store.spec("segnet", protocol=rooms), {"end": PART})
-        balanced = rooms.override({"balancing": "median"})
+        balanced = rooms.override({"class_weighting": "median"})
         store.run(store.spec("segnet", protocol=balanced), {"end": PART})
         found = frame(store, "rooms")
         assert set(found["network"]) == {"SegNet", MEDIAN}
@@ -132,24 +132,24 @@ class TestTable4:
 
 class TestTable5:
     def test_classes_by_hand(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"80K": WHOLE, "140K": PART})
+        store.run(store.spec("segnet", protocol=sun), {"half": WHOLE, "end": PART})
         found = table5(family(store), datasets.info("sunrgbd"))
         assert found is not None and len(found) == 38
         wall, average = found.iloc[0], found.iloc[-1]
-        assert (wall["class"], wall["paper"], wall["labelled_pixels"]) == ("wall", 83.42, 2000)
+        assert (wall["class"], wall["paper"], wall["labeled_pixels"]) == ("wall", 83.42, 2000)
         assert wall["natural_ours"] == pytest.approx(60)
         assert wall["natural_difference"] == pytest.approx(60 - 83.42)
         assert average["paper"] == pytest.approx(44.75, abs=0.005)
         assert average["natural_ours"] == pytest.approx(C_PART)
-        assert average["labelled_pixels"] == 20 * 3700
+        assert average["labeled_pixels"] == 20 * 3700
 
     def test_it_is_at_the_best_iteration(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE}, best="80K")
+        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE}, best="half")
         found = table5(family(store), datasets.info("sunrgbd"))
         assert found is not None and found.loc[0, "natural_ours"] == pytest.approx(60)
 
     def test_none_without_segnet(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("deconvnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        store.run(store.spec("deconvnet", protocol=sun), {"half": PART, "end": WHOLE})
         assert table5(family(store), datasets.info("sunrgbd")) is None
 
 
@@ -157,15 +157,15 @@ class TestTable5:
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Reports of full and reduced runs on SUN RGB-D, and of runs on rooms."""
     store = Store(results=tmp_path_factory.mktemp("sun") / "results")
-    sun = load_protocol("sunrgbd@1")
-    median = sun.override({"balancing": "median"})
+    sun = load_protocol("sunrgbd@2")
+    median = sun.override({"class_weighting": "median"})
     reduced = sun.override({"size": "90x120", "iterations": "300"})
     for protocol in (sun, reduced):
         for name in ("segnet", "deconvnet"):
-            store.run(store.spec(name, protocol=protocol), {"80K": PART, "140K": PART})
-    store.run(store.spec("segnet", protocol=median), {"80K": PART, "140K": PART})
+            store.run(store.spec(name, protocol=protocol), {"half": PART, "end": PART})
+    store.run(store.spec("segnet", protocol=median), {"half": PART, "end": PART})
     rooms = load_protocol("rooms@1")
-    for protocol in (rooms, rooms.override({"balancing": "median"})):
+    for protocol in (rooms, rooms.override({"class_weighting": "median"})):
         store.run(store.spec("segnet", protocol=protocol), {"end": PART})
     write_reports(store.results, store.results.parent / "reports")
     return store.results.parent / "reports"
@@ -191,7 +191,7 @@ class TestPages:
     def test_the_page(self, reports: Path) -> None:
         page = (reports / "sunrgbd" / "README.md").read_text("utf-8")
         full, reduced = page.split("## REDUCED runs")
-        assert "### Table 4 on SUN RGB-D, test split: sunrgbd@1, data sunrgbd" in full
+        assert "### Table 4 on SUN RGB-D, test split: sunrgbd@2, data sunrgbd" in full
         assert "#### Table 5 on SUN RGB-D" in full
         assert "**REDUCED: input 90 x 120 instead of 360 x 480; 300 of 140,000 iterations**" in reduced
         assert "70.73" in full and "70.73" in reduced

@@ -21,8 +21,8 @@ from tests.harness.report.conftest import fill
 from tests.harness.report.links import dead_links
 from tests.harness.report.made_up import Store, matrix, noisy_matrices
 
-FULL = "camvid-epochs@1-camvid-fp32-weights-file-abababab"
-REDUCED = "camvid-epochs@1+iterations=300+size=90x120-camvid-fp32-weights-none"
+FULL = "camvid-epochs@2-camvid-fp32-weights-file-abababab"
+REDUCED = "camvid-epochs@2+iterations=300+size=90x120-camvid-fp32-weights-none"
 QUICK = "quick@1-roads-fp32-weights-none"
 PLOTS = {"learning-curves.png", "per-class.png", "confusion.png", "memory-accuracy.png", "time-accuracy.png"}
 TABLES = {"table3.md", "table3.csv", "table3.tex", "splits.md", "splits.csv", "per-class.md", "per-class.csv"}
@@ -67,7 +67,7 @@ class TestFiles:
             assert dead_links(page_of(example, suite), example / "reports" / suite) == []
 
     def test_written_files_are_returned_page_first(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": WHOLE, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": WHOLE})
         reports = store.results.parent / "reports"
         written = write_reports(store.results, reports)
         assert written[0] == reports / "camvid" / "README.md"
@@ -91,7 +91,7 @@ class TestFiles:
         (folder / "old-group").mkdir(parents=True)
         (folder / "old-group" / "table3.csv").write_text("former", "utf-8")
         (folder / "notes.txt").write_text("somebody's own", "utf-8")
-        store.run(store.spec("segnet", protocol=camvid), {"40K": WHOLE, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": WHOLE})
         write_reports(store.results, folder.parent)
         assert not (folder / "old-group").exists()
         assert (folder / "notes.txt").exists()
@@ -152,8 +152,8 @@ class TestPage:
             store.failed(spec, Failure(kind="killed", message="ended by SIGTERM"))
         write_reports(store.results, store.results.parent / "reports")
         page = page_of(store.results.parent, "camvid")
-        assert "### camvid-epochs@1 on camvid-unknown aaaaaaaa, fp32, He et al." in page
-        assert "### camvid-epochs@1 on camvid-unknown bbbbbbbb, fp32, He et al." in page
+        assert "### camvid-epochs@2 on camvid-unknown aaaaaaaa, fp32, He et al." in page
+        assert "### camvid-epochs@2 on camvid-unknown bbbbbbbb, fp32, He et al." in page
 
 
 class TestDrawnData:
@@ -176,7 +176,7 @@ class TestDrawnData:
     def test_baselines_and_whether_segnet_exceeds_them(
         self, store: Store, quick: Protocol, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        rest = {"bf": 0.1, "class_accuracy_all": 0.3, "miou_all": 0.2, "labelled": 11, "present": 11}
+        rest = {"bf": 0.1, "class_accuracy_all": 0.3, "miou_all": 0.2, "labeled": 11, "present": 11}
         low = Floor(
             name="low", margin=0.1, global_accuracy=0.6, class_accuracy=0.3, miou=0.2, num_classes=11, **rest
         )
@@ -224,10 +224,10 @@ class TestChoice:
         write_reports(store.results, store.results.parent / "reports")
         page = page_of(store.results.parent, "camvid")
         assert "No run of this suite is recorded yet." in page
-        assert "### Table 6 on Made-up CPU (2 cores), 2 threads, input 360 x 480, fp32, effort cpu" in page
+        assert "### Table 6 on Made-up CPU (2 cores), 2 threads, input 360 x 480, fp32, preset cpu" in page
 
     def test_reports_folder_that_cannot_be_written(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": WHOLE, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": WHOLE})
         blocked = store.results.parent / "reports"
         blocked.write_text("a file", "utf-8")
         with pytest.raises(UserError, match="can't write"):
@@ -239,14 +239,14 @@ class TestRealData:
     def test_drawn_roads_with_their_baselines(self, store: Store, quick: Protocol) -> None:
         _, digest = datasets.content_hash("roads")
         matrices = {"end": noisy_matrices(0, 60, 0.9)}
-        stems = {"test_003": np.zeros(datasets.info("roads").size, dtype=np.uint8)}
-        store.run(store.spec("segnet", protocol=quick, digest=digest), matrices, stems=stems)
+        image_ids = {"test_003": np.zeros(datasets.info("roads").size, dtype=np.uint8)}
+        store.run(store.spec("segnet", protocol=quick, digest=digest), matrices, image_ids=image_ids)
         reports = store.results.parent / "reports"
         write_reports(store.results, reports)
         first = contents(reports)
         page = page_of(store.results.parent, "quick")
         assert "| baseline: position prior |" in page
-        assert "| baseline: per-pixel classifier on colour and position |" in page
+        assert "| baseline: per-pixel classifier on color and position |" in page
         assert len(first[f"quick/{QUICK}/panels.png"]) < 100_000
         write_reports(store.results, reports)
         assert contents(reports) == first
@@ -254,22 +254,22 @@ class TestRealData:
     def test_panels_of_camvid_stay_local(self, store: Store, camvid: Protocol, shared: Path) -> None:
         root = str(shared / "data")
         variant, digest = datasets.content_hash("camvid", root)
-        stem = datasets.load("camvid", "test", root).stems[100]
+        stem = datasets.load("camvid", "test", root).image_ids[100]
         picture = np.zeros((360, 480), dtype=np.uint8)
         spec = store.spec("segnet", protocol=camvid, digest=digest, variant=variant)
-        store.run(spec, {"40K": WHOLE, "80K": WHOLE}, stems={stem: picture})
+        store.run(spec, {"half": WHOLE, "end": WHOLE}, image_ids={stem: picture})
         reports = store.results.parent / "reports"
         write_reports(store.results, reports)
         without = contents(reports)
         write_reports(store.results, reports, None, root)
         found = contents(reports)
         (local,) = found.keys() - without.keys()
-        assert local == f"camvid/local/camvid-epochs@1-{variant}-fp32-weights-none/panels.png"
+        assert local == f"camvid/local/camvid-epochs@2-{variant}-fp32-weights-none/panels.png"
         assert {name: found[name] for name in without} == without
 
     def test_data_root_of_another_edition_is_refused(
         self, store: Store, camvid: Protocol, shared: Path
     ) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": WHOLE, "80K": WHOLE})
+        store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": WHOLE})
         with pytest.raises(datasets.DatasetError, match="on which no recorded run was scored"):
             write_reports(store.results, store.results.parent / "reports", None, str(shared / "data"))
