@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from architectures.base import Architecture
 from architectures.layers import block, conv_bn_relu, he_normal_
+from architectures.padded import PaddedConv2d
 from architectures.pooling import IndexPool
 from architectures.registry import ArchitectureInfo
 
@@ -61,7 +62,7 @@ class Decoder(nn.Module, ABC):
 
 def classifier(num_classes: int) -> nn.Conv2d:
     """1x1 convolution of 64 maps to K scores, He-filled, with bias."""
-    layer = nn.Conv2d(WIDTH, num_classes, 1)
+    layer = PaddedConv2d(WIDTH, num_classes, 1)
     he_normal_(layer)
     return layer
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from architectures.base import Architecture
 from architectures.layers import NamedLayers, block, conv_bn_relu, deconv_bn_relu, dropout, gaussian_
+from architectures.padded import PaddedConv2d
 from architectures.pooling import Pooled, max_unpool
 from architectures.registry import ArchitectureInfo
 from architectures.vgg16 import IndexEncoder
@@ -52,7 +53,7 @@ class DeconvNet(Architecture):
         self.decoder3 = _decoder(3, 256, (256, 256, 128), dropped=True)
         self.decoder2 = _decoder(2, 128, (128, 64))
         self.decoder1 = _decoder(1, 64, (64, 64))
-        self.score = nn.Conv2d(64, num_classes, 1)
+        self.score = PaddedConv2d(64, num_classes, 1)
         gaussian_(self.score)
 
     def logits(self, images: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from architectures.base import Architecture
 from architectures.layers import block, conv_bn_relu, convolutions, dropout, gaussian_
+from architectures.padded import PaddedConv2d
 from architectures.registry import ArchitectureInfo
 from architectures.vgg16 import DROPPED_BLOCKS, VGG16
 
@@ -45,7 +46,7 @@ class DeepLabLargeFOV(Architecture):
             conv_bn_relu("fc7", 1024, 1024, 1, padding=0),
             dropout("drop7"),
         )
-        self.fc8 = nn.Conv2d(1024, num_classes, 1)
+        self.fc8 = PaddedConv2d(1024, num_classes, 1)
         gaussian_(self.fc8)
 
     def logits(self, images: Tensor) -> Tensor:

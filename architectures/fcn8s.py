@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from architectures.base import Architecture
 from architectures.layers import bilinear_, block, conv_bn_relu, convolutions, crop, dropout
+from architectures.padded import PaddedConv2d, PaddedConvTranspose2d
 from architectures.registry import ArchitectureInfo
 from architectures.vgg16 import PoolingEncoder
 from architectures.windows import SmallMapConv2d
@@ -86,7 +87,7 @@ class FCN8sBilinear(FCN8s):
 
 
 def _score(in_channels: int, num_classes: int) -> nn.Conv2d:
-    layer = nn.Conv2d(in_channels, num_classes, 1)
+    layer = PaddedConv2d(in_channels, num_classes, 1)
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
@@ -94,7 +95,7 @@ def _score(in_channels: int, num_classes: int) -> nn.Conv2d:
 
 def upsampling(num_classes: int, *, stride: int) -> nn.ConvTranspose2d:
     """(N, K, h, w) -> (N, K, stride*h, stride*w), aligned with the map that was pooled (see the header)."""
-    layer = nn.ConvTranspose2d(
+    layer = PaddedConvTranspose2d(
         num_classes, num_classes, 2 * stride, stride=stride, padding=stride // 2, bias=False
     )
     bilinear_(layer)

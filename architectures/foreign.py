@@ -2,8 +2,9 @@
 
 Differences to the library's own network: images are padded at the right and below, with zeros (the mean,
 once images are normalized), to the multiple that the network needs, and its logits cropped; the padding's
-cost is in every time and memory that is measured. Of several outputs the main one is taken. Nothing else is
-changed: parameters, initialization and layers are the library's, those that take no part included.
+cost is in every time and memory that is measured. Of several outputs the main one is taken. Images are
+converted first where a file's weights want another input than the protocol's (`convert_input`). Nothing else
+is changed: parameters, initialization and layers are the library's, those that take no part included.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._guards import active_fake_mode
@@ -19,9 +21,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from architectures import plugins
 from architectures.base import Architecture
-from architectures.libraries import nearest
+from architectures.libraries import TIMM_PREFIX, nearest
 from architectures.registry import ArchitectureError, ArchitectureInfo
-from architectures.weights import Channels
+from architectures.weights_files import Channels
 
 # of torchvision's ImageNet weights: input is (RGB - mean) / std, in gray levels of 0..255
 IMAGENET_MEAN: Channels = (255 * 0.485, 255 * 0.456, 255 * 0.406)
@@ -51,10 +53,15 @@ class ForeignNetwork(Architecture):
         super().__init__(info, num_classes, image_size)
         self.network = _outside_fake_mode(lambda: self._made(own_weights))
         self.divisor = self._divisor()
+        # buffers, so that saved weights hold what they want done to the images; absent unless it is set
+        self.input_scale: Tensor | None
+        self.input_shift: Tensor | None
+        self.register_buffer("input_scale", None)
+        self.register_buffer("input_shift", None)
         self.layers_set: tuple[str, ...] = ()
         self.weights_input: tuple[Channels, Channels] | None = None
         if own_weights:
-            self.layers_set = _layer_names(self._encoder())
+            self.layers_set = layer_names(self.encoder_module())
             self.weights_input = self._weights_input()
 
     @staticmethod
@@ -69,7 +76,8 @@ class ForeignNetwork(Architecture):
     def _divisor(self) -> int:
         return 1
 
-    def _encoder(self) -> nn.Module:
+    def encoder_module(self) -> nn.Module:
+        """The part that ImageNet weights set; without such a part the whole network."""
         return self.network
 
     def _weights_input(self) -> tuple[Channels, Channels]:
@@ -78,7 +86,29 @@ class ForeignNetwork(Architecture):
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:
         return {}  # none that VGG16's weights would fit
 
+    def convert_input(self, given: tuple[Channels, Channels], wanted: tuple[Channels, Channels]) -> None:
+        """Have images (RGB - mean) / std of one mean and std turned into those of another, before all else.
+
+        (given mean, std), (wanted mean, std), in gray levels of 0..255. Done as image * scale + shift: scale
+        and shift, (3, 1, 1), become part of the state dict.
+        """
+        (mean, std), (wanted_mean, wanted_std) = (
+            tuple(torch.tensor(values, dtype=torch.float64) for values in pair) for pair in (given, wanted)
+        )
+        parameter = next(self.parameters())
+        self.input_scale = (std / wanted_std).to(parameter)[:, None, None]
+        self.input_shift = ((mean - wanted_mean) / wanted_std).to(parameter)[:, None, None]
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        """Take the conversion of the input from weights that have one."""
+        for name in ("input_scale", "input_shift"):
+            if getattr(self, name) is None and f"{prefix}{name}" in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def logits(self, images: Tensor) -> Tensor:
+        if self.input_scale is not None and self.input_shift is not None:
+            images = images * self.input_scale + self.input_shift
         height, width = images.shape[-2:]
         below, right = -height % self.divisor, -width % self.divisor
         if below or right:
@@ -112,10 +142,10 @@ class SmpNetwork(ForeignNetwork):
         import timm
 
         encoder = info.wraps.partition("/")[2]
-        if encoder.startswith("tu-"):
-            if not timm.is_model(encoder.removeprefix("tu-")):
-                hint = nearest(encoder, [f"tu-{name}" for name in timm.list_models()])
-                raise ArchitectureError(f"{info.name}: timm has no network {encoder[3:]!r}{hint}")
+        if info.timm_encoder:
+            if not timm.is_model(info.timm_encoder):
+                hint = nearest(encoder, [f"{TIMM_PREFIX}{name}" for name in timm.list_models()])
+                raise ArchitectureError(f"{info.name}: timm has no network {info.timm_encoder!r}{hint}")
         elif encoder not in smp.encoders.encoders:
             known = list(smp.encoders.encoders)
             raise ArchitectureError(
@@ -142,9 +172,9 @@ class SmpNetwork(ForeignNetwork):
             raise ArchitectureError(f"{self.info.name}: {_line(error)}") from error
 
     def _divisor(self) -> int:
-        return int(self._encoder().output_stride)  # type: ignore[arg-type]
+        return int(self.encoder_module().output_stride)  # type: ignore[arg-type]
 
-    def _encoder(self) -> nn.Module:
+    def encoder_module(self) -> nn.Module:
         return self.network.get_submodule("encoder")
 
     def _weights_input(self) -> tuple[Channels, Channels]:
@@ -182,7 +212,7 @@ class TorchvisionNetwork(ForeignNetwork):
             return _downloaded(self.info.name, lambda: make("IMAGENET1K_V1"))
         return make(None)
 
-    def _encoder(self) -> nn.Module:
+    def encoder_module(self) -> nn.Module:
         return self.network.get_submodule("backbone")
 
 
@@ -225,7 +255,7 @@ def _main_output(output: Any, name: str) -> Tensor:
     return output
 
 
-def _layer_names(encoder: nn.Module) -> tuple[str, ...]:
+def layer_names(encoder: nn.Module) -> tuple[str, ...]:
     """Names of the layers with a weight that is no vector: convolutions and matrices."""
     return tuple(
         name

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from architectures.registry import ArchitectureError, ArchitectureInfo
 
 REVISION = 1  # of `architectures.foreign`: raise it when a change there alters results
+TIMM_PREFIX = "tu-"  # of timm's encoders in segmentation_models.pytorch
 _ENCODER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -130,6 +131,7 @@ def describe(uri: str) -> ArchitectureInfo:
         reference=library.reference,
         summary=f"{network}{f' with encoder {encoder}' if encoder else ''} of {library.title}",
         imagenet="own",
+        timm_encoder=encoder.removeprefix(TIMM_PREFIX) if encoder.startswith(TIMM_PREFIX) else "",
         initialization=library.initialization,
         wraps=rest,
     )

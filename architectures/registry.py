@@ -31,6 +31,8 @@ class ArchitectureInfo:
     reference      paper and official definition, one line
     summary        what it does, one line
     imagenet       whose ImageNet weights its encoder can start from: VGG16's, its library's own, or nobody's
+    timm_encoder   timm's name of its encoder, where a file of timm's weights can start that; else empty
+    fully_connected  which of VGG16's fc6 and fc7 it has, in whatever size
     initialization how its parameters are drawn, for tables
     wraps          what makes a network from elsewhere: "Unet/resnet34", "module:function"; empty for ours
     source         SHA-256 of a plugin's target and sources; empty for all others, which have a revision
@@ -46,6 +48,8 @@ class ArchitectureInfo:
     reference: str
     summary: str
     imagenet: Literal["vgg16", "own", "none"] = "vgg16"
+    timm_encoder: str = ""
+    fully_connected: tuple[str, ...] = ()
     initialization: str = "He et al."
     wraps: str = ""
     source: str = ""
@@ -77,6 +81,7 @@ _BUILT_IN = (
         min_size=32,
         reference="Shelhamer, Long, Darrell, PAMI 2017 (arXiv 1605.06211); fcn.berkeleyvision.org 1305c73",
         summary="VGG16 as a fully convolutional network, scores of pool3 and pool4 added, learnt upsampling",
+        fully_connected=("fc6", "fc7"),
     ),
     ArchitectureInfo(
         name="fcn8s-bilinear",
@@ -88,6 +93,7 @@ _BUILT_IN = (
         min_size=32,
         reference="Shelhamer, Long, Darrell, PAMI 2017 (arXiv 1605.06211); fcn.berkeleyvision.org 1305c73",
         summary="VGG16 as a fully convolutional network, scores of pool3 and pool4 added, fixed upsampling",
+        fully_connected=("fc6", "fc7"),
     ),
     ArchitectureInfo(
         name="deeplab-largefov",
@@ -99,6 +105,7 @@ _BUILT_IN = (
         min_size=32,
         reference="Chen, Papandreou, Kokkinos et al., ICLR 2015 (arXiv 1412.7062); DeepLab-Context bd4aac5",
         summary="VGG16 at an eighth of the resolution with dilated convolutions, no decoder",
+        fully_connected=("fc6", "fc7"),
     ),
     ArchitectureInfo(
         name="deconvnet",
@@ -110,6 +117,7 @@ _BUILT_IN = (
         min_size=32,
         reference="Noh, Hong, Han, ICCV 2015 (arXiv 1505.04366); DeconvNet 87dd133",
         summary="VGG16 encoder, fully connected middle of 1024 features, unpooling and deconvolution decoder",
+        fully_connected=("fc6", "fc7"),
     ),
     ArchitectureInfo(
         name="bilinear-interpolation",
@@ -121,6 +129,7 @@ _BUILT_IN = (
         min_size=16,
         reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
         summary="4-stage encoder, scores of its last maps interpolated to full size",
+        imagenet="none",
     ),
     ArchitectureInfo(
         name="segnet-basic",
@@ -132,6 +141,7 @@ _BUILT_IN = (
         min_size=16,
         reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561); SegNet-Tutorial bb68b64",
         summary="4-stage encoder, decoder that unpools with its max-pooling indices",
+        imagenet="none",
     ),
     ArchitectureInfo(
         name="segnet-basic-encoder-addition",
@@ -143,6 +153,7 @@ _BUILT_IN = (
         min_size=16,
         reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
         summary="SegNet-Basic with the pooled encoder maps added in its decoder",
+        imagenet="none",
     ),
     ArchitectureInfo(
         name="segnet-basic-single-channel-decoder",
@@ -154,50 +165,55 @@ _BUILT_IN = (
         min_size=16,
         reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
         summary="SegNet-Basic whose decoder convolves each map by itself",
+        imagenet="none",
     ),
     ArchitectureInfo(
         name="fcn-basic",
         title="FCN-Basic",
         target="architectures.fcn_basic:FCNBasic",
-        revision=1,
+        revision=2,
         output_stride=1,
         fixed_size=False,
         min_size=16,
         reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
         summary="4-stage encoder, maps reduced to K, learnt deconvolution, encoder maps added",
+        imagenet="none",
     ),
     ArchitectureInfo(
         name="fcn-basic-no-addition",
         title="FCN-Basic-NoAddition",
         target="architectures.fcn_basic:NoAddition",
-        revision=1,
+        revision=2,
         output_stride=1,
         fixed_size=False,
         min_size=16,
         reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
         summary="FCN-Basic without the added encoder maps",
+        imagenet="none",
     ),
     ArchitectureInfo(
         name="fcn-basic-no-dim-reduction",
         title="FCN-Basic-NoDimReduction",
         target="architectures.fcn_basic:NoDimReduction",
-        revision=1,
+        revision=2,
         output_stride=1,
         fixed_size=False,
         min_size=16,
         reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
         summary="FCN-Basic with 64 maps up to the last layer",
+        imagenet="none",
     ),
     ArchitectureInfo(
         name="fcn-basic-no-addition-no-dim-reduction",
         title="FCN-Basic-NoAddition-NoDimReduction",
         target="architectures.fcn_basic:NoAdditionNoDimReduction",
-        revision=1,
+        revision=2,
         output_stride=1,
         fixed_size=False,
         min_size=16,
         reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
         summary="FCN-Basic with 64 maps and without the added encoder maps",
+        imagenet="none",
     ),
 )
 

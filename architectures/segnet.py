@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from architectures.base import Architecture
 from architectures.layers import block, conv_bn_relu, dropout, he_normal_
+from architectures.padded import PaddedConv2d
 from architectures.pooling import Pooled, max_unpool
 from architectures.registry import ArchitectureInfo
 from architectures.vgg16 import IndexEncoder
@@ -51,7 +52,7 @@ class SegNet(Architecture):
             dropout("drop3_D"),
         )
         self.decoder2 = block(conv_bn_relu("conv2_2_D", 128, 128), conv_bn_relu("conv2_1_D", 128, 64))
-        score = nn.Conv2d(64, num_classes, 3, padding=1)
+        score = PaddedConv2d(64, num_classes, 3, padding=1)
         he_normal_(score)
         self.decoder1 = block(conv_bn_relu("conv1_2_D", 64, 64), [("conv1_1_D", score)])
 

@@ -2,23 +2,30 @@
 
 Files are .safetensors or .pth with the names of torchvision's VGG16 (features.N, classifier.0, classifier.3).
 They may hold any part of the network: what is there is loaded, and the names of the layers are returned.
+Values of a smaller type, such as float16, become float32 exactly.
 """
 
 from __future__ import annotations
 
 import math
-import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from architectures.base import Architecture
-from architectures.registry import ArchitectureError
+from architectures.weights_files import (
+    Channels,
+    EncoderMismatch,
+    WeightsError,
+    check_tensor,
+    first_line,
+    read_shapes,
+    read_tensors,
+)
 
-Channels = tuple[float, float, float]  # R, G, B
+__all__ = ["Channels", "WeightsError", "check_encoder_file", "imagenet_vgg16", "load_encoder_weights"]
 
 # torchvision trains on (RGB / 255 - mean) / (0.229, 0.224, 0.225)
 TORCHVISION_STD: Channels = (255 * 0.229, 255 * 0.224, 255 * 0.225)
@@ -41,21 +48,6 @@ _PREFIXES = {
 }
 # VGG16's fully connected layers as convolutions: (out, in, height, width)
 _FULLY_CONNECTED = {"fc6": (4096, 512, 7, 7), "fc7": (4096, 4096, 1, 1)}
-# What torch's unpickler raises for damaged files and for pickled code
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-
-
-class WeightsError(ArchitectureError):
-    """A weights file is missing, cannot be read or does not fit: one line that says which, and what to do."""
 
 
 def load_encoder_weights(
@@ -76,17 +68,15 @@ def load_encoder_weights(
     path = Path(path)
     layers = model.encoder_layers()
     keys = {f"{_PREFIXES[name]}.{kind}" for name in layers for kind in ("weight", "bias")}
-    tensors, weights_std = _read(path, keys)
+    tensors, metadata = read_tensors(path, keys)
+    weights_std = _weights_std(path, metadata)
     found: dict[str, tuple[Tensor, Tensor]] = {}
     for name, layer in layers.items():
         pair = _layer_tensors(path, name, tensors)
         if pair is not None:
             found[name] = _fitted(path, name, pair, layer)
     if not found:
-        raise WeightsError(
-            f"{path}: holds no encoder layer of {model.info.name}; "
-            "expected torchvision's names, such as features.0.weight"
-        )
+        raise _mismatch(path, model.info.name)
     factors = _channel_factors(input_std, weights_std)
     with torch.no_grad():
         for name, (weight, bias) in found.items():
@@ -95,6 +85,19 @@ def load_encoder_weights(
             if layer_bias is not None:
                 layer_bias.copy_(bias)
     return tuple(found)
+
+
+def check_encoder_file(path: Path | str, architecture: str) -> None:
+    """Refuse a file without a single layer of VGG16 by torchvision's names, as a file of another encoder.
+
+    architecture  name of one whose encoder is VGG16's, for the message
+
+    Raises EncoderMismatch for such a file, WeightsError for one that is missing or unreadable.
+    """
+    path = Path(path)
+    known = {f"{prefix}.{kind}" for prefix in _PREFIXES.values() for kind in ("weight", "bias")}
+    if not known & read_shapes(path).keys():
+        raise _mismatch(path, architecture)
 
 
 def imagenet_vgg16(path: Path | str | None = None) -> Path:
@@ -122,7 +125,7 @@ def imagenet_vgg16(path: Path | str | None = None) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(target), hash_prefix=sha256_start)
         except (OSError, RuntimeError) as error:
-            reason = _first_line(error)
+            reason = first_line(error)
             raise WeightsError(
                 f"cannot download VGG16's weights ({reason}): fetch {url} and put it into {folder}"
             ) from error
@@ -160,45 +163,23 @@ def _channel_factors(input_std: Channels, weights_std: Channels) -> Tensor:
     return (ratio / ratio.mean()).reshape(1, 3, 1, 1)
 
 
-def _read(path: Path, keys: Collection[str]) -> tuple[dict[str, Tensor], Channels]:
-    """Those of the tensors under `keys` that the file holds, and the std of the input it was trained on."""
-    if path.suffix not in (".safetensors", ".pth"):
-        raise WeightsError(f"{path}: weights must be a .safetensors or .pth file")
-    try:
-        return _read_safetensors(path, keys) if path.suffix == ".safetensors" else _read_pth(path, keys)
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path}: no such weights file") from error
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({_first_line(error)})") from error
-
-
-def _read_safetensors(path: Path, keys: Collection[str]) -> tuple[dict[str, Tensor], Channels]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata: Mapping[str, str] = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys() if key in keys}  # noqa: SIM118
-    except SafetensorError as error:
-        raise WeightsError(f"{path}: is no safetensors file ({_first_line(error)})") from error
-    declared = metadata.get("input")
-    if declared is None:
-        return tensors, TORCHVISION_STD
-    if declared.startswith("RGB 0-255 minus mean"):
-        return tensors, (1.0, 1.0, 1.0)
-    raise WeightsError(
-        f"{path}: metadata 'input' is {declared!r}, but must begin with 'RGB 0-255 minus mean' or be absent"
+def _mismatch(path: Path, architecture: str) -> EncoderMismatch:
+    return EncoderMismatch(
+        f"{path}: holds no encoder layer of {architecture}, which needs VGG16's by torchvision's names, such "
+        "as features.0.weight"
     )
 
 
-def _read_pth(path: Path, keys: Collection[str]) -> tuple[dict[str, Tensor], Channels]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise WeightsError(
-            f"{path}: is damaged or holds pickled code, which is not run; expected a state dict of tensors"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: is not a state dict (name -> tensor)")
-    return {key: value for key, value in state.items() if key in keys}, TORCHVISION_STD
+def _weights_std(path: Path, metadata: Mapping[str, str]) -> Channels:
+    """What the input that the weights were trained on had been divided by, in gray levels."""
+    declared = metadata.get("input")
+    if declared is None:
+        return TORCHVISION_STD
+    if declared.startswith("RGB 0-255 minus mean"):
+        return (1.0, 1.0, 1.0)
+    raise WeightsError(
+        f"{path}: metadata 'input' is {declared!r}, but must begin with 'RGB 0-255 minus mean' or be absent"
+    )
 
 
 def _layer_tensors(path: Path, name: str, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
@@ -219,19 +200,11 @@ def _fitted(path: Path, name: str, pair: tuple[Tensor, Tensor], layer: nn.Conv2d
     source = _FULLY_CONNECTED.get(name, tuple(layer.weight.shape))
     stored = (source[0], math.prod(source[1:])) if name in _FULLY_CONNECTED else source
     for kind, tensor, expected in (("weight", weight, stored), ("bias", bias, (source[0],))):
-        key = f"{_PREFIXES[name]}.{kind}"
-        if tuple(tensor.shape) != expected or not tensor.is_floating_point():
-            raise WeightsError(
-                f"{path}: {key} is {tensor.dtype} {tuple(tensor.shape)}, but {name} needs floats {expected}"
-            )
-        if not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"{path}: {key} holds values that are not finite")
+        check_tensor(path, f"{_PREFIXES[name]}.{kind}", tensor, expected, name)
     shape = layer.weight.shape
     fitted = decimate(weight.reshape(source), shape)
     if fitted.shape != shape:
         raise WeightsError(f"{path}: {_PREFIXES[name]}.weight cannot be decimated to {name} {tuple(shape)}")
-    return fitted, decimate(bias, shape[:1])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    # converted before anything is multiplied: a float16 file's values are then kept to the bit
+    dtype = layer.weight.dtype
+    return fitted.to(dtype), decimate(bias, shape[:1]).to(dtype)

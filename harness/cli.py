@@ -69,7 +69,11 @@ def run(
         list[str] | None, typer.Option(help="Another value for a field of the protocol, such as lr=0.02.")
     ] = None,
     encoder_weights: Annotated[
-        str | None, typer.Option(help="none, imagenet, or a file; default: the suite's.")
+        list[str] | None,
+        typer.Option(
+            help="none, imagenet, or a file; several may be given: each network takes the first that fits "
+            "its encoder; default: the suite's."
+        ),
     ] = None,
     compile: Annotated[
         str | None, typer.Option(help="Compile training steps: default, or graphs (CUDA graphs).")
@@ -113,7 +117,7 @@ def run(
         size=size,
         iterations=iterations,
         override=tuple(override or ()),
-        encoder_weights=encoder_weights,
+        encoder_weights=tuple(encoder_weights or ()),
         compile=compile,
         dry_run=dry_run,
         tensorboard=tensorboard,

@@ -15,7 +15,7 @@ from harness import run as running
 from harness.engines import Engine, engine_named
 from harness.engines.tally import waves
 from harness.errors import UserError
-from harness.initial_weights import locate_for, resolve
+from harness.initial_weights import locate, resolve
 from harness.machine import available_cores, emulates_bfloat16
 from harness.measure.record import Preset
 from harness.member import Member, check_sharing, launched_member
@@ -40,7 +40,7 @@ class RunOptions:
     size: str | None
     iterations: int | None
     override: tuple[str, ...]
-    encoder_weights: str | None
+    encoder_weights: tuple[str, ...]
     compile: str | None
     dry_run: bool
     tensorboard: bool
@@ -81,7 +81,7 @@ def _run(options: RunOptions, member: Member | None) -> int:
     patience_s = parse_time(options.patience, "patience")
     suite = load_suite(options.suite)
     protocols = _protocols(options, suite)
-    given_weights = options.encoder_weights or suite.encoder_weights
+    given_weights = resolve(options.encoder_weights or (suite.encoder_weights,))
     specs = plan(
         PlanRequest(
             suite=suite,
@@ -90,7 +90,7 @@ def _run(options: RunOptions, member: Member | None) -> int:
             architectures=options.names,
             seeds=_seeds(options.seeds),
             precision=precision_named(options.precision),
-            initial_weights=resolve(given_weights),
+            initial_weights=given_weights,
             compiled=_compiled(options.compile),
             further=_further(options, suite),
         )
@@ -106,7 +106,7 @@ def _run(options: RunOptions, member: Member | None) -> int:
             reports=writable(options.reports, "--reports"),
             work=writable(options.work, "--work"),
             data_root=options.data_root,
-            weights=locate_for(specs, given_weights),
+            weights=locate(specs, given_weights),
             device=engine.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
             threads=options.threads or available_cores(),
             tensorboard=options.tensorboard,

@@ -1,9 +1,10 @@
-"""What `--encoder-weights` names: `none`, `imagenet`, or a file."""
+"""What `--encoder-weights` names: `none`, `imagenet`, or files, one for each kind of encoder."""
 
 import hashlib
 import json
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import architectures
@@ -21,18 +22,28 @@ Channels = tuple[float, float, float]  # R, G, B
 MEAN_TOLERANCE, STD_TOLERANCE = 1.0, 0.02
 
 
-def resolve(text: str) -> InitialWeights:
-    """The initial weights that a command-line value means, without loading them.
+@dataclass(frozen=True, kw_only=True)
+class GivenWeights:
+    """One value of `--encoder-weights`, and the file that it names."""
+
+    weights: InitialWeights
+    file: Path | None = None
+
+
+def resolve(texts: Sequence[str]) -> tuple[GivenWeights, ...]:
+    """The initial weights that command-line values mean, without loading them.
 
     A file is known by its SHA-256, so that the same weights under another name are the same run.
 
     Raises:
         UserError: no such file, or one that can't be read.
     """
-    if text == "none":
-        return HE
-    if text == "imagenet":
-        return IMAGENET
+    return tuple(_resolved(text) for text in texts)
+
+
+def _resolved(text: str) -> GivenWeights:
+    if text in ("none", "imagenet"):
+        return GivenWeights(weights=HE if text == "none" else IMAGENET)
     path = Path(text)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -40,25 +51,53 @@ def resolve(text: str) -> InitialWeights:
         raise UserError(
             f"encoder weights {text!r}: {error.strerror}; give none, imagenet or a .safetensors or .pth file"
         ) from None
-    return InitialWeights(kind="file", sha256=digest, title=_title(path))
+    weights = InitialWeights(kind="file", sha256=digest, title=_title(path))
+    return GivenWeights(weights=weights, file=path.resolve())
 
 
-def fitted(info: architectures.ArchitectureInfo, weights: InitialWeights) -> InitialWeights:
-    """What was asked for as this architecture can have it, with a title that says so.
+def fitted(info: architectures.ArchitectureInfo, given: Sequence[GivenWeights]) -> InitialWeights:
+    """The first of the values that this architecture's encoder can start from, with a title that says so.
 
     Raises:
-        UserError: weights that it can't start from.
+        UserError: it can start from none of them.
+        architectures.ArchitectureError: a file that can't be read.
     """
+    from architectures.weights_files import EncoderMismatch  # late: it imports torch
+
+    reasons = []
+    for one in given:
+        try:
+            return _fitted(info, one)
+        except (EncoderMismatch, UserError) as error:
+            reasons.append(str(error))
+    raise UserError("; ".join(reasons))
+
+
+def _fitted(info: architectures.ArchitectureInfo, given: GivenWeights) -> InitialWeights:
+    weights = given.weights
     if weights.kind == "none":
         return weights.model_copy(update={"title": info.initialization})
-    if info.imagenet == "vgg16":
-        return weights
     if takes_own(info, weights):
         return OWN_IMAGENET
-    others = "imagenet (its library's own) or none" if info.imagenet == "own" else "none"
-    raise UserError(
-        f"{info.name} can't start from {weights.title}: give --encoder-weights {others}, or leave it out"
-    )
+    if info.imagenet == "vgg16":
+        if given.file is not None:
+            from architectures.weights import check_encoder_file
+
+            check_encoder_file(given.file, info.name)
+        return weights
+    if info.timm_encoder and given.file is not None:
+        from architectures.timm_weights import check_timm_file
+
+        check_timm_file(given.file, info)
+        return weights
+    named, others = weights.title, "imagenet (its library's own) or none"
+    if given.file is not None and info.imagenet == "own":
+        named = f"{given.file}, which takes an encoder of timm (smp:DECODER/tu-NAME)"
+    elif given.file is not None:
+        named = str(given.file)
+    if info.imagenet == "none":
+        others = "none"
+    raise UserError(f"{info.name} can't start from {named}: give --encoder-weights {others}")
 
 
 def takes_own(info: architectures.ArchitectureInfo, weights: InitialWeights) -> bool:
@@ -88,26 +127,41 @@ def check_input(name: str, protocol: Protocol, mean: Channels, std: Channels) ->
         )
 
 
-def locate_for(specs: Sequence[RunSpec], text: str) -> Path | None:
-    """The file that some of these runs load, none where no run loads one; see `locate`."""
-    loading = (one for one in specs if architectures.info(one.architecture).imagenet == "vgg16")
-    first = next(loading, None)
-    return locate(first.initial_weights, text) if first else None
+def check_convertible(name: str, protocol: Protocol) -> None:
+    """Refuse a protocol whose input no scale and shift turn into what weights by timm's names want.
+
+    Args:
+        name: of the architecture.
+        protocol: that it is trained with.
+
+    Raises:
+        UserError: the protocol normalizes each image by itself, or locally.
+    """
+    if protocol.standardize or protocol.local_response_norm:
+        raise UserError(
+            f"{name}: weights by timm's names want input (RGB - mean) / std, which that of protocol "
+            f"{protocol.title} can't be turned into; choose another protocol, or --encoder-weights none"
+        )
 
 
-def locate(weights: InitialWeights, text: str) -> Path | None:
-    """The file to load, downloading torchvision's if that is meant; none for He initialization.
+def locate(specs: Sequence[RunSpec], given: Sequence[GivenWeights]) -> dict[str, Path]:
+    """The files that these runs load, by `InitialWeights.key`; torchvision's is downloaded if one needs it.
 
     Raises:
         architectures.ArchitectureError: torchvision's weights can't be downloaded.
     """
-    if weights.kind == "none":
-        return None
-    if weights.kind == "imagenet":
+    wanted = {spec.initial_weights.key for spec in specs}
+    found = {one.weights.key: one.file for one in given if one.file is not None and one.weights.key in wanted}
+    if any(_loads_torchvision(spec) for spec in specs):
         from architectures.weights import imagenet_vgg16
 
-        return imagenet_vgg16()
-    return Path(text).resolve()
+        found[IMAGENET.key] = imagenet_vgg16()
+    return found
+
+
+def _loads_torchvision(spec: RunSpec) -> bool:
+    info = architectures.info(spec.architecture)
+    return spec.initial_weights.kind == "imagenet" and info.imagenet == "vgg16"
 
 
 def _title(path: Path) -> str:

@@ -6,9 +6,10 @@ from torch import nn
 import architectures
 from architectures.base import Architecture
 from architectures.foreign import ForeignNetwork
+from architectures.timm_weights import load_timm_encoder
 from architectures.weights import load_encoder_weights
 from harness.distributed import ALONE, Group
-from harness.initial_weights import check_input, takes_own
+from harness.initial_weights import check_convertible, check_input, takes_own
 from harness.job import Job
 from harness.sync_norm import synchronize
 
@@ -27,7 +28,7 @@ def build_network(
 
     Raises:
         architectures.ArchitectureError: weights that can't be read or don't fit.
-        UserError: weights of a library that the protocol's input does not fit.
+        UserError: weights of a library, or by timm's names, that the protocol's input does not fit.
         UserError: batch norm that can't be synchronized.
     """
     spec, protocol = job.spec, job.spec.protocol
@@ -47,6 +48,9 @@ def build_network(
         layers_set = network.layers_set
     elif job.weights is not None and info.imagenet == "vgg16":
         layers_set = load_encoder_weights(network, job.weights, protocol.input_std)
+    elif job.weights is not None and isinstance(network, ForeignNetwork) and info.timm_encoder:
+        check_convertible(spec.architecture, protocol)
+        layers_set = load_timm_encoder(network, job.weights, protocol.input_mean, protocol.input_std)
     if group.size > 1:
         synchronize(network, group)
     network.to(job.device)

@@ -1,6 +1,6 @@
 """What goes into carrying out a plan and what comes of it; the measurements beside the runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from harness.stopping import OVERDRAWN, STOPPED
 class Places:
     """Where things are read and written, on what is computed, and until when.
 
+    weights: files of initial weights by `InitialWeights.key`.
     deadline_s: end of the budget by time.monotonic; none without one.
     patience_s: without a sign of life a run is ended after so long.
     member: the leading one of several processes that carry out each run together; none: there is one.
@@ -38,7 +39,7 @@ class Places:
     reports: Path
     work: Path
     data_root: str | None
-    weights: Path | None
+    weights: Mapping[str, Path]
     device: Device
     threads: int
     tensorboard: bool = False

@@ -32,6 +32,11 @@ class InitialWeights(BaseModel):
     sha256: str | None = Field(None, description="of the file; none for He initialization")
     title: str = Field(description="short text for tables, such as 'He et al.'")
 
+    @property
+    def key(self) -> str:
+        """What files of weights are told apart by: the SHA-256; without one the kind."""
+        return self.sha256 or self.kind
+
 
 class RunSpec(BaseModel):
     """One run: architecture x dataset x protocol x seed. A run is a pure function of it."""

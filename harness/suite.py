@@ -10,9 +10,9 @@ import architectures
 import datasets
 from harness.class_weighting import ClassWeighting
 from harness.errors import UserError
-from harness.initial_weights import fitted
+from harness.initial_weights import GivenWeights, fitted
 from harness.protocol import Protocol, load_protocol, read_toml, toml_names, validated
-from harness.spec import Compiled, InitialWeights, Precision, RunSpec, refined
+from harness.spec import Compiled, Precision, RunSpec, refined
 
 # The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.
 # "recipes": no scores of test, but a comparison of recipes on val.
@@ -126,6 +126,7 @@ class PlanRequest:
 
     data_root: folder that holds the dataset; none: the embedded one, or the default place.
     architectures: names; empty: all of the suite.
+    initial_weights: of which each network takes the first that fits its encoder.
     further: (architecture, protocol) of single runs besides.
     """
 
@@ -135,7 +136,7 @@ class PlanRequest:
     architectures: Sequence[str]
     seeds: Sequence[int]
     precision: Precision
-    initial_weights: InitialWeights
+    initial_weights: Sequence[GivenWeights]
     compiled: Compiled = "no"
     further: Sequence[tuple[str, Protocol]] = ()
 
@@ -144,7 +145,7 @@ def plan(request: PlanRequest) -> list[RunSpec]:
     """Turn a suite into the runs it is made of, before anything is trained.
 
     Raises:
-        UserError: an architecture that can't take the size.
+        UserError: an architecture that can't take the size, or none of the initial weights.
         architectures.ArchitectureError: an architecture that is unknown.
         datasets.DatasetError: the dataset is missing or broken.
     """
@@ -161,6 +162,10 @@ def plan(request: PlanRequest) -> list[RunSpec]:
     variant, digest = datasets.content_hash(request.suite.dataset, request.data_root)
     rows = [(each, seed, name) for each in request.protocols for seed in request.seeds for name in names]
     further = [(each, seed, name) for name, each in request.further for seed in request.seeds]
+    weights = {
+        name: fitted(architectures.info(name), request.initial_weights)
+        for name in dict.fromkeys(name for _, _, name in [*rows, *further])
+    }
     specs = [
         RunSpec(
             architecture=name,
@@ -172,7 +177,7 @@ def plan(request: PlanRequest) -> list[RunSpec]:
             num_classes=len(info.classes),
             protocol=protocol,
             seed=seed,
-            initial_weights=fitted(architectures.info(name), request.initial_weights),
+            initial_weights=weights[name],
             precision=request.precision,
             compiled=request.compiled,
         )

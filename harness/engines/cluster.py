@@ -44,11 +44,12 @@ def threads_of_a_run(machines: Sequence[Node], device: Device, wanted: int) -> i
 
 def portable_job(spec: RunSpec, places: Places, threads: int) -> Job:
     """A job with paths that hold on every machine; its deadline, by this one's clock, is left out."""
-    return job_of(spec, places).model_copy(
+    job = job_of(spec, places)
+    return job.model_copy(
         update={
             "threads": threads,
             "data_root": None if places.data_root is None else os.path.abspath(places.data_root),
-            "weights": None if places.weights is None else places.weights.resolve(),
+            "weights": None if job.weights is None else job.weights.resolve(),
             "deadline_s": None,
         }
     )

@@ -27,7 +27,7 @@ def job_of(spec: RunSpec, places: Places) -> Job:
         results=places.results.resolve(),
         work=places.work.resolve(),
         data_root=places.data_root,
-        weights=places.weights,
+        weights=places.weights.get(spec.initial_weights.key),
         tensorboard=places.tensorboard,
         deadline_s=places.deadline_s,
         patience_s=places.patience_s,

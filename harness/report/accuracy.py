@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+import architectures
 from datasets import DatasetInfo
 from harness import paper
 from harness.records import BEST, RunRecord
@@ -103,6 +104,18 @@ def layers_loaded(group: Group, runs: Sequence[Run]) -> str | None:
     return f"{len(record.layers_set)} of {record.encoder_layers}"
 
 
+def layers_drawn(group: Group, runs: Sequence[Run]) -> str | None:
+    """The fully connected layers that other layers' initial weights left drawn, such as "fc6, fc7"."""
+    if not runs or group.weights.kind == "none":
+        return None
+    record = runs[0].record
+    try:
+        info = architectures.info(record.spec.architecture)
+    except architectures.ArchitectureError:
+        return None  # registered by a plugin that a report need not load
+    return ", ".join(name for name in info.fully_connected if name not in record.layers_set) or None
+
+
 # Columns of whole numbers, some of them missing.
 CLASS_COUNTS = ("C_over_classes", "mIoU_over_classes", "classes")
 _COUNTS = ("paper_iterations", "seeds", "images", *CLASS_COUNTS)
@@ -129,9 +142,9 @@ def table3(
     or the recipe is not the paper's (`alone`).
 
     Columns network, architecture, checkpoint, paper_iterations, iterations (text: seeds may differ where val
-    chose), initial_weights, layers_loaded, seeds, failed_seeds, status, images, then for each metric M_paper,
-    M_ours, M_difference, M_std, M_low, M_high, what the class means are over, M_tie: whether it ties with the
-    highest of its checkpoint, and the dense CRF's time where some network has it.
+    chose), initial_weights, layers_loaded, layers_drawn, seeds, failed_seeds, status, images, then for each
+    metric M_paper, M_ours, M_difference, M_std, M_low, M_high, what the class means are over, M_tie: whether
+    it ties with the highest of its checkpoint, and the dense CRF's time where some network has it.
     `further` rows (of baselines) are put at the end. `published`: the paper's rows; none: those of Table 3.
     """
     alone = alone or dataset.drawn
@@ -195,6 +208,7 @@ def _table3_row(group: Group, row: _Row) -> dict[str, object]:
         "iterations": span(summary.iterations) if summary else None,
         "initial_weights": _weights_title(runs, failed),
         "layers_loaded": layers_loaded(group, runs),
+        "layers_drawn": layers_drawn(group, runs),
         "seeds": summary.seeds if summary else 0,
         "failed_seeds": len(failed),
         "status": status(summary, failed, ran=row.architecture is not None),
@@ -254,8 +268,9 @@ def span(iterations: Sequence[int]) -> str:
 def splits(group: Group) -> pd.DataFrame:
     """Train, val and test of each network side by side at the group's shown row, in columns of their own.
 
-    Columns network, initial_weights, layers_loaded, seeds, then for each split S_iterations, S_images, and of
-    each metric M but BF S_M and S_M_std; percent, mean and sample standard deviation over seeds.
+    Columns network, initial_weights, layers_loaded, layers_drawn, seeds, then for each split S_iterations,
+    S_images, and of each metric M but BF S_M and S_M_std; percent, mean and sample standard deviation over
+    seeds.
     """
     rows = []
     for name in group.networks:
@@ -264,6 +279,7 @@ def splits(group: Group) -> pd.DataFrame:
             "network": title(name),
             "initial_weights": group.weights.title,
             "layers_loaded": layers_loaded(group, runs),
+            "layers_drawn": layers_drawn(group, runs),
             "seeds": len(runs),
         }
         for split in SPLITS:
@@ -293,8 +309,8 @@ def split_label(runs: Sequence[Run], split: str, label: str) -> str:
 def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> pd.DataFrame:
     """Accuracy and IoU of every class on test at one row (none: the group's shown one), mean over seeds.
 
-    Columns network, initial_weights, layers_loaded, seeds, class, labeled_pixels, accuracy, accuracy_std,
-    iou, iou_std; percent, NaN where the class is absent, standard deviations NaN for one seed.
+    Columns network, initial_weights, layers_loaded, layers_drawn, seeds, class, labeled_pixels, accuracy,
+    accuracy_std, iou, iou_std; percent, NaN where the class is absent, standard deviations NaN for one seed.
     """
     rows = []
     for name in group.networks:
@@ -308,6 +324,7 @@ def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> p
                     "network": title(name),
                     "initial_weights": group.weights.title,
                     "layers_loaded": layers_loaded(group, group.of(name)),
+                    "layers_drawn": layers_drawn(group, group.of(name)),
                     "seeds": len(scored),
                     "class": class_name,
                     "labeled_pixels": int(scored[0].matrix[index].sum()) if scored else 0,

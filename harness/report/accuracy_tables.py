@@ -21,6 +21,8 @@ from harness.suite import Table
 # What the table of accuracies is called, by the paper's table that its suite fills.
 TABLE_NAMES = {"table3": "Table 3", "none": "Accuracy"}
 
+DRAWN = "†"  # marks networks whose fully connected layers were drawn where others were loaded
+
 METRICS_NOTE = (
     "G: share of labeled pixels that are right. C: mean of the classes' accuracies. mIoU: mean of their "
     "intersection over union. BF: boundary F1, mean over classes, then over images. All in percent."
@@ -114,11 +116,20 @@ def _beside_paper(frame: pd.DataFrame) -> bool:
 
 
 def weights_cells(frame: pd.DataFrame) -> list[str]:
-    """What the networks started from."""
+    """What the networks started from; marked where fully connected layers were drawn, see `drawn_notes`."""
+    started = zip(frame["initial_weights"], frame["layers_loaded"], frame["layers_drawn"], strict=True)
     return [
-        plain(weights) if plain(layers) == "–" else f"loaded: {layers} layers"
-        for weights, layers in zip(frame["initial_weights"], frame["layers_loaded"], strict=True)
+        plain(weights)
+        if plain(layers) == "–"
+        else f"loaded: {layers} layers{'' if plain(drawn) == '–' else f' {DRAWN}'}"
+        for weights, layers, drawn in started
     ]
+
+
+def drawn_notes(frame: pd.DataFrame) -> list[str]:
+    """What the mark of drawn layers is, where it occurs."""
+    names = sorted(set(frame["layers_drawn"].dropna()))
+    return [f"`{DRAWN}`: {' or '.join(names)} drawn (He et al.), not loaded."] if names else []
 
 
 def seeds_cells(frame: pd.DataFrame) -> list[str]:
@@ -166,7 +177,7 @@ def table3_notes(
     notes = [METRICS_NOTE]
     if _beside_paper(frame):
         notes.append(_difference_note(dataset) + ".")
-    notes += spread_notes(frame)
+    notes += [*spread_notes(frame), *drawn_notes(frame)]
     if (frame["checkpoint"] == BEST).any():
         notes.append(chosen_note(group, dataset, "; the fixed iterations are the ones to compare"))
     if has_absent(frame):
@@ -256,7 +267,8 @@ def splits_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> dic
         listing(
             [
                 f"Images scored: {counted}. Mean over seeds, `±` their standard deviation (sample, n − 1). "
-                "A large step from train to test is over-fitting."
+                "A large step from train to test is over-fitting.",
+                *drawn_notes(frame),
             ]
         ),
     ]
@@ -298,7 +310,7 @@ def per_class_files(group: Group, dataset: DatasetInfo, frame: pd.DataFrame) -> 
     ran = frame.drop_duplicates("network")
     started = zip(ran["network"], ran["seeds"], weights_cells(ran), strict=True)
     lines = [f"{name}: seeds {seeds}, initial weights {given}" for name, seeds, given in started]
-    text.append(listing(lines))
+    text.append(listing([*lines, *drawn_notes(ran)]))
     for column, name in (("accuracy", "Accuracy"), ("iou", "Intersection over union")):
         shown = frame.assign(
             shown=[

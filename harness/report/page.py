@@ -9,7 +9,14 @@ import pandas as pd
 from datasets import DatasetInfo
 from harness.protocol import Protocol
 from harness.records import RunRecord
-from harness.report.accuracy_tables import TABLE_NAMES, splits_text, stem, table3_notes, table3_text
+from harness.report.accuracy_tables import (
+    TABLE_NAMES,
+    drawn_notes,
+    splits_text,
+    stem,
+    table3_notes,
+    table3_text,
+)
 from harness.report.checks_tables import checks_section
 from harness.report.families import Family
 from harness.report.groups import SCORE_NAMES, Group, SuiteRecords, input_size, title
@@ -152,6 +159,7 @@ def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
     else:
         small = ranking_notes(group, dataset, table)
     if group.runs:
+        small = [*drawn_notes(one.splits), *small]
         text += [
             f"#### Train, val and test side by side\n\n{markdown(splits_text(one.splits))}",
             "A large step from train to test is over-fitting.\n",

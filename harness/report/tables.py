@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 # pdflatex does not know these in text; everything else that a table needs is escaped by pandas.
-_LATEX_SIGNS = {"±": r"$\pm$", "−": r"$-$", "–": "--", "×": r"$\times$"}
+_LATEX_SIGNS = {"±": r"$\pm$", "−": r"$-$", "–": "--", "×": r"$\times$", "†": r"\dag{}"}
 
 
 def markdown(frame: pd.DataFrame, text_columns: int = 1) -> str:

@@ -1,6 +1,7 @@
 """The eight decoder variants of Table 1: sizes, what is kept for the decoder, and how they upsample."""
 
 import csv
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from architectures.basic import BasicNetwork
 from architectures.layers import BatchNorm2d, bilinear_
 from architectures.pooling import set_storage
 from harness.measure.counts import decoder_storage
+from harness.optimizer import build_optimizer
 from harness.paper import table
+from harness.protocol import load_protocol
 
 VARIANTS = [
     "bilinear-interpolation",
@@ -26,6 +29,13 @@ VARIANTS = [
     "fcn-basic-no-dim-reduction",
     "fcn-basic-no-addition-no-dim-reduction",
 ]
+# Scales and shifts of batch norm after the deconvolutions, which the table of definitions leaves out
+DECONVOLUTION_NORMS = {
+    "fcn-basic": 4 * 2 * 11,
+    "fcn-basic-no-addition": 4 * 2 * 11,
+    "fcn-basic-no-dim-reduction": 4 * 2 * 64,
+    "fcn-basic-no-addition-no-dim-reduction": 4 * 2 * 64,
+}
 # Bytes kept at the first pooled resolution, 180 x 240, over SegNet-Basic's 64 maps of 2-bit codes.
 MULTIPLES = [0, 1, 17, 1, 2.75, 0, 16, 0]
 
@@ -51,10 +61,39 @@ def test_totals_are_those_of_the_definitions(name: str, shared_file: Callable[[s
     )
     weights = sum(p.numel() for p in network.parameters() if p.ndim == 4)
     total = sum(p.numel() for p in network.parameters())
-    assert norms == int(expected["bn_scale_shift"])
+    further = DECONVOLUTION_NORMS.get(name, 0)
+    assert norms == int(expected["bn_scale_shift"]) + further
     assert weights == int(expected["weights_only"])
     assert total - weights - norms == int(expected["biases_if_present"])
-    assert total == int(expected["total_with_bn_and_biases"])
+    assert total == int(expected["total_with_bn_and_biases"]) + further
+
+
+@pytest.mark.parametrize("name", list(DECONVOLUTION_NORMS))
+def test_batch_norm_follows_every_deconvolution(name: str) -> None:
+    """Its scales decay, its shifts are grouped as shifts, and no parameter is in two groups or in none."""
+    with torch.device("meta"):
+        network = built(name)
+    followed = [
+        (layer, norm)
+        for block in network.decoder.children()
+        if isinstance(block, nn.Sequential)
+        for layer, norm in itertools.pairwise(block)
+        if isinstance(layer, nn.ConvTranspose2d) and isinstance(norm, BatchNorm2d)
+    ]
+    assert len(followed) == 4 == sum(isinstance(module, nn.ConvTranspose2d) for module in network.modules())
+    assert all(layer.bias is None and layer.out_channels == norm.num_features for layer, norm in followed)
+
+    groups = build_optimizer(network, load_protocol("decoders@2")).param_groups
+    decayed, shifts, biases = ({id(parameter) for parameter in group["params"]} for group in groups)
+    assert {id(norm.weight) for _, norm in followed} <= decayed
+    assert {id(layer.weight) for layer, _ in followed} <= decayed
+    assert {id(norm.bias) for _, norm in followed} <= shifts
+    assert biases == {
+        id(module.bias)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d) and module.bias is not None
+    }
+    assert len(decayed) + len(shifts) + len(biases) == len(list(network.parameters()))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -115,6 +154,9 @@ def test_upsampling_starts_with_gain_1(name: str, size: tuple[int, int]) -> None
         for parameter in decoder.parameters():
             if parameter.ndim == 4 and parameter.shape[-1] == 1:
                 parameter.fill_(1 / 64)
+        for module in decoder.modules():
+            if isinstance(module, BatchNorm2d):  # without its shift it changes nothing before training
+                module.bias.zero_()
         _, kept = network.encoder(torch.zeros(1, 3, *size), decoder)
         pooled = torch.ones(1, 64, -(-size[0] // 16), -(-size[1] // 16))
         for entry in kept:

@@ -17,11 +17,12 @@ from architectures.base import Architecture
 from architectures.layers import BatchNorm2d
 from architectures.weights import (
     TORCHVISION_STD,
-    WeightsError,
+    check_encoder_file,
     decimate,
     imagenet_vgg16,
     load_encoder_weights,
 )
+from architectures.weights_files import EncoderMismatch, WeightsError
 
 RAW = "RGB 0-255 minus mean (123.68,116.779,103.939)"
 CONVOLUTIONS = tuple(f"conv{i}_{j}" for i, n in enumerate((2, 2, 3, 3, 3), 1) for j in range(1, n + 1))
@@ -79,20 +80,47 @@ def save(path: Path, state: object) -> Path:
     return path
 
 
-def test_real_file_sets_conv1_1_to_conv3_3(shared_file: Callable[[str], Path]) -> None:
-    path = shared_file("data/weights/vgg16_imagenet_conv1-conv3.safetensors")
-    torch.manual_seed(0)
-    network = architectures.build("segnet", 11)
-    untouched = network.encoder_layers()["conv4_1"].weight.clone()
-    assert load_encoder_weights(network, path) == CONVOLUTIONS[:7]
+VGG_SIZED = ["segnet", "fcn8s", "deeplab-largefov", "deconvnet"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("fcn8s", "deconvnet"))) for n in VGG_SIZED]
+)
+def test_the_real_file_sets_the_whole_encoder(name: str, shared_file: Callable[[str], Path]) -> None:
+    path = shared_file("data/weights/vgg16_imagenet_conv1-conv5.fp16.safetensors")
+    check_encoder_file(path, name)
+    network = architectures.build(name, 11, (64, 64))
+    layers = network.encoder_layers()
+    untouched = {key: layers[key].weight.clone() for key in layers if key not in CONVOLUTIONS}
+    assert load_encoder_weights(network, path) == CONVOLUTIONS
     with safe_open(path, framework="pt") as file:
-        for name, index in zip(CONVOLUTIONS[:7], INDICES, strict=False):
-            layer = network.encoder_layers()[name]
+        for key, index in zip(CONVOLUTIONS, INDICES, strict=True):
+            weight, bias = (file.get_tensor(f"features.{index}.{kind}") for kind in ("weight", "bias"))
+            assert weight.dtype == torch.float16 and layers[key].weight.dtype == torch.float32
             # the harness divides all channels by 58, so that even conv1_1 stays as it is
-            assert torch.equal(layer.weight, file.get_tensor(f"features.{index}.weight"))
-            assert layer.bias is not None
-            assert torch.equal(layer.bias, file.get_tensor(f"features.{index}.bias"))
-    assert torch.equal(network.encoder_layers()["conv4_1"].weight, untouched)
+            assert torch.equal(layers[key].weight, weight.float())
+            assert torch.equal(layers[key].bias, bias.float())  # type: ignore[arg-type]
+    assert all(torch.equal(layers[key].weight, value) for key, value in untouched.items())
+
+
+def test_values_of_half_the_precision_are_converted_before_they_are_scaled(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    state = {key: value.half() for key, value in tiny_state().items()}
+    load_encoder_weights(tiny, save(tmp_path / "a.pth", state), (60.0, 50.0, 70.0))
+    ratio = torch.tensor((60.0, 50.0, 70.0), dtype=torch.float64) / torch.tensor(TORCHVISION_STD)
+    factors = (ratio / ratio.mean()).float()[:, None, None]
+    assert torch.equal(tiny.conv1_1.weight, state["features.0.weight"].float() * factors)
+    assert torch.equal(tiny.conv1_2.weight, state["features.2.weight"].float())
+
+
+def test_a_file_of_another_encoder_is_told_by_its_names(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.pth", {"conv_stem.weight": torch.zeros(4, 3, 3, 3)})
+    with pytest.raises(
+        EncoderMismatch, match=r"a\.pth: holds no encoder layer of segnet, which needs VGG16's"
+    ):
+        check_encoder_file(path, "segnet")
+    check_encoder_file(save(tmp_path / "b.pth", tiny_state()), "segnet")
 
 
 @pytest.mark.parametrize("name", ["segnet", "deconvnet"])

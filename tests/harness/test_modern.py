@@ -9,7 +9,16 @@ import pytest
 
 import architectures
 from harness.errors import UserError
-from harness.initial_weights import HE, IMAGENET, OWN_IMAGENET, check_input, fitted, locate_for, takes_own
+from harness.initial_weights import (
+    IMAGENET,
+    OWN_IMAGENET,
+    GivenWeights,
+    check_input,
+    fitted,
+    locate,
+    resolve,
+    takes_own,
+)
 from harness.protocol import load_protocol
 from harness.spec import InitialWeights
 from harness.suite import PlanRequest, Suite, load_suite, plan
@@ -61,7 +70,7 @@ def test_a_plan_names_how_each_network_starts() -> None:
             architectures=("segnet", "smp:Unet/resnet34", "torchvision:fcn_resnet50"),
             seeds=(0,),
             precision="fp32",
-            initial_weights=HE,
+            initial_weights=resolve(["none"]),
         )
     )
     assert [one.initial_weights.title for one in specs] == [
@@ -75,19 +84,20 @@ def test_a_plan_names_how_each_network_starts() -> None:
 
 def test_imagenet_weights_are_the_library_s_own() -> None:
     smp, segnet = architectures.info("smp:Unet/resnet34"), architectures.info("segnet")
-    assert fitted(smp, IMAGENET) == OWN_IMAGENET and takes_own(smp, IMAGENET)
-    assert fitted(segnet, IMAGENET) == IMAGENET and not takes_own(segnet, IMAGENET)
-    assert fitted(segnet, FILE) == FILE
+    given = resolve(["imagenet"])
+    assert fitted(smp, given) == OWN_IMAGENET and takes_own(smp, IMAGENET)
+    assert fitted(segnet, given) == IMAGENET and not takes_own(segnet, IMAGENET)
     with pytest.raises(
-        UserError, match=r"can't start from some.pth: give .* imagenet \(its library's own\) or"
+        UserError, match=r"segnet-basic can't start from VGG16 .*: give --encoder-weights none$"
     ):
-        fitted(smp, FILE)
+        fitted(architectures.info("segnet-basic"), given)
 
 
 def test_a_file_is_looked_for_only_where_a_network_loads_it() -> None:
     theirs = spec(architecture="smp:Unet/resnet34", initial_weights=OWN_IMAGENET)
-    assert locate_for([theirs], "imagenet") is None  # without it VGG16's 528 MB would be downloaded
-    assert locate_for([theirs, spec(initial_weights=FILE)], "some.pth") == Path("some.pth").resolve()
+    given = [*resolve(["imagenet"]), GivenWeights(weights=FILE, file=Path("some.pth"))]
+    assert locate([theirs], given) == {}  # without it VGG16's 528 MB would be downloaded
+    assert locate([theirs, spec(initial_weights=FILE)], given) == {FILE.key: Path("some.pth")}
 
 
 def test_a_protocol_must_give_the_input_that_the_weights_want() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from harness.commands import RunOptions, _further, _protocols
 from harness.errors import UserError
-from harness.initial_weights import HE
+from harness.initial_weights import resolve
 from harness.protocol import load_protocol
 from harness.suite import PlanRequest, Suite, load_suite, plan, suite_names
 from tests.harness.test_cli import ROOT
@@ -22,7 +22,7 @@ def options(**changes: object) -> RunOptions:
         "size": None,
         "iterations": None,
         "override": (),
-        "encoder_weights": None,
+        "encoder_weights": (),
         "compile": None,
         "dry_run": True,
         "tensorboard": False,
@@ -115,7 +115,7 @@ def test_a_plan_holds_every_architecture_with_every_protocol_and_seed() -> None:
             architectures=("segnet", "segnet-basic"),
             seeds=(0, 1),
             precision="fp32",
-            initial_weights=HE,
+            initial_weights=resolve(["none"]),
         )
     )
     found = [(spec.protocol.title, spec.seed, spec.architecture) for spec in specs]
@@ -153,7 +153,7 @@ def test_a_plan_holds_the_further_rows_once_for_each_seed() -> None:
             architectures=(),
             seeds=(0, 1),
             precision="fp32",
-            initial_weights=HE,
+            initial_weights=resolve(["none"]),
             further=[("segnet", balanced)],
         )
     )
@@ -212,7 +212,7 @@ def test_a_refined_network_comes_right_after_the_one_that_it_needs() -> None:
         architectures=("deconvnet", "segnet", "fcn8s"),
         seeds=(0, 1),
         precision="fp32",
-        initial_weights=HE,
+        initial_weights=resolve(["none"]),
     )
     names = [(spec.seed, spec.network) for spec in plan(request)]
     each = ["deconvnet", "segnet", "segnet+dense-crf@1", "fcn8s"]

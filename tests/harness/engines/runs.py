@@ -26,7 +26,7 @@ def places(folder: Path, **changes: Any) -> Places:
         "reports": folder / "reports",
         "work": folder / "work",
         "data_root": None,
-        "weights": None,
+        "weights": {},
         "device": device,
         "threads": 1,
         **changes,

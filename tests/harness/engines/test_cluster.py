@@ -8,6 +8,7 @@ import pytest
 from harness.engines.cluster import Node, budget_end_s, portable_job, threads_of_a_run, until, worked_on
 from harness.engines.tally import count, still_to_do
 from harness.errors import UserError
+from harness.initial_weights import HE
 from harness.locks import run_lock
 from harness.run import Outcome
 from tests.harness.engines.runs import job, places
@@ -35,7 +36,7 @@ def test_a_job_s_paths_hold_on_every_machine(tmp_path: Path, monkeypatch: pytest
     here = places(
         Path(),
         data_root="data",
-        weights=Path("vgg.safetensors"),
+        weights={HE.key: Path("vgg.safetensors")},
         deadline_s=time.monotonic() + 60.0,
         threads=8,
     )

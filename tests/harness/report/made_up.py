@@ -17,7 +17,7 @@ from harness.protocol import Protocol
 from harness.record_content import to_json
 from harness.records import BEST, Evaluation, Failure, History, RunRecord, Timing, Validation, save_run
 from harness.spec import InitialWeights, Precision, RunSpec
-from tests.harness.report.made_up_measurements import CLASSES, ENVIRONMENT, measured
+from tests.harness.report.made_up_measurements import CLASSES, ENVIRONMENT, measured, registered_revision
 
 
 def matrix(right: Sequence[int], wrong: int = 0) -> NDArray[np.int64]:
@@ -69,12 +69,12 @@ class Store:
         precision: Precision = "fp32",
         digest: str = "d" * 64,
         variant: str | None = None,
-        revision: int = 1,
+        revision: int | None = None,
     ) -> RunSpec:
         """The spec of a run on the protocol's dataset."""
         return RunSpec(
             architecture=architecture,
-            architecture_revision=revision,
+            architecture_revision=registered_revision(architecture) if revision is None else revision,
             dataset=protocol.dataset,
             dataset_variant=variant or protocol.dataset,
             dataset_hash=digest,

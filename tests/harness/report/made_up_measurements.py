@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import architectures
 from harness.measure.figures import (
     DecoderStorage,
     DeviceMemory,
@@ -35,6 +36,14 @@ NO_GPU = "measured on a CPU"
 WEIGHTS_MIB, KEPT_MIB, INPUT_MIB = 40.0, 10.0, 2.0
 
 
+def registered_revision(architecture: str) -> int:
+    """What the registry says; 1 of an architecture that is made up."""
+    try:
+        return architectures.info(architecture).revision
+    except architectures.ArchitectureError:
+        return 1
+
+
 def measured(
     architecture: str,
     *,
@@ -55,7 +64,7 @@ def measured(
     preset: str = "cpu",
     options: tuple[str, ...] = (),
     precision: str = "fp32",
-    revision: int = 1,
+    revision: int | None = None,
     flags: tuple[str, ...] = (),
     kept: tuple[int, ...] = (),
     counted_on: int | None = None,
@@ -81,7 +90,7 @@ def measured(
         preset: of the record.
         options: of the record.
         precision: of the record.
-        revision: of the architecture.
+        revision: of the architecture; None: the registered one.
         flags: of the forward pass at batch 1.
         kept: bytes kept for the decoder of each pooling, with indices as 2-bit codes.
         counted_on: threads that the manifest has, where live tensors were counted on as many; None: on one.
@@ -89,7 +98,7 @@ def measured(
     spec = MeasureSpec.model_validate(
         {
             "architecture": architecture,
-            "architecture_revision": revision,
+            "architecture_revision": registered_revision(architecture) if revision is None else revision,
             "num_classes": CLASSES,
             "size": size,
             "precision": precision,

@@ -100,3 +100,35 @@ class TestTables:
         assert "- SegNet: seeds 2, initial weights loaded: 2 of 13 layers" in classes["per-class.md"]
         assert f"| {dataset.classes[0]} | 80.0 ± 28.3 |" in classes["per-class.md"]
         assert "initial_weights" in classes["per-class.csv"].splitlines()[0]
+
+    def test_drawn_fully_connected_layers_have_a_mark_and_a_note(
+        self, store: Store, camvid: Protocol
+    ) -> None:
+        """Of FCN-8s the file held none, DeconvNet's cannot be loaded, SegNet has none."""
+        weights = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
+        some, all_of_them = ("conv1_1", "conv1_2"), ("conv1_1", "fc6", "fc7")
+        for name, layers in (
+            ("segnet", (some, 13)),
+            ("fcn8s", (some, 15)),
+            ("deeplab-largefov", (all_of_them, 15)),
+            ("deconvnet", (some, 13)),
+        ):
+            spec = store.spec(name, protocol=camvid, weights=weights)
+            store.run(spec, {"half": PART, "end": WHOLE}, layers=layers)
+        group, dataset = only_group(store), datasets.info("camvid")
+        frame = accuracy.table3(group, dataset)
+        drawn = frame.drop_duplicates("architecture").set_index("architecture")["layers_drawn"]
+        assert drawn.dropna().to_dict() == {"fcn8s": "fc6, fc7", "deconvnet": "fc6, fc7"}
+        files = table3_files(group, dataset, frame)
+        files |= splits_files(group, dataset, accuracy.splits(group))
+        files |= per_class_files(group, dataset, accuracy.per_class(group, dataset))
+        for name in ("table3.md", "splits.md", "per-class.md"):
+            assert "loaded: 2 of 15 layers †" in files[name] and "loaded: 2 of 13 layers †" in files[name]
+            assert "loaded: 3 of 15 layers" in files[name] and "3 of 15 layers †" not in files[name]
+            assert files[name].count("`†`: fc6, fc7 drawn (He et al.), not loaded.") == 1
+        assert "2 of 15 layers \\dag{}" in files["table3.tex"] and "†" not in files["table3.tex"]
+
+    def test_networks_that_loaded_nothing_have_no_mark(self, store: Store, camvid: Protocol) -> None:
+        store.run(store.spec("fcn8s", protocol=camvid), {"half": PART, "end": WHOLE})
+        group, dataset = only_group(store), datasets.info("camvid")
+        assert "†" not in table3_files(group, dataset, accuracy.table3(group, dataset))["table3.md"]
