@@ -55,7 +55,7 @@ extras: $(STAMP)  ## what some tests are skipped without: Ray, and the package t
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-extras.lock
 
 lock:  ## resolve the versions anew (needs uv)
-	uv pip compile --upgrade --universal --generate-hashes --no-header --extra dev --extra sunrgbd --extra tensorboard \
+	uv pip compile --upgrade --universal --generate-hashes --no-header --extra dev --extra prepare --extra tensorboard \
 	    pyproject.toml -o requirements.lock
 	printf 'ray\npydensecrf2\n' | uv pip compile --upgrade --universal --generate-hashes --no-header \
 	    --constraint requirements.lock - -o requirements-extras.lock

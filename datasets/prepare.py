@@ -7,10 +7,12 @@ from types import MappingProxyType
 
 from datasets.base import DatasetError
 from datasets.registry import info
-from datasets.sunrgbd_official import Prepared, Progress
+from datasets.release import Prepared, Progress
 
 # Modules with `prepare(root, release, progress)`.
-_MODULES: Mapping[str, str] = MappingProxyType({"sunrgbd": "datasets.sunrgbd_official"})
+_MODULES: Mapping[str, str] = MappingProxyType(
+    {"sunrgbd": "datasets.sunrgbd_official", "nyuv2": "datasets.nyuv2_official"}
+)
 
 
 def prepare(
@@ -23,6 +25,6 @@ def prepare(
     described = info(name)
     if name not in _MODULES:
         done = "drawn by this program" if described.drawn else f"made ready by `data fetch {name}`"
-        raise DatasetError(f"{name} needs no preparing: it is {done}; only {', '.join(_MODULES)} does")
+        raise DatasetError(f"{name} needs no preparing: it is {done}; only {' and '.join(_MODULES)} do")
     made: Prepared = importlib.import_module(_MODULES[name]).prepare(root, release, progress)
     return made

@@ -13,8 +13,8 @@ _MODULES: Mapping[str, str] = MappingProxyType(
     {
         "roads": "datasets.roads",
         "camvid": "datasets.camvid",
-        "rooms": "datasets.rooms",
         "sunrgbd": "datasets.sunrgbd",
+        "nyuv2": "datasets.nyuv2",
     }
 )
 

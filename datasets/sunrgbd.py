@@ -14,7 +14,6 @@ numbering, names and void from github.com/ankurhanda/sunrgbd-meta-data (README.m
 """
 
 import hashlib
-import re
 from dataclasses import replace
 from functools import cache, cached_property
 from importlib.resources import files
@@ -33,10 +32,12 @@ from datasets.base import (
     require_split,
 )
 from datasets.cache import nearest_exact_indices, reduce_area
-from datasets.pictures import read_bytes, read_image, read_label
+from datasets.numbered import Naming, hash_splits, sound
+from datasets.pictures import read_image, read_label
 
 FOLDER = "sunrgbd37"
 TEST_IMAGES, TRAIN_IMAGES = 5050, 5285
+NAMING = Naming(title="SUN RGB-D", prefix="img-", digits=6)
 VAL_LIST = "sunrgbd_val.txt"
 VAL_LIST_SHA256 = "ca34cd46af8da89bc4897ab0f957a11e99d8d2ef1b29882593094d0a7079d5a0"
 
@@ -78,8 +79,6 @@ UNKNOWN_VARIANT = "sunrgbd-partial"
 """Of a folder that lacks some of the images. The hash of the real files is not known to this program: a whole
 folder is known by its counts alone."""
 
-_NAME = re.compile(r"img-(\d{6})")
-
 
 class SunRgbd(Dataset):
     """One split of SUN RGB-D. The split's count is that of the files found."""
@@ -88,7 +87,7 @@ class SunRgbd(Dataset):
         require_split(INFO.name, split)
         self.folder = locate(root)
         self.split = split
-        self._pairs = _sound_pairs(self.folder, split)
+        self._pairs = sound(*survey(self.folder, split), INFO.name)
         self.image_ids = tuple(pair.stem for pair in self._pairs)
         self.info = replace(INFO, splits={**INFO.splits, split: len(self._pairs)})
 
@@ -181,8 +180,10 @@ def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]
     """The pairs of a split by number, and all that is wrong with it."""
     problems: list[str] = []
     most = TEST_IMAGES if split == "test" else TRAIN_IMAGES
-    images = _by_number(folder / ("test" if split == "test" else "train"), (".jpg", ".jpeg"), most, problems)
-    labels = _by_number(folder / "labels", (".png",), TEST_IMAGES + TRAIN_IMAGES, problems)
+    images = NAMING.list_files(
+        folder / ("test" if split == "test" else "train"), (".jpg", ".jpeg"), most, problems
+    )
+    labels = NAMING.list_files(folder / "labels", (".png",), TEST_IMAGES + TRAIN_IMAGES, problems)
     own = {n: path for n, path in images.items() if split == "test" or (n in held_out()) == (split == "val")}
     wanted = {label_number(split, n) for n in own}
     pairs = []
@@ -208,51 +209,8 @@ def _split_of(number: int) -> str:
     return "val" if number - TEST_IMAGES in held_out() else "train"
 
 
-def _sound_pairs(folder: Path, split: str) -> tuple[Pair, ...]:
-    """The pairs of a split; DatasetError with the first problem if there is any."""
-    pairs, problems = survey(folder, split)
-    if problems:
-        more = (
-            f" (and {len(problems) - 1} more: `python -m harness data check sunrgbd`)" if problems[1:] else ""
-        )
-        raise DatasetError(problems[0] + more)
-    return pairs
-
-
-def _by_number(folder: Path, suffixes: tuple[str, ...], most: int, problems: list[str]) -> dict[int, Path]:
-    """The picture files of a folder by number; hidden files and other kinds are passed over."""
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        problems.append(f"{folder}: cannot be listed: {error.strerror}: put SUN RGB-D's folder there")
-        return {}
-    found: dict[int, Path] = {}
-    for path in paths:
-        if path.name.startswith(".") or path.suffix.lower() not in suffixes:
-            continue
-        named = _NAME.fullmatch(path.stem)
-        number = int(named.group(1)) if named else 0
-        if not 1 <= number <= most:
-            hint = f"numbers here go up to {most}; are train and test swapped?" if number else "rename it"
-            problems.append(f"{path}: not named img-000001 to img-{most:06d}: {hint}")
-        elif number in found:
-            problems.append(f"{path}: a second file of the same number as {found[number].name}: remove one")
-        else:
-            found[number] = path
-    if not found:
-        problems.append(f"{folder}: holds no img-NNNNNN{suffixes[0]} file: put SUN RGB-D's files there")
-    return found
-
-
 def _hash_folder(folder: Path) -> tuple[str, str]:
-    """(variant, SHA-256) over split, kind, number and content hash of each file, in sorted order."""
-    whole, counts = hashlib.sha256(), {}
-    for split in sorted(SPLITS):
-        pairs = _sound_pairs(folder, split)
-        counts[split] = len(pairs)
-        for pair in pairs:
-            for kind, path in (("image", pair.image), ("label", pair.label)):
-                part = hashlib.sha256(read_bytes(path)).hexdigest()
-                whole.update("\0".join((split, kind, pair.stem, part)).encode() + b"\n")
-    digest = whole.hexdigest()
-    return (INFO.name if counts == dict(INFO.splits) else UNKNOWN_VARIANT), digest
+    """(variant, SHA-256) of a folder; DatasetError where images and labels do not fit together."""
+    splits = {split: sound(*survey(folder, split), INFO.name) for split in SPLITS}
+    counts = {split: len(pairs) for split, pairs in splits.items()}
+    return (INFO.name if counts == dict(INFO.splits) else UNKNOWN_VARIANT), hash_splits(splits)

@@ -17,8 +17,6 @@ with h5py: github.com/ankurhanda/sunrgbd-meta-data, issue 9, and ESANet's prepar
 """
 
 import io
-import os
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,23 +28,13 @@ from PIL import Image
 
 from datasets.base import DatasetError, Pixels, data_folder, one_line
 from datasets.pictures import read_bytes, read_size
+from datasets.release import Prepared, Progress, load_mat, open_hdf5, write_atomically
 from datasets.sunrgbd import FOLDER, INFO, TEST_IMAGES, TRAIN_IMAGES, label_number
 
 SCENES, TOOLBOX = "SUNRGBD", "SUNRGBDtoolbox"
 SPLIT_FILE = Path("traintestSUNRGBD") / "allsplit.mat"
 LABEL_FILE = Path("Metadata") / "SUNRGBD2Dseg.mat"
-
-Progress = Callable[[int, int], None]
-"""Called with (pairs done, pairs in all)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """What was made: the folder, and how many pairs now and before."""
-
-    folder: Path
-    made: int
-    before: int
+UNPACK = "unpack the toolbox again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,28 +99,8 @@ def _scenes(source: Path) -> list[Scene]:
 
 def _split_lists(path: Path) -> dict[str, list[str]]:
     """Scene folders below SUNRGBD by split, as `allsplit.mat` has them."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    # What loadmat raises for a damaged file, or one of MATLAB 7.3, and what a file without the lists ends in.
-    broken = (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        NotImplementedError,
-        zlib.error,
-        MatReadError,
-    )
-    try:
-        lists = loadmat(path, variable_names=["alltest", "alltrain"])
-        cells = {split: list(lists[f"all{split}"].flat) for split in ("test", "train")}
-    except broken as error:
-        raise DatasetError(
-            f"{path}: no readable list of alltest and alltrain ({one_line(error)}): unpack the toolbox again"
-        ) from error
-    return {split: [_place(cell, path) for cell in found] for split, found in cells.items()}
+    cells = zip(("test", "train"), load_mat(path, ("alltest", "alltrain"), UNPACK), strict=True)
+    return {split: [_place(cell, path) for cell in found] for split, found in cells}
 
 
 def _place(cell: Any, path: Path) -> str:
@@ -148,20 +116,7 @@ def _place(cell: Any, path: Path) -> str:
 @contextmanager
 def _labels(path: Path, count: int) -> Iterator[Callable[[int], Pixels]]:
     """A function from a place in the label file to its label (H, W)."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise DatasetError(
-            f"{path} is HDF5 and needs h5py to be read: pip install 'segnet-harness[sunrgbd]'"
-        ) from error
-
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DatasetError(
-            f"{path}: no readable HDF5 file ({one_line(error)}): unpack the toolbox again"
-        ) from error
-    with file:
+    with open_hdf5(path, UNPACK) as file:
         references = _references(file, path, count)
 
         def label(index: int) -> Pixels:
@@ -169,7 +124,7 @@ def _labels(path: Path, count: int) -> Iterator[Callable[[int], Pixels]]:
                 stored = file[references[index].reshape(-1)[0]][()]
             except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
                 raise DatasetError(
-                    f"{path}: label {index + 1} cannot be read ({one_line(error)}): unpack the toolbox again"
+                    f"{path}: label {index + 1} cannot be read ({one_line(error)}): {UNPACK}"
                 ) from error
             return _checked(np.asarray(stored), path, index)
 
@@ -182,9 +137,7 @@ def _references(file: Any, path: Path, count: int) -> Any:
         found = file["SUNRGBD2Dseg"]["seglabel"]
         length = found.shape[0]
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise DatasetError(
-            f"{path}: holds no SUNRGBD2Dseg with a field seglabel: unpack the toolbox again"
-        ) from error
+        raise DatasetError(f"{path}: holds no SUNRGBD2Dseg with a field seglabel: {UNPACK}") from error
     if length != count:
         raise DatasetError(
             f"{path}: {length} labels where {SPLIT_FILE.name} lists {count} scenes: "
@@ -223,9 +176,9 @@ def _make_pair(scene: Scene, index: int, label_of: Callable[[int], Pixels], targ
         )
     packed = io.BytesIO()
     Image.fromarray(label).save(packed, format="PNG")
-    _write(image, read_bytes(original))
+    write_atomically(image, read_bytes(original))
     # The label comes last: where it is, its image is too.
-    _write(picture, packed.getvalue())
+    write_atomically(picture, packed.getvalue())
     return True
 
 
@@ -237,13 +190,3 @@ def _picture_of(scene: Scene) -> Path:
         what = "missing folder" if not folder.is_dir() else f"{len(found)} .jpg files where one belongs"
         raise DatasetError(f"{folder}: {what}: unpack SUNRGBD.zip again")
     return found[0]
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file under another name and rename it, so that half a file never bears its name."""
-    partial = path.with_name(f".{path.name}.part")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

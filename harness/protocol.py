@@ -180,7 +180,8 @@ class Protocol(BaseModel):
         original = load_protocol(self.name)
         found = []
         size = self.size or full_size
-        wanted = original.size or full_size
+        # a quick recipe's own size is full for it; any other is held against the dataset's
+        wanted = original.size if self.quick and original.size else full_size
         if self.quick:
             found.append("quick protocol on drawn data")
         if size[0] * size[1] < wanted[0] * wanted[1]:

@@ -60,8 +60,10 @@ class Suite(BaseModel):
     def _check(self) -> Self:
         if not set(self.references) <= set(self.architectures):
             raise ValueError(f"references {self.references} must be among the architectures")
-        if self.table == "table1" and datasets.info(self.dataset).drawn:
-            raise ValueError(f"table1 is the paper's, which has no figure of {self.dataset}; choose table3")
+        if self.table in ("table1", "table4") and datasets.info(self.dataset).drawn:
+            raise ValueError(
+                f"{self.table} is the paper's, which has no figure of {self.dataset}; choose table3"
+            )
         if self.class_weightings and self.recipes:
             raise ValueError(
                 "class_weightings and recipes exclude each other; write the class_weightings as recipes"

@@ -124,16 +124,24 @@ Statement = Annotated[More | Best | Most | Close | Times, Field(discriminator="j
 class Claim(_Frozen):
     """A claim of the paper, and how it is judged.
 
-    X    do no more than indicate it, whatever the runs; empty if they can.
+    suite: whose records it is judged by. further_suites: others whose records are evidence too, such as one
+    on a part of the data. at_most_indicated: why records can do no more than indicate it, whatever the runs;
+    empty if they can.
     """
 
     number: int = Field(ge=1)
     text: str
     table: Table
     suite: str
+    further_suites: tuple[str, ...] = ()
     rule: str
     at_most_indicated: str = ""
     statements: tuple[Statement, ...] = Field(min_length=1)
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """All suites whose records are evidence."""
+        return (self.suite, *self.further_suites)
 
 
 class _File(_Frozen):

@@ -120,7 +120,7 @@ def _verdict(claim: Claim, standings: Sequence[Standing]) -> tuple[Verdict, Lean
     chosen = deciding(standings)
     if not chosen:
         reasons = [one.reason for one in standings]
-        return "not tested", "", _listed(reasons) or f"no record of suite `{claim.suite}`"
+        return "not tested", "", _listed(reasons) or _no_record(claim)
     outcomes = {one.outcome for one in chosen}
     if {"holds", "against"} <= outcomes:
         return "undecided", "", _divided(chosen)
@@ -131,6 +131,10 @@ def _verdict(claim: Claim, standings: Sequence[Standing]) -> tuple[Verdict, Lean
     if limits:
         return "indicated", _LEANINGS[outcome], "; ".join(dict.fromkeys(limits))
     return _VERDICTS[outcome], "", ""
+
+
+def _no_record(claim: Claim) -> str:
+    return f"no record of suite {' or '.join(f'`{name}`' for name in claim.suites)}"
 
 
 def _divided(standings: Sequence[Standing]) -> str:

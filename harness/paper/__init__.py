@@ -16,6 +16,8 @@ TRAINING_IMAGES = 3433
 DECODER_TRAINING_IMAGES = 367
 # What it trained Tables 4 and 5 on: the training split of SUN RGB-D.
 SUN_TRAINING_IMAGES = 5285
+# What it scored them on.
+SUN_TEST_IMAGES = 5050
 # Table 6: input of its single image, and how it was measured.
 RESOURCE_SIZE = (360, 480)
 RESOURCE_DEVICE = "Titan X"

@@ -1,15 +1,14 @@
 """The accuracy tables of one group as files: Markdown, CSV and LaTeX."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from datasets import DatasetInfo
-from harness import paper
 from harness.records import BEST
 from harness.report.accuracy import FINISHED, METRICS, SPLITS
+from harness.report.comparability import as_column, difference_note, not_like_for_like
 from harness.report.dense_crf import crf_notes, crf_time_cells
 from harness.report.floors import BASELINE
 from harness.report.groups import BLOCK, SCORE_NAMES, Group
@@ -27,25 +26,6 @@ METRICS_NOTE = (
     "G: share of labeled pixels that are right. C: mean of the classes' accuracies. mIoU: mean of their "
     "intersection over union. BF: boundary F1, mean over classes, then over images. All in percent."
 )
-
-
-# Images that the paper trained on, and how that differs from here, by dataset.
-_TRAINED_ON: Mapping[str, tuple[int, str]] = MappingProxyType(
-    {
-        "camvid": (paper.TRAINING_IMAGES, "the paper trained on CamVid and three further sets"),
-        "sunrgbd": (paper.SUN_TRAINING_IMAGES, "the paper held none out as val"),
-    }
-)
-
-
-def not_like_for_like(dataset: DatasetInfo) -> str:
-    """Why a difference to the paper is not one of the networks alone."""
-    return "" if dataset.drawn else f"not like for like: {share_of_images(dataset)}"
-
-
-def share_of_images(dataset: DatasetInfo) -> str:
-    """`367 of 3433 images`: trained on here, and in the paper; not of drawn data."""
-    return f"{dataset.splits['train']} of {_TRAINED_ON[dataset.name][0]} images"
 
 
 def table3_files(
@@ -176,7 +156,7 @@ def table3_notes(
     """What a reader must know of the table's figures."""
     notes = [METRICS_NOTE]
     if _beside_paper(frame):
-        notes.append(_difference_note(dataset) + ".")
+        notes.append(difference_note(dataset))
     notes += [*spread_notes(frame), *drawn_notes(frame)]
     if (frame["checkpoint"] == BEST).any():
         notes.append(chosen_note(group, dataset, "; the fixed iterations are the ones to compare"))
@@ -220,15 +200,6 @@ def val_remark(dataset: DatasetInfo, advice: str = "") -> str:
     )
 
 
-def _difference_note(dataset: DatasetInfo) -> str:
-    if dataset.drawn:
-        return ""
-    return (
-        f"Differences are ours minus the paper's and {not_like_for_like(dataset)}; "
-        f"{_TRAINED_ON[dataset.name][1]}"
-    )
-
-
 def latex_text(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
     """Table 3 as text cells under heads of two levels: score, then paper, ours and difference."""
     text = _text(frame, dataset, "diff.", "|")
@@ -239,7 +210,7 @@ def latex_text(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
 
 def renamed(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
     """CSV heads: what a difference is not travels with it; scores are percent."""
-    reason = not_like_for_like(dataset).replace(":", "").replace(" ", "_")
+    reason = as_column(not_like_for_like(dataset))
     names = {f"{metric}_difference": f"{metric}_difference_{reason}" for metric in METRICS}
     return frame.rename(columns=names)
 

@@ -72,11 +72,13 @@ def _holds_list(value: Any) -> bool:
 
 
 def judged(collected: Mapping[str, Collected]) -> list[Judgement]:
-    """Every claim of the paper, held against all groups of the suite that it refers to."""
+    """Every claim of the paper, held against all groups of the suites that it refers to."""
     judgements = []
     for claim in load_claims():
-        found = collected.get(claim.suite)
-        groups = evidence(claim.table, found.records, found.measurements) if found else []
+        present = [collected[name] for name in claim.suites if name in collected]
+        groups = [
+            one for found in present for one in evidence(claim.table, found.records, found.measurements)
+        ]
         judgements.append(judge_claim(claim, groups))
     return judgements
 

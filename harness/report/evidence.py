@@ -10,6 +10,7 @@ from harness.measure.figures import Quantity as Number
 from harness.measure.record import TIME_BATCH, MeasurementRecord, Phase
 from harness.records import BEST
 from harness.report.accuracy import PAPER_BEST, status
+from harness.report.comparability import limits_of_claims
 from harness.report.families import Family, families
 from harness.report.groups import Group, SuiteRecords, input_size, title
 from harness.report.readings import live_mib, shape_figure, timing
@@ -36,11 +37,18 @@ def evidence(table: Table, records: SuiteRecords, measurements: Measurements) ->
 def _of_group(records: SuiteRecords, group: Group) -> Evidence:
     return Evidence(
         name=group_title(group),
-        page=f"{records.suite.name}/{quote(group.slug)}/{records.suite.table}.md",
+        page=f"{records.suite.name}/{quote(_folder(records, group))}/{records.suite.table}.md",
         weights=group.weights.title,
-        lesser=_lesser(group, group.protocol.title),
+        lesser=(*limits_of_claims(records.dataset), *_lesser(group, group.protocol.title)),
         figures=_GroupFigures(group=group),
     )
+
+
+def _folder(records: SuiteRecords, group: Group) -> str:
+    """Of the group's table; Table 4 joins a family's groups."""
+    if records.suite.table != "table4":
+        return group.slug
+    return next(one.slug for one in families(records.suite, records.groups) if group in one.groups)
 
 
 def _of_family(records: SuiteRecords, family: Family, measurements: Measurements) -> Evidence:

@@ -1,10 +1,10 @@
-"""Tables 4 and 5 of one family of groups as frames of values: SUN RGB-D, or the drawn rooms in its stead.
+"""Tables 4 and 5 of one family of groups as frames of values: SUN RGB-D, or a dataset that is a part of it.
 
 Table 4 has the form of Table 3. The family's groups differ in the class weights of the loss: a network that
 was trained with others than the protocol's own is a row of its own, named as the paper names it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -13,7 +13,7 @@ from datasets import DatasetInfo
 from harness import paper
 from harness.protocol import load_protocol
 from harness.records import BEST
-from harness.report.accuracy import per_class, table3
+from harness.report.accuracy import PAPER_BEST, per_class, table3
 from harness.report.accuracy_tables import with_origin
 from harness.report.families import Family
 from harness.report.groups import Group, title
@@ -34,22 +34,21 @@ def own_group(family: Family) -> Group | None:
     return family.of(load_protocol(family.first.protocol.name).class_weighting)
 
 
-def table4(
-    family: Family, dataset: DatasetInfo, further: Sequence[Mapping[str, object]] = ()
-) -> pd.DataFrame:
-    """Table 4: columns of `accuracy.table3` and, before them, what each row was made under.
+def published_rows(family: Family) -> list[paper.Accuracy]:
+    """The paper's rows that ours can stand beside: its best ones, and those at iterations scored here."""
+    labels = family.first.labels
+    return [row for row in paper.sun_accuracies() if row.checkpoint == PAPER_BEST or row.checkpoint in labels]
 
-    `further` rows (of baselines) are put at the end.
-    """
+
+def table4(family: Family, dataset: DatasetInfo) -> pd.DataFrame:
+    """Table 4: columns of `accuracy.table3` and, before them, what each row was made under."""
     own = own_group(family)
     others = [group for group in family.groups if group is not own]
-    published = () if dataset.drawn else paper.sun_accuracies()
+    published = published_rows(family)
     endings = tuple(BALANCED[group.protocol.class_weighting] for group in others)
-    frames = []
-    if own is not None or published:
-        theirs = [row for row in published if not row.network.endswith(endings or ("\0",))]
-        group = own or _nothing_run(family)
-        frames.append(with_origin(group, table3(group, dataset, published=theirs)))
+    theirs = [row for row in published if not row.network.endswith(endings or ("\0",))]
+    group = own or _nothing_run(family)
+    frames = [with_origin(group, table3(group, dataset, published=theirs))]
     for group, ending in zip(others, endings, strict=True):
         theirs = [
             replace(row, network=row.network.removesuffix(ending))
@@ -59,10 +58,7 @@ def table4(
         frame = table3(group, dataset, published=theirs)
         frames.append(with_origin(group, frame.assign(network=frame["network"] + ending)))
     joined = pd.concat(frames, ignore_index=True)
-    joined = joined.iloc[_order(list(joined["network"]), endings)].reset_index(drop=True)
-    if further:
-        joined = pd.concat([joined, pd.DataFrame(further)], ignore_index=True)
-    return joined
+    return joined.iloc[_order(list(joined["network"]), endings)].reset_index(drop=True)
 
 
 def _nothing_run(family: Family) -> Group:
@@ -85,14 +81,12 @@ def _order(networks: list[str], endings: tuple[str, ...]) -> list[int]:
 def table5(family: Family, dataset: DatasetInfo) -> pd.DataFrame | None:
     """Table 5: accuracy of every class on test at the best iteration by val; none without a run of SegNet.
 
-    Columns class, paper (not on drawn data), labeled_pixels, then for each weighting B with runs B_ours and
-    B_std, and B_difference for the protocol's own. Percent, mean over seeds; the last row is the mean over
-    the classes that have a value.
+    Columns class, paper, labeled_pixels, then for each class weighting B with runs B_ours and B_std, and
+    B_difference for the protocol's own. Percent, mean over seeds; the last row is the mean over the classes
+    that have a value.
     """
-    rows: dict[str, object] = {"class": list(dataset.classes)}
-    published = None if dataset.drawn else pd.Series(paper.sun_class_accuracies()).reindex(dataset.classes)
-    if published is not None:
-        rows["paper"] = published.to_list()
+    published = pd.Series(paper.sun_class_accuracies()).reindex(dataset.classes)
+    rows: dict[str, object] = {"class": list(dataset.classes), "paper": published.to_list()}
     own = own_group(family)
     found = [group for group in family.groups if group.of(REFERENCE)]
     for group in sorted(found, key=lambda group: group is not own):
@@ -102,7 +96,7 @@ def table5(family: Family, dataset: DatasetInfo) -> pd.DataFrame | None:
         name = group.protocol.class_weighting
         ours = values["accuracy"].to_numpy()
         rows |= {f"{name}_ours": ours.tolist(), f"{name}_std": values["accuracy_std"].to_list()}
-        if published is not None and group is own:
+        if group is own:
             rows[f"{name}_difference"] = (ours - published.to_numpy()).tolist()
     if not found:
         return None

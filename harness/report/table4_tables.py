@@ -1,6 +1,5 @@
 """Tables 4 and 5 of one family as text cells and as files: Markdown, CSV and LaTeX."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,22 +9,22 @@ from harness import paper
 from harness.records import BEST
 from harness.report.accuracy import PAPER_BEST
 from harness.report.accuracy_tables import latex_text, renamed, table3_notes, table3_text, with_origin
+from harness.report.comparability import as_column, difference_note, not_like_for_like
 from harness.report.families import Family
 from harness.report.groups import Group, title
-from harness.report.table4 import BALANCED, REFERENCE, own_group
+from harness.report.table4 import BALANCED, REFERENCE, own_group, published_rows
 from harness.report.tables import csv, latex, listing, markdown, percent, signed, spread
 from harness.report.wording import group_title, reduced_mark
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """What the texts are made of: the frames of `table4` and `table5`, and verdicts on drawn data."""
+    """What the texts are made of: the frames of `table4` and `table5`."""
 
     family: Family
     dataset: DatasetInfo
     accuracies: pd.DataFrame
     classes: pd.DataFrame | None
-    verdicts: Sequence[str] = ()
 
     @property
     def heading(self) -> str:
@@ -53,7 +52,13 @@ def body(tables: Tables, level: int) -> list[str]:
 
 
 def _notes(tables: Tables) -> list[str]:
-    return [*tables.verdicts, *table3_notes(tables.family.first, tables.dataset, tables.accuracies)]
+    notes = table3_notes(tables.family.first, tables.dataset, tables.accuracies)
+    if len(published_rows(tables.family)) < len(paper.sun_accuracies()):
+        notes.append(
+            "The paper's rows at fixed iterations are left out, since no iteration here answers to them: its "
+            f"best rows stand beside ours '{BEST}'."
+        )
+    return notes
 
 
 def tables_files(tables: Tables) -> dict[str, str]:
@@ -80,7 +85,7 @@ def _class_files(tables: Tables, frame: pd.DataFrame, mark: str) -> dict[str, st
     text = [f"# {heading}\n", mark, markdown(cells), listing(_class_notes(tables))]
     return {
         "table5.md": "\n".join(part for part in text if part),
-        "table5.csv": csv(with_origin(tables.family.first, frame)),
+        "table5.csv": csv(with_origin(tables.family.first, _marked(frame, tables.dataset))),
         "table5.tex": latex(
             cells,
             caption=_caption(heading, tables.mark),
@@ -88,6 +93,13 @@ def _class_files(tables: Tables, frame: pd.DataFrame, mark: str) -> dict[str, st
             notes=_class_notes(tables),
         ),
     }
+
+
+def _marked(frame: pd.DataFrame, dataset: DatasetInfo) -> pd.DataFrame:
+    """Table 5 with CSV heads: what a difference is not travels with it."""
+    mark = as_column(not_like_for_like(dataset))
+    names = {name: f"{name}_{mark}" for name in map(str, frame) if name.endswith("_difference")}
+    return frame.rename(columns=names)
 
 
 def _caption(heading: str, mark: str) -> str:
@@ -108,8 +120,7 @@ def class_text(tables: Tables) -> pd.DataFrame:
         return pd.DataFrame()
     columns: dict[str, list[str]] = {"class": list(frame["class"])}
     columns["labeled pixels"] = [f"{int(value):,}" for value in frame["labeled_pixels"]]
-    if "paper" in frame:
-        columns[f"{title(REFERENCE)} %, paper"] = [percent(value) for value in frame["paper"]]
+    columns[f"{title(REFERENCE)} %, paper"] = [percent(value) for value in frame["paper"]]
     own = own_group(tables.family)
     for group in tables.family.groups:
         name = group.protocol.class_weighting
@@ -118,8 +129,9 @@ def class_text(tables: Tables) -> pd.DataFrame:
         head = f"{title(REFERENCE)}{'' if group is own else BALANCED[name]} %"
         values = zip(frame[f"{name}_ours"], frame[f"{name}_std"], strict=True)
         columns[f"{head}, ours"] = [_cell(value, std) for value, std in values]
-        if "paper" in frame and group is own:
-            columns[f"{head}, difference"] = [signed(value) for value in frame[f"{name}_difference"]]
+        if group is own:
+            mark = not_like_for_like(tables.dataset)
+            columns[f"{head}, difference ({mark})"] = [signed(value) for value in frame[f"{name}_difference"]]
     return pd.DataFrame(columns)
 
 
@@ -134,12 +146,11 @@ def _class_notes(tables: Tables) -> list[str]:
         f"Accuracy of a class: share of its labeled pixels that are right, percent, at '{BEST}' (iteration "
         f"{iterations}), mean over seeds. The last row is the mean over the classes that are there."
     ]
-    if not tables.dataset.drawn:
-        best = next(row for row in paper.sun_accuracies() if row.checkpoint == PAPER_BEST)
-        notes.append(
-            f"The paper's column is {best.network}'s best row of Table 4, at {best.iterations:,} iterations."
-        )
-    return notes
+    best = next(row for row in paper.sun_accuracies() if row.checkpoint == PAPER_BEST)
+    notes.append(
+        f"The paper's column is {best.network}'s best row of Table 4, at {best.iterations:,} iterations."
+    )
+    return [*notes, difference_note(tables.dataset)]
 
 
 def _whose(tables: Tables, group: Group) -> str:

@@ -98,9 +98,7 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
             elif records.suite.table == "table1":
                 joined.append(pool.submit(family_files, family, records, measurements, colors))
             else:
-                current = source is not None and source.digest == family.first.digest
-                found = baselines.get(input_size(family.first.protocol, dataset), ()) if current else ()
-                joined.append(pool.submit(accuracy_family_files, family, records, found))
+                joined.append(pool.submit(accuracy_family_files, family, records))
         measured, devices, growth = pool.submit(measurement_files, records, measurements, colors).result()
         files: dict[str, bytes] = {}
         for made in [one.result()[0] for one in groups] + [one.result()[0] for one in joined]:

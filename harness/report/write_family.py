@@ -1,11 +1,8 @@
 """The files of one family: Table 1 and its plots, Tables 4 and 5, or a comparison of recipes."""
 
-from collections.abc import Sequence
-
 from harness.report import rates_tables, table1_tables, table4_tables
 from harness.report.families import Family
 from harness.report.figures import Palette
-from harness.report.floors import Floor, floor_rows, verdicts
 from harness.report.groups import SuiteRecords, input_size
 from harness.report.page import FamilyPage
 from harness.report.rates import rates
@@ -13,7 +10,7 @@ from harness.report.resources import Measurements
 from harness.report.table1 import NO_MEASUREMENT, measurement_for, table1
 from harness.report.table1_plots import StorageContext, storage_plot
 from harness.report.table1_tables import Table1, sheet_of, table1_files
-from harness.report.table4 import REFERENCE, own_group, table4, table5
+from harness.report.table4 import table4, table5
 
 
 def family_files(
@@ -55,17 +52,14 @@ def family_files(
     return files, entry
 
 
-def accuracy_family_files(
-    family: Family, records: SuiteRecords, baselines: Sequence[Floor]
-) -> tuple[dict[str, bytes], FamilyPage]:
-    """The same of Tables 4 and 5; `baselines` are of drawn data."""
-    dataset, own = records.dataset, own_group(family)
+def accuracy_family_files(family: Family, records: SuiteRecords) -> tuple[dict[str, bytes], FamilyPage]:
+    """The same of Tables 4 and 5."""
+    dataset = records.dataset
     tables = table4_tables.Tables(
         family=family,
         dataset=dataset,
-        accuracies=table4(family, dataset, floor_rows(baselines)),
+        accuracies=table4(family, dataset),
         classes=table5(family, dataset),
-        verdicts=verdicts(own, REFERENCE, baselines) if own and baselines else [],
     )
     texts = table4_tables.tables_files(tables)
     entry = FamilyPage(

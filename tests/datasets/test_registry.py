@@ -11,7 +11,7 @@ from datasets import DatasetError
 
 
 def test_names() -> None:
-    assert datasets.names() == ["roads", "camvid", "rooms", "sunrgbd"]
+    assert datasets.names() == ["roads", "camvid", "sunrgbd", "nyuv2"]
 
 
 @pytest.mark.parametrize("name", datasets.names())
@@ -35,11 +35,11 @@ def test_roads_and_camvid_share_classes_and_colors() -> None:
     assert not camvid.drawn
 
 
-def test_rooms_and_sunrgbd_share_classes_and_colors() -> None:
-    rooms, sun = datasets.info("rooms"), datasets.info("sunrgbd")
-    assert rooms.classes == sun.classes
-    assert rooms.colors == sun.colors
-    assert rooms.drawn
+def test_nyuv2_and_sunrgbd_share_classes_and_colors() -> None:
+    nyu, sun = datasets.info("nyuv2"), datasets.info("sunrgbd")
+    assert nyu.classes == sun.classes
+    assert nyu.colors == sun.colors
+    assert not nyu.drawn
     assert not sun.drawn
 
 

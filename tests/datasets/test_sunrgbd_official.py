@@ -172,7 +172,7 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
 
 
 def test_datasets_that_need_no_preparing(tmp_path: Path) -> None:
-    for name in ("camvid", "rooms"):
+    for name in ("camvid", "roads"):
         with pytest.raises(DatasetError, match="needs no preparing"):
             prepare(name, tmp_path)
     with pytest.raises(DatasetError, match="did you mean sunrgbd"):

@@ -30,9 +30,33 @@ def test_camvid_epochs_counts_the_papers_iterations_in_epochs() -> None:
 @pytest.mark.parametrize("name", toml_names("protocols"))
 def test_every_protocol_file_loads_under_its_own_name(name: str) -> None:
     assert load_protocol(name).name == name
-    drawn = {"quick@1", "rooms@1"}
-    expected = ["quick protocol on drawn data"] if name in drawn else []
-    assert load_protocol(name).reductions((360, 480)) == expected
+    reduced = {
+        "quick@1": ["quick protocol on drawn data"],
+        "nyuv2-half@1": ["input 180 x 240 instead of 360 x 480"],
+    }
+    assert load_protocol(name).reductions((360, 480)) == reduced.get(name, [])
+
+
+def test_nyuv2_is_camvid_adamw_with_other_data_and_length() -> None:
+    own = {"name", "summary", "source", "dataset", "iterations", "report_at", "eval_interval"}
+    nyu, camvid = load_protocol("nyuv2@1"), load_protocol("camvid-tuned@1")
+    assert nyu.model_dump(exclude=own) == camvid.model_dump(exclude=own)
+    assert (nyu.size, nyu.batch, nyu.iterations) == (None, 5, 8000)
+    assert nyu.report_at == {"half": 4000, "end": 8000}
+    assert nyu.evaluation_points() == [2000, 4000, 6000, 8000]
+
+
+def test_nyuv2_half_is_nyuv2_made_smaller() -> None:
+    own = {"name", "summary", "source", "size", "iterations", "report_at", "eval_interval"}
+    half, full = load_protocol("nyuv2-half@1"), load_protocol("nyuv2@1")
+    assert half.model_dump(exclude=own) == full.model_dump(exclude=own)
+    assert (half.size, half.iterations) == ((180, 240), 2400)
+    assert half.evaluation_points() == [600, 1200, 1800, 2400]
+    smaller = half.override({"size": "48x64", "iterations": "4"})
+    assert smaller.reductions((360, 480)) == [
+        "input 48 x 64 instead of 360 x 480",
+        "4 of 2,400 iterations",
+    ]
 
 
 def test_override_is_named_whatever_the_order() -> None:

@@ -1,12 +1,15 @@
 """Suites, and the plans made of them."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.commands import RunOptions, _further, _protocols
 from harness.errors import UserError
 from harness.initial_weights import resolve
-from harness.protocol import load_protocol
+from harness.protocol import load_protocol, validated
 from harness.suite import PlanRequest, Suite, load_suite, plan, suite_names
+from tests.datasets.nyu_files import write_extracted
 from tests.harness.test_cli import ROOT
 
 
@@ -142,14 +145,15 @@ def test_one_more_row_of_a_suite() -> None:
     assert further(override=("class_weighting=natural",)) == []
 
 
-def test_a_plan_holds_the_further_rows_once_for_each_seed() -> None:
-    suite, protocol = load_suite("rooms"), load_protocol("rooms@1")
+def test_a_plan_holds_the_further_rows_once_for_each_seed(tmp_path: Path) -> None:
+    write_extracted(tmp_path)
+    suite, protocol = load_suite("nyuv2"), load_protocol("nyuv2@1")
     balanced = protocol.override({"class_weighting": "median"})
     specs = plan(
         PlanRequest(
             suite=suite,
             protocols=[protocol],
-            data_root=None,
+            data_root=str(tmp_path),
             architectures=(),
             seeds=(0, 1),
             precision="fp32",
@@ -158,9 +162,25 @@ def test_a_plan_holds_the_further_rows_once_for_each_seed() -> None:
         )
     )
     found = [(spec.architecture, spec.protocol.class_weighting, spec.seed) for spec in specs]
-    assert len(specs) == 12 and len({spec.run_id for spec in specs}) == 12
+    # five networks and the balanced SegNet, and DeepLab refined by the dense CRF
+    assert len(specs) == 14 and len({spec.run_id for spec in specs}) == 14
     assert found[-2:] == [("segnet", "median", 0), ("segnet", "median", 1)]
+    assert sum(bool(spec.postprocess) for spec in specs) == 2
     assert {spec.num_classes for spec in specs} == {37}
+
+
+def test_nyuv2_fills_the_form_of_table_4_with_sunrgbds_rows() -> None:
+    nyu, sun = load_suite("nyuv2"), load_suite("sunrgbd")
+    for field in ("table", "architectures", "further", "dense_crf", "encoder_weights"):
+        assert getattr(nyu, field) == getattr(sun, field)
+    assert nyu.protocols == ("nyuv2@1", "nyuv2-half@1")
+
+
+@pytest.mark.parametrize("table", ["table1", "table4"])
+def test_a_table_of_the_papers_figures_refuses_drawn_data(table: str) -> None:
+    values = load_suite("quick").model_dump() | {"table": table}
+    with pytest.raises(UserError, match=f"{table} is the paper's, which has no figure of roads"):
+        validated(Suite, values, "suite quick")
 
 
 def test_sunrgbd_is_the_recipe_of_table_4() -> None:

@@ -23,6 +23,8 @@ class TestPaper:
         claims = load_claims()
         assert [claim.number for claim in claims] == list(NUMBERS)
         assert {claim.suite for claim in claims} == {"camvid", "decoders", "sunrgbd"}
+        further = {claim.number: claim.further_suites for claim in claims if claim.further_suites}
+        assert further == {14: ("nyuv2",), 15: ("nyuv2",)}
 
     def test_number_of_comparisons(self) -> None:
         assert tuple(len(one.paper) for one in paper().values()) == COMPARISONS

@@ -19,7 +19,7 @@ FOUR = ("segnet", "deeplab-largefov", "fcn8s", "deconvnet")
 
 def collected(store: Store) -> dict[str, Collected]:
     found = {}
-    for name in ("camvid", "decoders"):
+    for name in ("camvid", "decoders", "sunrgbd", "nyuv2"):
         records = collect(store.results, load_suite(name))
         measurements = collect_measurements(store.results, records)
         found[name] = Collected(records=records, measurements=measurements)

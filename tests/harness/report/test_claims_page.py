@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.protocol import Protocol, load_protocol
@@ -13,7 +14,7 @@ from harness.report.collect import collect
 from harness.report.resources import collect_measurements
 from harness.suite import load_suite
 from tests.harness.report.links import dead_links
-from tests.harness.report.made_up import PART, WHOLE, Store
+from tests.harness.report.made_up import PART, WHOLE, Store, matrix
 from tests.harness.report.made_up_claims import FOUR, collected, seven
 
 
@@ -42,7 +43,10 @@ class TestPage:
         assert "| **reproduced** | – | 3 hold | bear it out | Table 6 |" in rows[0]
         assert "| **reproduced** | – | 28 hold | bear it out | Table 1 |" in rows[6]
         assert "do not bear it out" in rows[4]
-        assert "| **not tested** | no record of suite `sunrgbd` | – | bear it out | Table 4 |" in rows[13]
+        assert (
+            "| **not tested** | no record of suite `sunrgbd` or `nyuv2` | – | bear it out | Table 4 |"
+            in rows[13]
+        )
 
     def test_says_where_the_paper_does_not_bear_a_claim_out(self, page: dict[str, str]) -> None:
         text = page["claims.md"]
@@ -92,6 +96,25 @@ class TestPage:
         assert [path.name for path in written[-2:]] == ["claims.md", "claims.json"]
         text = (tmp_path / "reports" / "claims.md").read_text("utf-8")
         assert text == page["claims.md"]
+        assert dead_links(text, tmp_path / "reports") == []
+
+    def test_a_part_of_the_data_is_marked_and_its_table_is_linked(self, tmp_path: Path) -> None:
+        store = Store(results=tmp_path / "results")
+        part, whole = (np.stack([matrix([n, *[100] * 36], wrong=100 - n)] * 20) for n in (60, 100))
+        nyu = load_protocol("nyuv2@1")
+        for name in FOUR:
+            found = whole if name == "segnet" else part
+            store.run(store.spec(name, protocol=nyu), {"half": found, "end": found}, bf=0.5)
+        balanced = store.spec("segnet", protocol=nyu.override({"class_weighting": "median"}))
+        store.run(balanced, {"half": part, "end": part})
+        write_reports(store.results, tmp_path / "reports")
+        text = (tmp_path / "reports" / "claims.md").read_text("utf-8")
+        section = text.split("\n## 14.")[1].split("\n## 15.")[0]
+        mark = "not like for like: 795 of 5285 training images, a part of SUN RGB-D"
+        assert f"Verdict here: **indicated (against)**: {mark}." in section
+        first, second = section.split("### ")[1:]
+        assert first.startswith("14, by nyuv2@1, data nyuv2") and f"**{mark}.** Of 13 comparisons" in first
+        assert f"**{mark}; changed recipe: class_weighting=median.**" in second
         assert dead_links(text, tmp_path / "reports") == []
 
     def test_json(self, page: dict[str, str]) -> None:

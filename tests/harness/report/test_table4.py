@@ -16,6 +16,7 @@ from harness.report.collect import collect
 from harness.report.families import Family, families
 from harness.report.table4 import table4, table5
 from harness.suite import load_suite
+from tests.harness.report.links import dead_links
 from tests.harness.report.made_up import Store, matrix
 
 CLASSES = 37
@@ -120,14 +121,38 @@ class TestTable4:
         assert small.name == "sunrgbd@2+iterations=300+size=90x120"
         assert small.first.reduced and not full.first.reduced
 
-    def test_drawn_data_has_no_column_of_the_paper(self, store: Store) -> None:
-        rooms = load_protocol("rooms@1")
-        store.run(store.spec("segnet", protocol=rooms), {"end": PART})
-        balanced = rooms.override({"class_weighting": "median"})
-        store.run(store.spec("segnet", protocol=balanced), {"end": PART})
-        found = frame(store, "rooms")
-        assert set(found["network"]) == {"SegNet", MEDIAN}
-        assert not [name for name in found if "paper" in name or "difference" in name]
+
+class TestPartOfSunRgbd:
+    """NYU Depth v2: fixed iterations are not the paper's, so only the best rows stand beside each other."""
+
+    def test_only_the_papers_best_rows(self, store: Store) -> None:
+        nyu = load_protocol("nyuv2@1")
+        balanced = nyu.override({"class_weighting": "median"})
+        store.run(store.spec("segnet", protocol=nyu), {"half": PART, "end": WHOLE}, bf=0.5)
+        store.run(store.spec("segnet", protocol=balanced), {"half": WHOLE, "end": PART})
+        found = frame(store, "nyuv2")
+        beside = found[found["G_paper"].notna()]
+        assert set(beside["checkpoint"]) == {"best by val"} and len(beside) == 6
+        assert {row.network for row in paper.sun_accuracies()} == set(beside["network"])
+        assert set(found[found["status"] == "finished"]["network"]) == {"SegNet", MEDIAN}
+        best = row(found, "SegNet", "best by val")
+        assert (best["paper_iterations"], best["G_paper"]) == (240_000, 72.63)
+        assert best["G_ours"] == pytest.approx(100)
+        assert best["G_difference"] == pytest.approx(100 - 72.63)
+        assert row(found, MEDIAN, "best by val")["G_difference"] == pytest.approx(G_PART - 71.75)
+        for label, expected in (("half", G_PART), ("end", 100)):
+            fixed = row(found, "SegNet", label)
+            assert fixed["G_ours"] == pytest.approx(expected)
+            assert np.isnan(fixed["G_paper"]) and np.isnan(fixed["G_difference"])
+        assert not {"half", "end"} & set(found["checkpoint"])
+
+    def test_half_size_is_reduced(self, store: Store) -> None:
+        for name in ("nyuv2@1", "nyuv2-half@1"):
+            store.run(store.spec("segnet", protocol=load_protocol(name)), {"half": PART, "end": WHOLE})
+        suite = load_suite("nyuv2")
+        full, half = families(suite, collect(store.results, suite).groups)
+        assert (full.name, full.first.reduced) == ("nyuv2@1", ())
+        assert (half.name, half.first.reduced) == ("nyuv2-half@1", ("input 180 x 240 instead of 360 x 480",))
 
 
 class TestTable5:
@@ -155,7 +180,7 @@ class TestTable5:
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Reports of full and reduced runs on SUN RGB-D, and of runs on rooms."""
+    """Reports of full and reduced runs on SUN RGB-D and on NYU Depth v2."""
     store = Store(results=tmp_path_factory.mktemp("sun") / "results")
     sun = load_protocol("sunrgbd@2")
     median = sun.override({"class_weighting": "median"})
@@ -164,9 +189,9 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("segnet", "deconvnet"):
             store.run(store.spec(name, protocol=protocol), {"half": PART, "end": PART})
     store.run(store.spec("segnet", protocol=median), {"half": PART, "end": PART})
-    rooms = load_protocol("rooms@1")
-    for protocol in (rooms, rooms.override({"class_weighting": "median"})):
-        store.run(store.spec("segnet", protocol=protocol), {"end": PART})
+    nyu, half = load_protocol("nyuv2@1"), load_protocol("nyuv2-half@1")
+    for protocol in (nyu, nyu.override({"class_weighting": "median"}), half):
+        store.run(store.spec("segnet", protocol=protocol), {"half": PART, "end": PART})
     write_reports(store.results, store.results.parent / "reports")
     return store.results.parent / "reports"
 
@@ -185,6 +210,11 @@ class TestPages:
         assert back["data"].dropna().unique().tolist() == ["sunrgbd"]
         classes = (folder / "table5.md").read_text("utf-8")
         assert "| wall | 2,000 | 83.42 | 60.00 | −23.42 | 60.00 |" in classes
+        mark = "not like for like: 5025 of 5285 images"
+        assert f"| SegNet %, difference ({mark}) |" in classes
+        assert "The paper's rows at fixed iterations" not in text
+        head = (folder / "table5.csv").read_text("utf-8").splitlines()[0]
+        assert "natural_difference_not_like_for_like_5025_of_5285_images" in head
         assert "| class average |" in classes
         assert "table4-sunrgbd" in (folder / "table4.tex").read_text("utf-8")
 
@@ -200,16 +230,39 @@ class TestPages:
             name = target.replace("%40", "@").replace("%2B", "+").replace("%3D", "=")
             assert (reports / "sunrgbd" / name).is_file(), target
 
-    def test_rooms_shows_no_figure_of_the_paper(self, reports: Path) -> None:
-        figures = {f"{value:.2f}" for row in paper.sun_accuracies() for value in row.scores.values()}
-        for path in (reports / "rooms").rglob("*"):
-            if path.suffix in (".md", ".csv", ".tex"):
-                text = path.read_text("utf-8")
-                assert set(re.findall(r"[\d.,]*\d", text)) & figures == set(), path.name
-                assert "not like for like" not in text
-        page = (reports / "rooms" / "README.md").read_text("utf-8")
-        assert "REDUCED: quick protocol on drawn data" in page
-        assert MEDIAN in page
+    def test_every_file_with_a_figure_of_the_paper_bears_the_mark(self, reports: Path) -> None:
+        """Of NYU Depth v2; each page has one mark and no other."""
+        figures = {value for row in paper.sun_accuracies() for value in row.scores.values()}
+        figures |= set(paper.sun_class_accuracies().values()) - {0.0}
+        mark = "not like for like: 795 of 5285 training images, a part of SUN RGB-D"
+        forms = {".md": mark, ".tex": mark, ".csv": mark.replace(":", "").replace(",", "").replace(" ", "_")}
+        held = []
+        for path in (reports / "nyuv2").rglob("*"):
+            if path.suffix not in forms:
+                continue
+            text = path.read_text("utf-8")
+            if {float(one) for one in re.findall(r"\d+\.\d+", text)} & figures:
+                held.append(path.name)
+                assert forms[path.suffix] in text, path
+            marks = set(re.findall(r"not.like.for.like:?.\d+.of.\d+.\w+", text))
+            assert len(marks) <= 1, path
+        tables = {f"table{n}.{kind}" for n in (4, 5) for kind in ("md", "csv", "tex")}
+        assert {*held} == {"README.md", *tables}
+
+    def test_the_page_of_a_part_of_sunrgbd(self, reports: Path) -> None:
+        page = (reports / "nyuv2" / "README.md").read_text("utf-8")
+        full, half = page.split("## REDUCED runs")
+        assert "### Table 4 on NYU Depth v2, test split: nyuv2@1, data nyuv2" in full
+        assert "#### Table 5 on NYU Depth v2" in full
+        assert MEDIAN in full and MEDIAN not in half.split("#### Table 5")[1]
+        assert (
+            "79 of them are held out as val, and scores are over 654 test images, the paper's over 5050"
+            in full
+        )
+        assert "The paper's rows at fixed iterations are left out" in full
+        assert "**REDUCED: input 180 x 240 instead of 360 x 480**" in half
+        assert "half" not in page and "end" not in page
+        assert dead_links(page, reports / "nyuv2") == []
 
     def test_pictures_are_small(self, reports: Path) -> None:
         pictures = list(reports.rglob("*.png"))

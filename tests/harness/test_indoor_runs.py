@@ -1,4 +1,4 @@
-"""Suites sunrgbd and rooms from the command line, and SUN RGB-D's data commands."""
+"""Suites sunrgbd and nyuv2 from the command line, and the data commands of both."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from harness.engines.local import in_turn
 from harness.initial_weights import resolve
 from harness.protocol import load_protocol
 from harness.suite import PlanRequest, load_suite, plan
+from tests.datasets import nyu_files
 from tests.datasets.sun_files import write_extracted, write_release
 from tests.harness.test_cli import assert_one_line, harness
 
@@ -85,24 +86,42 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
     assert "| class average |" in (folder / "table5.md").read_text()
 
 
-@pytest.mark.slow
-def test_rooms_end_to_end(tmp_path: Path) -> None:
-    arguments = [
-        "run",
-        "segnet",
-        "--suite",
-        "rooms",
-        "--iterations",
-        "3",
-        "--size",
-        "32x40",
-        "--threads",
-        "1",
-    ]
-    done = harness(*arguments, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    page = (tmp_path / "reports" / "rooms" / "README.md").read_text()
-    assert "quick protocol on drawn data" in page
-    assert "baseline: position prior" in page
-    assert "SegNet (median frequency balancing)" in page
-    assert list((tmp_path / "reports" / "rooms").glob("*/panels.png"))
+class TestNyuV2:
+    def test_data_commands(self, tmp_path: Path) -> None:
+        assert_one_line(
+            harness("data", "fetch", "nyuv2", cwd=tmp_path), "nyu_depth_v2_labeled.mat", "data prepare nyuv2"
+        )
+        assert_one_line(harness("data", "prepare", "nyuv2", cwd=tmp_path), "no official NYU Depth v2 in data")
+        nyu_files.write_release(tmp_path / "official", count=3)
+        arguments = ["data", "prepare", "nyuv2", "--release", "official"]
+        done = harness(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "3 pairs made, 0 were there already" in done.stdout
+        assert "0 pairs made, 3 were there already" in harness(*arguments, cwd=tmp_path).stdout
+
+    def test_plan_of_the_suite(self, tmp_path: Path) -> None:
+        nyu_files.write_extracted(tmp_path / "data")
+        arguments = ["run", "--all", "--suite", "nyuv2", "--data-root", "data", "--dry-run"]
+        done = harness(*arguments, "--encoder-weights", "none", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "7 runs" in done.stdout
+        assert done.stdout.count("dense-crf") == 1
+        assert done.stdout.count("class_weighting=median") == 1
+        missing = harness("run", "--suite", "nyuv2", "--data-root", "none", "--dry-run", cwd=tmp_path)
+        assert_one_line(missing, "no NYU Depth v2 in none")
+
+    @pytest.mark.slow
+    def test_end_to_end(self, tmp_path: Path) -> None:
+        """From the command line, on few images: with both tables, the mark, and no image in the report."""
+        nyu_files.write_extracted(tmp_path / "data")
+        arguments = ["run", "segnet", "--suite", "nyuv2", "--data-root", "data", "--encoder-weights", "none"]
+        arguments += ["--iterations", "3", "--size", "32x40", "--threads", "1", "--no-measure"]
+        done = harness(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        page = (tmp_path / "reports" / "nyuv2" / "README.md").read_text()
+        assert "4 of 716 train images" in page and "4 of 654 test images" in page
+        assert "not like for like: 795 of 5285 training images, a part of SUN RGB-D" in page
+        assert "SegNet (median frequency balancing)" in page
+        assert "Table 5 on NYU Depth v2" in page
+        pictures = tmp_path / "reports" / "nyuv2"
+        assert list(pictures.glob("*/predictions.png")) and not list(pictures.glob("*/panels.png"))

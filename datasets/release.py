@@ -1,0 +1,86 @@
+"""What the conversion of an official release needs: MATLAB's two file formats, and files that are whole."""
+
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets.base import DatasetError, one_line
+
+Progress = Callable[[int, int], None]
+"""Called with (pairs done, pairs in all)."""
+
+# Of chunks that were read, in bytes: one that holds parts of many images is then not unpacked for each.
+_CHUNK_CACHE = 128 << 20
+_CHUNK_SLOTS = 10_007
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What was made: the folder, and how many pairs now and before."""
+
+    folder: Path
+    made: int
+    before: int
+
+
+@contextmanager
+def open_hdf5(path: Path, advice: str) -> Iterator[Any]:
+    """An HDF5 file, which MATLAB 7.3 writes, open for reading.
+
+    DatasetError ending with `advice` if it can't be read, or saying what to install if h5py is missing.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise DatasetError(
+            f"{path} is HDF5 and needs h5py to be read: pip install 'segnet-harness[prepare]'"
+        ) from error
+
+    try:
+        file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE, rdcc_nslots=_CHUNK_SLOTS)
+    except OSError as error:
+        raise DatasetError(f"{path}: no readable HDF5 file ({one_line(error)}): {advice}") from error
+    with file:
+        yield file
+
+
+def load_mat(path: Path, names: Sequence[str], advice: str) -> list[list[Any]]:
+    """The elements of these variables of a MATLAB 5 file, column by column.
+
+    DatasetError ending with `advice` if it can't be read or lacks one.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    # What loadmat raises for a damaged file or one of MATLAB 7.3, and what a missing variable ends in.
+    broken = (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        NotImplementedError,
+        zlib.error,
+        MatReadError,
+    )
+    try:
+        found = loadmat(path, variable_names=list(names))
+        return [list(found[name].flat) for name in names]
+    except broken as error:
+        raise DatasetError(
+            f"{path}: no readable list of {' and '.join(names)} ({one_line(error)}): {advice}"
+        ) from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file under another name and rename it, so that half a file never bears its name."""
+    partial = path.with_name(f".{path.name}.part")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

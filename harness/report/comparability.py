@@ -1,0 +1,69 @@
+"""How a dataset differs from what the paper trained on: the one mark beside every difference to the paper."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from datasets import DatasetInfo
+from harness import paper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What the paper trained on for the table that a dataset's scores stand in.
+
+    images: how many. remark: how ours differ, in a clause; a split's name in braces is its number of images.
+    part_of: the dataset of the paper that holds ours and more, in test too; our scores can then only indicate
+    what the paper's say. Empty where ours is the paper's.
+    """
+
+    images: int
+    remark: str
+    part_of: str = ""
+
+
+_TRAINING: Mapping[str, Training] = MappingProxyType(
+    {
+        "camvid": Training(
+            images=paper.TRAINING_IMAGES, remark="the paper trained on CamVid and three further sets"
+        ),
+        "sunrgbd": Training(images=paper.SUN_TRAINING_IMAGES, remark="the paper held none out as val"),
+        "nyuv2": Training(
+            images=paper.SUN_TRAINING_IMAGES,
+            remark="{val} of them are held out as val, and scores are over {test} test images, the paper's "
+            f"over {paper.SUN_TEST_IMAGES}",
+            part_of="SUN RGB-D",
+        ),
+    }
+)
+
+
+def share_of_images(dataset: DatasetInfo) -> str:
+    """`367 of 3433 images`: trained on here, and in the paper; not of drawn data."""
+    theirs, splits = _TRAINING[dataset.name], dataset.splits
+    if theirs.part_of:
+        official = splits["train"] + splits["val"]
+        return f"{official} of {theirs.images} training images, a part of {theirs.part_of}"
+    return f"{splits['train']} of {theirs.images} images"
+
+
+def not_like_for_like(dataset: DatasetInfo) -> str:
+    """Why a difference to the paper is not one of the networks alone; empty for drawn data."""
+    return "" if dataset.drawn else f"not like for like: {share_of_images(dataset)}"
+
+
+def difference_note(dataset: DatasetInfo) -> str:
+    """What stands under a table with differences to the paper; not of drawn data."""
+    remark = _TRAINING[dataset.name].remark.format(**dataset.splits)
+    return f"Differences are ours minus the paper's and {not_like_for_like(dataset)}; {remark}."
+
+
+def limits_of_claims(dataset: DatasetInfo) -> tuple[str, ...]:
+    """Why runs on a dataset can do no more than indicate a claim; empty if they can."""
+    theirs = _TRAINING.get(dataset.name)
+    return (not_like_for_like(dataset),) if theirs is not None and theirs.part_of else ()
+
+
+def as_column(text: str) -> str:
+    """The mark as a part of a CSV column's name."""
+    return text.replace(":", "").replace(",", "").replace(" ", "_")
