@@ -1,6 +1,6 @@
 """The networks under comparison. Knows nothing of training, data or measuring.
 
-`names`, `info`, `verify`, `build` and `file_name` are the public interface, and `declare`, by which a plugin
+`names`, `info`, `verify`, `build`, `file_name` and `pretrained_release` are the public interface, and `declare`, by which a plugin
 tells what its network needs; importing this package does not import torch, which is loaded by the first
 `build`. Encoder weights are loaded by `architectures.weights`.
 """
@@ -13,6 +13,7 @@ from architectures.registry import (
     file_name,
     info,
     names,
+    pretrained_release,
     verify,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "file_name",
     "info",
     "names",
+    "pretrained_release",
     "verify",
 ]

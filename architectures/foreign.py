@@ -25,6 +25,7 @@ from architectures.libraries import TIMM_PREFIX, nearest
 from architectures.registry import ArchitectureError, ArchitectureInfo
 from architectures.weights_files import Channels
 
+TORCHVISION_WEIGHTS = "IMAGENET1K_V1"
 # of torchvision's ImageNet weights: input is (RGB - mean) / std, in gray levels of 0..255
 IMAGENET_MEAN: Channels = (255 * 0.485, 255 * 0.456, 255 * 0.406)
 IMAGENET_STD: Channels = (255 * 0.229, 255 * 0.224, 255 * 0.225)
@@ -153,6 +154,19 @@ class SmpNetwork(ForeignNetwork):
                 f"{nearest(encoder, known)} (timm's are named tu-NAME)"
             )
 
+    @staticmethod
+    def pretrained_release(info: ArchitectureInfo) -> str:
+        """The hub's repository and revision; of timm's encoders its tag, which stands for one file."""
+        import segmentation_models_pytorch as smp
+        import timm
+
+        if info.timm_encoder:
+            found = timm.get_pretrained_cfg(info.timm_encoder)
+            return f"timm/{info.timm_encoder}.{found.tag}" if found is not None and found.tag else ""
+        encoder = smp.encoders.encoders[info.wraps.partition("/")[2]]
+        settings = encoder["pretrained_settings"].get("imagenet") or {}
+        return "@".join(str(settings[key]) for key in ("repo_id", "revision") if key in settings)
+
     def _made(self, own_weights: bool) -> nn.Module:
         import segmentation_models_pytorch as smp
 
@@ -197,6 +211,11 @@ class TorchvisionNetwork(ForeignNetwork):
         if info.wraps not in models.list_models(module=models.segmentation):
             raise ArchitectureError(f"{info.name}: this version of torchvision has no {info.wraps!r}")
 
+    @staticmethod
+    def pretrained_release(info: ArchitectureInfo) -> str:
+        """torchvision's name of the backbone's weights."""
+        return f"torchvision/{info.wraps} backbone {TORCHVISION_WEIGHTS}"
+
     def _made(self, own_weights: bool) -> nn.Module:
         from torchvision import models
 
@@ -209,7 +228,7 @@ class TorchvisionNetwork(ForeignNetwork):
             return network
 
         if own_weights:
-            return _downloaded(self.info.name, lambda: make("IMAGENET1K_V1"))
+            return _downloaded(self.info.name, lambda: make(TORCHVISION_WEIGHTS))
         return make(None)
 
     def encoder_module(self) -> nn.Module:

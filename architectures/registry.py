@@ -299,6 +299,18 @@ def verify(name: str) -> None:
         getattr(import_module(module), attribute).verify(entry)
 
 
+def pretrained_release(name: str) -> str:
+    """Which published ImageNet weights a library's network takes: a name under which they never change.
+
+    Asks the library, which is imported; nothing is downloaded. Empty where there are none.
+    """
+    entry = info(name)
+    if entry.imagenet != "own":
+        return ""
+    module, _, attribute = entry.target.partition(":")
+    return str(getattr(import_module(module), attribute).pretrained_release(entry))
+
+
 def file_name(name: str) -> str:
     """The name as part of a file's or folder's name: `smp:Unet/resnet34` is `smp-Unet-resnet34`."""
     return name.replace(":", "-").replace("/", "-")

@@ -13,7 +13,11 @@ from harness.protocol import Protocol
 from harness.spec import InitialWeights, RunSpec
 
 HE = InitialWeights(kind="none", title="He et al.")
-IMAGENET = InitialWeights(kind="imagenet", title="VGG16 ImageNet (torchvision IMAGENET1K_V1)")
+IMAGENET = InitialWeights(
+    kind="imagenet",
+    release="torchvision/vgg16-397923af",  # ends with the beginning of the file's SHA-256
+    title="VGG16 ImageNet (torchvision IMAGENET1K_V1)",
+)
 # of a network of another library: that one's weights for its encoder
 OWN_IMAGENET = InitialWeights(kind="imagenet", title="ImageNet (its library's own)")
 
@@ -78,7 +82,8 @@ def _fitted(info: architectures.ArchitectureInfo, given: GivenWeights) -> Initia
     if weights.kind == "none":
         return weights.model_copy(update={"title": info.initialization})
     if takes_own(info, weights):
-        return OWN_IMAGENET
+        release = architectures.pretrained_release(info.name)
+        return OWN_IMAGENET.model_copy(update={"release": release})
     if info.imagenet == "vgg16":
         if given.file is not None:
             from architectures.weights import check_encoder_file

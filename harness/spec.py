@@ -30,6 +30,7 @@ class InitialWeights(BaseModel):
 
     kind: Literal["none", "imagenet", "file"]
     sha256: str | None = Field(None, description="of the file; none for He initialization")
+    release: str = Field("", description="of published weights: a name under which they never change")
     title: str = Field(description="short text for tables, such as 'He et al.'")
 
     @property

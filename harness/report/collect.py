@@ -93,7 +93,7 @@ def _load(run: StoredRun) -> Run:
     return Run(stored=run, scored=tuple(scored), history=run.history())
 
 
-_Key = tuple[str, str, str, str, str, str, str]
+_Key = tuple[str, str, str, str, str, str, str, int]
 
 
 def _key(record: RunRecord) -> _Key:
@@ -106,7 +106,8 @@ def _key(record: RunRecord) -> _Key:
         spec.precision,
         spec.compiled,
         weights.kind,
-        weights.sha256 or "",
+        weights.sha256 or weights.release,
+        spec.evaluation_revision,
     )
 
 
@@ -128,6 +129,7 @@ def _groups(suite: Suite, finished: Sequence[Run], failed: Sequence[RunRecord]) 
                 variant=first.spec.dataset_variant,
                 digest=first.spec.dataset_hash,
                 precision=first.spec.precision,
+                evaluation=first.spec.evaluation_revision,
                 compiled=first.spec.compiled,
                 weights=_shared_weights(group),
                 reduced=next((record.reduced for record in group if record.reduced), ()),

@@ -12,7 +12,7 @@ import datasets
 from harness import metrics
 from harness.protocol import Protocol
 from harness.records import BEST, Evaluation, History, RunRecord, StoredRun
-from harness.spec import Compiled, InitialWeights, Precision
+from harness.spec import EVALUATION_REVISION, Compiled, InitialWeights, Precision
 from harness.suite import Suite
 
 # Neighboring frames of a drive resemble each other: they are drawn together, or an interval is too narrow.
@@ -103,7 +103,7 @@ class Run:
 class Group:
     """Runs that may stand in one table: same protocol, data, precision and initial weights.
 
-    slug: name of the group's folder. reduced: why these are reduced runs, empty for full ones.
+    slug: name of the group's folder. evaluation: its revision. reduced: why these are reduced runs, empty for full ones.
     runs: finished ones, by network and seed. failed: the others.
     """
 
@@ -112,6 +112,7 @@ class Group:
     variant: str
     digest: str
     precision: Precision
+    evaluation: int
     compiled: Compiled
     weights: InitialWeights
     reduced: tuple[str, ...]
@@ -120,8 +121,11 @@ class Group:
 
     @property
     def computed(self) -> str:
-        """Precision, and how training steps were compiled where they were."""
-        return self.precision if self.compiled == "no" else f"{self.precision}, compiled ({self.compiled})"
+        """Precision, how training steps were compiled where they were, and an earlier revision of evaluation."""
+        parts: list[str] = [self.precision]
+        parts += [] if self.compiled == "no" else [f"compiled ({self.compiled})"]
+        parts += [] if self.evaluation == EVALUATION_REVISION else [f"evaluation {self.evaluation}"]
+        return ", ".join(parts)
 
     @property
     def networks(self) -> list[str]:

@@ -27,7 +27,7 @@ from harness.report.page_resources import DevicePage, GrowthPage, device_section
 from harness.report.resources import Measurements
 from harness.report.tables import listing, markdown
 from harness.report.wording import (
-    OPTIMizeRS,
+    OPTIMIZERS,
     augmentation_words,
     class_weighting_words,
     commands,
@@ -205,7 +205,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"`{group.digest}`.",
         f"Protocol `{protocol.title}`: {protocol.summary}. Input {size}, batch {protocol.batch_size}, "
         f"{protocol.iterations:,} iterations, "
-        f"{OPTIMizeRS[protocol.optimizer]}, rate {protocol.lr:g} ({protocol.lr_scheduler}), momentum "
+        f"{OPTIMIZERS[protocol.optimizer]}, rate {protocol.lr:g} ({protocol.lr_scheduler}), momentum "
         f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
         f"{' (of batch-norm shifts too)' if protocol.decay_bn_bias else ''}"
         f"{', each image standardized' if protocol.standardize else ''}"

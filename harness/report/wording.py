@@ -18,7 +18,7 @@ FCN_WINDOW = 7
 # times a 7 x 7 convolution and a 2 x 2 pooling.
 BASIC_FIELD = 106
 
-OPTIMizeRS = {"sgd": "SGD", "adamw": "AdamW"}
+OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
 
 # Class weights in the loss, by a protocol's name for them.
 BALANCINGS = {

@@ -85,12 +85,27 @@ def test_a_plan_names_how_each_network_starts() -> None:
 def test_imagenet_weights_are_the_library_s_own() -> None:
     smp, segnet = architectures.info("smp:Unet/resnet34"), architectures.info("segnet")
     given = resolve(["imagenet"])
-    assert fitted(smp, given) == OWN_IMAGENET and takes_own(smp, IMAGENET)
+    own = fitted(smp, given)
+    assert own.model_copy(update={"release": ""}) == OWN_IMAGENET and takes_own(smp, IMAGENET)
     assert fitted(segnet, given) == IMAGENET and not takes_own(segnet, IMAGENET)
     with pytest.raises(
         UserError, match=r"segnet-basic can't start from VGG16 .*: give --encoder-weights none$"
     ):
         fitted(architectures.info("segnet-basic"), given)
+
+
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [
+        ("smp:Unet/resnet34", r"smp-hub/resnet34\.imagenet@[0-9a-f]{40}"),
+        ("smp:FPN/resnet34", r"smp-hub/resnet34\.imagenet@[0-9a-f]{40}"),
+        ("smp:Unet/tu-tf_efficientnet_lite0", r"timm/tf_efficientnet_lite0\.in1k"),
+        ("torchvision:fcn_resnet50", r"torchvision/fcn_resnet50 backbone IMAGENET1K_V1"),
+        ("segnet", ""),
+    ],
+)
+def test_published_weights_are_named_without_a_download(name: str, release: str) -> None:
+    assert re.fullmatch(release, architectures.pretrained_release(name))
 
 
 def test_a_file_is_looked_for_only_where_a_network_loads_it() -> None:

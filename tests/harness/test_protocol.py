@@ -16,7 +16,7 @@ def test_camvid_is_the_papers_table_3_recipe() -> None:
     )
     assert protocol.lr_scheduler == "fixed" and not protocol.hflip and protocol.size is None
     assert protocol.report_at == {"half": 40_000, "end": 80_000}
-    assert protocol.evaluation_points() == list(range(2_000, 80_001, 2_000))
+    assert protocol.evaluation_points() == [20_000, 40_000, 60_000, 80_000]
 
 
 def test_camvid_epochs_counts_the_papers_iterations_in_epochs() -> None:
@@ -24,24 +24,46 @@ def test_camvid_epochs_counts_the_papers_iterations_in_epochs() -> None:
     epochs_of_40k = 40_000 * 5 / 3433
     assert protocol.report_at["half"] * 5 / 367 == pytest.approx(epochs_of_40k, rel=2e-3)
     assert protocol.report_at["end"] * 5 / 367 == pytest.approx(2 * epochs_of_40k, rel=2e-3)
-    assert protocol.evaluation_points() == [2000, 4000, 4280, 6000, 8000, 8560, 8600]
+    assert protocol.evaluation_points() == [2140, 4280, 6420, 8560]
 
 
 @pytest.mark.parametrize("name", toml_names("protocols"))
 def test_every_protocol_file_loads_under_its_own_name(name: str) -> None:
     assert load_protocol(name).name == name
-    reduced = {
+    reduced = ["input 180 x 240 instead of 360 x 480"] if "-half" in name else []
+    others = {
         "quick@1": ["quick protocol on drawn data"],
-        "nyuv2-half@1": ["input 180 x 240 instead of 360 x 480"],
+        "recipes@1": ["input 120 x 160 instead of 360 x 480"],
     }
-    assert load_protocol(name).reductions((360, 480)) == reduced.get(name, [])
+    assert load_protocol(name).reductions((360, 480)) == others.get(name, reduced)
 
 
-def test_nyuv2_is_camvid_adamw_with_other_data_and_length() -> None:
+RECIPE = [
+    "optimizer",
+    "lr",
+    "lr_scheduler",
+    "weight_decay",
+    "momentum",
+    "hflip",
+    "batch_size",
+    "bias_lr_mult",
+]
+
+
+@pytest.mark.parametrize("name", ["camvid-half@1", "camvid-half-weighted@1", "nyuv2@1", "nyuv2-half@1"])
+def test_protocols_of_the_chosen_recipe_share_it(name: str) -> None:
+    chosen, tuned = load_protocol(name), load_protocol("camvid-tuned@1")
+    assert [getattr(chosen, field) for field in RECIPE] == [getattr(tuned, field) for field in RECIPE]
+    quarters = [chosen.iterations * share // 4 for share in (1, 2, 3, 4)]
+    assert chosen.evaluation_points() == quarters
+    assert chosen.report_at == {"half": quarters[1], "end": quarters[3]}
+
+
+def test_nyuv2_is_camvid_tuned_with_other_data_and_length() -> None:
     own = {"name", "summary", "source", "dataset", "iterations", "report_at", "eval_interval"}
     nyu, camvid = load_protocol("nyuv2@1"), load_protocol("camvid-tuned@1")
     assert nyu.model_dump(exclude=own) == camvid.model_dump(exclude=own)
-    assert (nyu.size, nyu.batch, nyu.iterations) == (None, 5, 8000)
+    assert (nyu.size, nyu.batch_size, nyu.iterations) == (None, 5, 8000)
     assert nyu.report_at == {"half": 4000, "end": 8000}
     assert nyu.evaluation_points() == [2000, 4000, 6000, 8000]
 
@@ -65,7 +87,7 @@ def test_override_is_named_whatever_the_order() -> None:
     other = protocol.override({"iterations": "300", "lr": "0.02", "size": "90x120"})
     assert one == other
     assert one.title == "camvid@2+iterations=300+lr=0.02+size=90x120"
-    assert one.base == "camvid@2"
+    assert one.name == "camvid@2" and one.overrides == {"iterations": "300", "lr": "0.02", "size": "90x120"}
     assert one.size == (90, 120)
 
 
@@ -78,7 +100,9 @@ def test_fewer_iterations_move_the_rows_in_proportion() -> None:
 
 def test_an_override_with_the_same_value_changes_nothing() -> None:
     protocol = load_protocol("camvid@2")
-    assert protocol.override({"lr": "0.001"}) is protocol
+    assert protocol.override({"lr": "0.001"}) == protocol
+    twice = protocol.override({"lr": "0.1", "size": "90x120"}).override({"lr": "1e-3"})
+    assert twice.title == "camvid@2+size=90x120"
 
 
 def test_reductions_say_what_is_smaller() -> None:
@@ -95,7 +119,7 @@ def test_reductions_say_what_is_smaller() -> None:
         ({"lrr": "1"}, "did you mean 'lr'"),
         ({"lr": "-1"}, "lr: Input should be greater than 0"),
         ({"lr": "fast"}, "lr"),
-        ({"lr_scheduler": "cosine"}, "schedule"),
+        ({"lr_scheduler": "cosine"}, "lr_scheduler"),
         ({"iterations": "many"}, "whole number"),
         ({"size": "90"}, "height x width"),
         ({"name": "mine"}, "no such field"),
@@ -109,7 +133,7 @@ def test_bad_overrides_name_field_and_value(changes: dict[str, str], says: str) 
 
 def test_unknown_names_suggest_the_nearest() -> None:
     with pytest.raises(UserError, match=r"did you mean 'camvid@2'"):
-        load_protocol("camvid@2")
+        load_protocol("camvid@1")
 
 
 def test_unknown_keys_and_impossible_rows_are_refused() -> None:
