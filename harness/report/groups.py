@@ -103,8 +103,8 @@ class Run:
 class Group:
     """Runs that may stand in one table: same protocol, data, precision and initial weights.
 
-    slug: name of the group's folder. evaluation: its revision. reduced: why these are reduced runs, empty for full ones.
-    runs: finished ones, by network and seed. failed: the others.
+    slug: name of the group's folder. evaluation: its revision. reduced: why these are reduced runs, empty
+    for full ones. runs: finished ones, by network and seed. failed: the others.
     """
 
     slug: str
@@ -121,7 +121,7 @@ class Group:
 
     @property
     def computed(self) -> str:
-        """Precision, how training steps were compiled where they were, and an earlier revision of evaluation."""
+        """Precision, how training steps were compiled if they were, and an earlier revision of evaluation."""
         parts: list[str] = [self.precision]
         parts += [] if self.compiled == "no" else [f"compiled ({self.compiled})"]
         parts += [] if self.evaluation == EVALUATION_REVISION else [f"evaluation {self.evaluation}"]
