@@ -87,7 +87,7 @@ def _variant(text: str) -> tuple[Option, ...]:
     """`plain`, or options joined by plus signs."""
     parts = text.split("+")
     for part in parts:
-        one_of(part, (PLAIN, *get_args(Option)), "way")
+        one_of(part, (PLAIN, *get_args(Option)), "variant")
     return tuple(one for one in get_args(Option) if one in parts)
 
 

@@ -13,7 +13,7 @@ from harness.costs.matrix import PlannedRun
 CHECKPOINT_EVERY_S = 600.0  # as in harness.train, which imports torch
 FLOAT_BYTES = 4
 # Tensors of the parameters' size that an optimizer keeps: SGD its momentum, AdamW two moments.
-OPTIMizeR_STATES = {"sgd": 1, "adamw": 2}
+OPTIMIZER_STATES = {"sgd": 1, "adamw": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def weights_bytes(counts: Counts) -> int:
 
 def checkpoint_bytes(run: PlannedRun, work: Work, counts: Counts) -> int:
     """Of the last and largest checkpoint: weights, optimizer state, and the scores of images so far."""
-    copies = 1 + OPTIMizeR_STATES[run.protocol.optimizer]
+    copies = 1 + OPTIMIZER_STATES[run.protocol.optimizer]
     matrices = work.recorded * run.num_classes**2 * FLOAT_BYTES
     boundary = work.tested * run.num_classes * FLOAT_BYTES
     return copies * weights_bytes(counts) + matrices + boundary

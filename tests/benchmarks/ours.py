@@ -35,7 +35,9 @@ SHIFT = (3, 3)
 def protocol_of(settings: Settings) -> Protocol:
     """CamVid's protocol at the wanted size and batch."""
     height, width = settings.size
-    return load_protocol("camvid@2").override({"size": f"{height}x{width}", "batch": str(settings.batch)})
+    return load_protocol("camvid@2").override(
+        {"size": f"{height}x{width}", "batch_size": str(settings.batch)}
+    )
 
 
 def run_job(settings: Settings) -> RunJob:

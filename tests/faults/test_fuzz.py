@@ -277,7 +277,7 @@ PROTOCOLS = Path(__file__).resolve().parent.parent.parent / "harness" / "protoco
 WORDS = [
     "size",
     "lr",
-    "batch",
+    "batch_size",
     "report_at",
     "nan",
     "inf",

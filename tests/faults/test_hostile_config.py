@@ -111,7 +111,7 @@ def test_a_suite_of_unknown_names_is_one_line(
         (["--size", "²x³"], ["height x width"]),
         (["--size", "9" * 5000 + "x1"], ["height x width"]),
         (["--iterations", "9" * 500], ["iterations", "at most"]),
-        (["--override", "batch=" + "9" * 5000], ["batch"]),
+        (["--override", "batch_size=" + "9" * 5000], ["batch_size"]),
         (["--override", "lr=\n"], ["lr"]),
         (["--budget", "soon"], ["budget 'soon'"]),
         (["--patience", "-1s"], ["patience '-1s'"]),

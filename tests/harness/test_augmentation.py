@@ -198,7 +198,7 @@ def test_poly_falls_to_zero() -> None:
     [
         ({"scale_min": "2"}, "scale_min 2 must not exceed scale_max 1"),
         ({"scale_min": "0"}, "scale_min: Input should be greater than 0"),
-        ({"color": "1"}, "color: Input should be less than 1"),
+        ({"color_jitter": "1"}, "color_jitter: Input should be less than 1"),
     ],
 )
 def test_bad_values_are_refused(changes: dict[str, str], says: str) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from harness import run as running
 from harness.commands import report_command
 from harness.engines.local import in_turn
-from harness.initial_weights import resolve
+from harness.initial_weights import HE
 from harness.protocol import load_protocol
 from harness.suite import PlanRequest, load_suite, plan
 from tests.datasets import nyu_files
@@ -68,12 +68,12 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
             architectures=["segnet", "deeplab-largefov"],
             seeds=[0],
             precision="fp32",
-            initial_weights=resolve(["none"]),
+            initial_weights=HE,
             further=[("segnet", balanced)],
         )
     )
     folders = {name: tmp_path / name for name in ("results", "reports", "work")}
-    places = running.Places(**folders, data_root=root, weights={}, device="cpu", threads=1)
+    places = running.Places(**folders, data_root=root, weights=None, device="cpu", threads=1)
     running.prepare_data(specs, places, console)
     assert in_turn(specs, places, console).done == 4  # the dense CRF refines DeepLab
     assert report_command(folders["results"], folders["reports"], ["sunrgbd"], None) == 0

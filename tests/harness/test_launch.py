@@ -80,7 +80,7 @@ def test_half_a_launch_is_said(changes: dict[str, str | None], says: str) -> Non
 def test_runs_that_processes_cannot_share_are_refused() -> None:
     check_sharing(None, [spec(compiled="default")])
     check_sharing(member(processes=2), [spec()])
-    with pytest.raises(UserError, match=r"3 processes can't share .* batch of 2: start at most 2"):
+    with pytest.raises(UserError, match=r"3 processes can't share .* batch of 2: start at most as many"):
         check_sharing(member(processes=3), [spec()])
     with pytest.raises(UserError, match="compile 'default'"):
         check_sharing(member(), [spec(compiled="default")])
@@ -302,5 +302,5 @@ def test_more_processes_than_images_are_refused_in_one_line(tmp_path: Path) -> N
         text=True,
     )
     assert done.returncode == 2, done.stderr
-    assert load_protocol("quick@1").batch == 2
+    assert load_protocol("quick@1").batch_size == 2
     assert "error: 3 processes can't share protocol quick@1" in done.stderr

@@ -19,7 +19,7 @@ def requests(**changes: Any) -> list[Request]:
         "classes": 11,
         "device": "cpu",
         "precisions": ("fp32",),
-        "ways": ("plain",),
+        "variants": ("plain",),
         "phases": (),
         "step_batch": 5,
         "most": None,
@@ -64,7 +64,7 @@ def test_large_batches_can_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ways": ("plain+sideways",)}, "way 'sideways': must be one of plain, channels-last"),
+        ({"variants": ("plain+sideways",)}, "variant 'sideways': must be one of plain, channels-last"),
         ({"phases": ("lunch",)}, "phase 'lunch': must be one of shapes"),
         ({"preset": "huge"}, "preset 'huge': must be one of full, lease, cpu, quick"),
         ({"precisions": ("fp16",)}, "precision 'fp16': must be one of"),

@@ -192,7 +192,7 @@ def test_sunrgbd_is_the_recipe_of_table_4() -> None:
         4,
     )
     assert (protocol.momentum, protocol.weight_decay, protocol.class_weighting) == (0.9, 5e-4, "natural")
-    assert protocol.report_at == {"half": 80_000, "end": 140_000} and protocol.size is None
+    assert protocol.report_at == {"80K": 80_000, "140K": 140_000} and protocol.size is None
 
 
 def test_the_recipe_chosen_on_val_is_one_of_those_compared() -> None:

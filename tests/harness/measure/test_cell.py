@@ -29,7 +29,7 @@ def make_task(phase: str, batch: int = 1, **changes: Any) -> Task:
         "threads": 1,
     }
     spec = MeasureSpec.model_validate({**values, **changes})
-    return Task.model_validate({"spec": spec, "key": {"phase": phase, "batch": batch}})
+    return Task.model_validate({"spec": spec, "key": {"phase": phase, "batch_size": batch}})
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def test_what_follows_from_shapes(small: Build) -> None:
     assert found.shapes.parameters == parameters
     assert found.shapes.model_size_mb == 4 * parameters / 1e6
     assert found.shapes.trainable_parameters < parameters
-    assert (found.shapes.inference_live.batch, found.shapes.training_live.batch) == (1, 4)
+    assert (found.shapes.inference_live.batch_size, found.shapes.training_live.batch_size) == (1, 4)
     live = live_training(small, batch=4, size=(36, 48), label_size=(36, 48), num_classes=4, precision="fp32")
     assert found.shapes.training_live == live
 

@@ -16,7 +16,7 @@ MIB = 2**20
 
 def live(peak_bytes: int, state_bytes: int = 0) -> Live:
     return Live(
-        batch=1,
+        batch_size=1,
         peak_bytes=peak_bytes,
         weights_bytes=0,
         gradients_bytes=0,

@@ -148,7 +148,7 @@ def make_task(phase: str, batch: int, **changes: object) -> Task:
         "threads": 1,
     }
     spec = MeasureSpec.model_validate({**values, **changes})
-    return Task(spec=spec, key=CellKey.model_validate({"phase": phase, "batch": batch}))
+    return Task(spec=spec, key=CellKey.model_validate({"phase": phase, "batch_size": batch}))
 
 
 @pytest.mark.slow

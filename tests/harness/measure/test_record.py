@@ -57,7 +57,7 @@ def make_time(rounds: int = 3, kept: int = 10, median_ms: float = 1234.5678) -> 
 
 def make_cell(phase: str = "forward", batch: int = 1, **changes: Any) -> Cell:
     fields: dict[str, Any] = {
-        "key": {"phase": phase, "batch": batch},
+        "key": {"phase": phase, "batch_size": batch},
         "measured_at": "2026-01-02T03:04:05+00:00",
         "wall_s": 12.5,
         "load_average_before": Quantity(value=0.1),
@@ -156,7 +156,9 @@ def test_a_cell_has_what_its_phase_gives_or_a_failure(changes: dict[str, Any]) -
 
 
 def test_a_live_peak_is_the_sum_of_its_parts() -> None:
-    parts = dict.fromkeys([name for name in Live.model_fields if name not in ("batch", "peak_bytes")], 10)
+    parts = dict.fromkeys(
+        [name for name in Live.model_fields if name not in ("batch_size", "peak_bytes")], 10
+    )
     assert Live(batch_size=1, peak_bytes=70, **parts).peak_bytes == 70
     with pytest.raises(ValidationError, match="parts add up to 70, the peak is 71"):
         Live(batch_size=1, peak_bytes=71, **parts)
@@ -204,7 +206,7 @@ def test_zero_is_a_value() -> None:
         {"device": "mps"},
         {"threads": 0},
         {"architecture": ""},
-        {"batch": 2},
+        {"batch_size": 2},
         {"options": ("folded", "channels-last")},
         {"options": ("folded", "folded")},
         {"options": ("upside-down",)},

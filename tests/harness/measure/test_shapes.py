@@ -39,6 +39,6 @@ def test_decoder_storage_by_hand() -> None:
 def test_a_network_of_somebody_elses(small: Callable[[], nn.Module]) -> None:
     found = shapes(small, (36, 48), 4, "bf16")
     assert found.decoder_storage.uint8_bytes == ()
-    assert (found.inference_live.batch, found.training_live.batch) == (1, 4)
+    assert (found.inference_live.batch_size, found.training_live.batch_size) == (1, 4)
     assert found.trainable_parameters < found.parameters
     assert found.training_gmacs == pytest.approx(3 * found.gmacs, rel=0.2)

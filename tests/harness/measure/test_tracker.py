@@ -121,7 +121,7 @@ def test_inference_by_hand() -> None:
     weights, images, logits = 4 * 15, 4 * 2 * 3 * 80, 4 * 2 * 5 * 80
     assert live.peak_bytes == weights + images + logits
     assert live.weights_bytes == weights
-    assert (live.batch, live.input_bytes, live.rest_bytes) == (2, images, logits)
+    assert (live.batch_size, live.input_bytes, live.rest_bytes) == (2, images, logits)
     assert live.gradients_bytes == live.kept_for_backward_bytes == live.decoder_storage_bytes == 0
 
 

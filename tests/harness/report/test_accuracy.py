@@ -103,7 +103,8 @@ class TestTable3:
         assert row(frame, "SegNet", "half")["status"] == "failed (diverged)"
         text = table3_files(group, datasets.info("camvid"), frame)["table3.md"]
         assert (
-            "| SegNet | 40K | 40,000 | – | He et al. | 0 (1 failed) | 88.81 | failed (diverged) | – |" in text
+            "| SegNet | half | 40,000 | – | He et al. | 0 (1 failed) | 88.81 | failed (diverged) | – |"
+            in text
         )
 
     def test_absent_class_is_left_out_and_said(self, store: Store, camvid: Protocol) -> None:

@@ -125,35 +125,35 @@ class TestSeeds:
 
 class TestTable3:
     def test_full_runs_indicate_at_most(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": WHOLE, "half": WHOLE}, bf=0.6)
-        store.run(store.spec("deconvnet", protocol=camvid), {"40K": PART, "half": PART}, bf=0.5)
+        store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": WHOLE}, bf=0.6)
+        store.run(store.spec("deconvnet", protocol=camvid), {"half": PART, "end": PART}, bf=0.5)
         found = judgement(store, 12)
         assert found.words == "indicated (for)"
         assert found.reason == "trained on 367 images, not on the paper's 3433"
 
     def test_checkpoints_are_the_rows(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), {"40K": PART, "half": WHOLE}, bf=0.6)
-        store.run(store.spec("deconvnet", protocol=camvid), {"40K": PART, "half": WHOLE}, bf=0.5)
+        store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE}, bf=0.6)
+        store.run(store.spec("deconvnet", protocol=camvid), {"half": PART, "end": WHOLE}, bf=0.5)
         found = judgement(store, 12)
         assert found.words == "indicated (against)"
         outcomes = {one.quantity: one.outcome for one in found.standings[0].findings}
         assert outcomes == {"G": "against", "C": "against", "mIoU": "against", "BF": "holds"}
 
     def test_dense_crf_is_not_tested_without_its_row(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("deeplab-largefov", protocol=camvid), {"40K": WHOLE, "half": WHOLE})
+        store.run(store.spec("deeplab-largefov", protocol=camvid), {"half": WHOLE, "end": WHOLE})
         found = judgement(store, 13)
         assert found.words == "not tested"
         assert found.reason == "DeepLab-LargeFOV-denseCRF (best): not run"
 
     def test_best_is_the_checkpoint_chosen_on_val(self, store: Store, camvid: Protocol) -> None:
         for name, values in (
-            ("fcn8s", {"40K": WHOLE, "half": PART}),
-            ("fcn8s-bilinear", {"40K": PART, "half": PART}),
+            ("fcn8s", {"half": WHOLE, "end": PART}),
+            ("fcn8s-bilinear", {"half": PART, "end": PART}),
         ):
-            store.run(store.spec(name, protocol=camvid), values, best="40K", bf=0.5)
+            store.run(store.spec(name, protocol=camvid), values, best="half", bf=0.5)
         found = judgement(store, 10).standings[0].findings
         best = {one.quantity: one.outcome for one in found if one.kind == "more" and one.higher.row == "best"}
-        last = {one.quantity: one.outcome for one in found if one.kind == "more" and one.higher.row == "half"}
+        last = {one.quantity: one.outcome for one in found if one.kind == "more" and one.higher.row == "end"}
         assert best == {"G": "holds", "C": "holds", "mIoU": "holds", "BF": "noise"}
         assert set(last.values()) == {"noise"}
 
@@ -201,7 +201,7 @@ class TestTable4:
         for refined in (False, True):
             for protocol, labels, better in (
                 ("nyuv2@1", ("half", "end"), refined),
-                ("sunrgbd@2", ("half", "end"), not refined),
+                ("sunrgbd@2", ("80K", "140K"), not refined),
             ):
                 spec = store.spec("deeplab-largefov", protocol=load_protocol(protocol))
                 values = dict.fromkeys(labels, WHOLE37 if better else PART37)
@@ -246,7 +246,7 @@ class TestResources:
 
     def test_smaller_input_only_indicates(self, store: Store, camvid: Protocol) -> None:
         reduced = camvid.override({"size": "90x120"})
-        store.run(store.spec("segnet", protocol=reduced), {"40K": WHOLE, "half": WHOLE})
+        store.run(store.spec("segnet", protocol=reduced), {"half": WHOLE, "end": WHOLE})
         for name in FOUR:
             store.measurement(name, size=(90, 120), inference_mib=300.0 if name == "segnet" else 200.0)
         found = judgement(store, 1)

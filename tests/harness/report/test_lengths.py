@@ -99,7 +99,7 @@ def test_the_page_and_a_file_hold_it(filled: Store, tmp_path: Path) -> None:
     head = "### What do more iterations bring? camvid-epochs@2 on "
     assert page.count(head) == 1 and "(lengths.csv)" in page
     section = page.split(head)[1].split("\n### ")[0]
-    assert "**REDUCED: 1,000 of 8,600 iterations; 2,000 of 8,600 iterations**" in section
+    assert "**REDUCED: 1,000 of 8,560 iterations; 2,000 of 8,560 iterations**" in section
     frame = lengths_frame(found(filled))
     assert len(frame) == 4 and not frame["test"].isna().any()
     assert np.isfinite(frame["loss_last"]).all()

@@ -117,7 +117,7 @@ class TestWording:
         store.pictures("fcn8s", protocol, accuracy=0.5, seed=2, weights=weights, precision="bf16")
         records = collect(store.results, load_suite("camvid"))
         changed = (
-            "--suite camvid --data-root FOLDER --iterations 300 --override 'lr=1e-2' --size 90x120 "
+            "--suite camvid --data-root FOLDER --iterations 300 --override 'lr=0.01' --size 90x120 "
             "--precision bf16"
         )
         assert commands(records.groups[0], records.suite) == (

@@ -125,7 +125,7 @@ class TestPage:
             "memory-cpu-made-up-360x480-fp32-cpu-2t.png",
             "growth-batch-cuda-made-up-fp32-lease.png",
             "growth-size-cpu-made-up-fp32-cpu-2t.png",
-            "camvid-epochs%401-camvid-fp32-weights-none/energy-accuracy.png",
+            "camvid-epochs%402-camvid-fp32-weights-none/energy-accuracy.png",
         ):
             assert f"]({picture})" in page
             assert (reports / "camvid" / picture.replace("%40", "@")).stat().st_size < 100_000

@@ -92,7 +92,7 @@ def test_cells_beyond_the_usual_ones_are_shown() -> None:
         ("training-step", 5),
     ]
     (step,) = [cell for cell in made.first.cells if cell.key.phase == "training-step"]
-    key = step.key.model_copy(update={"batch": 3})
+    key = step.key.model_copy(update={"batch_size": 3})
     others = [cell for cell in made.first.cells if cell is not step]
     small = made.first.model_copy(update={"cells": (*others, step.model_copy(update={"key": key}))})
     assert group(small).step_batch == 3

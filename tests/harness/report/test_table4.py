@@ -58,8 +58,8 @@ def row(found: pd.DataFrame, network: str, checkpoint: str) -> pd.Series:
 
 class TestTable4:
     def test_paper_ours_and_difference(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE}, bf=0.5)
-        found = row(frame(store), "SegNet", "half")
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE}, bf=0.5)
+        found = row(frame(store), "SegNet", "80K")
         assert (found["paper_iterations"], found["iterations"]) == (80_000, "80,000")
         assert found["G_paper"] == 70.73
         assert found["G_ours"] == pytest.approx(G_PART)
@@ -69,7 +69,7 @@ class TestTable4:
         assert found["protocol"] == "sunrgbd@2"
 
     def test_rows_of_the_paper_that_were_not_run(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE})
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
         found = frame(store)
         for network, g in (("DeepLab-LargeFOV-denseCRF", 66.96), (MEDIAN, 71.75)):
             missing = row(found, network, "best by val")
@@ -79,9 +79,9 @@ class TestTable4:
     def test_the_balanced_segnet_is_a_row_in_its_place(
         self, store: Store, sun: Protocol, median: Protocol
     ) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE})
-        store.run(store.spec("deconvnet", protocol=sun), {"half": PART, "end": WHOLE})
-        store.run(store.spec("segnet", protocol=median), {"half": WHOLE, "end": PART})
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        store.run(store.spec("deconvnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        store.run(store.spec("segnet", protocol=median), {"80K": WHOLE, "140K": PART})
         found = frame(store)
         assert list(dict.fromkeys(found["network"])) == [
             "SegNet",
@@ -95,14 +95,14 @@ class TestTable4:
         assert best["G_ours"] == pytest.approx(G_PART)
         assert best["G_difference"] == pytest.approx(G_PART - 71.75)
         assert best["protocol"] == "sunrgbd@2+class_weighting=median"
-        assert np.isnan(row(found, MEDIAN, "half")["G_paper"])
+        assert np.isnan(row(found, MEDIAN, "80K")["G_paper"])
         assert row(found, "SegNet", "best by val")["G_paper"] == 72.63
 
     def test_the_balanced_segnet_alone(self, store: Store, median: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=median), {"half": WHOLE, "end": PART})
+        store.run(store.spec("segnet", protocol=median), {"80K": WHOLE, "140K": PART})
         found = frame(store)
-        assert row(found, "SegNet", "half")["status"] == "not run"
-        assert row(found, MEDIAN, "end")["G_ours"] == pytest.approx(G_PART)
+        assert row(found, "SegNet", "80K")["status"] == "not run"
+        assert row(found, MEDIAN, "140K")["G_ours"] == pytest.approx(G_PART)
 
     def test_failed_run_stays_as_a_row(self, store: Store, median: Protocol) -> None:
         failure = Failure(kind="diverged", message="NaN", iteration=3)
@@ -111,10 +111,10 @@ class TestTable4:
 
     def test_reduced_runs_are_a_family_of_their_own(self, store: Store, sun: Protocol) -> None:
         reduced = sun.override({"size": "90x120", "iterations": "300"})
-        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE})
-        store.run(store.spec("segnet", protocol=reduced), {"half": PART, "end": WHOLE})
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
+        store.run(store.spec("segnet", protocol=reduced), {"80K": PART, "140K": WHOLE})
         balanced = sun.override({"size": "90x120", "iterations": "300", "class_weighting": "median"})
-        store.run(store.spec("segnet", protocol=balanced), {"half": PART, "end": WHOLE})
+        store.run(store.spec("segnet", protocol=balanced), {"80K": PART, "140K": WHOLE})
         suite = load_suite("sunrgbd")
         full, small = families(suite, collect(store.results, suite).groups)
         assert [len(full.groups), len(small.groups)] == [1, 2]
@@ -144,7 +144,7 @@ class TestPartOfSunRgbd:
             fixed = row(found, "SegNet", label)
             assert fixed["G_ours"] == pytest.approx(expected)
             assert np.isnan(fixed["G_paper"]) and np.isnan(fixed["G_difference"])
-        assert not {"half", "end"} & set(found["checkpoint"])
+        assert not {"80K", "140K"} & set(found["checkpoint"])
 
     def test_half_size_is_reduced(self, store: Store) -> None:
         for name in ("nyuv2@1", "nyuv2-half@1"):
@@ -157,7 +157,7 @@ class TestPartOfSunRgbd:
 
 class TestTable5:
     def test_classes_by_hand(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"half": WHOLE, "end": PART})
+        store.run(store.spec("segnet", protocol=sun), {"80K": WHOLE, "140K": PART})
         found = table5(family(store), datasets.info("sunrgbd"))
         assert found is not None and len(found) == 38
         wall, average = found.iloc[0], found.iloc[-1]
@@ -169,12 +169,12 @@ class TestTable5:
         assert average["labeled_pixels"] == 20 * 3700
 
     def test_it_is_at_the_best_iteration(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=sun), {"half": PART, "end": WHOLE}, best="half")
+        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE}, best="80K")
         found = table5(family(store), datasets.info("sunrgbd"))
         assert found is not None and found.loc[0, "natural_ours"] == pytest.approx(60)
 
     def test_none_without_segnet(self, store: Store, sun: Protocol) -> None:
-        store.run(store.spec("deconvnet", protocol=sun), {"half": PART, "end": WHOLE})
+        store.run(store.spec("deconvnet", protocol=sun), {"80K": PART, "140K": WHOLE})
         assert table5(family(store), datasets.info("sunrgbd")) is None
 
 
@@ -187,8 +187,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reduced = sun.override({"size": "90x120", "iterations": "300"})
     for protocol in (sun, reduced):
         for name in ("segnet", "deconvnet"):
-            store.run(store.spec(name, protocol=protocol), {"half": PART, "end": PART})
-    store.run(store.spec("segnet", protocol=median), {"half": PART, "end": PART})
+            store.run(store.spec(name, protocol=protocol), {"80K": PART, "140K": PART})
+    store.run(store.spec("segnet", protocol=median), {"80K": PART, "140K": PART})
     nyu, half = load_protocol("nyuv2@1"), load_protocol("nyuv2-half@1")
     for protocol in (nyu, nyu.override({"class_weighting": "median"}), half):
         store.run(store.spec("segnet", protocol=protocol), {"half": PART, "end": PART})
@@ -198,7 +198,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestPages:
     def test_tables_as_files(self, reports: Path) -> None:
-        folder = reports / "sunrgbd" / "table4-sunrgbd@1-sunrgbd-fp32-weights-none"
+        folder = reports / "sunrgbd" / "table4-sunrgbd@2-sunrgbd-fp32-weights-none"
         names = {path.name for path in folder.iterdir()}
         assert names == {f"table{n}.{kind}" for n in (4, 5) for kind in ("md", "csv", "tex")}
         text = (folder / "table4.md").read_text("utf-8")
@@ -261,7 +261,7 @@ class TestPages:
         )
         assert "The paper's rows at fixed iterations are left out" in full
         assert "**REDUCED: input 180 x 240 instead of 360 x 480**" in half
-        assert "half" not in page and "end" not in page
+        assert "80K" not in page and "140K" not in page
         assert dead_links(page, reports / "nyuv2") == []
 
     def test_pictures_are_small(self, reports: Path) -> None:
