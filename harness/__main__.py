@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line and exit with its code."""
     from harness.cli import app
-    from harness.errors import UserError, storage_error
+    from harness.system.errors import UserError, storage_error
 
     try:
         app()
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _fail(line: str) -> None:
-    from harness.errors import printable
+    from harness.system.errors import printable
 
     if line:
         print(f"error: {printable(line)}", file=sys.stderr)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
 from harness.metrics import Scores
+from harness.system.errors import UserError
 
 
 class Board:

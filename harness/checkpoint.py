@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from harness.atomic import replacing
-from harness.damage import UNREADABLE, is_out_of_memory
+from harness.system.corruption import UNREADABLE, is_out_of_memory
+from harness.system.files import replacing
 
 ADVICE = "free space or choose another --work"
 

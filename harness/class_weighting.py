@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import UserError
+from harness.system.errors import UserError
 
 ClassWeighting = Literal["natural", "inverse-root", "median", "segnet-release"]
 Weights = NDArray[np.float32]

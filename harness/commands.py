@@ -14,16 +14,16 @@ import datasets
 from harness import run as running
 from harness.engines import Engine, engine_named
 from harness.engines.tally import waves
-from harness.errors import UserError
 from harness.initial_weights import locate, resolve
-from harness.machine import available_cores, emulates_bfloat16
 from harness.measure.record import Preset
 from harness.member import Member, check_sharing, launched_member
 from harness.options import one_of, precision_named, writable
 from harness.protocol import Protocol, load_protocol, parse_size
 from harness.spec import Compiled, RunSpec
-from harness.stopping import parse_time
 from harness.suite import PlanRequest, Suite, load_suite, plan
+from harness.system.environment import available_cores, emulates_bfloat16
+from harness.system.errors import UserError
+from harness.system.signals import parse_time
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from harness.errors import UserError
 from harness.spec import Compiled
+from harness.system.errors import UserError
 
 # The first step compiles, the second warms up what CUDA graphs record, the third records it.
 SETTLING_STEPS = 3

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.atomic import write_atomically
 from harness.costs.matrix import load_matrix
 from harness.costs.page import page
 from harness.costs.plan import make_plan
-from harness.errors import UserError
+from harness.system.errors import UserError
+from harness.system.files import write_atomically
 
 
 def plan_cost_command(

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datasets.check import CheckReport, SplitCheck
-from harness.errors import printable
+from harness.system.errors import printable
 
 PROBLEMS_SHOWN = 20
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import architectures
-from harness.errors import UserError
 from harness.protocol import Protocol
 from harness.spec import InitialWeights, RunSpec
+from harness.system.errors import UserError
 
 HE = InitialWeights(kind="none", title="He et al.")
 IMAGENET = InitialWeights(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.machine import Device, device_name
 from harness.member import Member
 from harness.spec import RunSpec
+from harness.system.environment import Device, device_name
 
 PATIENCE_S = 1800.0
 

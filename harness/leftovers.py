@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from harness.atomic import remove_leftovers
 from harness.records import RunRecord
+from harness.system.files import remove_leftovers
 from harness.weights_files import all_best_weights, best_weights
 
 # checkpoints of training; the search and the scores of the CRF

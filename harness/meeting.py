@@ -18,11 +18,11 @@ from uuid import uuid4
 
 import torch.distributed as dist
 
-from harness.errors import UserError
 from harness.job import Job
 from harness.member import Member
 from harness.records import Failure
-from harness.stopping import Interrupted
+from harness.system.errors import UserError
+from harness.system.signals import Interrupted
 
 LOOK_S = 0.1  # between looks at the store
 STORE_S = 300.0  # for the store to answer

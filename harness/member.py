@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.errors import UserError
 from harness.spec import RunSpec
+from harness.system.errors import UserError
 
 
 class Member(BaseModel):

@@ -12,9 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.atomic import write_atomically
-from harness.errors import UserError
-from harness.locks import run_lock
 from harness.measure.record import (
     MeasurementRecord,
     joined,
@@ -24,6 +21,9 @@ from harness.measure.record import (
     save_measurement,
 )
 from harness.records import StoredRun, load_run, load_runs, runs_folder, save_run
+from harness.system.errors import UserError
+from harness.system.files import write_atomically
+from harness.system.locks import run_lock
 
 # Folders of records that are copied as they are.
 OTHERS = ("indices", "performance")

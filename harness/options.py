@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import get_args
 
-from harness.errors import UserError
 from harness.spec import Precision
+from harness.system.errors import UserError
 
 
 def one_of(value: str, allowed: tuple[str, ...], what: str) -> str:

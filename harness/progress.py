@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from harness.atomic import write_atomically
-from harness.errors import UserError
+from harness.system.errors import UserError
+from harness.system.files import write_atomically
 
 TELL_S = 2.0  # between writings of the position
 

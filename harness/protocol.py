@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.class_weighting import ClassWeighting, check_class_weighting
-from harness.errors import UserError
+from harness.system.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness import checksums
-from harness.atomic import write_atomically
 from harness.crf.parameters import CrfRecord
-from harness.damage import UNREADABLE
-from harness.errors import UserError
 from harness.spec import RunSpec
+from harness.system import checksums
+from harness.system.corruption import UNREADABLE
+from harness.system.errors import UserError
+from harness.system.files import write_atomically
 
 BEST = "best by val"  # label of the evaluation at the iteration that val chose
 

@@ -13,16 +13,16 @@ from rich.table import Table
 import datasets
 from datasets.cache import open_split
 from harness import worker
-from harness.errors import UserError
 from harness.job import PATIENCE_S
-from harness.locks import measuring_on_this_machine
-from harness.machine import Device
 from harness.measure.record import MeasureSpec, Preset
 from harness.measure.schedule import Request, cell_keys, measure_cells
 from harness.member import Member
 from harness.records import finished, load_run, runs_folder
 from harness.spec import RunSpec
-from harness.stopping import OVERDRAWN, STOPPED
+from harness.system.environment import Device
+from harness.system.errors import UserError
+from harness.system.locks import measuring_on_this_machine
+from harness.system.signals import OVERDRAWN, STOPPED
 
 
 @dataclass(frozen=True, kw_only=True)

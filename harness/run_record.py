@@ -31,7 +31,7 @@ def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[s
 
     Args:
         run: trained and finished.
-        environment: of the machine it ran on (`harness.machine.environment`).
+        environment: of the machine it ran on (`harness.system.environment.environment`).
     """
     state = run.state
     history = thin(state.history)

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 import architectures
 import datasets
 from harness.class_weighting import ClassWeighting
-from harness.errors import UserError
 from harness.initial_weights import GivenWeights, fitted
 from harness.protocol import Protocol, load_protocol, read_toml, toml_names, validated
 from harness.spec import Compiled, Precision, RunSpec, refined
+from harness.system.errors import UserError
 
 # The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.
 # "recipes": no scores of test, but a comparison of recipes on val.

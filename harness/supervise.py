@@ -15,14 +15,14 @@ from types import FrameType
 from typing import IO
 
 from harness import worker
-from harness.atomic import replacing
-from harness.child import child_environment
-from harness.errors import UserError
 from harness.job import Job
-from harness.locks import run_lock
 from harness.measure.process import oom_kills
 from harness.records import Failure, finished, save_run
-from harness.stopping import STOPPED, heartbeat
+from harness.system.errors import UserError
+from harness.system.files import replacing
+from harness.system.locks import run_lock
+from harness.system.signals import STOPPED, heartbeat
+from harness.system.subprocesses import child_environment
 
 # glibc otherwise hands large blocks back to the system when freed, and the next step's page faults cost a
 # third of FCN-8s's time, whose gradients are 540 MB; huge pages save SegNet's step another 2 %. A variable

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from architectures.layers import BatchNorm2d
 from harness.distributed import Group
-from harness.errors import UserError
+from harness.system.errors import UserError
 
 _EACH = (0, 2, 3)  # dimensions of (N, C, H, W) that a channel's values lie in
 

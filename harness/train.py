@@ -15,7 +15,6 @@ from harness.checkpoint import are_finite, load_checkpoint, save_checkpoint, sav
 from harness.compiling import CompileClock, training_call
 from harness.data import BatchStream, SplitData
 from harness.distributed import ALONE, Group
-from harness.errors import UserError
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.job import Job
 from harness.loss import labeled_pixels, loss_weights, masked_cross_entropy
@@ -27,7 +26,8 @@ from harness.progress import RunProgress
 from harness.progression import Diverged, PendingLosses, Progression, restore
 from harness.random_state import random_state, seed_follower, set_random_state
 from harness.records import BEST, Validation
-from harness.stopping import Interrupted
+from harness.system.errors import UserError
+from harness.system.signals import Interrupted
 from harness.weights_files import final_weights
 
 CHECKPOINT_SECONDS = 600.0

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from harness.atomic import remove_leftovers, write_atomically
-from harness.errors import UserError, printable, storage_error
 from harness.job import Job
 from harness.leftovers import clear_finished
-from harness.locks import run_lock, training_on_this_machine
 from harness.records import Failure, RunRecord, finished, runs_folder, save_run
-from harness.stopping import OVERDRAWN, STOPPED, Interrupted, StopRequest, heartbeat
+from harness.system.errors import UserError, printable, storage_error
+from harness.system.files import remove_leftovers, write_atomically
+from harness.system.locks import run_lock, training_on_this_machine
+from harness.system.signals import OVERDRAWN, STOPPED, Interrupted, StopRequest, heartbeat
 
 if TYPE_CHECKING:
     from harness.distributed import Group
@@ -33,7 +33,7 @@ FINISHED, FAILED, BAD_INPUT, ELSEWHERE = 0, 1, 2, 3
 def failed_record(job: Job, failure: Failure) -> RunRecord:
     """The record of a run that ended without a result."""
     import datasets
-    from harness.machine import environment
+    from harness.system.environment import environment
 
     full = datasets.info(job.spec.dataset).size
     return RunRecord(
@@ -132,7 +132,7 @@ def carry_out(job: Job, console: Console) -> int:
     group.leave()
     if not job.leads:
         return FINISHED
-    from harness.machine import environment
+    from harness.system.environment import environment
 
     record, files = record_of(environment())
     save_run(job.results, record, files)
@@ -188,9 +188,9 @@ def explain(error: Exception, batch: int) -> Failure:
     """Sort an error into the kinds a record knows."""
     from harness.checkpoint import DamagedWeights
     from harness.crf.base_run import BaseRunMissing
-    from harness.damage import is_out_of_memory
     from harness.meeting import LostProcess
     from harness.progression import Diverged
+    from harness.system.corruption import is_out_of_memory
 
     if isinstance(error, LostProcess):
         return error.failure

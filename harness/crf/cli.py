@@ -51,7 +51,7 @@ def crf(
 ) -> None:
     """Refine finished runs' output by the dense CRF, as runs of their own: search on val, then score."""
     from harness.crf.commands import CrfOptions, crf_command
-    from harness.stopping import parse_time
+    from harness.system.signals import parse_time
 
     options = CrfOptions(data_root=data_root, device=device, threads=threads, results=results, work=work)
     budget_s = parse_time(budget, "budget") if budget else None

@@ -11,13 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 import datasets
 from harness import run as running
 from harness.engines.local import in_turn
-from harness.errors import UserError
 from harness.job import Job
-from harness.machine import available_cores
 from harness.options import one_of, writable
 from harness.records import StoredRun, load_run, runs_folder
 from harness.spec import refined
-from harness.stopping import parse_time
+from harness.system.environment import available_cores
+from harness.system.errors import UserError
+from harness.system.signals import parse_time
 
 
 @dataclass(frozen=True, kw_only=True)

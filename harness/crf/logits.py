@@ -18,13 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from harness.atomic import replacing
 from harness.checkpoint import ADVICE, load_weights
 from harness.crf.base_run import BaseRunMissing, Checkpoint
 from harness.data import SplitData
 from harness.job import Job
 from harness.network import build_network
 from harness.precision import autocast
+from harness.system.files import replacing
 
 _NAME = "logits"
 OnImages = Callable[[int], None]

@@ -9,9 +9,9 @@ import datasets
 from harness.crf.parameters import CrfRecord
 from harness.crf.run import SPLITS, CrfRun
 from harness.evaluate import label_png
-from harness.machine import device_name
 from harness.record_content import pack_scores, to_json
 from harness.records import Evaluation, History, RunRecord, Timing
+from harness.system.environment import device_name
 
 
 def crf_record(run: CrfRun, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
@@ -21,7 +21,7 @@ def crf_record(run: CrfRun, environment: dict[str, Any]) -> tuple[RunRecord, dic
 
     Args:
         run: searched and scored.
-        environment: of the machine it ran on (`harness.machine.environment`).
+        environment: of the machine it ran on (`harness.system.environment.environment`).
     """
     evaluations, scored = _evaluations(run)
     pictures = _pictures(run)

@@ -9,12 +9,12 @@ from typing import Protocol, Self
 
 from rich.console import Console
 
-from harness.errors import UserError
-from harness.machine import Device
 from harness.measure.schedule import Request
 from harness.options import one_of
 from harness.run import Outcome, Places
 from harness.spec import RunSpec
+from harness.system.environment import Device
+from harness.system.errors import UserError
 
 ENGINES = ("local", "ray")
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.engines.tally import job_of
-from harness.errors import UserError
 from harness.job import Job
-from harness.locks import run_lock
-from harness.machine import Device
 from harness.run import Places
 from harness.spec import RunSpec
+from harness.system.environment import Device
+from harness.system.errors import UserError
+from harness.system.locks import run_lock
 
 CONNECT_S = 10.0  # for a cluster to answer
 

@@ -17,13 +17,13 @@ from harness.engines.asking import counted_stops
 from harness.engines.display import Display
 from harness.engines.slots import Slot, slots
 from harness.engines.tally import LEAST_S, count, job_of, log_file, still_to_do
-from harness.errors import UserError
 from harness.job import Job
-from harness.machine import Device
 from harness.measure.schedule import Request
 from harness.run import Outcome, Places
 from harness.spec import RunSpec
 from harness.supervise import Apart, run_worker
+from harness.system.environment import Device
+from harness.system.errors import UserError
 
 SHOW_S = 0.5  # between looks at what runs have done
 

@@ -21,22 +21,22 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import worker
-from harness.atomic import write_atomically
-from harness.child import child_environment
 from harness.engines.cluster import until, worked_on
 from harness.engines.tally import LEAST_S, log_file
-from harness.errors import UserError
 from harness.job import Job
-from harness.locks import run_lock
-from harness.machine import Device, device_slug
 from harness.measure.schedule import Request
 from harness.run import Outcome, measure_all
-from harness.stopping import OVERDRAWN, STOPPED
 from harness.supervise import Apart, run_worker
+from harness.system.environment import Device, device_slug
+from harness.system.errors import UserError
+from harness.system.files import write_atomically
+from harness.system.locks import run_lock
+from harness.system.signals import OVERDRAWN, STOPPED
+from harness.system.subprocesses import child_environment
 
 HANDOVER_S = 120.0  # for a process that a lost machine left behind to write its checkpoint and end
 ROOT = Path(__file__).resolve().parents[2]
-_SLUG = "from harness.machine import device_slug; print(device_slug('cuda'))"
+_SLUG = "from harness.system.environment import device_slug; print(device_slug('cuda'))"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,15 +33,15 @@ from harness.engines.cluster import (
 from harness.engines.display import Display
 from harness.engines.nodes import Answer, Ended, Mark, code_digest, marked
 from harness.engines.tally import count, still_to_do
-from harness.errors import UserError
 from harness.job import Job
-from harness.machine import Device, available_cores
 from harness.measure.schedule import Request
 from harness.records import finished
 from harness.run import Outcome, Places
 from harness.spec import RunSpec
-from harness.stopping import STOPPED
 from harness.supervise import LEAVE_S
+from harness.system.environment import Device, available_cores
+from harness.system.errors import UserError
+from harness.system.signals import STOPPED
 
 MAX_RETRIES = 5  # of a run whose machine is lost
 LOOK_S = 1.0  # between looks at what the cluster has done

@@ -5,13 +5,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.child import child_environment
-from harness.errors import UserError
-from harness.machine import Device
+from harness.system.environment import Device
+from harness.system.errors import UserError
+from harness.system.subprocesses import child_environment
 
 _UUIDS = """
 import torch
-from harness.machine import gpu_uuid
+from harness.system.environment import gpu_uuid
 for card in range(torch.cuda.device_count()):
     print(gpu_uuid(card))
 """

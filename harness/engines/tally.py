@@ -11,7 +11,7 @@ from harness.leftovers import clear_finished
 from harness.records import finished
 from harness.run import Outcome, Places, status_of
 from harness.spec import RunSpec
-from harness.stopping import OVERDRAWN, STOPPED
+from harness.system.signals import OVERDRAWN, STOPPED
 
 LEAST_S = 60.0  # of a budget, for another run to be begun
 

@@ -7,9 +7,6 @@ import torch
 from torch import Tensor, nn
 
 import architectures
-from harness.errors import UserError
-from harness.machine import gpu_uuid
-from harness.measure import nvml
 from harness.measure.counts import logits_size
 from harness.measure.record import IMAGES
 from harness.measure.timing import Clock, CudaClock, Pass, WallClock
@@ -26,6 +23,9 @@ from harness.measure.workload import (
     training_pass,
 )
 from harness.precision import apply_precision
+from harness.system import nvml
+from harness.system.environment import gpu_uuid
+from harness.system.errors import UserError
 
 
 class Bench:

@@ -9,8 +9,6 @@ from typing import Any
 import torch
 
 import architectures
-from harness.damage import is_out_of_memory
-from harness.machine import available_cores, device_name, device_slug, environment, is_wsl
 from harness.measure.bench import Bench
 from harness.measure.counts import moved_bytes
 from harness.measure.energy import measure_energy
@@ -38,6 +36,8 @@ from harness.measure.workload import (
     TrainingStep,
     infer,
 )
+from harness.system.corruption import is_out_of_memory
+from harness.system.environment import available_cores, device_name, device_slug, environment, is_wsl
 
 # torch's refusal, as of batch norm behind global pooling
 _ONE_VALUE = "Expected more than 1 value per channel when training"

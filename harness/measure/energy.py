@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.measure.figures import Energy, Missing, Quantity
-from harness.measure.nvml import Card, Unavailable, card
 from harness.measure.sampling import Sampler
+from harness.system.nvml import Card, Unavailable, card
 
 LEAD_S = 1.0  # of work before a window, so that averaged power is of that work alone
 OFFSET_S = 0.1  # at most, on top of it: windows begin at different moments of the counter's period

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.machine import Device
 from harness.measure.store import load_records, save_record
 from harness.spec import Precision
+from harness.system.environment import Device
 
 Phase = Literal["inference", "training step"]
 Layout = Literal["contiguous", "channels-last"]
@@ -61,7 +61,9 @@ class IndexRecord(_Frozen):
     storages: tuple[StorageBytes, ...]
     times: tuple[Samples, ...]
     flags: tuple[str, ...] = Field((), description="doubts about the times, one sentence each")
-    environment: dict[str, Any] = Field(description="machine and software, harness.machine.environment")
+    environment: dict[str, Any] = Field(
+        description="machine and software, harness.system.environment.environment"
+    )
 
     @property
     def file_name(self) -> str:

@@ -16,8 +16,6 @@ from torch import Tensor
 import architectures
 from architectures.base import Architecture
 from architectures.pooling import STORAGES, Storage, set_storage
-from harness.errors import UserError
-from harness.machine import Device, device_name, device_slug, environment
 from harness.measure.counts import decoder_storage
 from harness.measure.index_record import IndexRecord, Layout, Phase, Samples, StorageBytes
 from harness.measure.load import load_average, load_flags
@@ -27,6 +25,8 @@ from harness.measure.tracker import live_inference, live_training
 from harness.measure.workload import TrainingStep, image_batches, infer, label_batch
 from harness.precision import apply_precision
 from harness.spec import Precision
+from harness.system.environment import Device, device_name, device_slug, environment
+from harness.system.errors import UserError
 
 _LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 
 from harness.measure.figures import DeviceMemory, Live, Quantity
-from harness.measure.nvml import Baseline, used_minus_idle
+from harness.system.nvml import Baseline, used_minus_idle
 
 WARMUPS = 3  # before the allocator's peaks are reset; the optimizer's state exists from the first on
 MEASURED = 3

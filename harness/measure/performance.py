@@ -13,12 +13,12 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.machine import Device
 from harness.measure.record import PAPER_SIZE
 from harness.measure.store import load_records, save_record, with_manifests
 from harness.spec import Precision
+from harness.system.environment import Device
 
-# Explains a slow bfloat16 where `harness.machine.emulates_bfloat16`.
+# Explains a slow bfloat16 where `harness.system.environment.emulates_bfloat16`.
 EMULATED = (
     "this CPU has no bfloat16 instructions (neither avx512_bf16 nor amx_bf16 is among its flags), so "
     "that products in bfloat16 are emulated"
@@ -114,7 +114,8 @@ class PerformanceRecord(_Frozen):
     reduced: bool = Field(description="input size differs from the paper's 360 x 480")
     entries: tuple[Entry, ...] = Field(min_length=1)
     environments: tuple[dict[str, Any], ...] = Field(
-        min_length=1, description="machine and software, harness.machine.environment; entries say which"
+        min_length=1,
+        description="machine and software, harness.system.environment.environment; entries say which",
     )
     settings: dict[str, Any] = Field(description="how the sides were run")
 

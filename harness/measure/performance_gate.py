@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.machine import Device
 from harness.measure.performance import Entry, PerformanceRecord, spread
+from harness.system.environment import Device
 
 # A ratio may be worse by this share before the gate closes.
 ALLOWANCE = 0.25

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from harness.atomic import replacing
-from harness.child import child_environment
-from harness.errors import UserError
 from harness.measure.record import Failure
 from harness.measure.work import DONE, END, PHASE, READY, Found, Task
+from harness.system.errors import UserError
+from harness.system.files import replacing
+from harness.system.subprocesses import child_environment
 
 FINISHED, BAD_INPUT, STOPPED = 0, 2, 130  # exit codes of a worker
 

@@ -11,11 +11,11 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import architectures
-from harness.errors import UserError
-from harness.machine import Device, available_cores, device_slug
 from harness.measure.figures import DeviceMemory, Quantity, Shapes, Timing
 from harness.measure.store import save_record, with_manifests
 from harness.spec import Precision
+from harness.system.environment import Device, available_cores, device_slug
+from harness.system.errors import UserError
 
 Preset = Literal["full", "lease", "cpu", "quick"]
 # Ways to run a network that are measured beside the plain one, in rows of their own.
@@ -134,7 +134,8 @@ class MeasurementRecord(_Frozen):
     reduced: bool = Field(description="input size differs from the paper's 360 x 480")
     cells: tuple[Cell, ...] = Field(min_length=1, description="in the order of `PHASES`, then of batches")
     environments: tuple[dict[str, Any], ...] = Field(
-        min_length=1, description="machine and software, harness.machine.environment; cells say which"
+        min_length=1,
+        description="machine and software, harness.system.environment.environment; cells say which",
     )
     settings: dict[str, Any] = Field(description="backend switches, input, optimizer")
 

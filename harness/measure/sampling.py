@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.measure.figures import DeviceWindow, Missing, Quantity, Range
-from harness.measure.nvml import CLOCK_REASONS, SLOWDOWNS, Card, Look, Unavailable, card
+from harness.system.nvml import CLOCK_REASONS, SLOWDOWNS, Card, Look, Unavailable, card
 
 INTERVAL_S = 0.1
 BUSY_SAMPLES = 30  # at least, for the clocks to be known

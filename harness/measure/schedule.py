@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.machine import device_name, device_slug, environment
 from harness.measure.assembly import cell_of
 from harness.measure.plans import PLANS
 from harness.measure.process import CellWorker
@@ -39,6 +38,7 @@ from harness.measure.record import (
 )
 from harness.measure.survey import Survey, survey
 from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, Task
+from harness.system.environment import device_name, device_slug, environment
 
 AT_ONCE = 8  # processes that wait beside each other, a few hundred MB each
 

@@ -6,8 +6,8 @@ from typing import Any, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from harness.atomic import write_atomically
-from harness.errors import UserError
+from harness.system.errors import UserError
+from harness.system.files import write_atomically
 
 Record = TypeVar("Record", bound=BaseModel)
 Part = TypeVar("Part", bound="_HasEnvironment")

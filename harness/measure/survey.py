@@ -26,7 +26,7 @@ def survey(spec: MeasureSpec) -> Survey:
     if spec.device == "cpu":
         return Survey()
     from harness.measure.energy import idle_power
-    from harness.measure.nvml import baseline
+    from harness.system.nvml import baseline
 
     found, seconds = baseline(), IDLE_S.get(spec.preset)
     idle = {uuid: idle_power(uuid, seconds) for uuid in found.used_bytes} if seconds else {}

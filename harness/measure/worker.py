@@ -11,11 +11,11 @@ failed), 2 bad input, 1 any other error, 130 stopped by Ctrl-C.
 import sys
 from pathlib import Path
 
-from harness.atomic import write_atomically
-from harness.errors import UserError
 from harness.measure.process import BAD_INPUT, FINISHED, STOPPED
 from harness.measure.record import TIMED
 from harness.measure.work import CONCLUDE, DONE, PHASE, PREPARE, READY, ROUND, Task
+from harness.system.errors import UserError
+from harness.system.files import write_atomically
 
 
 def main(task_file: str, output_file: str) -> int:

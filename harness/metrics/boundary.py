@@ -23,9 +23,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.machine import available_cores
 from harness.metrics.inputs import check_pair
 from harness.metrics.matching import matched_pairs
+from harness.system.environment import available_cores
 
 # Images that may wait for each worker. More would only hold memory: a pair of 360 x 480 maps takes 346 kB.
 WAITING_PER_PROCESS = 4

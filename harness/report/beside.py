@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from harness.machine import available_cores
+from harness.system.environment import available_cores
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import datasets
 from datasets.cache import reduce_area
 from harness import metrics
 from harness.baselines import ColorPositionClassifier, position_prior
-from harness.machine import available_cores
 from harness.report.floors import FLOORS, Floor
+from harness.system.environment import available_cores
 
 _Pixels = NDArray[np.uint8]
 

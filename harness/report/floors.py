@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 import datasets
-from harness.child import child_environment
-from harness.errors import UserError
 from harness.report.accuracy import summarize
 from harness.report.groups import Group, title
+from harness.system.errors import UserError
+from harness.system.subprocesses import child_environment
 
 # Status of a baseline's row in Table 3, where a network has "finished".
 BASELINE = "baseline"

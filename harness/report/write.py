@@ -5,8 +5,6 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import datasets
-from harness.atomic import write_atomically
-from harness.errors import UserError
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.beside import beside_each_other
@@ -34,6 +32,8 @@ from harness.report.tables import csv
 from harness.report.write_devices import measurement_files
 from harness.report.write_family import accuracy_family_files, family_files, rates_family_files
 from harness.suite import Suite, load_suite, suite_names
+from harness.system.errors import UserError
+from harness.system.files import write_atomically
 
 # What a report consists of; nothing else in its folder is ever removed.
 _KINDS = (".md", ".csv", ".tex", ".png")

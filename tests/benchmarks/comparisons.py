@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from harness.machine import Device
 from harness.measure.performance import Target
+from harness.system.environment import Device
 
 OURS, PLAIN, COMMANDS = "tests.benchmarks.ours", "tests.benchmarks.plain.side", "tests.benchmarks.commands"
 FULL_SIZE, SMALL_SIZE = (360, 480), (90, 120)

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import UserError
-from harness.machine import available_cores
 from harness.measure.performance import PerformanceRecord, load_performance, spread
 from harness.measure.performance_gate import Regression, baseline_for, comparable, regressions
+from harness.system.environment import available_cores
+from harness.system.errors import UserError
 from tests.benchmarks.comparisons import SMALL_SIZE
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -9,7 +9,6 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.machine import Device, available_cores, device_name, device_slug, emulates_bfloat16, environment
 from harness.measure.load import load_average, load_flags
 from harness.measure.performance import (
     EMULATED,
@@ -22,6 +21,14 @@ from harness.measure.performance import (
     spread,
 )
 from harness.supervise import KEEP_MEMORY
+from harness.system.environment import (
+    Device,
+    available_cores,
+    device_name,
+    device_slug,
+    emulates_bfloat16,
+    environment,
+)
 from tests.benchmarks.comparisons import FULL_SIZE, OURS, PLAIN, SMALL_SIZE, Comparison, Scale, on
 from tests.benchmarks.player import Settings
 from tests.benchmarks.turns import (

@@ -10,8 +10,8 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
-from harness.child import child_environment
 from harness.supervise import KEEP_MEMORY
+from harness.system.subprocesses import child_environment
 from tests.benchmarks.player import Settings
 
 # Threads of the side that has just finished still spin for a moment before they sleep.

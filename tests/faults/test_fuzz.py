@@ -25,12 +25,12 @@ from datasets.archive import unpack
 from datasets.cache import open_split
 from datasets.pictures import read_image, read_label
 from harness.checkpoint import DamagedWeights, load_checkpoint, load_weights, save_checkpoint, save_weights
-from harness.errors import UserError
 from harness.measure.record import read_record, save_measurement
 from harness.protocol import Protocol, load_protocol, parse_size, parse_toml, validated
 from harness.records import load_run
-from harness.stopping import parse_time
 from harness.suite import Suite
+from harness.system.errors import UserError
+from harness.system.signals import parse_time
 from tests.datasets.conftest import write_camvid
 from tests.harness.measure.test_record import make_cell, make_record
 from tests.harness.report.made_up import Store, blocks, matrix

@@ -24,8 +24,8 @@ from harness.evaluate import SplitScores, evaluate
 from harness.job import Job
 from harness.progress import RunProgress
 from harness.protocol import Protocol
-from harness.stopping import Interrupted
 from harness.sync_norm import synchronize
+from harness.system.signals import Interrupted
 from harness.train import Run
 from tests.harness.helpers import spec
 

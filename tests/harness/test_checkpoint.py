@@ -90,7 +90,7 @@ import resource
 from pathlib import Path
 import torch
 from harness.checkpoint import save_checkpoint
-from harness.errors import UserError
+from harness.system.errors import UserError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     save_checkpoint(Path({str(path)!r}), tensors={{"weights": torch.zeros(100_000)}}, values={{}})

@@ -8,8 +8,8 @@ import pytest
 
 import datasets
 from harness.class_weighting import class_weights, inverse_root_weights, median_frequency_weights
-from harness.errors import UserError
 from harness.protocol import load_protocol
+from harness.system.errors import UserError
 
 # shared/reference: recomputed from the 367 training labels by others, and the published weights.
 CAMVID_MEDIAN = [0.2793, 0.2017, 4.7865, 0.1490, 1.0, 0.4217, 3.8467, 1.9736, 0.7889, 6.3747, 8.8587]

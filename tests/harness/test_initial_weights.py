@@ -10,12 +10,12 @@ from safetensors.torch import save_file
 
 import architectures
 from architectures.foreign import ForeignNetwork
-from harness.errors import UserError
 from harness.initial_weights import OWN_IMAGENET, fitted, locate, resolve
 from harness.job import Job
 from harness.network import build_network
 from harness.protocol import load_protocol
 from harness.spec import InitialWeights
+from harness.system.errors import UserError
 from tests.harness.helpers import spec
 from tests.harness.test_cli import assert_one_line, harness, tiny
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.errors import UserError
 from harness.launch import follower_job
 from harness.member import Member, check_sharing, launched_member
 from harness.protocol import load_protocol
 from harness.records import RunRecord, load_run
+from harness.system.errors import UserError
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.test_cli import ROOT, tiny, with_cache
 

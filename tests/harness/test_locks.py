@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
-from harness.locks import measuring_on_this_machine, run_lock, training_on_this_machine
+from harness.system.errors import UserError
+from harness.system.locks import measuring_on_this_machine, run_lock, training_on_this_machine
 
 TRAINING = "training_on_this_machine(lambda: None)"
 MEASURING = "measuring_on_this_machine()"
@@ -23,7 +23,7 @@ def another_process(lock: str) -> Iterator[subprocess.Popen[str]]:
     script = f"""
 import sys
 from pathlib import Path
-from harness.locks import *
+from harness.system.locks import *
 with {lock}:
     print("held", flush=True)
     sys.stdin.read()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import machine
-from harness.machine import available_cores, cpu_model, device_name, device_slug, environment
+from harness.system import environment as machine
+from harness.system.environment import available_cores, cpu_model, device_name, device_slug, environment
 
 Naming = Callable[..., None]
 
@@ -148,7 +148,7 @@ def test_the_repository_knows_better_than_the_environment(monkeypatch: pytest.Mo
 
 
 def test_importing_needs_no_torch() -> None:
-    script = "import sys; import harness.machine; print('torch' in sys.modules)"
+    script = "import sys; import harness.system.environment; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 import architectures
 from harness import measure_commands
 from harness.cli import app
-from harness.errors import UserError
 from harness.measure.schedule import Request
 from harness.measure_commands import MeasureOptions
+from harness.system.errors import UserError
 
 
 def requests(**changes: Any) -> list[Request]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 
-from harness.errors import UserError
 from harness.job import Job
 from harness.meeting import (
     LostProcess,
@@ -23,7 +22,8 @@ from harness.meeting import (
 )
 from harness.member import Member
 from harness.records import Failure
-from harness.stopping import Interrupted
+from harness.system.errors import UserError
+from harness.system.signals import Interrupted
 from tests.harness.helpers import spec
 
 

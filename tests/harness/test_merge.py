@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import UserError
-from harness.locks import run_lock
 from harness.measure.record import read_record, save_measurement
 from harness.merge import Merged, merge
 from harness.protocol import load_protocol
 from harness.records import Failure, runs_folder
+from harness.system.errors import UserError
+from harness.system.locks import run_lock
 from tests.harness.measure.test_record import make_cell, make_record
 from tests.harness.report.made_up import Store, matrix
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import architectures
-from harness.errors import UserError
 from harness.initial_weights import (
     IMAGENET,
     OWN_IMAGENET,
@@ -22,6 +21,7 @@ from harness.initial_weights import (
 from harness.protocol import load_protocol
 from harness.spec import InitialWeights
 from harness.suite import PlanRequest, Suite, load_suite, plan
+from harness.system.errors import UserError
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.test_cli import ROOT, assert_one_line, harness, tiny, with_cache
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.errors import UserError
 from harness.protocol import Protocol, load_protocol, parse_size, toml_names, validated
+from harness.system.errors import UserError
 
 
 def test_camvid_is_the_papers_table_3_recipe() -> None:

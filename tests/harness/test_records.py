@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.atomic import write_atomically
-from harness.errors import UserError
 from harness.record_content import pack_scores, thin, to_json
 from harness.records import (
     Failure,
@@ -23,6 +21,8 @@ from harness.records import (
     runs_folder,
     save_run,
 )
+from harness.system.errors import UserError
+from harness.system.files import write_atomically
 from tests.harness.helpers import spec
 
 HISTORY = {"history.json": to_json(History(iteration=[1], loss=[2.5], lr=[0.1], validation=[]))}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
-from harness.stopping import RESERVE_S, StopRequest, parse_time
+from harness.system.errors import UserError
+from harness.system.signals import RESERVE_S, StopRequest, parse_time
 
 
 @pytest.fixture(autouse=True)

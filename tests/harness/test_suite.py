@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from harness.commands import RunOptions, _further, _protocols
-from harness.errors import UserError
 from harness.initial_weights import resolve
 from harness.protocol import load_protocol, validated
 from harness.suite import PlanRequest, Suite, load_suite, plan, suite_names
+from harness.system.errors import UserError
 from tests.datasets.nyu_files import write_extracted
 from tests.harness.test_cli import ROOT
 

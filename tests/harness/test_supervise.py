@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from harness import supervise, worker
-from harness.stopping import STOPPED
 from harness.supervise import KEEP_MEMORY, call
+from harness.system.signals import STOPPED
 
 
 def python(script: str) -> list[str]:

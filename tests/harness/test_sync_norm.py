@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 import architectures
 from harness.distributed import ALONE
-from harness.errors import UserError
 from harness.sync_norm import SynchronisedBatchNorm2d, synchronize
+from harness.system.errors import UserError
 from tests.harness.pair import Processes, normalize
 
 CHANNELS = 4

@@ -9,16 +9,16 @@ import torch
 from rich.console import Console
 
 from harness.checkpoint import load_checkpoint
-from harness.errors import UserError
 from harness.job import Job
-from harness.machine import Device, environment
 from harness.metrics import scores
 from harness.progress import RunProgress
 from harness.progression import Diverged, Progression
 from harness.protocol import Protocol, load_protocol
 from harness.records import BEST, load_run, save_run
 from harness.run_record import run_record
-from harness.stopping import Interrupted
+from harness.system.environment import Device, environment
+from harness.system.errors import UserError
+from harness.system.signals import Interrupted
 from harness.train import Run
 from tests.harness.helpers import spec, tiny_protocol
 

@@ -3,9 +3,9 @@
 import pytest
 
 from harness.costs.matrix import load_matrix, parts, suite_runs
-from harness.errors import UserError
 from harness.protocol import load_protocol
 from harness.suite import load_suite
+from harness.system.errors import UserError
 
 
 def test_a_suite_is_planned_with_every_balancing_and_seed() -> None:

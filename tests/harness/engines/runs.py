@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.job import Job
-from harness.machine import Device
 from harness.protocol import Protocol
 from harness.records import load_run, runs_folder
 from harness.run import Places
+from harness.system.environment import Device
 from tests.harness.helpers import spec, tiny_protocol
 
 NOT_COMPARED = {"timing", "environment", "device"}

@@ -7,10 +7,10 @@ import pytest
 
 from harness.engines.cluster import Node, budget_end_s, portable_job, threads_of_a_run, until, worked_on
 from harness.engines.tally import count, still_to_do
-from harness.errors import UserError
 from harness.initial_weights import HE
-from harness.locks import run_lock
 from harness.run import Outcome
+from harness.system.errors import UserError
+from harness.system.locks import run_lock
 from tests.harness.engines.runs import job, places
 from tests.harness.helpers import spec
 

@@ -8,8 +8,8 @@ import pytest
 
 from harness.engines import engine_named
 from harness.engines.local import LocalEngine
-from harness.errors import UserError
 from harness.run import Outcome
+from harness.system.errors import UserError
 
 
 def test_local_is_an_engine_of_this_machine() -> None:

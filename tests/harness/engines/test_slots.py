@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harness.engines.slots import Slot, gpu_uuids, slots
-from harness.errors import UserError
+from harness.system.errors import UserError
 
 
 @pytest.mark.parametrize(("jobs", "threads", "each"), [(1, 7, 7), (2, 7, 3), (3, 7, 2), (7, 7, 1)])

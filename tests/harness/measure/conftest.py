@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.measure import nvml
+from harness.system import nvml
 
 MIB = 2**20
 

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.errors import UserError
 from harness.measure import cell
 from harness.measure.bench import Bench
 from harness.measure.cell import Measuring
@@ -16,6 +15,7 @@ from harness.measure.roofline import Work, measure_peaks
 from harness.measure.tracker import live_training
 from harness.measure.work import Found, Task
 from harness.measure.workload import Build
+from harness.system.errors import UserError
 
 
 def make_task(phase: str, batch: int = 1, **changes: Any) -> Task:

@@ -151,7 +151,7 @@ def test_a_card_without_the_counter(world: World, library: Any) -> None:
 
 
 def test_under_wsl_there_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.measure.nvml.is_wsl", lambda: True)
+    monkeypatch.setattr("harness.system.nvml.is_wsl", lambda: True)
     energy, _ = world.measure()
     assert isinstance(energy, Missing) and energy.reason.startswith("WSL")
 

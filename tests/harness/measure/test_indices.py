@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
 from harness.measure import indices
 from harness.measure.index_record import load_indices, save_indices
 from harness.measure.indices import IndexSpec, Rounds, compare
+from harness.system.errors import UserError
 
 
 def spec(architecture: str) -> IndexSpec:

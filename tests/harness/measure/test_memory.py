@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.damage import is_out_of_memory
 from harness.measure import memory
 from harness.measure.figures import DeviceMemory, Live, Quantity
 from harness.measure.memory import CudaMemory, ProcessMemory, resident_bytes
-from harness.measure.nvml import Baseline
+from harness.system.corruption import is_out_of_memory
+from harness.system.nvml import Baseline
 
 MIB = 2**20
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from harness.measure import nvml
 from harness.measure.figures import Missing
-from harness.measure.nvml import Unavailable, card
+from harness.system import nvml
+from harness.system.nvml import Unavailable, card
 
 MIB = 2**20
 UUID, OTHER = "GPU-1111", "GPU-2222"

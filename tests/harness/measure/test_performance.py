@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness.errors import UserError
 from harness.measure.performance import (
     Entry,
     PerformanceRecord,
@@ -20,6 +19,7 @@ from harness.measure.performance import (
     spread,
 )
 from harness.measure.performance_gate import baseline_for, regressions
+from harness.system.errors import UserError
 from tests.benchmarks import performance
 
 TINY = "tests.benchmarks.tiny"

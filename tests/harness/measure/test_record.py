@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness.errors import UserError
 from harness.measure.figures import (
     KEPT_SAMPLES,
     DeviceMemory,
@@ -30,6 +29,7 @@ from harness.measure.record import (
     read_record,
     save_measurement,
 )
+from harness.system.errors import UserError
 
 SPEC = {"architecture": "segnet", "architecture_revision": 1, "device": "cpu", "preset": "cpu", "threads": 2}
 NONE = Quantity(reason="not measured")

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from harness.measure.figures import DeviceWindow, Missing, Quantity, Range
-from harness.measure.nvml import Look
 from harness.measure.sampling import Sampler, window_flags, window_of
+from harness.system.nvml import Look
 
 UUID = "GPU-1111"
 
@@ -60,7 +60,7 @@ def test_what_is_no_whole_card_has_a_reason(library: Any, uuid: str, reason: str
 
 
 def test_without_the_library_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.measure.nvml.is_wsl", lambda: False)
+    monkeypatch.setattr("harness.system.nvml.is_wsl", lambda: False)
     monkeypatch.setitem(sys.modules, "pynvml", None)  # makes the import fail
     assert sampled(0.0).window == Missing(reason="the package nvidia-ml-py is not installed")
 

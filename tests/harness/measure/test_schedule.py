@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
-from harness.errors import UserError
 from harness.measure import schedule
 from harness.measure.figures import Quantity
 from harness.measure.record import (
@@ -20,6 +19,7 @@ from harness.measure.record import (
 from harness.measure.schedule import Request, cell_keys, measure_cells
 from harness.measure.survey import Survey
 from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, RoundSamples, Task
+from harness.system.errors import UserError
 
 FORWARD = CellKey(phase="forward", batch_size=1)
 TRAINING_MEMORY = CellKey(phase="training-memory", batch_size=4)

@@ -1,9 +1,10 @@
 import pytest
 
-from harness.measure import energy, nvml
+from harness.measure import energy
 from harness.measure.figures import Quantity
 from harness.measure.record import MeasureSpec
 from harness.measure.survey import Survey, survey
+from harness.system import nvml
 
 
 def make_spec(device: str, preset: str) -> MeasureSpec:

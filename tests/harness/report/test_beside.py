@@ -3,8 +3,8 @@ import os
 import pytest
 
 from datasets import DatasetError
-from harness.machine import available_cores
 from harness.report.beside import beside_each_other
+from harness.system.environment import available_cores
 
 
 def double(number: int) -> tuple[int, int]:

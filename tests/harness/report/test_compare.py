@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
 from harness.protocol import Protocol, load_protocol
 from harness.report.compare import compare
 from harness.spec import InitialWeights
 from harness.suite import suite_names
+from harness.system.errors import UserError
 from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UserError
 from harness.measure.index_record import (
     IndexRecord,
     Samples,
@@ -15,6 +14,7 @@ from harness.measure.index_record import (
 )
 from harness.report import write_reports
 from harness.report.indices import indices_files, targets, times_frame
+from harness.system.errors import UserError
 
 MIB = 2**20
 TIMES = {"int64": (100.0, 200.0, 400.0), "uint8": (102.0, 206.0, 400.0), "2bit": (120.0, 236.0, 480.0)}

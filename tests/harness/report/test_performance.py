@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UserError
 from harness.measure.performance import (
     Entry,
     PerformanceRecord,
@@ -15,6 +14,7 @@ from harness.measure.performance import (
     save_performance,
 )
 from harness.report.performance import frame, performance_files, plain_step, targets
+from harness.system.errors import UserError
 
 
 def entry(name: str, **changes: Any) -> Entry:

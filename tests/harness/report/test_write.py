@@ -12,11 +12,11 @@ from PIL import Image
 
 import datasets
 from harness import paper
-from harness.errors import UserError
 from harness.protocol import Protocol
 from harness.records import Failure
 from harness.report import write_reports
 from harness.report.floors import Floor
+from harness.system.errors import UserError
 from tests.harness.report.conftest import fill
 from tests.harness.report.links import dead_links
 from tests.harness.report.made_up import Store, matrix, noisy_matrices

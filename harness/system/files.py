@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.system.errors import UserError
 
 _MORE_BYTES = 1 << 20
 

@@ -73,7 +73,7 @@ def device_name(device: Device) -> str:
         return f"{cpu_model()} ({cores} core{'s' if cores > 1 else ''})"
     import torch
 
-    from harness.errors import UserError
+    from harness.system.errors import UserError
 
     if not torch.cuda.is_available():
         raise UserError("device cuda: torch finds no CUDA device here; choose the device cpu")
@@ -168,7 +168,7 @@ def _torch_state() -> dict[str, Any]:
 
 
 def _driver() -> str | None:
-    from harness.measure.nvml import driver_version
+    from harness.system.nvml import driver_version
 
     return driver_version()
 

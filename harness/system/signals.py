@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from harness.errors import UserError
+from harness.system.errors import UserError
 
 STOPPED = 130  # exit code of a process that was stopped and can be resumed
 OVERDRAWN = 75  # of `run` whose budget is used up: the same command goes on

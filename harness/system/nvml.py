@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.machine import is_wsl
 from harness.measure.figures import Missing, Quantity
+from harness.system.environment import is_wsl
 
 BUSY_PERCENT = 5  # of the card's time, from which it counts as used by others
 
