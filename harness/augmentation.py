@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets import VOID
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
 
 AUGMENT_STREAM = 3  # of random numbers; `data` has 1 and 2
 DRAWN = 6  # numbers an image: top, left and extent of its window; brightness, contrast, saturation

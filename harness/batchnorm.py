@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from harness.config.run_spec import Precision
 from harness.data import SplitData
 from harness.distributed import ALONE, Group
 from harness.precision import autocast
-from harness.spec import Precision
 from harness.sync_norm import SynchronisedBatchNorm2d
 
 BatchNorm = nn.modules.batchnorm._BatchNorm

@@ -12,15 +12,15 @@ from rich.table import Table
 import architectures
 import datasets
 from harness import run as running
+from harness.config.initial_weights import locate, resolve
+from harness.config.protocol import Protocol, load_protocol, parse_size
+from harness.config.run_spec import Compiled, RunSpec
+from harness.config.suite import PlanRequest, Suite, load_suite, plan
+from harness.config.world import Member, check_sharing, launched_member
 from harness.engines import Engine, engine_named
 from harness.engines.tally import waves
-from harness.initial_weights import locate, resolve
 from harness.measure.record import Preset
-from harness.member import Member, check_sharing, launched_member
 from harness.options import one_of, precision_named, writable
-from harness.protocol import Protocol, load_protocol, parse_size
-from harness.spec import Compiled, RunSpec
-from harness.suite import PlanRequest, Suite, load_suite, plan
 from harness.system.environment import available_cores, emulates_bfloat16
 from harness.system.errors import UserError
 from harness.system.signals import parse_time
@@ -190,7 +190,7 @@ def merge_command(folders: list[Path], results: Path) -> int:
 def check_command(name: str, device: str) -> int:
     """`check`: 0 if the architecture keeps its contract, else 1."""
     from harness.check import check_architecture_contract
-    from harness.suite import check_architecture
+    from harness.config.suite import check_architecture
 
     least = architectures.info(name).min_size
     check_architecture(name, (least, least))

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.claims import Sample
+from harness.config.suite import load_suite, suite_names
 from harness.report.compare import Line, Pair, Winner, compare
 from harness.report.groups import BLOCK, title
 from harness.report.tables import signed
 from harness.report.wording import group_title, reduced_mark
-from harness.suite import load_suite, suite_names
 
 _HIGHER: Mapping[Winner, str] = {"first": "A", "second": "B", "tie": "tie", "unknown": "n/a"}
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from harness.spec import Compiled
+from harness.config.run_spec import Compiled
 from harness.system.errors import UserError
 
 # The first step compiles, the second warms up what CUDA graphs record, the third records it.

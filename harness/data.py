@@ -25,7 +25,7 @@ from harness.augmentation import (
     window_of_images,
     window_of_labels,
 )
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
 
 # Streams of random numbers, so that no two uses draw the same ones.
 ORDER_STREAM = 1

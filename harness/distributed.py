@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from harness.job import Job
+from harness.config.worker_job import Job
+from harness.config.world import Member, part_of
 from harness.meeting import TELL_S, call_together, come, open_store, told, watch_over
-from harness.member import Member, part_of
 from harness.records import Failure
 from harness.system.environment import available_cores
 from harness.system.errors import UserError

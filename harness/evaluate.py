@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from datasets import VOID
+from harness.config.run_spec import Precision
 from harness.data import SplitData
 from harness.distributed import ALONE, Group
 from harness.metrics.boundary import BoundaryPool
 from harness.precision import autocast
-from harness.spec import Precision
 
 KEPT_PREDICTIONS = 3
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 
 import torch.distributed as dist
 
-from harness.job import Job
+from harness.config.worker_job import Job
+from harness.config.world import Member
 from harness.meeting import next_job, open_store
-from harness.member import Member
 from harness.supervise import run_worker
 
 

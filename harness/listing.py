@@ -6,8 +6,8 @@ from rich.table import Table
 import architectures
 import datasets
 from architectures import libraries, plugins
-from harness.protocol import load_protocol, toml_names
-from harness.suite import load_suite, suite_names
+from harness.config.protocol import load_protocol, toml_names
+from harness.config.suite import load_suite, suite_names
 
 
 def print_listing() -> None:

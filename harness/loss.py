@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datasets import VOID
-from harness.class_weighting import class_weights
+from harness.config.class_weighting import class_weights
+from harness.config.run_spec import RunSpec
 from harness.data import SplitData
-from harness.spec import RunSpec
 
 
 def loss_weights(spec: RunSpec, train: SplitData, device: torch.device) -> Tensor | None:

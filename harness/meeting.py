@@ -18,8 +18,8 @@ from uuid import uuid4
 
 import torch.distributed as dist
 
-from harness.job import Job
-from harness.member import Member
+from harness.config.worker_job import Job
+from harness.config.world import Member
 from harness.records import Failure
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted

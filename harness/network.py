@@ -8,9 +8,9 @@ from architectures.base import Architecture
 from architectures.foreign import ForeignNetwork
 from architectures.timm_weights import load_timm_encoder
 from architectures.weights import load_encoder_weights
+from harness.config.initial_weights import check_convertible, check_input, takes_own
+from harness.config.worker_job import Job
 from harness.distributed import ALONE, Group
-from harness.initial_weights import check_convertible, check_input, takes_own
-from harness.job import Job
 from harness.sync_norm import synchronize
 
 

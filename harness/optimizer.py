@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
 
 WARMUP_SHARE = 0.1
 POLY_POWER = 0.9  # DeepLab's (arXiv 1606.00915)

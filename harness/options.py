@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import get_args
 
-from harness.spec import Precision
+from harness.config.run_spec import Precision
 from harness.system.errors import UserError
 
 

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from harness.spec import Precision
+from harness.config.run_spec import Precision
 
 
 def apply_precision(precision: Precision) -> None:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.config.run_spec import RunSpec
 from harness.crf.parameters import CrfRecord
-from harness.spec import RunSpec
 from harness.system import checksums
 from harness.system.corruption import UNREADABLE
 from harness.system.errors import UserError

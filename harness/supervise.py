@@ -15,7 +15,7 @@ from types import FrameType
 from typing import IO
 
 from harness import worker
-from harness.job import Job
+from harness.config.worker_job import Job
 from harness.measure.process import oom_kills
 from harness.records import Failure, finished, save_run
 from harness.system.errors import UserError

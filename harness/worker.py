@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from harness.job import Job
+from harness.config.worker_job import Job
 from harness.leftovers import clear_finished
 from harness.records import Failure, RunRecord, finished, runs_folder, save_run
 from harness.system.errors import UserError, printable, storage_error

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.protocol import validated
+from harness.config.protocol import validated
 
 Table = Literal["table1", "table3", "table4", "table6"]
 Quantity = Literal[

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 import datasets
-from harness.protocol import Protocol, load_protocol, read_toml, validated
-from harness.suite import Suite, load_suite, suite_names
+from harness.config.protocol import Protocol, load_protocol, read_toml, validated
+from harness.config.suite import Suite, load_suite, suite_names
 
 
 class _Frozen(BaseModel):

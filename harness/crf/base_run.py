@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.job import Job
+from harness.config.run_spec import RunSpec
+from harness.config.worker_job import Job
 from harness.records import RunRecord, finished
-from harness.spec import RunSpec
 from harness.weights_files import final_weights, stored_best_weights
 
 

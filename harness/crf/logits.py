@@ -19,9 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from harness.checkpoint import ADVICE, load_weights
+from harness.config.worker_job import Job
 from harness.crf.base_run import BaseRunMissing, Checkpoint
 from harness.data import SplitData
-from harness.job import Job
 from harness.network import build_network
 from harness.precision import autocast
 from harness.system.files import replacing

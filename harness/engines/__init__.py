@@ -9,10 +9,10 @@ from typing import Protocol, Self
 
 from rich.console import Console
 
+from harness.config.run_spec import RunSpec
 from harness.measure.schedule import Request
 from harness.options import one_of
 from harness.run import Outcome, Places
-from harness.spec import RunSpec
 from harness.system.environment import Device
 from harness.system.errors import UserError
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.config.run_spec import RunSpec
+from harness.config.worker_job import Job
 from harness.engines.tally import job_of
-from harness.job import Job
 from harness.run import Places
-from harness.spec import RunSpec
 from harness.system.environment import Device
 from harness.system.errors import UserError
 from harness.system.locks import run_lock

@@ -13,14 +13,14 @@ from rich.console import Console
 
 from harness import run as running
 from harness import worker
+from harness.config.run_spec import RunSpec
+from harness.config.worker_job import Job
 from harness.engines.asking import counted_stops
 from harness.engines.display import Display
 from harness.engines.slots import Slot, slots
 from harness.engines.tally import LEAST_S, count, job_of, log_file, still_to_do
-from harness.job import Job
 from harness.measure.schedule import Request
 from harness.run import Outcome, Places
-from harness.spec import RunSpec
 from harness.supervise import Apart, run_worker
 from harness.system.environment import Device
 from harness.system.errors import UserError

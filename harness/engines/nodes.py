@@ -21,9 +21,9 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import worker
+from harness.config.worker_job import Job
 from harness.engines.cluster import until, worked_on
 from harness.engines.tally import LEAST_S, log_file
-from harness.job import Job
 from harness.measure.schedule import Request
 from harness.run import Outcome, measure_all
 from harness.supervise import Apart, run_worker

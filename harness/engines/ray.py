@@ -19,6 +19,8 @@ from rich.console import Console
 
 from architectures.plugins import VARIABLE
 from harness import worker
+from harness.config.run_spec import RunSpec
+from harness.config.worker_job import Job
 from harness.engines import nodes
 from harness.engines.asking import counted_stops
 from harness.engines.cluster import (
@@ -33,11 +35,9 @@ from harness.engines.cluster import (
 from harness.engines.display import Display
 from harness.engines.nodes import Answer, Ended, Mark, code_digest, marked
 from harness.engines.tally import count, still_to_do
-from harness.job import Job
 from harness.measure.schedule import Request
 from harness.records import finished
 from harness.run import Outcome, Places
-from harness.spec import RunSpec
 from harness.supervise import LEAVE_S
 from harness.system.environment import Device, available_cores
 from harness.system.errors import UserError

@@ -6,11 +6,11 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import worker
-from harness.job import Job
+from harness.config.run_spec import RunSpec
+from harness.config.worker_job import Job
 from harness.leftovers import clear_finished
 from harness.records import finished
 from harness.run import Outcome, Places, status_of
-from harness.spec import RunSpec
 from harness.system.signals import OVERDRAWN, STOPPED
 
 LEAST_S = 60.0  # of a budget, for another run to be begun

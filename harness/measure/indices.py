@@ -16,6 +16,7 @@ from torch import Tensor
 import architectures
 from architectures.base import Architecture
 from architectures.pooling import STORAGES, Storage, set_storage
+from harness.config.run_spec import Precision
 from harness.measure.counts import decoder_storage
 from harness.measure.index_record import IndexRecord, Layout, Phase, Samples, StorageBytes
 from harness.measure.load import load_average, load_flags
@@ -24,7 +25,6 @@ from harness.measure.timing import Clock, CudaClock, Pass, WallClock
 from harness.measure.tracker import live_inference, live_training
 from harness.measure.workload import TrainingStep, image_batches, infer, label_batch
 from harness.precision import apply_precision
-from harness.spec import Precision
 from harness.system.environment import Device, device_name, device_slug, environment
 from harness.system.errors import UserError
 

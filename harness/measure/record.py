@@ -11,9 +11,9 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import architectures
+from harness.config.run_spec import Precision
 from harness.measure.figures import DeviceMemory, Quantity, Shapes, Timing
 from harness.measure.store import save_record, with_manifests
-from harness.spec import Precision
 from harness.system.environment import Device, available_cores, device_slug
 from harness.system.errors import UserError
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from harness.config.run_spec import Precision
 from harness.measure.figures import Roofline
 from harness.precision import apply_precision
-from harness.spec import Precision
 
 WARMUPS, REPEATS = 3, 10
 

@@ -24,10 +24,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from architectures.base import Architecture
+from harness.config.run_spec import Precision
 from harness.measure.figures import Live
 from harness.measure.workload import Build, TrainingStep, built, image_batches, label_batch
 from harness.precision import autocast
-from harness.spec import Precision
 
 _CPU = torch.device("cpu")
 _THREADS = 1

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.config.run_spec import Precision
 from harness.evaluate import label_maps
 from harness.measure.record import MOMENTUM, SEED
 from harness.measure.timing import Pass
 from harness.precision import autocast
-from harness.spec import Precision
 
 Build = Callable[[], nn.Module]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from datasets import DatasetInfo
+from harness.config.suite import Table
 from harness.records import BEST
 from harness.report.accuracy import FINISHED, METRICS, SPLITS
 from harness.report.comparability import as_column, difference_note, not_like_for_like
@@ -15,7 +16,6 @@ from harness.report.groups import BLOCK, SCORE_NAMES, Group
 from harness.report.samples import TIE_NOTE
 from harness.report.tables import csv, latex, listing, markdown, percent, signed, spread
 from harness.report.wording import group_title, ranking_notes, reduced_mark
-from harness.suite import Table
 
 # What the table of accuracies is called, by the paper's table that its suite fills.
 TABLE_NAMES = {"table3": "Table 3", "none": "Accuracy"}

@@ -4,12 +4,12 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness import paper
+from harness.config.suite import Table
 from harness.report.accuracy_tables import with_origin
 from harness.report.checks import FLAT, HARDLY, Published
 from harness.report.comparability import share_of_images
 from harness.report.groups import Group
 from harness.report.tables import csv, listing, markdown, percent, signed
-from harness.suite import Table
 
 
 def published_miou(group: Group, dataset: DatasetInfo, table: Table) -> Published:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import architectures
 import datasets
+from harness.config.run_spec import METRICS_REVISION, InitialWeights
+from harness.config.suite import Suite, load_suite, suite_names
 from harness.records import RunRecord, StoredRun, load_runs
 from harness.report.groups import Group, Run, Scored, SuiteRecords, network_order
-from harness.spec import METRICS_REVISION, InitialWeights
-from harness.suite import Suite, load_suite, suite_names
 
 
 def collect(results: Path, suite: Suite) -> SuiteRecords:

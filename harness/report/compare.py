@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness.claims import Difference, Sample, difference
+from harness.config.suite import load_suite
 from harness.report.accuracy import METRICS
 from harness.report.collect import collect
 from harness.report.groups import Group
 from harness.report.samples import sample
-from harness.suite import load_suite
 from harness.system.errors import UserError
 
 Winner = Literal["first", "second", "tie", "unknown"]

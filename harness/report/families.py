@@ -6,10 +6,10 @@ That is the class weights in the loss in Tables 1 and 4, and optimizer and rate 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.suite import Suite
 from harness.records import RunRecord
 from harness.report.groups import Group, Run
-from harness.suite import Suite
 
 
 @dataclass(frozen=True, kw_only=True)

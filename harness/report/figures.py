@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import KDTree
 
+from harness.config.suite import Suite
 from harness.report.groups import title
-from harness.suite import Suite
 
 MAX_BYTES = 100_000
 FAIR_BYTES = 64_000  # fewer colors are taken to get under it, fewer pixels are not

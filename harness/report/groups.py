@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 import architectures
 import datasets
 from harness import metrics
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.run_spec import EVALUATION_REVISION, Compiled, InitialWeights, Precision
+from harness.config.suite import Suite
 from harness.records import BEST, Evaluation, History, RunRecord, StoredRun
-from harness.spec import EVALUATION_REVISION, Compiled, InitialWeights, Precision
-from harness.suite import Suite
 
 # Neighboring frames of a drive resemble each other: they are drawn together, or an interval is too narrow.
 BLOCK = 10

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from datasets import DatasetInfo
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
 from harness.records import RunRecord
 from harness.report.accuracy_tables import (
     TABLE_NAMES,

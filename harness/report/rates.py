@@ -6,7 +6,7 @@ Scores in frames are percent, of val at the last iteration: all runs of a compar
 import numpy as np
 import pandas as pd
 
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
 from harness.report.accuracy import status, summarize
 from harness.report.checks import loss_change
 from harness.report.families import Family

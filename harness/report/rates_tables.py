@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from datasets import DatasetInfo
+from harness.config.suite import Suite
 from harness.report.accuracy import FINISHED
 from harness.report.accuracy_tables import val_remark, with_origin
 from harness.report.families import Family
@@ -17,7 +18,6 @@ from harness.report.plots import PlotContext, figure_heading, legend, legend_hei
 from harness.report.rates import means
 from harness.report.tables import csv, latex, listing, markdown, percent, spread
 from harness.report.wording import commands, extent, group_title, ranking_notes, reduced_mark
-from harness.suite import Suite
 
 # Head of the first column.
 _RECIPE = "optimizer, rate, schedule"

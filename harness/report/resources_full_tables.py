@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from harness.config.suite import Table
 from harness.measure.record import INFERENCE_BATCH, THROUGHPUT_BATCH, TIME_BATCH, TRAINING_BATCH, Phase
 from harness.report.inference_memory import LIVE_PARTS
 from harness.report.readings import Use
@@ -13,7 +14,6 @@ from harness.report.resources_full import RANGES, cell_name, resources_full, tim
 from harness.report.sheets import Cells, Footnotes, Part, Sheet, sheet_latex, sheet_markdown
 from harness.report.tables import csv, significant
 from harness.report.wording import describe, input_notes, made_with
-from harness.suite import Table
 
 _PHASES = {
     "forward": ("Forward pass", "The network alone, on images that lie on the device already."),

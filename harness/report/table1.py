@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness import paper
 from harness.claims import Sample
+from harness.config.suite import Suite
 from harness.measure.figures import Quantity
 from harness.measure.record import INFERENCE_BATCH, PAPER_SIZE, TIME_BATCH, MeasurementRecord
 from harness.records import BEST, RunRecord
@@ -21,7 +22,6 @@ from harness.report.readings import median_ms, shape_figure
 from harness.report.resources import MeasurementGroup, Measurements
 from harness.report.samples import sample, with_ties
 from harness.report.table6 import REFERENCES
-from harness.suite import Suite
 
 # Both are scored at the iteration chosen on val, BF on test only.
 SPLITS = ("test", "train")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness import paper
-from harness.protocol import load_protocol
+from harness.config.protocol import load_protocol
 from harness.records import BEST
 from harness.report.accuracy import PAPER_BEST, per_class, table3
 from harness.report.accuracy_tables import with_origin

@@ -11,12 +11,12 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness import paper
+from harness.config.suite import Suite, Table
 from harness.measure.figures import Quantity, TimeSummary
 from harness.measure.record import TIME_BATCH, MeasurementRecord, Phase
 from harness.report.groups import title
 from harness.report.readings import Use, as_cells, live_mib, memory_mib, shape_figure, timing
 from harness.report.resources import MeasurementGroup
-from harness.suite import Suite, Table
 
 # Ratios are taken to the paper's own network, on the same device; by the table that a suite fills.
 REFERENCES: Mapping[Table, str] = {

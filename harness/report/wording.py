@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence, Set
 import architectures
 import datasets
 from datasets import DatasetInfo
+from harness.config.protocol import Protocol
+from harness.config.suite import Suite, Table
 from harness.measure.record import PAPER_SIZE, STEP_BATCH, MeasurementRecord
-from harness.protocol import Protocol
 from harness.report.groups import Group
 from harness.report.resources import MeasurementGroup, Series
-from harness.suite import Suite, Table
 
 # DeepLab-LargeFOV's fc6: 3 x 3 taps, 12 apart. FCN's fc6: 7 x 7 taps side by side.
 DEEPLAB_WINDOW = 2 * 12 + 1

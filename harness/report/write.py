@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import datasets
+from harness.config.suite import Suite, load_suite, suite_names
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.beside import beside_each_other
@@ -31,7 +32,6 @@ from harness.report.table6 import REFERENCES
 from harness.report.tables import csv
 from harness.report.write_devices import measurement_files
 from harness.report.write_family import accuracy_family_files, family_files, rates_family_files
-from harness.suite import Suite, load_suite, suite_names
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 

@@ -14,10 +14,10 @@ import architectures
 from architectures.basic import BasicNetwork
 from architectures.layers import BatchNorm2d, bilinear_
 from architectures.pooling import set_storage
+from harness.config.protocol import load_protocol
 from harness.measure.counts import decoder_storage
 from harness.optimizer import build_optimizer
 from harness.paper import table
-from harness.protocol import load_protocol
 
 VARIANTS = [
     "bilinear-interpolation",

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness.suite import suite_names
+from harness.config.suite import suite_names
 from tests.benchmarks.player import Job, JobTable, Settings, timed
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.protocol import parse_size
+from harness.config.protocol import parse_size
 from tests.benchmarks.recorder import Options, Recorder
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -9,10 +9,12 @@ import architectures
 import datasets
 import datasets.cache
 from datasets import VOID
+from harness.config.initial_weights import HE
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.run_spec import RunSpec
+from harness.config.worker_job import Job as RunJob
 from harness.data import SplitData, batch_indices
 from harness.evaluate import image_matrices, label_maps
-from harness.initial_weights import HE
-from harness.job import Job as RunJob
 from harness.loss import masked_cross_entropy
 from harness.measure.counts import moved_bytes
 from harness.measure.roofline import measure_peaks
@@ -22,8 +24,6 @@ from harness.network import build_network
 from harness.optimizer import build_optimizer
 from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
-from harness.protocol import Protocol, load_protocol
-from harness.spec import RunSpec
 from harness.train import Run
 from tests.benchmarks.player import Job, JobTable, Settings, seconds, timed
 

@@ -25,10 +25,10 @@ from datasets.archive import unpack
 from datasets.cache import open_split
 from datasets.pictures import read_image, read_label
 from harness.checkpoint import DamagedWeights, load_checkpoint, load_weights, save_checkpoint, save_weights
+from harness.config.protocol import Protocol, load_protocol, parse_size, parse_toml, validated
+from harness.config.suite import Suite
 from harness.measure.record import read_record, save_measurement
-from harness.protocol import Protocol, load_protocol, parse_size, parse_toml, validated
 from harness.records import load_run
-from harness.suite import Suite
 from harness.system.errors import UserError
 from harness.system.signals import parse_time
 from tests.datasets.conftest import write_camvid
@@ -273,7 +273,7 @@ def test_measurements(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
         assert one_line(error) and str(path) in str(error)
 
 
-PROTOCOLS = Path(__file__).resolve().parent.parent.parent / "harness" / "protocols"
+PROTOCOLS = Path(__file__).resolve().parent.parent.parent / "harness" / "config" / "protocols"
 WORDS = [
     "size",
     "lr",

@@ -56,7 +56,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_protocol_that_does_not_fit_is_one_line(
     packages: Path, tmp_path: Path, content: str, says: list[str]
 ) -> None:
-    (packages / "harness" / "protocols" / "mine@1.toml").write_text(content, "utf-8")
+    (packages / "harness" / "config" / "protocols" / "mine@1.toml").write_text(content, "utf-8")
     done = harness("run", NETWORK, "--protocol", "mine@1", "--dry-run", cwd=tmp_path, root=packages)
     assert_one_line(done, "protocol mine@1: ", *says)
 
@@ -76,7 +76,7 @@ def test_a_protocol_that_does_not_fit_is_one_line(
 def test_a_suite_that_does_not_fit_is_one_line(
     packages: Path, tmp_path: Path, content: str, says: list[str]
 ) -> None:
-    path = packages / "harness" / "suites" / "mine.toml"
+    path = packages / "harness" / "config" / "suites" / "mine.toml"
     path.write_text(content, "utf-8")
     try:
         assert_one_line(harness("run", "--suite", "mine", "--dry-run", cwd=tmp_path, root=packages), *says)
@@ -95,7 +95,7 @@ def test_a_suite_that_does_not_fit_is_one_line(
 def test_a_suite_of_unknown_names_is_one_line(
     packages: Path, tmp_path: Path, content: str, says: list[str]
 ) -> None:
-    path = packages / "harness" / "suites" / "mine.toml"
+    path = packages / "harness" / "config" / "suites" / "mine.toml"
     path.write_text(content, "utf-8")
     try:
         assert_one_line(harness("run", "--suite", "mine", "--dry-run", cwd=tmp_path, root=packages), *says)

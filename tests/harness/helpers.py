@@ -3,9 +3,9 @@
 from typing import Any
 
 import datasets
-from harness.initial_weights import HE
-from harness.protocol import Protocol, load_protocol
-from harness.spec import RunSpec
+from harness.config.initial_weights import HE
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.run_spec import RunSpec
 
 
 def tiny_protocol(**changes: str) -> Protocol:

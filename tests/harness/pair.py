@@ -19,11 +19,11 @@ from rich.console import Console
 from torch import nn
 
 from harness.batchnorm import reestimate
+from harness.config.protocol import Protocol
+from harness.config.worker_job import Job
 from harness.distributed import Group
 from harness.evaluate import SplitScores, evaluate
-from harness.job import Job
 from harness.progress import RunProgress
-from harness.protocol import Protocol
 from harness.sync_norm import synchronize
 from harness.system.signals import Interrupted
 from harness.train import Run

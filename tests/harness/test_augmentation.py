@@ -19,9 +19,9 @@ from harness.augmentation import (
     window_of_images,
     window_of_labels,
 )
+from harness.config.protocol import Protocol, load_protocol
 from harness.data import STRETCH, BatchStream, SplitData
 from harness.optimizer import learning_rate
-from harness.protocol import Protocol, load_protocol
 from harness.system.errors import UserError
 from tests.harness.helpers import tiny_protocol
 from tests.harness.test_train import losses_of, make_run

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import datasets
-from harness.class_weighting import class_weights, inverse_root_weights, median_frequency_weights
-from harness.protocol import load_protocol
+from harness.config.class_weighting import class_weights, inverse_root_weights, median_frequency_weights
+from harness.config.protocol import load_protocol
 from harness.system.errors import UserError
 
 # shared/reference: recomputed from the 367 training labels by others, and the published weights.

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import datasets
+from harness.config.protocol import load_protocol
 from harness.data import STRETCH, BatchStream, SplitData, batch_indices, flips
-from harness.protocol import load_protocol
 from tests.harness.helpers import tiny_protocol
 
 

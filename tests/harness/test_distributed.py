@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.config.protocol import Protocol
+from harness.config.world import part_of
 from harness.distributed import ALONE, Group
-from harness.member import part_of
-from harness.protocol import Protocol
 from tests.harness.helpers import tiny_protocol
 from tests.harness.pair import Processes, collectives, losses, losses_in_float64, scored, whole
 from tests.harness.test_train import decoders

@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 
 import architectures
 from architectures.foreign import ForeignNetwork
-from harness.initial_weights import OWN_IMAGENET, fitted, locate, resolve
-from harness.job import Job
+from harness.config.initial_weights import OWN_IMAGENET, fitted, locate, resolve
+from harness.config.protocol import load_protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.worker_job import Job
 from harness.network import build_network
-from harness.protocol import load_protocol
-from harness.spec import InitialWeights
 from harness.system.errors import UserError
 from tests.harness.helpers import spec
 from tests.harness.test_cli import assert_one_line, harness, tiny

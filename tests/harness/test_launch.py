@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.config.protocol import load_protocol
+from harness.config.world import Member, check_sharing, launched_member
 from harness.launch import follower_job
-from harness.member import Member, check_sharing, launched_member
-from harness.protocol import load_protocol
 from harness.records import RunRecord, load_run
 from harness.system.errors import UserError
 from tests.harness.helpers import spec, tiny_protocol
@@ -92,7 +92,7 @@ def test_processes_are_no_part_of_a_run_s_identity() -> None:
 
 
 def test_a_follower_leaves_budget_and_logs_to_rank_0(tmp_path: Path) -> None:
-    from harness.job import Job
+    from harness.config.worker_job import Job
 
     job = Job(
         spec=spec(protocol=tiny_protocol()),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 
-from harness.job import Job
+from harness.config.worker_job import Job
+from harness.config.world import Member
 from harness.meeting import (
     LostProcess,
     call_together,
@@ -20,7 +21,6 @@ from harness.meeting import (
     told,
     watch_over,
 )
-from harness.member import Member
 from harness.records import Failure
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted

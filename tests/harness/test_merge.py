@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.config.protocol import load_protocol
 from harness.measure.record import read_record, save_measurement
 from harness.merge import Merged, merge
-from harness.protocol import load_protocol
 from harness.records import Failure, runs_folder
 from harness.system.errors import UserError
 from harness.system.locks import run_lock

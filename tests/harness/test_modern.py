@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import architectures
-from harness.initial_weights import (
+from harness.config.initial_weights import (
     IMAGENET,
     OWN_IMAGENET,
     GivenWeights,
@@ -18,9 +18,9 @@ from harness.initial_weights import (
     resolve,
     takes_own,
 )
-from harness.protocol import load_protocol
-from harness.spec import InitialWeights
-from harness.suite import PlanRequest, Suite, load_suite, plan
+from harness.config.protocol import load_protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import PlanRequest, Suite, load_suite, plan
 from harness.system.errors import UserError
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.test_cli import ROOT, assert_one_line, harness, tiny, with_cache

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.protocol import Protocol, load_protocol, parse_size, toml_names, validated
+from harness.config.protocol import Protocol, load_protocol, parse_size, toml_names, validated
 from harness.system.errors import UserError
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from harness.initial_weights import HE, IMAGENET
+from harness.config.initial_weights import HE, IMAGENET
+from harness.config.run_spec import RunSpec, refined
 from harness.records import load_runs
-from harness.spec import RunSpec, refined
 from tests.harness.helpers import spec, tiny_protocol
 
 

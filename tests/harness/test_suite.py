@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from harness.commands import RunOptions, _further, _protocols
-from harness.initial_weights import resolve
-from harness.protocol import load_protocol, validated
-from harness.suite import PlanRequest, Suite, load_suite, plan, suite_names
+from harness.config.initial_weights import resolve
+from harness.config.protocol import load_protocol, validated
+from harness.config.suite import PlanRequest, Suite, load_suite, plan, suite_names
 from harness.system.errors import UserError
 from tests.datasets.nyu_files import write_extracted
 from tests.harness.test_cli import ROOT
@@ -96,7 +96,7 @@ def test_a_table_of_test_scores_refuses_a_protocol_that_leaves_them_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     values = {**load_suite("camvid").model_dump(exclude={"name"}), "also_reports": ("recipes@1",)}
-    monkeypatch.setattr("harness.suite.read_toml", lambda *_: values)
+    monkeypatch.setattr("harness.config.suite.read_toml", lambda *_: values)
     with pytest.raises(UserError, match=r"suite camvid: .* protocol recipes@1 leaves out"):
         load_suite("camvid")
 

@@ -9,11 +9,11 @@ import torch
 from rich.console import Console
 
 from harness.checkpoint import load_checkpoint
-from harness.job import Job
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.worker_job import Job
 from harness.metrics import scores
 from harness.progress import RunProgress
 from harness.progression import Diverged, Progression
-from harness.protocol import Protocol, load_protocol
 from harness.records import BEST, load_run, save_run
 from harness.run_record import run_record
 from harness.system.environment import Device, environment

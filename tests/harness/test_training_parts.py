@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 import architectures
 from harness.batchnorm import reestimate, statistics_order
+from harness.config.protocol import load_protocol
+from harness.config.worker_job import Job
 from harness.evaluate import image_matrices, kept_indices, label_maps
-from harness.job import Job
 from harness.loss import masked_cross_entropy
 from harness.metrics import confusion_matrix
 from harness.network import build_network
 from harness.optimizer import build_optimizer, learning_rate, set_rate
-from harness.protocol import load_protocol
 from tests.harness.helpers import spec, tiny_protocol
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from harness.config.protocol import load_protocol
+from harness.config.suite import load_suite
 from harness.costs.matrix import load_matrix, parts, suite_runs
-from harness.protocol import load_protocol
-from harness.suite import load_suite
 from harness.system.errors import UserError
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.protocol import load_protocol
+from harness.config.suite import load_suite
 from harness.costs.checks import checks, record_size
 from harness.costs.matrix import load_matrix
 from harness.costs.page import page
@@ -14,9 +16,7 @@ from harness.costs.schedules import forecast
 from harness.costs.tables import disk_table, figure, network_table, parts_table, postprocessing_table
 from harness.measure.figures import Missing
 from harness.measure.record import save_measurement
-from harness.protocol import load_protocol
 from harness.records import load_run, load_runs, save_run
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 from tests.harness.report.made_up_measurements import measured
 from tests.harness.test_cli import ROOT, assert_one_line, harness

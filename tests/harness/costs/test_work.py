@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import datasets
+from harness.config.protocol import Protocol, load_protocol
 from harness.costs.counts import Counts
 from harness.costs.matrix import PlannedRun
 from harness.costs.work import (
@@ -19,7 +20,6 @@ from harness.costs.work import (
     weights_bytes,
     work_of,
 )
-from harness.protocol import Protocol, load_protocol
 from harness.run_record import parameter_count
 from harness.train import CHECKPOINT_SECONDS
 from tests.harness.helpers import tiny_protocol

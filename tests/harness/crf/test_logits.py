@@ -7,13 +7,13 @@ import torch
 
 import datasets
 from harness.checkpoint import save_weights
+from harness.config.run_spec import refined
+from harness.config.worker_job import Job
 from harness.crf.base_run import BaseRun, BaseRunMissing, Checkpoint, base_spec
 from harness.crf.logits import load_logits, write_logits
 from harness.data import SplitData
-from harness.job import Job
 from harness.network import build_network
 from harness.records import BEST, Evaluation, RunRecord
-from harness.spec import refined
 from tests.harness.helpers import spec, tiny_protocol
 
 SHORT = tiny_protocol(size="32x40")

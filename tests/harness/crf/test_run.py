@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from harness.config.run_spec import refined
+from harness.config.worker_job import Job
 from harness.crf import search
 from harness.crf.base_run import BaseRunMissing, base_spec, find_base_run
 from harness.crf.run import CrfRun
-from harness.job import Job
 from harness.metrics import scores
 from harness.progress import RunProgress
 from harness.record_content import to_json
 from harness.records import BEST, History, RunRecord, load_run, save_run
 from harness.run_record import run_record
-from harness.spec import refined
 from harness.system.environment import environment
 from harness.system.signals import Interrupted
 from harness.train import Run

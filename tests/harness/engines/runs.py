@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from harness.job import Job
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.worker_job import Job
 from harness.records import load_run, runs_folder
 from harness.run import Places
 from harness.system.environment import Device

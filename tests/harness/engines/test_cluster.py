@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.initial_weights import HE
 from harness.engines.cluster import Node, budget_end_s, portable_job, threads_of_a_run, until, worked_on
 from harness.engines.tally import count, still_to_do
-from harness.initial_weights import HE
 from harness.run import Outcome
 from harness.system.errors import UserError
 from harness.system.locks import run_lock

@@ -136,7 +136,7 @@ def test_a_worker_whose_machine_s_process_was_killed_saves_and_leaves(
     one = job(with_drawn(tmp_path, drawn_cache), architecture="segnet-basic", protocol=long_protocol())
     script = f"""
 from harness.engines.nodes import carry_out, marked
-from harness.job import Job
+from harness.config.worker_job import Job
 job = Job.model_validate_json({one.model_dump_json()!r})
 with marked(job.results, job.work) as mark:
     carry_out(job, mark, None)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from harness.config.run_spec import Precision
 from harness.measure.roofline import Peaks, Work, measure_peaks, roofline
-from harness.spec import Precision
 
 PEAKS = Peaks(matmul_tflops=50.0, copy_gbs=2000.0)
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import datasets
-from harness.initial_weights import HE
+from harness.config.initial_weights import HE
+from harness.config.protocol import Protocol
+from harness.config.run_spec import InitialWeights, Precision, RunSpec
 from harness.measure.record import save_measurement
-from harness.protocol import Protocol
 from harness.record_content import to_json
 from harness.records import BEST, Evaluation, Failure, History, RunRecord, Timing, Validation, save_run
-from harness.spec import InitialWeights, Precision, RunSpec
 from tests.harness.report.made_up_measurements import CLASSES, ENVIRONMENT, measured, registered_revision
 
 

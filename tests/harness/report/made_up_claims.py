@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.claims import Judgement
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import load_suite
 from harness.report.claims import Collected, judged
 from harness.report.collect import collect
 from harness.report.resources import collect_measurements
-from harness.spec import InitialWeights
-from harness.suite import load_suite
 from tests.harness.report.made_up import PART, WHOLE, Store
 
 VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.suite import load_suite
 from harness.report.collect import collect
 from harness.report.families import Family, families
 from harness.report.groups import input_size
 from harness.report.resources import collect_measurements
 from harness.report.table1 import measurement_for, table1
 from harness.report.table1_tables import Table1
-from harness.suite import load_suite
 from tests.harness.report.made_up import PART, WHOLE, Store
 
 SUITE = load_suite("decoders")

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 import datasets
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.suite import load_suite
 from harness.records import Failure
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.collect import collect
 from harness.report.groups import Group
-from harness.suite import load_suite
 from tests.harness.report.made_up import PART, WHOLE, Store, matrix
 
 G_PART = 100 * 1060 / 1100

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 
 import datasets
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.suite import load_suite
 from harness.records import History
 from harness.report import write_reports
 from harness.report.checks import Published, checks, loss_change
 from harness.report.checks_tables import checks_notes, checks_text, published_miou
 from harness.report.collect import collect
 from harness.report.groups import Group
-from harness.suite import load_suite
 from tests.harness.report.conftest import PART_OF_VGG
 from tests.harness.report.made_up import WHOLE, Store, matrix
 

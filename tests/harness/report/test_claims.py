@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.run_spec import refined as refine
+from harness.config.suite import load_suite
 from harness.records import Failure
-from harness.spec import refined as refine
-from harness.suite import load_suite
 from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store, matrix
 from tests.harness.report.made_up_claims import FCN, FOUR, PLAIN, SEGNET, VGG, judgement, seven
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.suite import load_suite
 from harness.report import write_reports
 from harness.report.claims import Collected, claims_files
 from harness.report.collect import collect
 from harness.report.resources import collect_measurements
-from harness.suite import load_suite
 from tests.harness.report.links import dead_links
 from tests.harness.report.made_up import PART, WHOLE, Store, matrix
 from tests.harness.report.made_up_claims import FOUR, collected, seven

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import load_suite
 from harness.report.collect import collect
 from harness.report.groups import title
-from harness.spec import InitialWeights
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store, matrix
 
 SCORES = {"half": np.stack([matrix([100] * 11)] * 3), "end": np.stack([matrix([100] * 11)] * 3)}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import suite_names
 from harness.report.compare import compare
-from harness.spec import InitialWeights
-from harness.suite import suite_names
 from harness.system.errors import UserError
 from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store
 

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+from harness.config.protocol import Protocol
+from harness.config.run_spec import refined
+from harness.config.suite import load_suite
 from harness.crf.parameters import CrfParameters, CrfRecord, CrfTime, SubsetScores, Trial
-from harness.protocol import Protocol
 from harness.record_content import to_json
 from harness.records import Failure, History, load_run, save_run
 from harness.report import accuracy, write_reports
@@ -13,8 +15,6 @@ from harness.report.accuracy_tables import table3_files, table3_text
 from harness.report.collect import collect
 from harness.report.groups import Group, title
 from harness.report.samples import sample
-from harness.spec import refined
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 from tests.harness.report.test_accuracy import G_PART, PART, WHOLE, row
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 import datasets
+from harness.config.suite import load_suite
 from harness.measure.record import MeasurementRecord
 from harness.report.inference_memory import inference_memory_notes
 from harness.report.resources import MeasurementGroup
 from harness.report.table6 import comparison
-from harness.suite import load_suite
 from tests.harness.report.made_up_measurements import measured
 
 AGAINST = comparison(load_suite("camvid"), datasets.info("camvid"))

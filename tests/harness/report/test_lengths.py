@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import datasets
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.run_spec import InitialWeights, refined
+from harness.config.suite import load_suite
 from harness.report import write_reports
 from harness.report.checks import Published, checks
 from harness.report.collect import collect
 from harness.report.lengths import Lengths, lengths, lengths_frame, lengths_notes, lengths_text
-from harness.spec import InitialWeights, refined
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 from tests.harness.report.test_rates import miou, right
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import load_suite
 from harness.report import write_reports
 from harness.report.collect import collect
-from harness.spec import InitialWeights
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 
 UNET, FCN = "smp:Unet/resnet34", "torchvision:fcn_resnet50"

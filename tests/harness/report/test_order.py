@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.initial_weights import HE
-from harness.protocol import Protocol
+from harness.config.initial_weights import HE
+from harness.config.protocol import Protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import load_suite
 from harness.report import write_reports
 from harness.report.collect import collect
 from harness.report.order import Order, order_frame, order_notes, order_text, orders
-from harness.spec import InitialWeights
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 from tests.harness.report.test_rates import miou, right
 

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 
 import datasets
-from harness.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.suite import load_suite
 from harness.records import Failure
 from harness.report import write_reports
 from harness.report.collect import collect
 from harness.report.families import Family, families
 from harness.report.rates import means, rates
 from harness.report.rates_tables import Rates, notes, rates_text
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store, matrix
 
 SUITE = load_suite("recipes")

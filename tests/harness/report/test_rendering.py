@@ -9,16 +9,16 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from harness.initial_weights import HE
-from harness.protocol import Protocol, load_protocol
+from harness.config.initial_weights import HE
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import load_suite
 from harness.records import Failure
 from harness.report.collect import collect
 from harness.report.figures import MAX_BYTES, palette, png, small_png
 from harness.report.plots import bars_words, legend_columns
 from harness.report.tables import csv, latex, markdown, signed, significant, spread
 from harness.report.wording import commands, decoder_input_notes, input_notes, map_size, small_input_notes
-from harness.spec import InitialWeights
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.suite import load_suite
 from harness.report import write_reports
 from harness.report.collect import collect
 from harness.report.figures import palette
@@ -12,7 +13,6 @@ from harness.report.growth_plots import Line, batch_growth, batch_lines, batch_s
 from harness.report.memory_plots import memory_breakdown
 from harness.report.resources import MeasurementGroup, Series, collect_measurements
 from harness.report.trade_offs import cost_of
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 from tests.harness.report.made_up_measurements import measured
 

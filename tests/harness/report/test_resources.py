@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 import datasets
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.suite import load_suite
 from harness.report.collect import collect
 from harness.report.resource_tables import table6_files
 from harness.report.resources import Measurements, collect_measurements, for_size
 from harness.report.table6 import comparison, table6
 from harness.report.wording import measure_command
-from harness.suite import load_suite
 from tests.harness.report.made_up import Store
 from tests.harness.report.made_up_measurements import MIB
 

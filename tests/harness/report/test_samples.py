@@ -5,14 +5,14 @@ import pytest
 
 import datasets
 from harness.claims import Sample
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import load_suite
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.collect import collect
 from harness.report.groups import Group
 from harness.report.samples import sample, tied
-from harness.spec import InitialWeights
-from harness.suite import load_suite
 from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store
 
 LABELS = np.full((20, 2), 100, dtype=np.int64)

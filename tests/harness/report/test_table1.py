@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from harness.config.protocol import Protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import Suite
 from harness.measure.record import PAPER_SIZE
-from harness.protocol import Protocol
 from harness.records import BEST, Failure
 from harness.report.table1_tables import table1_files
-from harness.spec import InitialWeights
-from harness.suite import Suite
 from tests.harness.report.made_up import PART, WHOLE, Store
 from tests.harness.report.made_up_table1 import (
     FLOAT_MAP,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from harness.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol, load_protocol
 from harness.report import write_reports
 from harness.report.figures import palette
 from harness.report.table1_plots import StorageContext, storage_plot

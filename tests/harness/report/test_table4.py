@@ -9,13 +9,13 @@ import pytest
 
 import datasets
 from harness import paper
-from harness.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.suite import load_suite
 from harness.records import Failure
 from harness.report import write_reports
 from harness.report.collect import collect
 from harness.report.families import Family, families
 from harness.report.table4 import table4, table5
-from harness.suite import load_suite
 from tests.harness.report.links import dead_links
 from tests.harness.report.made_up import Store, matrix
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import datasets
 from harness import paper
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
 from harness.records import Failure
 from harness.report import write_reports
 from harness.report.floors import Floor

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from harness.class_weighting import ClassWeighting, check_class_weighting
+from harness.config.class_weighting import ClassWeighting, check_class_weighting
 from harness.system.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -56,7 +56,7 @@ class Protocol(BaseModel):
     )
     optimizer: Literal["sgd", "adamw"] = "sgd"
     class_weighting: ClassWeighting = Field(
-        "natural", description="class weights in the loss: harness/class_weighting.py"
+        "natural", description="class weights in the loss: harness/config/class_weighting.py"
     )
     dropout: float | None = Field(
         None, ge=0, lt=1, description="rate of all dropout layers; none: as the architecture has it"
@@ -234,7 +234,7 @@ def read_toml(folder: str, name: str, kind: str) -> dict[str, Any]:
         hint = difflib.get_close_matches(name, known, 1)
         near = f"did you mean {hint[0]!r}? " if hint else ""
         raise UserError(f"unknown {kind} {name!r}; {near}known: {', '.join(known)}")
-    path = files("harness") / folder / f"{name}.toml"
+    path = files("harness.config") / folder / f"{name}.toml"
     return parse_toml(path.read_bytes(), f"{kind} {name}", str(path))
 
 
@@ -260,7 +260,7 @@ def parse_toml(content: bytes, what: str, path: str) -> dict[str, Any]:
 
 def toml_names(folder: str) -> list[str]:
     """Names of the TOML files in `harness/<folder>/`, sorted."""
-    entries = (files("harness") / folder).iterdir()
+    entries = (files("harness.config") / folder).iterdir()
     return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
 
 

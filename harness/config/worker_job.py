@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.member import Member
-from harness.spec import RunSpec
+from harness.config.run_spec import RunSpec
+from harness.config.world import Member
 from harness.system.environment import Device, device_name
 
 PATIENCE_S = 1800.0

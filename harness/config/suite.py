@@ -1,4 +1,4 @@
-"""Suites (named sets of runs, one TOML file each in `harness/suites/`) and the plan made of one."""
+"""Suites (named sets of runs, one TOML file each in `harness/config/suites/`) and the plan made of one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import architectures
 import datasets
-from harness.class_weighting import ClassWeighting
-from harness.initial_weights import GivenWeights, fitted
-from harness.protocol import Protocol, load_protocol, read_toml, toml_names, validated
-from harness.spec import Compiled, Precision, RunSpec, refined
+from harness.config.class_weighting import ClassWeighting
+from harness.config.initial_weights import GivenWeights, fitted
+from harness.config.protocol import Protocol, load_protocol, read_toml, toml_names, validated
+from harness.config.run_spec import Compiled, Precision, RunSpec, refined
 from harness.system.errors import UserError
 
 # The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.

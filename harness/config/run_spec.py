@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from architectures import file_name
-from harness.protocol import Protocol
+from harness.config.protocol import Protocol
 
 # Raise it when a change of the metrics would change a score: finished runs are then not found again.
 METRICS_REVISION = 1

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import architectures
-from harness.protocol import Protocol
-from harness.spec import InitialWeights, RunSpec
+from harness.config.protocol import Protocol
+from harness.config.run_spec import InitialWeights, RunSpec
 from harness.system.errors import UserError
 
 HE = InitialWeights(kind="none", title="He et al.")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.spec import RunSpec
+from harness.config.run_spec import RunSpec
 from harness.system.errors import UserError
 
 
