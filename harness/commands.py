@@ -19,8 +19,8 @@ from harness.config.suite import PlanRequest, Suite, load_suite, plan
 from harness.config.world import Member, check_sharing, launched_member
 from harness.engines import Engine, engine_named
 from harness.engines.tally import waves
-from harness.measure.record import Preset
 from harness.options import one_of, precision_named, writable
+from harness.records.measurement import Preset
 from harness.system.environment import available_cores, emulates_bfloat16
 from harness.system.errors import UserError
 from harness.system.signals import parse_time
@@ -174,7 +174,7 @@ def merge_command(folders: list[Path], results: Path) -> int:
     Raises:
         UserError: a folder that is no results folder, or a target that can't be written.
     """
-    from harness.merge import merge
+    from harness.records.merge import merge
 
     console = Console()
     merged = merge(writable(results, "--results"), folders)

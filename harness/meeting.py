@@ -20,7 +20,7 @@ import torch.distributed as dist
 
 from harness.config.worker_job import Job
 from harness.config.world import Member
-from harness.records import Failure
+from harness.records.run import Failure
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.evaluate import SplitScores
-from harness.records import Evaluation, Validation
+from harness.records.run import Evaluation, Validation
 
 _PICTURE = "png:"
 

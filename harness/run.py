@@ -16,9 +16,9 @@ from harness import worker
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import PATIENCE_S
 from harness.config.world import Member
-from harness.measure.record import MeasureSpec, Preset
 from harness.measure.schedule import Request, cell_keys, measure_cells
-from harness.records import finished, load_run, runs_folder
+from harness.records.measurement import MeasureSpec, Preset
+from harness.records.run import finished, load_run, runs_folder
 from harness.system.environment import Device
 from harness.system.errors import UserError
 from harness.system.locks import measuring_on_this_machine

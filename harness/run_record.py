@@ -5,8 +5,8 @@ from typing import Any
 from torch import nn
 
 import datasets
-from harness.record_content import pack_scores, thin, to_json
-from harness.records import Distributed, History, RunRecord, Timing
+from harness.records.content import pack_scores, thin, to_json
+from harness.records.run import Distributed, History, RunRecord, Timing
 from harness.train import Run
 
 

@@ -25,10 +25,10 @@ from harness.precision import apply_precision, autocast
 from harness.progress import RunProgress
 from harness.progression import Diverged, PendingLosses, Progression, restore
 from harness.random_state import random_state, seed_follower, set_random_state
-from harness.records import BEST, Validation
+from harness.records.run import BEST, Validation
+from harness.records.weights_files import final_weights
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
-from harness.weights_files import final_weights
 
 CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations whose losses go to the host at once

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from harness.config.worker_job import Job
-from harness.leftovers import clear_finished
-from harness.records import Failure, RunRecord, finished, runs_folder, save_run
+from harness.records.cleanup import clear_finished
+from harness.records.run import Failure, RunRecord, finished, runs_folder, save_run
 from harness.system.errors import UserError, printable, storage_error
 from harness.system.files import remove_leftovers, write_atomically
 from harness.system.locks import run_lock, training_on_this_machine

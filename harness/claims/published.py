@@ -8,7 +8,7 @@ import pandas as pd
 from harness import paper
 from harness.claims.rules import Quantity, Subject, Table
 from harness.claims.samples import Sample, counted
-from harness.measure.figures import Missing
+from harness.records.measurement_values import Missing
 
 _Values = dict[tuple[str, str, str], float]
 _CHECKPOINTS: Mapping[Table, str] = {"table3": "table3_camvid", "table4": "table4_sunrgbd"}

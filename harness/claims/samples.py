@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from harness.measure.figures import Missing
+from harness.records.measurement_values import Missing
 
 LEVEL = 0.95
 # Times differ if by more than so many times the larger spread of their rounds.

@@ -9,9 +9,9 @@ from harness.costs.counts import Counts, counts_of
 from harness.costs.matrix import PlannedRun
 from harness.costs.rates import Machine
 from harness.costs.work import work_of
-from harness.measure.figures import Missing
-from harness.measure.record import MeasurementRecord
-from harness.records import RunRecord, StoredRun
+from harness.records.measurement import MeasurementRecord
+from harness.records.measurement_values import Missing
+from harness.records.run import RunRecord, StoredRun
 
 
 @dataclass(frozen=True, kw_only=True)

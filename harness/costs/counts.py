@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import architectures
-from harness.measure.figures import Missing, Shapes
-from harness.measure.record import MeasurementRecord, MeasureSpec
+from harness.records.measurement import MeasurementRecord, MeasureSpec
+from harness.records.measurement_values import Missing, Shapes
 from harness.report.wording import extent
 
 

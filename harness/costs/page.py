@@ -20,8 +20,8 @@ from harness.costs.tables import (
     time_table,
 )
 from harness.costs.work import CHECKPOINT_EVERY_S
-from harness.measure.figures import Missing
-from harness.records import load_runs
+from harness.records.measurement_values import Missing
+from harness.records.run import load_runs
 from harness.report.tables import listing, markdown
 
 COMMAND = "python -m harness plan-cost"

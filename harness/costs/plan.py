@@ -8,8 +8,8 @@ from harness.costs.counts import Counts, counts_of, current
 from harness.costs.matrix import Matrix, Part, PlannedRun, parts
 from harness.costs.rates import Machine, machines
 from harness.costs.work import Work, scoring_flop, training_flop, work_of
-from harness.measure.figures import Missing
-from harness.measure.record import MeasurementRecord, load_measurements
+from harness.records.measurement import MeasurementRecord, load_measurements
+from harness.records.measurement_values import Missing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.costs.counts import apart
 from harness.costs.matrix import Assumption
-from harness.measure.record import Cell, MeasurementRecord, Phase
+from harness.records.measurement import Cell, MeasurementRecord, Phase
 from harness.report.wording import extent
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

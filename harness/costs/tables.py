@@ -15,7 +15,7 @@ from harness.costs.work import (
     checkpoints_written,
     weights_bytes,
 )
-from harness.measure.figures import Missing
+from harness.records.measurement_values import Missing
 from harness.report.groups import title
 from harness.report.tables import significant
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job
-from harness.records import RunRecord, finished
-from harness.weights_files import final_weights, stored_best_weights
+from harness.records.run import RunRecord, finished
+from harness.records.weights_files import final_weights, stored_best_weights
 
 
 class BaseRunMissing(Exception):

@@ -14,7 +14,7 @@ from harness.config.run_spec import refined
 from harness.config.worker_job import Job
 from harness.engines.local import in_turn
 from harness.options import one_of, writable
-from harness.records import StoredRun, load_run, runs_folder
+from harness.records.run import StoredRun, load_run, runs_folder
 from harness.system.environment import available_cores
 from harness.system.errors import UserError
 from harness.system.signals import parse_time

@@ -17,7 +17,7 @@ from harness.crf.filters import (
     gaussian_features,
     kernel_filter,
 )
-from harness.crf.parameters import CrfParameters
+from harness.records.crf import CrfParameters
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import datasets
-from harness.crf.parameters import CrfRecord
 from harness.crf.run import SPLITS, CrfRun
 from harness.evaluate import label_png
-from harness.record_content import pack_scores, to_json
-from harness.records import Evaluation, History, RunRecord, Timing
+from harness.records.content import pack_scores, to_json
+from harness.records.crf import CrfRecord
+from harness.records.run import Evaluation, History, RunRecord, Timing
 from harness.system.environment import device_name
 
 

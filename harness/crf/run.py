@@ -23,14 +23,14 @@ from harness.config.worker_job import Job
 from harness.crf import search
 from harness.crf.base_run import BaseRunMissing, Checkpoint, base_job, find_base_run
 from harness.crf.logits import load_logits, require_weights, write_logits
-from harness.crf.parameters import CrfParameters, CrfTime, SubsetScores, Trial
 from harness.crf.scoring import CrfData, Refiner
 from harness.data import SplitData
 from harness.distributed import ALONE, Group
 from harness.evaluate import kept_indices
 from harness.precision import apply_precision
 from harness.progress import RunProgress
-from harness.record_content import pack_scores
+from harness.records.content import pack_scores
+from harness.records.crf import CrfParameters, CrfTime, SubsetScores, Trial
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 from harness.system.signals import Interrupted

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby, product
 from typing import Literal
 
-from harness.crf.parameters import CrfParameters, Trial
+from harness.records.crf import CrfParameters, Trial
 
 IMAGES = 20
 WEIGHTS = (5.0, 10.0)

@@ -8,8 +8,8 @@ from rich.console import Console
 from harness import worker
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job
-from harness.leftovers import clear_finished
-from harness.records import finished
+from harness.records.cleanup import clear_finished
+from harness.records.run import finished
 from harness.run import Outcome, Places, status_of
 from harness.system.signals import OVERDRAWN, STOPPED
 

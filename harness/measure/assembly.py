@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from harness.measure.figures import Quantity, Timing
 from harness.measure.plans import PLANS
-from harness.measure.record import TIMED, Cell, CellKey, Failure, Preset
 from harness.measure.work import Found
+from harness.records.measurement import TIMED, Cell, CellKey, Failure, Preset
+from harness.records.measurement_values import Quantity, Timing
 
 _UNKNOWN = Quantity(reason="the process ended before")
 

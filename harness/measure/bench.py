@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 import architectures
 from harness.measure.counts import logits_size
-from harness.measure.record import IMAGES
 from harness.measure.timing import Clock, CudaClock, Pass, WallClock
 from harness.measure.work import Task
 from harness.measure.workload import (
@@ -23,6 +22,7 @@ from harness.measure.workload import (
     training_pass,
 )
 from harness.precision import apply_precision
+from harness.records.measurement import IMAGES
 from harness.system import nvml
 from harness.system.environment import gpu_uuid
 from harness.system.errors import UserError

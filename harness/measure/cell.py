@@ -12,12 +12,10 @@ import architectures
 from harness.measure.bench import Bench
 from harness.measure.counts import moved_bytes
 from harness.measure.energy import measure_energy
-from harness.measure.figures import DeviceWindow, Live, Missing, Quantity
 from harness.measure.kernels import share_outside_kernels
 from harness.measure.load import load_average, load_flags
 from harness.measure.memory import CudaMemory, MemoryProbe, ProcessMemory
 from harness.measure.plans import PLANS
-from harness.measure.record import TIMED, Failure
 from harness.measure.roofline import measure_peaks, roofline
 from harness.measure.sampling import Sampler, window_flags
 from harness.measure.shapes import shapes
@@ -36,6 +34,8 @@ from harness.measure.workload import (
     TrainingStep,
     infer,
 )
+from harness.records.measurement import TIMED, Failure
+from harness.records.measurement_values import DeviceWindow, Live, Missing, Quantity
 from harness.system.corruption import is_out_of_memory
 from harness.system.environment import available_cores, device_name, device_slug, environment, is_wsl
 

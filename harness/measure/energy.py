@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.measure.figures import Energy, Missing, Quantity
 from harness.measure.sampling import Sampler
+from harness.records.measurement_values import Energy, Missing, Quantity
 from harness.system.nvml import Card, Unavailable, card
 
 LEAD_S = 1.0  # of work before a window, so that averaged power is of that work alone

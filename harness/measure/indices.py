@@ -18,13 +18,13 @@ from architectures.base import Architecture
 from architectures.pooling import STORAGES, Storage, set_storage
 from harness.config.run_spec import Precision
 from harness.measure.counts import decoder_storage
-from harness.measure.index_record import IndexRecord, Layout, Phase, Samples, StorageBytes
 from harness.measure.load import load_average, load_flags
-from harness.measure.record import INFERENCE_BATCH, TRAINING_BATCH
 from harness.measure.timing import Clock, CudaClock, Pass, WallClock
 from harness.measure.tracker import live_inference, live_training
 from harness.measure.workload import TrainingStep, image_batches, infer, label_batch
 from harness.precision import apply_precision
+from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
+from harness.records.pooling_indices import IndexRecord, Layout, Phase, Samples, StorageBytes
 from harness.system.environment import Device, device_name, device_slug, environment
 from harness.system.errors import UserError
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from harness.measure.figures import DeviceMemory, Live, Quantity
+from harness.records.measurement_values import DeviceMemory, Live, Quantity
 from harness.system.nvml import Baseline, used_minus_idle
 
 WARMUPS = 3  # before the allocator's peaks are reset; the optimizer's state exists from the first on

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.measure.performance import Entry, PerformanceRecord, spread
+from harness.records.speed import Entry, PerformanceRecord, spread
 from harness.system.environment import Device
 
 # A ratio may be worse by this share before the gate closes.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.measure.record import Preset
+from harness.records.measurement import Preset
 
 
 @dataclass(frozen=True, kw_only=True)

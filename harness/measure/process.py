@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from harness.measure.record import Failure
 from harness.measure.work import DONE, END, PHASE, READY, Found, Task
+from harness.records.measurement import Failure
 from harness.system.errors import UserError
 from harness.system.files import replacing
 from harness.system.subprocesses import child_environment

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from harness.config.run_spec import Precision
-from harness.measure.figures import Roofline
 from harness.precision import apply_precision
+from harness.records.measurement_values import Roofline
 
 WARMUPS, REPEATS = 3, 10
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from harness.measure.figures import DeviceWindow, Missing, Quantity, Range
+from harness.records.measurement_values import DeviceWindow, Missing, Quantity, Range
 from harness.system.nvml import CLOCK_REASONS, SLOWDOWNS, Card, Look, Unavailable, card
 
 INTERVAL_S = 0.1

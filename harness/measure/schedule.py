@@ -15,7 +15,9 @@ from pathlib import Path
 from harness.measure.assembly import cell_of
 from harness.measure.plans import PLANS
 from harness.measure.process import CellWorker
-from harness.measure.record import (
+from harness.measure.survey import Survey, survey
+from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, Task
+from harness.records.measurement import (
     INFERENCE_BATCH,
     PAPER_SIZE,
     SEED,
@@ -36,8 +38,6 @@ from harness.measure.record import (
     save_measurement,
     settings,
 )
-from harness.measure.survey import Survey, survey
-from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, Task
 from harness.system.environment import device_name, device_slug, environment
 
 AT_ONCE = 8  # processes that wait beside each other, a few hundred MB each

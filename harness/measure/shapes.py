@@ -2,10 +2,10 @@
 
 from harness.config.run_spec import Precision
 from harness.measure.counts import count, decoder_storage
-from harness.measure.figures import DecoderStorage, Shapes
-from harness.measure.record import INFERENCE_BATCH, TRAINING_BATCH
 from harness.measure.tracker import live_inference, live_training
 from harness.measure.workload import Build
+from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
+from harness.records.measurement_values import DecoderStorage, Shapes
 
 
 def shapes(build: Build, size: tuple[int, int], num_classes: int, precision: Precision) -> Shapes:

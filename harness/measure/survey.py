@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.measure.figures import Quantity
-from harness.measure.record import MeasureSpec, Preset
+from harness.records.measurement import MeasureSpec, Preset
+from harness.records.measurement_values import Quantity
 
 IDLE_S: Mapping[Preset, float] = {"full": 10.0, "lease": 3.0}
 

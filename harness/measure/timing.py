@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.measure.figures import KEPT_SAMPLES, Quantity, Round, TimeSummary
 from harness.measure.plans import TimingPlan
 from harness.measure.work import RoundSamples
+from harness.records.measurement_values import KEPT_SAMPLES, Quantity, Round, TimeSummary
 
 SPREAD_LIMIT_PERCENT = 3.0  # between the medians of rounds
 HOST_LIMIT_SHARE = 0.05  # of a block's wall time that no event covers

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from harness.measure.figures import DeviceWindow, Missing, Range
+from harness.records.measurement_values import DeviceWindow, Missing, Range
 
 
 def joined_windows(windows: Sequence[DeviceWindow | Missing]) -> DeviceWindow | Missing:

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.measure.figures import (
+from harness.records.measurement import CellKey, Failure, MeasureSpec
+from harness.records.measurement_values import (
     DeviceMemory,
     DeviceWindow,
     Energy,
@@ -17,7 +18,6 @@ from harness.measure.figures import (
     Roofline,
     Shapes,
 )
-from harness.measure.record import CellKey, Failure, MeasureSpec
 
 # What a worker says, a line each, and what it is asked.
 PHASE, READY, DONE = "phase: ", "ready", "done"

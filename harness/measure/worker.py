@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from harness.measure.process import BAD_INPUT, FINISHED, STOPPED
-from harness.measure.record import TIMED
 from harness.measure.work import CONCLUDE, DONE, PHASE, PREPARE, READY, ROUND, Task
+from harness.records.measurement import TIMED
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from harness.config.run_spec import Precision
 from harness.evaluate import label_maps
-from harness.measure.record import MOMENTUM, SEED
 from harness.measure.timing import Pass
 from harness.precision import autocast
+from harness.records.measurement import MOMENTUM, SEED
 
 Build = Callable[[], nn.Module]
 

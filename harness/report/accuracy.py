@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import architectures
 from datasets import DatasetInfo
 from harness import paper
-from harness.records import BEST, RunRecord
+from harness.records.run import BEST, RunRecord
 from harness.report.dense_crf import CRF_TIME, crf_time_ms
 from harness.report.groups import Group, Run, Scored, title
 from harness.report.samples import sample, with_ties

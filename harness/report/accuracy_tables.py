@@ -7,7 +7,7 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness.config.suite import Table
-from harness.records import BEST
+from harness.records.run import BEST
 from harness.report.accuracy import FINISHED, METRICS, SPLITS
 from harness.report.comparability import as_column, difference_note, not_like_for_like
 from harness.report.dense_crf import crf_notes, crf_time_cells

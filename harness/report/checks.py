@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from datasets import DatasetInfo
-from harness.records import History
+from harness.records.run import History
 from harness.report.accuracy import split_label, summarize
 from harness.report.groups import Group, title
 

@@ -8,7 +8,7 @@ import architectures
 import datasets
 from harness.config.run_spec import METRICS_REVISION, InitialWeights
 from harness.config.suite import Suite, load_suite, suite_names
-from harness.records import RunRecord, StoredRun, load_runs
+from harness.records.run import RunRecord, StoredRun, load_runs
 from harness.report.groups import Group, Run, Scored, SuiteRecords, network_order
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from harness.crf.parameters import CrfRecord
-from harness.records import RunRecord
+from harness.records.crf import CrfRecord
+from harness.records.run import RunRecord
 from harness.report.groups import Group, title
 
 CRF_TIME = "dense_crf_ms"

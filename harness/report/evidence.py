@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from harness.claims import Evidence, Quantity, Sample, Subject, Table, counted
-from harness.measure.figures import Missing
-from harness.measure.figures import Quantity as Number
-from harness.measure.record import TIME_BATCH, MeasurementRecord, Phase
-from harness.records import BEST
+from harness.records.measurement import TIME_BATCH, MeasurementRecord, Phase
+from harness.records.measurement_values import Missing
+from harness.records.measurement_values import Quantity as Number
+from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, status
 from harness.report.comparability import limits_of_claims
 from harness.report.families import Family, families

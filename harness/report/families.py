@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.config.protocol import Protocol
 from harness.config.suite import Suite
-from harness.records import RunRecord
+from harness.records.run import RunRecord
 from harness.report.groups import Group, Run
 
 

@@ -13,7 +13,7 @@ from harness import metrics
 from harness.config.protocol import Protocol
 from harness.config.run_spec import EVALUATION_REVISION, Compiled, InitialWeights, Precision
 from harness.config.suite import Suite
-from harness.records import BEST, Evaluation, History, RunRecord, StoredRun
+from harness.records.run import BEST, Evaluation, History, RunRecord, StoredRun
 
 # Neighboring frames of a drive resemble each other: they are drawn together, or an interval is too narrow.
 BLOCK = 10

@@ -16,7 +16,7 @@ from matplotlib.ticker import (
 )
 
 import architectures
-from harness.measure.record import PAPER_SIZE, TIME_BATCH, MeasurementRecord
+from harness.records.measurement import PAPER_SIZE, TIME_BATCH, MeasurementRecord
 from harness.report.figures import Palette, png
 from harness.report.groups import title
 from harness.report.plots import legend_columns, legend_height

@@ -7,8 +7,8 @@ from typing import get_args
 
 import pandas as pd
 
-from harness.measure.index_record import BASELINE, IndexRecord, Phase, StorageBytes, load_indices
-from harness.measure.record import INFERENCE_BATCH, PAPER_SIZE
+from harness.records.measurement import INFERENCE_BATCH, PAPER_SIZE
+from harness.records.pooling_indices import BASELINE, IndexRecord, Phase, StorageBytes, load_indices
 from harness.report.groups import title
 from harness.report.tables import csv, left_out_section, listing, markdown
 from harness.report.wording import extent

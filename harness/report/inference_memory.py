@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import paper
-from harness.measure.figures import Live
-from harness.measure.record import PAPER_SIZE, MeasurementRecord
+from harness.records.measurement import PAPER_SIZE, MeasurementRecord
+from harness.records.measurement_values import Live
 from harness.report.groups import title
 from harness.report.readings import live_mib, memory_mib
 from harness.report.resources import MeasurementGroup

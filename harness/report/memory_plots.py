@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from harness.measure.record import INFERENCE_BATCH, TRAINING_BATCH
+from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
 from harness.report.figures import png
 from harness.report.groups import title
 from harness.report.inference_memory import LIVE_PARTS

@@ -8,7 +8,7 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness.config.protocol import Protocol
-from harness.records import RunRecord
+from harness.records.run import RunRecord
 from harness.report.accuracy_tables import (
     TABLE_NAMES,
     drawn_notes,

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.measure.performance import (
+from harness.records.speed import (
     Entry,
     PerformanceRecord,
     Spread,

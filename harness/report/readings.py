@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Literal
 
-from harness.measure.figures import Missing, Quantity, Shapes, Timing
-from harness.measure.record import INFERENCE_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
+from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
+from harness.records.measurement_values import Missing, Quantity, Shapes, Timing
 
 MIB = 2**20
 # What memory is measured of, with the phase that holds the device's and its batch.

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from harness import paper
-from harness.measure.record import INFERENCE_BATCH, TRAINING_BATCH
+from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
 from harness.report.groups import title
 from harness.report.inference_memory import inference_memory_notes
 from harness.report.readings import Use

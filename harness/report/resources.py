@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import architectures
-from harness.measure.record import (
+from harness.records.measurement import (
     PAPER_SIZE,
     STEP_BATCH,
     MeasurementRecord,

@@ -8,8 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from harness.measure.figures import DeviceWindow, Energy, Missing, Quantity, Range, Roofline, Timing
-from harness.measure.record import PHASES, THROUGHPUT_BATCH, TIME_BATCH, TIMED, MeasurementRecord, Phase
+from harness.records.measurement import PHASES, THROUGHPUT_BATCH, TIME_BATCH, TIMED, MeasurementRecord, Phase
+from harness.records.measurement_values import (
+    DeviceWindow,
+    Energy,
+    Missing,
+    Quantity,
+    Range,
+    Roofline,
+    Timing,
+)
 from harness.report.groups import title
 from harness.report.inference_memory import LIVE_PARTS
 from harness.report.readings import (

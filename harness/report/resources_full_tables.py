@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.config.suite import Table
-from harness.measure.record import INFERENCE_BATCH, THROUGHPUT_BATCH, TIME_BATCH, TRAINING_BATCH, Phase
+from harness.records.measurement import INFERENCE_BATCH, THROUGHPUT_BATCH, TIME_BATCH, TRAINING_BATCH, Phase
 from harness.report.inference_memory import LIVE_PARTS
 from harness.report.readings import Use
 from harness.report.resource_tables import doubts, with_origin

@@ -12,9 +12,9 @@ import pandas as pd
 from harness import paper
 from harness.claims import Sample
 from harness.config.suite import Suite
-from harness.measure.figures import Quantity
-from harness.measure.record import INFERENCE_BATCH, PAPER_SIZE, TIME_BATCH, MeasurementRecord
-from harness.records import BEST, RunRecord
+from harness.records.measurement import INFERENCE_BATCH, PAPER_SIZE, TIME_BATCH, MeasurementRecord
+from harness.records.measurement_values import Quantity
+from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import CLASS_COUNTS, score_cells, span, status, summarize
 from harness.report.families import Family
 from harness.report.groups import Run, title

@@ -9,7 +9,7 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness import paper
-from harness.measure.record import PAPER_SIZE
+from harness.records.measurement import PAPER_SIZE
 from harness.report.accuracy import METRICS
 from harness.report.accuracy_tables import (
     METRICS_NOTE,

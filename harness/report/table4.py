@@ -12,7 +12,7 @@ import pandas as pd
 from datasets import DatasetInfo
 from harness import paper
 from harness.config.protocol import load_protocol
-from harness.records import BEST
+from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, per_class, table3
 from harness.report.accuracy_tables import with_origin
 from harness.report.families import Family

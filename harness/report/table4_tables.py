@@ -6,7 +6,7 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness import paper
-from harness.records import BEST
+from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST
 from harness.report.accuracy_tables import latex_text, renamed, table3_notes, table3_text, with_origin
 from harness.report.comparability import as_column, difference_note, not_like_for_like

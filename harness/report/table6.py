@@ -12,8 +12,8 @@ import pandas as pd
 from datasets import DatasetInfo
 from harness import paper
 from harness.config.suite import Suite, Table
-from harness.measure.figures import Quantity, TimeSummary
-from harness.measure.record import TIME_BATCH, MeasurementRecord, Phase
+from harness.records.measurement import TIME_BATCH, MeasurementRecord, Phase
+from harness.records.measurement_values import Quantity, TimeSummary
 from harness.report.groups import title
 from harness.report.readings import Use, as_cells, live_mib, memory_mib, shape_figure, timing
 from harness.report.resources import MeasurementGroup

@@ -8,8 +8,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.measure.figures import Quantity
-from harness.measure.record import TIME_BATCH, MeasurementRecord
+from harness.records.measurement import TIME_BATCH, MeasurementRecord
+from harness.records.measurement_values import Quantity
 from harness.report.accuracy import summarize
 from harness.report.figures import png
 from harness.report.groups import Group, input_size, title

@@ -7,7 +7,7 @@ import datasets
 from datasets import DatasetInfo
 from harness.config.protocol import Protocol
 from harness.config.suite import Suite, Table
-from harness.measure.record import PAPER_SIZE, STEP_BATCH, MeasurementRecord
+from harness.records.measurement import PAPER_SIZE, STEP_BATCH, MeasurementRecord
 from harness.report.groups import Group
 from harness.report.resources import MeasurementGroup, Series
 

@@ -1,6 +1,6 @@
 """The files of a suite's measurements: Table 6, all in full, and their plots."""
 
-from harness.measure.record import INFERENCE_BATCH
+from harness.records.measurement import INFERENCE_BATCH
 from harness.report.figures import Palette
 from harness.report.groups import SuiteRecords
 from harness.report.growth_plots import batch_growth, size_growth

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.measure.figures import Missing, Quantity
+from harness.records.measurement_values import Missing, Quantity
 from harness.system.environment import is_wsl
 
 BUSY_PERCENT = 5  # of the card's time, from which it counts as used by others

@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.ndimage import gaussian_filter
 
 from harness.crf.mean_field import build_kernels, infer, mean_field
-from harness.crf.parameters import CrfParameters
+from harness.records.crf import CrfParameters
 
 SIZE, CLASSES = (360, 480), 11
 # Corners and middle of the search's range; small sigmas make a lattice of many points.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from harness.measure.performance import Target
+from harness.records.speed import Target
 from harness.system.environment import Device
 
 OURS, PLAIN, COMMANDS = "tests.benchmarks.ours", "tests.benchmarks.plain.side", "tests.benchmarks.commands"

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.measure.performance import PerformanceRecord, load_performance, spread
 from harness.measure.performance_gate import Regression, baseline_for, comparable, regressions
+from harness.records.speed import PerformanceRecord, load_performance, spread
 from harness.system.environment import available_cores
 from harness.system.errors import UserError
 from tests.benchmarks.comparisons import SMALL_SIZE

@@ -27,8 +27,8 @@ from datasets.pictures import read_image, read_label
 from harness.checkpoint import DamagedWeights, load_checkpoint, load_weights, save_checkpoint, save_weights
 from harness.config.protocol import Protocol, load_protocol, parse_size, parse_toml, validated
 from harness.config.suite import Suite
-from harness.measure.record import read_record, save_measurement
-from harness.records import load_run
+from harness.records.measurement import read_record, save_measurement
+from harness.records.run import load_run
 from harness.system.errors import UserError
 from harness.system.signals import parse_time
 from tests.datasets.conftest import write_camvid

@@ -21,7 +21,7 @@ from harness.meeting import (
     told,
     watch_over,
 )
-from harness.records import Failure
+from harness.records.run import Failure
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
 from tests.harness.helpers import spec

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from harness.config.protocol import load_protocol
-from harness.measure.record import read_record, save_measurement
-from harness.merge import Merged, merge
-from harness.records import Failure, runs_folder
+from harness.records.measurement import read_record, save_measurement
+from harness.records.merge import Merged, merge
+from harness.records.run import Failure, runs_folder
 from harness.system.errors import UserError
 from harness.system.locks import run_lock
 from tests.harness.measure.test_record import make_cell, make_record

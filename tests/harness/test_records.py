@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.record_content import pack_scores, thin, to_json
-from harness.records import (
+from harness.records.content import pack_scores, thin, to_json
+from harness.records.run import (
     Failure,
     History,
     RunRecord,

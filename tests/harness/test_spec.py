@@ -7,7 +7,7 @@ import pytest
 
 from harness.config.initial_weights import HE, IMAGENET
 from harness.config.run_spec import RunSpec, refined
-from harness.records import load_runs
+from harness.records.run import load_runs
 from tests.harness.helpers import spec, tiny_protocol
 
 

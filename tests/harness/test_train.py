@@ -14,7 +14,7 @@ from harness.config.worker_job import Job
 from harness.metrics import scores
 from harness.progress import RunProgress
 from harness.progression import Diverged, Progression
-from harness.records import BEST, load_run, save_run
+from harness.records.run import BEST, load_run, save_run
 from harness.run_record import run_record
 from harness.system.environment import Device, environment
 from harness.system.errors import UserError

@@ -8,7 +8,7 @@ import pytest
 
 from harness.claims import Quantity, Sample, Subject, counted, judge
 from harness.claims.rules import Best, Close, More, Most, Times
-from harness.measure.figures import Missing
+from harness.records.measurement_values import Missing
 
 LABELS = np.full((20, 2), 100, dtype=np.int64)
 PAIR = (("a", "b"),)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
 from harness.claims import Difference, Sample, counted, difference
-from harness.measure.figures import Missing
+from harness.records.measurement_values import Missing
 
 LABELS = np.full((20, 2), 100, dtype=np.int64)
 

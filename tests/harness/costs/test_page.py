@@ -14,9 +14,9 @@ from harness.costs.page import page
 from harness.costs.plan import Plan, hours, make_plan
 from harness.costs.schedules import forecast
 from harness.costs.tables import disk_table, figure, network_table, parts_table, postprocessing_table
-from harness.measure.figures import Missing
-from harness.measure.record import save_measurement
-from harness.records import load_run, load_runs, save_run
+from harness.records.measurement import save_measurement
+from harness.records.measurement_values import Missing
+from harness.records.run import load_run, load_runs, save_run
 from tests.harness.report.made_up import Store
 from tests.harness.report.made_up_measurements import measured
 from tests.harness.test_cli import ROOT, assert_one_line, harness

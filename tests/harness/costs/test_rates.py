@@ -5,7 +5,7 @@ import pytest
 from harness.costs.counts import Counts, counts_of, current
 from harness.costs.matrix import load_matrix
 from harness.costs.rates import Machine, machines
-from harness.measure.figures import Missing
+from harness.records.measurement_values import Missing
 from tests.harness.report.made_up_measurements import measured
 
 FULL, QUARTER = (360, 480), (180, 240)

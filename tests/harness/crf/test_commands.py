@@ -7,7 +7,7 @@ import pytest
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import refined
 from harness.crf.commands import CrfOptions, crf_command, logits_command
-from harness.records import Failure
+from harness.records.run import Failure
 from harness.system.errors import UserError
 from tests.harness.report.made_up import Store, noisy_matrices
 from tests.harness.test_cli import assert_one_line, harness

@@ -13,7 +13,7 @@ from harness.crf.base_run import BaseRun, BaseRunMissing, Checkpoint, base_spec
 from harness.crf.logits import load_logits, write_logits
 from harness.data import SplitData
 from harness.network import build_network
-from harness.records import BEST, Evaluation, RunRecord
+from harness.records.run import BEST, Evaluation, RunRecord
 from tests.harness.helpers import spec, tiny_protocol
 
 SHORT = tiny_protocol(size="32x40")

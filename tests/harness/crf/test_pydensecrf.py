@@ -9,7 +9,7 @@ import torch
 
 import datasets
 from harness.crf.mean_field import mean_field
-from harness.crf.parameters import CrfParameters
+from harness.records.crf import CrfParameters
 from tests.harness.crf.test_mean_field import noisy_energies
 
 densecrf = pytest.importorskip("pydensecrf.densecrf", reason="needs the package pydensecrf2")

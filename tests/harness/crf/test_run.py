@@ -15,8 +15,8 @@ from harness.crf.base_run import BaseRunMissing, base_spec, find_base_run
 from harness.crf.run import CrfRun
 from harness.metrics import scores
 from harness.progress import RunProgress
-from harness.record_content import to_json
-from harness.records import BEST, History, RunRecord, load_run, save_run
+from harness.records.content import to_json
+from harness.records.run import BEST, History, RunRecord, load_run, save_run
 from harness.run_record import run_record
 from harness.system.environment import environment
 from harness.system.signals import Interrupted

@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 
 from harness.crf.logits import StoredLogits
 from harness.crf.mean_field import mean_field
-from harness.crf.parameters import CrfParameters
 from harness.crf.scoring import CrfData, Refiner
 from harness.metrics import boundary_f1, confusion_matrix, scores
+from harness.records.crf import CrfParameters
 
 CLASSES, SIZE, IMAGES = 3, (24, 32), 5
 CHOSEN = CrfParameters(bilateral_weight=5, bilateral_sigma_px=8, color_sigma=20, iterations=3)

@@ -1,7 +1,7 @@
 """The plan of the search: complete, coarse to fine, and the same after every interruption."""
 
-from harness.crf.parameters import CrfParameters, SubsetScores, Trial
 from harness.crf.search import TRIALS, best_of, first_round, second_round, spread, to_do
+from harness.records.crf import CrfParameters, SubsetScores, Trial
 
 
 def tried(parameters: CrfParameters, miou: float, g: float = 0.5) -> Trial:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.engines.cluster import until
 from harness.engines.local import LocalEngine, in_turn
-from harness.records import load_runs
+from harness.records.run import load_runs
 from tests.harness.engines.namespace import ROOT
 from tests.harness.engines.runs import outcomes, places
 from tests.harness.helpers import spec, tiny_protocol

@@ -16,7 +16,7 @@ from harness.engines.cluster import until, worked_on
 from harness.engines.nodes import Answer, Mark, carry_out, code_digest, introduce, marked
 from harness.engines.tally import log_file
 from harness.progress import read_position
-from harness.records import finished
+from harness.records.run import finished
 from harness.system.environment import device_slug
 from harness.system.locks import run_lock
 from harness.system.signals import OVERDRAWN, STOPPED

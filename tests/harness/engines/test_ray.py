@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from harness.engines.local import in_turn
-from harness.records import load_runs
+from harness.records.run import load_runs
 from tests.harness.engines.namespace import isolated
 from tests.harness.engines.runs import outcomes, places
 from tests.harness.test_cli import tiny, with_cache

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from harness.measure import cell
 from harness.measure.bench import Bench
 from harness.measure.cell import Measuring
-from harness.measure.figures import Missing, Quantity, Roofline
 from harness.measure.load import load_flags
-from harness.measure.record import MeasureSpec
 from harness.measure.roofline import Work, measure_peaks
 from harness.measure.tracker import live_training
 from harness.measure.work import Found, Task
 from harness.measure.workload import Build
+from harness.records.measurement import MeasureSpec
+from harness.records.measurement_values import Missing, Quantity, Roofline
 from harness.system.errors import UserError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.measure.energy import Timer, idle_power, measure_energy
-from harness.measure.figures import Energy, Missing, Quantity
+from harness.records.measurement_values import Energy, Missing, Quantity
 
 UUID = "GPU-1111"
 IDLE_W = Quantity(value=100.0)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.measure import indices
-from harness.measure.index_record import load_indices, save_indices
 from harness.measure.indices import IndexSpec, Rounds, compare
+from harness.records.pooling_indices import load_indices, save_indices
 from harness.system.errors import UserError
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from harness.measure import memory
-from harness.measure.figures import DeviceMemory, Live, Quantity
 from harness.measure.memory import CudaMemory, ProcessMemory, resident_bytes
+from harness.records.measurement_values import DeviceMemory, Live, Quantity
 from harness.system.corruption import is_out_of_memory
 from harness.system.nvml import Baseline
 

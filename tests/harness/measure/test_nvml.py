@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.measure.figures import Missing
+from harness.records.measurement_values import Missing
 from harness.system import nvml
 from harness.system.nvml import Unavailable, card
 

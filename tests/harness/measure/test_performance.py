@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness.measure.performance import (
+from harness.measure.performance_gate import baseline_for, regressions
+from harness.records.speed import (
     Entry,
     PerformanceRecord,
     Spread,
@@ -18,7 +19,6 @@ from harness.measure.performance import (
     save_performance,
     spread,
 )
-from harness.measure.performance_gate import baseline_for, regressions
 from harness.system.errors import UserError
 from tests.benchmarks import performance
 

@@ -11,8 +11,8 @@ import torch
 import architectures
 from harness.measure import process
 from harness.measure.process import CellWorker, Ending, Worker, error_line, failure_of, oom_kills
-from harness.measure.record import CellKey, MeasureSpec
 from harness.measure.work import CONCLUDE, PREPARE, ROUND, Task
+from harness.records.measurement import CellKey, MeasureSpec
 from harness.system.errors import UserError
 
 ROOT = Path(process.__file__).resolve().parents[2]

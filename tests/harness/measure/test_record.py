@@ -7,17 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness.measure.figures import (
-    KEPT_SAMPLES,
-    DeviceMemory,
-    Live,
-    Missing,
-    Quantity,
-    Round,
-    TimeSummary,
-    Timing,
-)
-from harness.measure.record import (
+from harness.records.measurement import (
     Cell,
     CellKey,
     Failure,
@@ -28,6 +18,16 @@ from harness.measure.record import (
     measurement_path,
     read_record,
     save_measurement,
+)
+from harness.records.measurement_values import (
+    KEPT_SAMPLES,
+    DeviceMemory,
+    Live,
+    Missing,
+    Quantity,
+    Round,
+    TimeSummary,
+    Timing,
 )
 from harness.system.errors import UserError
 
@@ -267,6 +267,6 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_records_need_no_torch() -> None:
-    script = "import sys; import harness.measure, harness.measure.record; print('torch' in sys.modules)"
+    script = "import sys; import harness.measure, harness.records.measurement; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

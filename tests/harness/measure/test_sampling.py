@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from harness.measure.figures import DeviceWindow, Missing, Quantity, Range
 from harness.measure.sampling import Sampler, window_flags, window_of
+from harness.records.measurement_values import DeviceWindow, Missing, Quantity, Range
 from harness.system.nvml import Look
 
 UUID = "GPU-1111"

@@ -7,8 +7,10 @@ from typing import Any, ClassVar, Self
 import pytest
 
 from harness.measure import schedule
-from harness.measure.figures import Quantity
-from harness.measure.record import (
+from harness.measure.schedule import Request, cell_keys, measure_cells
+from harness.measure.survey import Survey
+from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, RoundSamples, Task
+from harness.records.measurement import (
     CellKey,
     Failure,
     MeasurementRecord,
@@ -16,9 +18,7 @@ from harness.measure.record import (
     measurement_path,
     read_record,
 )
-from harness.measure.schedule import Request, cell_keys, measure_cells
-from harness.measure.survey import Survey
-from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, RoundSamples, Task
+from harness.records.measurement_values import Quantity
 from harness.system.errors import UserError
 
 FORWARD = CellKey(phase="forward", batch_size=1)

@@ -1,9 +1,9 @@
 import pytest
 
 from harness.measure import energy
-from harness.measure.figures import Quantity
-from harness.measure.record import MeasureSpec
 from harness.measure.survey import Survey, survey
+from harness.records.measurement import MeasureSpec
+from harness.records.measurement_values import Quantity
 from harness.system import nvml
 
 

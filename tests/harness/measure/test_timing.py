@@ -8,9 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.measure.figures import KEPT_SAMPLES, TimeSummary
 from harness.measure.plans import PLANS
-from harness.measure.record import Preset
 from harness.measure.timing import (
     Block,
     CudaClock,
@@ -23,6 +21,8 @@ from harness.measure.timing import (
     thin,
     warm_up,
 )
+from harness.records.measurement import Preset
+from harness.records.measurement_values import KEPT_SAMPLES, TimeSummary
 
 NOTHING = Pass(prepare=lambda: None, run=lambda: None)
 

@@ -1,5 +1,5 @@
-from harness.measure.figures import DeviceWindow, Missing, Range
 from harness.measure.windows import joined_windows
+from harness.records.measurement_values import DeviceWindow, Missing, Range
 
 NONE = Missing(reason="NVML: Not Supported")
 

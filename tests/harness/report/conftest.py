@@ -6,7 +6,7 @@ import pytest
 
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import InitialWeights
-from harness.records import Failure
+from harness.records.run import Failure
 from harness.report import write_reports
 from tests.harness.report.made_up import Store
 

@@ -14,9 +14,9 @@ import datasets
 from harness.config.initial_weights import HE
 from harness.config.protocol import Protocol
 from harness.config.run_spec import InitialWeights, Precision, RunSpec
-from harness.measure.record import save_measurement
-from harness.record_content import to_json
-from harness.records import BEST, Evaluation, Failure, History, RunRecord, Timing, Validation, save_run
+from harness.records.content import to_json
+from harness.records.measurement import save_measurement
+from harness.records.run import BEST, Evaluation, Failure, History, RunRecord, Timing, Validation, save_run
 from tests.harness.report.made_up_measurements import CLASSES, ENVIRONMENT, measured, registered_revision
 
 

@@ -3,7 +3,16 @@
 from typing import Any
 
 import architectures
-from harness.measure.figures import (
+from harness.records.measurement import (
+    PAPER_SIZE,
+    Cell,
+    CellKey,
+    Failure,
+    MeasurementRecord,
+    MeasureSpec,
+    Phase,
+)
+from harness.records.measurement_values import (
     DecoderStorage,
     DeviceMemory,
     DeviceWindow,
@@ -17,15 +26,6 @@ from harness.measure.figures import (
     Shapes,
     TimeSummary,
     Timing,
-)
-from harness.measure.record import (
-    PAPER_SIZE,
-    Cell,
-    CellKey,
-    Failure,
-    MeasurementRecord,
-    MeasureSpec,
-    Phase,
 )
 
 CLASSES = 11

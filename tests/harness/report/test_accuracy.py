@@ -7,7 +7,7 @@ import pytest
 import datasets
 from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
-from harness.records import Failure
+from harness.records.run import Failure
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.collect import collect

@@ -7,7 +7,7 @@ import pytest
 import datasets
 from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
-from harness.records import History
+from harness.records.run import History
 from harness.report import write_reports
 from harness.report.checks import Published, checks, loss_change
 from harness.report.checks_tables import checks_notes, checks_text, published_miou

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import refined as refine
 from harness.config.suite import load_suite
-from harness.records import Failure
+from harness.records.run import Failure
 from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store, matrix
 from tests.harness.report.made_up_claims import FCN, FOUR, PLAIN, SEGNET, VGG, judgement, seven
 

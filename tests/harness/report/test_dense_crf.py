@@ -7,9 +7,9 @@ import datasets
 from harness.config.protocol import Protocol
 from harness.config.run_spec import refined
 from harness.config.suite import load_suite
-from harness.crf.parameters import CrfParameters, CrfRecord, CrfTime, SubsetScores, Trial
-from harness.record_content import to_json
-from harness.records import Failure, History, load_run, save_run
+from harness.records.content import to_json
+from harness.records.crf import CrfParameters, CrfRecord, CrfTime, SubsetScores, Trial
+from harness.records.run import Failure, History, load_run, save_run
 from harness.report import accuracy, write_reports
 from harness.report.accuracy_tables import table3_files, table3_text
 from harness.report.collect import collect

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure.index_record import (
+from harness.records.pooling_indices import (
     IndexRecord,
     Samples,
     StorageBytes,

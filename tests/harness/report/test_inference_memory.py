@@ -6,7 +6,7 @@ import pytest
 
 import datasets
 from harness.config.suite import load_suite
-from harness.measure.record import MeasurementRecord
+from harness.records.measurement import MeasurementRecord
 from harness.report.inference_memory import inference_memory_notes
 from harness.report.resources import MeasurementGroup
 from harness.report.table6 import comparison

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.measure.performance import (
+from harness.records.speed import (
     Entry,
     PerformanceRecord,
     Target,

@@ -13,7 +13,7 @@ from harness.config.initial_weights import HE
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import load_suite
-from harness.records import Failure
+from harness.records.run import Failure
 from harness.report.collect import collect
 from harness.report.figures import MAX_BYTES, palette, png, small_png
 from harness.report.plots import bars_words, legend_columns

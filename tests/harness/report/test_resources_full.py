@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.measure.record import MeasurementRecord
+from harness.records.measurement import MeasurementRecord
 from harness.report.resources import MeasurementGroup
 from harness.report.resources_full import resources_full, timed_cells
 from harness.report.resources_full_tables import full_files

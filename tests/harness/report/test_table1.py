@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from harness.config.protocol import Protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import Suite
-from harness.measure.record import PAPER_SIZE
-from harness.records import BEST, Failure
+from harness.records.measurement import PAPER_SIZE
+from harness.records.run import BEST, Failure
 from harness.report.table1_tables import table1_files
 from tests.harness.report.made_up import PART, WHOLE, Store
 from tests.harness.report.made_up_table1 import (

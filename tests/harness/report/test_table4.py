@@ -11,7 +11,7 @@ import datasets
 from harness import paper
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.suite import load_suite
-from harness.records import Failure
+from harness.records.run import Failure
 from harness.report import write_reports
 from harness.report.collect import collect
 from harness.report.families import Family, families

@@ -13,7 +13,7 @@ from PIL import Image
 import datasets
 from harness import paper
 from harness.config.protocol import Protocol
-from harness.records import Failure
+from harness.records.run import Failure
 from harness.report import write_reports
 from harness.report.floors import Floor
 from harness.system.errors import UserError

@@ -21,7 +21,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.config.run_spec import RunSpec
-from harness.crf.parameters import CrfRecord
+from harness.records.crf import CrfRecord
 from harness.system import checksums
 from harness.system.corruption import UNREADABLE
 from harness.system.errors import UserError

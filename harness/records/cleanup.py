@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from harness.records import RunRecord
+from harness.records.run import RunRecord
+from harness.records.weights_files import all_best_weights, best_weights
 from harness.system.files import remove_leftovers
-from harness.weights_files import all_best_weights, best_weights
 
 # checkpoints of training; the search and the scores of the CRF
 _PASSING = ("checkpoint*.pt", "search.json", "scores-*.npz")

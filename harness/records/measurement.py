@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 import architectures
 from harness.config.run_spec import Precision
-from harness.measure.figures import DeviceMemory, Quantity, Shapes, Timing
-from harness.measure.store import save_record, with_manifests
+from harness.records.measurement_values import DeviceMemory, Quantity, Shapes, Timing
+from harness.records.store import save_record, with_manifests
 from harness.system.environment import Device, available_cores, device_slug
 from harness.system.errors import UserError
 

@@ -14,8 +14,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.config.run_spec import Precision
-from harness.measure.record import PAPER_SIZE
-from harness.measure.store import load_records, save_record, with_manifests
+from harness.records.measurement import PAPER_SIZE
+from harness.records.store import load_records, save_record, with_manifests
 from harness.system.environment import Device
 
 # Explains a slow bfloat16 where `harness.system.environment.emulates_bfloat16`.

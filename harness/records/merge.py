@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.measure.record import (
+from harness.records.measurement import (
     MeasurementRecord,
     joined,
     load_measurements,
@@ -20,7 +20,7 @@ from harness.measure.record import (
     read_record,
     save_measurement,
 )
-from harness.records import StoredRun, load_run, load_runs, runs_folder, save_run
+from harness.records.run import StoredRun, load_run, load_runs, runs_folder, save_run
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 from harness.system.locks import run_lock

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config.run_spec import Precision
-from harness.measure.store import load_records, save_record
+from harness.records.store import load_records, save_record
 from harness.system.environment import Device
 
 Phase = Literal["inference", "training step"]
