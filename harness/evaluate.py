@@ -20,7 +20,7 @@ from datasets import VOID
 from harness.config.run_spec import Precision
 from harness.data import SplitData
 from harness.distributed import ALONE, Group
-from harness.metrics.boundary import BoundaryPool
+from harness.metrics.boundary_f1 import BoundaryPool
 from harness.precision import autocast
 
 KEPT_PREDICTIONS = 3

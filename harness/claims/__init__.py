@@ -2,8 +2,8 @@
 
 from harness.claims.judges import Figures, Finding, Outcome, judge
 from harness.claims.rules import Claim, Quantity, Subject, Table, load_claims
-from harness.claims.samples import Difference, Sample, counted, difference
 from harness.claims.verdicts import Evidence, Judgement, Standing, deciding, judge_claim
+from harness.metrics.significance import Difference, Sample, counted, difference
 
 __all__ = [
     "Claim",

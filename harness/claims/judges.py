@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from harness.claims.rules import Best, Close, More, Most, Quantity, Statement, Subject, Times
-from harness.claims.samples import Difference, Sample, difference
+from harness.metrics.significance import Difference, Sample, difference
 from harness.records.measurement_values import Missing
 
 # holds, against: beyond noise. noise: the difference is within it. missing: a figure is not there.

@@ -7,7 +7,7 @@ import pandas as pd
 
 from harness import paper
 from harness.claims.rules import Quantity, Subject, Table
-from harness.claims.samples import Sample, counted
+from harness.metrics.significance import Sample, counted
 from harness.records.measurement_values import Missing
 
 _Values = dict[tuple[str, str, str], float]

@@ -15,7 +15,7 @@ from harness.crf.logits import StoredLogits
 from harness.crf.mean_field import Kernels, build_kernels, infer
 from harness.evaluate import SplitScores
 from harness.metrics import confusion_matrix, scores
-from harness.metrics.boundary import BoundaryPool
+from harness.metrics.boundary_f1 import BoundaryPool
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores
 
 OnImages = Callable[[int], None]

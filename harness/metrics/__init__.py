@@ -3,9 +3,7 @@
 Needs numpy and scipy only, and is what the worker processes of `BoundaryPool` import.
 """
 
-from harness.metrics.boundary import BoundaryPool, bf_of_images, boundary_f1, dataset_bf, image_bf
-from harness.metrics.confusion import Frequencies, Scores, confusion_matrix, frequencies, scores
-from harness.metrics.resampling import (
+from harness.metrics.bootstrap import (
     ImageScores,
     Interval,
     ScoreIntervals,
@@ -13,6 +11,8 @@ from harness.metrics.resampling import (
     paired_difference,
     resampled_scores,
 )
+from harness.metrics.boundary_f1 import BoundaryPool, bf_of_images, boundary_f1, dataset_bf, image_bf
+from harness.metrics.confusion import Frequencies, Scores, confusion_matrix, frequencies, scores
 
 __all__ = [
     "BoundaryPool",

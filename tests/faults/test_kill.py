@@ -134,7 +134,7 @@ def test_processes_that_score_images_end_with_a_killed_worker() -> None:
     script = """
 import time
 import numpy as np
-from harness.metrics.boundary import BoundaryPool
+from harness.metrics.boundary_f1 import BoundaryPool
 if __name__ == "__main__":
     with BoundaryPool(11, 2) as pool:
         maps = np.zeros((30, 40), np.uint8)

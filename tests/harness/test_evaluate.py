@@ -13,7 +13,7 @@ import datasets
 from harness.data import SplitData
 from harness.evaluate import SplitScores, evaluate, image_matrices
 from harness.metrics import confusion_matrix
-from harness.metrics.boundary import boundary_f1
+from harness.metrics.boundary_f1 import boundary_f1
 from tests.harness.helpers import tiny_protocol
 
 CLASSES = 3

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.metrics import BoundaryPool, bf_of_images, boundary_f1, dataset_bf, image_bf
-from harness.metrics.boundary import WAITING_PER_PROCESS, boundary_pixels
+from harness.metrics.boundary_f1 import WAITING_PER_PROCESS, boundary_pixels
 
 VOID = 255
 

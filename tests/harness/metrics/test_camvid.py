@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import maximum_flow
 from scipy.spatial import cKDTree
 
 from harness.metrics import bf_of_images, boundary_f1, confusion_matrix, dataset_bf, scores
-from harness.metrics.boundary import boundary_pixels
+from harness.metrics.boundary_f1 import boundary_pixels
 
 CLASSES = 11
 VOID = 255
