@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.config.run_spec import Precision
-from harness.data import SplitData
+from harness.data.split import SplitData
 from harness.distributed import ALONE, Group
 from harness.precision import autocast
 from harness.sync_norm import SynchronisedBatchNorm2d
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
-# Stream of random numbers, apart from those of harness.data and harness.augmentation
+# Stream of random numbers, apart from those of harness.data.split and harness.data.augmentation
 STATISTICS_STREAM = 10
 
 

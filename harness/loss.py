@@ -7,7 +7,7 @@ from torch import Tensor
 from datasets import VOID
 from harness.config.class_weighting import class_weights
 from harness.config.run_spec import RunSpec
-from harness.data import SplitData
+from harness.data.split import SplitData
 
 
 def loss_weights(spec: RunSpec, train: SplitData, device: torch.device) -> Tensor | None:

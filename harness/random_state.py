@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-DROPOUT_STREAM = 3  # beside those of harness/data.py
+DROPOUT_STREAM = 3  # beside those of harness/data/split.py
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

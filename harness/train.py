@@ -14,7 +14,7 @@ from harness.board import Board
 from harness.checkpoint import are_finite, load_checkpoint, save_checkpoint, save_weights
 from harness.compiling import CompileClock, training_call
 from harness.config.worker_job import Job
-from harness.data import BatchStream, SplitData
+from harness.data.split import BatchStream, SplitData
 from harness.distributed import ALONE, Group
 from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
 from harness.loss import labeled_pixels, loss_weights, masked_cross_entropy

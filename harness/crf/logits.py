@@ -21,7 +21,7 @@ from torch import Tensor
 from harness.checkpoint import ADVICE, load_weights
 from harness.config.worker_job import Job
 from harness.crf.base_run import BaseRunMissing, Checkpoint
-from harness.data import SplitData
+from harness.data.split import SplitData
 from harness.network import build_network
 from harness.precision import autocast
 from harness.system.files import replacing

@@ -24,7 +24,7 @@ from harness.crf import search
 from harness.crf.base_run import BaseRunMissing, Checkpoint, base_job, find_base_run
 from harness.crf.logits import load_logits, require_weights, write_logits
 from harness.crf.scoring import CrfData, Refiner
-from harness.data import SplitData
+from harness.data.split import SplitData
 from harness.distributed import ALONE, Group
 from harness.evaluate import kept_indices
 from harness.precision import apply_precision

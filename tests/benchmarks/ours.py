@@ -13,7 +13,7 @@ from harness.config.initial_weights import HE
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job as RunJob
-from harness.data import SplitData, batch_indices
+from harness.data.split import SplitData, batch_indices
 from harness.evaluate import image_matrices, label_maps
 from harness.loss import masked_cross_entropy
 from harness.measure.counts import moved_bytes

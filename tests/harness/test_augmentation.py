@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torchvision.transforms.v2 import functional as reference
 
 import datasets
-from harness.augmentation import (
+from harness.config.protocol import Protocol, load_protocol
+from harness.data.augmentation import (
     Augmented,
     as_drawn,
     augments,
@@ -19,8 +20,7 @@ from harness.augmentation import (
     window_of_images,
     window_of_labels,
 )
-from harness.config.protocol import Protocol, load_protocol
-from harness.data import STRETCH, BatchStream, SplitData
+from harness.data.split import STRETCH, BatchStream, SplitData
 from harness.optimizer import learning_rate
 from harness.system.errors import UserError
 from tests.harness.helpers import tiny_protocol

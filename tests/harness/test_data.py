@@ -9,7 +9,7 @@ import torch
 
 import datasets
 from harness.config.protocol import load_protocol
-from harness.data import STRETCH, BatchStream, SplitData, batch_indices, flips
+from harness.data.split import STRETCH, BatchStream, SplitData, batch_indices, flips
 from tests.harness.helpers import tiny_protocol
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import datasets
-from harness.data import SplitData
+from harness.data.split import SplitData
 from harness.evaluate import SplitScores, evaluate, image_matrices
 from harness.metrics import confusion_matrix
 from harness.metrics.boundary_f1 import boundary_f1

@@ -11,7 +11,7 @@ from harness.config.run_spec import refined
 from harness.config.worker_job import Job
 from harness.crf.base_run import BaseRun, BaseRunMissing, Checkpoint, base_spec
 from harness.crf.logits import load_logits, write_logits
-from harness.data import SplitData
+from harness.data.split import SplitData
 from harness.network import build_network
 from harness.records.run import BEST, Evaluation, RunRecord
 from tests.harness.helpers import spec, tiny_protocol

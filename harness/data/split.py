@@ -16,7 +16,8 @@ from torch import Tensor
 
 import datasets
 from datasets.cache import nearest_exact_indices, open_split
-from harness.augmentation import (
+from harness.config.protocol import Protocol
+from harness.data.augmentation import (
     Augmented,
     as_drawn,
     augments,
@@ -25,7 +26,6 @@ from harness.augmentation import (
     window_of_images,
     window_of_labels,
 )
-from harness.config.protocol import Protocol
 
 # Streams of random numbers, so that no two uses draw the same ones.
 ORDER_STREAM = 1
