@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from harness.claims import Sample
 from harness.config.suite import load_suite, suite_names
+from harness.paper.claims import Sample
 from harness.report.compare import Line, Pair, Winner, compare
 from harness.report.groups import BLOCK, title
 from harness.report.tables import signed

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.claims import Judgement, Outcome, Standing, deciding, judge_claim, load_claims
 from harness.metrics.significance import SPREADS
+from harness.paper.claims import Judgement, Outcome, Standing, deciding, judge_claim, load_claims
 from harness.report.claims_tables import comparisons, exceptions, judgement_values, units
 from harness.report.evidence import evidence
 from harness.report.groups import BLOCK, SuiteRecords

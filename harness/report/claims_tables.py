@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.claims import Difference, Finding, Judgement, Quantity, Sample, Standing, Subject
+from harness.paper.claims import Difference, Finding, Judgement, Quantity, Sample, Standing, Subject
 from harness.report.tables import signed, significant
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.claims import Difference, Sample, difference
 from harness.config.suite import load_suite
+from harness.paper.claims import Difference, Sample, difference
 from harness.report.accuracy import METRICS
 from harness.report.collect import collect
 from harness.report.groups import Group

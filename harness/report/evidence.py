@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from harness.claims import Evidence, Quantity, Sample, Subject, Table, counted
+from harness.paper.claims import Evidence, Quantity, Sample, Subject, Table, counted
 from harness.records.measurement import TIME_BATCH, MeasurementRecord, Phase
 from harness.records.measurement_values import Missing
 from harness.records.measurement_values import Quantity as Number

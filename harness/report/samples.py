@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.claims import Difference, Sample, difference
+from harness.paper.claims import Difference, Sample, difference
 from harness.report.groups import BLOCK, Run, Scored
 
 # Order of the columns of `Scored.resampled`.

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from harness import paper
-from harness.claims import Sample
 from harness.config.suite import Suite
+from harness.paper.claims import Sample
 from harness.records.measurement import INFERENCE_BATCH, PAPER_SIZE, TIME_BATCH, MeasurementRecord
 from harness.records.measurement_values import Quantity
 from harness.records.run import BEST, RunRecord

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from harness.claims import Quantity, Sample, Subject, counted, judge
-from harness.claims.rules import Best, Close, More, Most, Times
+from harness.paper.claims import Quantity, Sample, Subject, counted, judge
+from harness.paper.rules import Best, Close, More, Most, Times
 from harness.records.measurement_values import Missing
 
 LABELS = np.full((20, 2), 100, dtype=np.int64)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness.claims import Judgement, judge_claim, load_claims
-from harness.claims.rules import Best, More, Subject, Times
+from harness.paper.claims import Judgement, judge_claim, load_claims
+from harness.paper.rules import Best, More, Subject, Times
 
 NUMBERS = range(1, 16)
 # Counted by hand in Tables 1, 3, 4 and 6: comparisons of each claim, and those that fail where any does.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
-from harness.claims import Difference, Sample, counted, difference
+from harness.paper.claims import Difference, Sample, counted, difference
 from harness.records.measurement_values import Missing
 
 LABELS = np.full((20, 2), 100, dtype=np.int64)

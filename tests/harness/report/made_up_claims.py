@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.claims import Judgement
 from harness.config.protocol import Protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import load_suite
+from harness.paper.claims import Judgement
 from harness.report.claims import Collected, judged
 from harness.report.collect import collect
 from harness.report.resources import collect_measurements

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import datasets
-from harness.claims import Sample
 from harness.config.protocol import Protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import load_suite
+from harness.paper.claims import Sample
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
 from harness.report.collect import collect

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from harness.claims.rules import Best, Close, More, Most, Quantity, Statement, Subject, Times
 from harness.metrics.significance import Difference, Sample, difference
+from harness.paper.rules import Best, Close, More, Most, Quantity, Statement, Subject, Times
 from harness.records.measurement_values import Missing
 
 # holds, against: beyond noise. noise: the difference is within it. missing: a figure is not there.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness import paper
-from harness.claims.rules import Quantity, Subject, Table
 from harness.metrics.significance import Sample, counted
+from harness.paper.rules import Quantity, Subject, Table
 from harness.records.measurement_values import Missing
 
 _Values = dict[tuple[str, str, str], float]

@@ -1,6 +1,6 @@
 """The paper's claims as rules: `harness/paper/claims.toml`, read and checked. A rule knows of no record.
 
-A claim is made of statements, each of which a judge of `harness.claims.judges` turns into comparisons of two
+A claim is made of statements, each of which a judge of `harness.paper.judges` turns into comparisons of two
 networks. A network is named as the paper names it. A row is what the paper's table has several of: the class
 class weighting in Table 1, the checkpoint in Tables 3 and 4; Table 6 has none.
 """

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.claims.judges import Figures, Finding, Outcome, judge
-from harness.claims.published import published
-from harness.claims.rules import Claim
+from harness.paper.judges import Figures, Finding, Outcome, judge
+from harness.paper.published import published
+from harness.paper.rules import Claim
 
 # within noise: a comparison that the claim needs is neither for nor against it, and none is against.
 # undecided: groups contradict each other, as those of different initial weights may.
