@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import architectures
-from harness.loss import masked_cross_entropy
 from harness.measure.counts import count
-from harness.run_record import parameter_count
+from harness.training.losses import masked_cross_entropy
+from harness.training.run_record import parameter_count
 
 CLASSES = 11
 SIZE = (64, 96)

@@ -74,7 +74,7 @@ def run_command(options: RunOptions) -> int:
 
 
 def _run(options: RunOptions, member: Member | None) -> int:
-    from harness.compiling import check_compiling
+    from harness.training.compile import check_compiling
 
     console, began_s = Console(), time.monotonic()
     budget_s = parse_time(options.budget, "budget") if options.budget else None

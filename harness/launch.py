@@ -12,8 +12,8 @@ import torch.distributed as dist
 
 from harness.config.worker_job import Job
 from harness.config.world import Member
-from harness.meeting import next_job, open_store
 from harness.supervise import run_worker
+from harness.training.rendezvous import next_job, open_store
 
 
 @contextmanager

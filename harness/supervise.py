@@ -109,7 +109,7 @@ def _handed_over(job: Job) -> Iterator[Path]:
 def _failed(job: Job, failure: Failure, apart: Apart | None) -> int:
     """Leave a record of the failure, unless another process has taken the run up meanwhile."""
     if job.member is not None and not job.leads:
-        from harness.meeting import tell
+        from harness.training.rendezvous import tell
 
         tell(job.member, failure)
         return worker.FAILED

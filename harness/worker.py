@@ -25,7 +25,7 @@ from harness.system.locks import run_lock, training_on_this_machine
 from harness.system.signals import OVERDRAWN, STOPPED, Interrupted, StopRequest, heartbeat
 
 if TYPE_CHECKING:
-    from harness.distributed import Group
+    from harness.training.distributed import Group
 
 FINISHED, FAILED, BAD_INPUT, ELSEWHERE = 0, 1, 2, 3
 
@@ -94,10 +94,10 @@ def carry_out(job: Job, console: Console) -> int:
     from harness.crf.record import crf_record
     from harness.crf.run import CrfRun
     from harness.crf.search import TRIALS
-    from harness.distributed import ALONE, join
-    from harness.progress import RunProgress, position_file
-    from harness.run_record import run_record
-    from harness.train import Run
+    from harness.training.distributed import ALONE, join
+    from harness.training.progress import RunProgress, position_file
+    from harness.training.run_record import run_record
+    from harness.training.trainer import Run
 
     protocol = job.spec.protocol
     steps = TRIALS if job.spec.postprocess else protocol.iterations
@@ -171,7 +171,7 @@ def _bad_input(job: Job, line: object) -> int:
 
 
 def _tell(job: Job, failure: Failure) -> None:
-    from harness.meeting import tell
+    from harness.training.rendezvous import tell
 
     assert job.member is not None
     tell(job.member, failure)
@@ -186,11 +186,11 @@ def _reason(job: Job, error: Exception, group: "Group") -> Failure:
 
 def explain(error: Exception, batch: int) -> Failure:
     """Sort an error into the kinds a record knows."""
-    from harness.checkpoint import DamagedWeights
     from harness.crf.base_run import BaseRunMissing
-    from harness.meeting import LostProcess
-    from harness.progression import Diverged
     from harness.system.corruption import is_out_of_memory
+    from harness.training.checkpoint import DamagedWeights
+    from harness.training.rendezvous import LostProcess
+    from harness.training.train_state import Diverged
 
     if isinstance(error, LostProcess):
         return error.failure

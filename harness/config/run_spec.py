@@ -12,7 +12,7 @@ from harness.config.protocol import Protocol
 # Raise it when a change of the metrics would change a score: finished runs are then not found again.
 METRICS_REVISION = 1
 # The same for evaluation: 1 took batch-norm statistics over the training images in the order of their list,
-# 2 takes them over a shuffled one (harness.batchnorm).
+# 2 takes them over a shuffled one (harness.training.precise_bn).
 EVALUATION_REVISION = 2
 
 Precision = Literal["fp32", "tf32", "bf16"]

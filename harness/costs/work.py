@@ -1,6 +1,6 @@
 """The work of a run, counted from its protocol: images through the network, evaluations, bytes it writes.
 
-Follows `harness.train`: what is scored when, and what goes into a checkpoint.
+Follows `harness.training.trainer`: what is scored when, and what goes into a checkpoint.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.costs.counts import Counts
 from harness.costs.matrix import PlannedRun
 
-CHECKPOINT_EVERY_S = 600.0  # as in harness.train, which imports torch
+CHECKPOINT_EVERY_S = 600.0  # as in harness.training.trainer, which imports torch
 FLOAT_BYTES = 4
 # Tensors of the parameters' size that an optimizer keeps: SGD its momentum, AdamW two moments.
 OPTIMIZER_STATES = {"sgd": 1, "adamw": 2}

@@ -47,7 +47,7 @@ def logits_command(run_id: str, splits: tuple[str, ...], last: bool, options: Cr
     from harness.crf.logits import write_logits
     from harness.crf.run import open_dataset
     from harness.data.split import SplitData
-    from harness.precision import apply_precision
+    from harness.training.amp import apply_precision
 
     job = _job(stored, options)
     base = BaseRun(record=stored.record, folder=job.folder)

@@ -18,13 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from harness.checkpoint import ADVICE, load_weights
 from harness.config.worker_job import Job
 from harness.crf.base_run import BaseRunMissing, Checkpoint
 from harness.data.split import SplitData
-from harness.network import build_network
-from harness.precision import autocast
 from harness.system.files import replacing
+from harness.training.amp import autocast
+from harness.training.checkpoint import ADVICE, load_weights
+from harness.training.model import build_network
 
 _NAME = "logits"
 OnImages = Callable[[int], None]

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 import datasets
 from harness.crf.run import SPLITS, CrfRun
-from harness.evaluate import label_png
 from harness.records.content import pack_scores, to_json
 from harness.records.crf import CrfRecord
 from harness.records.run import Evaluation, History, RunRecord, Timing
 from harness.system.environment import device_name
+from harness.training.evaluator import label_png
 
 
 def crf_record(run: CrfRun, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:

@@ -25,15 +25,15 @@ from harness.crf.base_run import BaseRunMissing, Checkpoint, base_job, find_base
 from harness.crf.logits import load_logits, require_weights, write_logits
 from harness.crf.scoring import CrfData, Refiner
 from harness.data.split import SplitData
-from harness.distributed import ALONE, Group
-from harness.evaluate import kept_indices
-from harness.precision import apply_precision
-from harness.progress import RunProgress
 from harness.records.content import pack_scores
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores, Trial
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 from harness.system.signals import Interrupted
+from harness.training.amp import apply_precision
+from harness.training.distributed import ALONE, Group
+from harness.training.evaluator import kept_indices
+from harness.training.progress import RunProgress
 
 SPLITS = ("val", "test")
 TIMED_IMAGES = 10

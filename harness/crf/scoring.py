@@ -13,10 +13,10 @@ from torch import Tensor
 from harness.crf.filters import Filter
 from harness.crf.logits import StoredLogits
 from harness.crf.mean_field import Kernels, build_kernels, infer
-from harness.evaluate import SplitScores
 from harness.metrics import confusion_matrix, scores
 from harness.metrics.boundary_f1 import BoundaryPool
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores
+from harness.training.evaluator import SplitScores
 
 OnImages = Callable[[int], None]
 Maps = NDArray[np.uint8]

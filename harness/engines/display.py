@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from harness.engines.tally import log_file
-from harness.progress import position_file, read_position
+from harness.training.progress import position_file, read_position
 
 
 class Tail:

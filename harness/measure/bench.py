@@ -21,11 +21,11 @@ from harness.measure.workload import (
     label_batch,
     training_pass,
 )
-from harness.precision import apply_precision
 from harness.records.measurement import IMAGES
 from harness.system import nvml
 from harness.system.environment import gpu_uuid
 from harness.system.errors import UserError
+from harness.training.amp import apply_precision
 
 
 class Bench:

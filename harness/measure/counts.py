@@ -16,7 +16,7 @@ from architectures.base import Architecture
 from architectures.pooling import STORAGES, IndexPool, Pooled, Storage, set_storage
 from harness.config.run_spec import Precision
 from harness.measure.workload import Build, TrainingStep, built, cross_entropy, image_batches, label_batch
-from harness.precision import autocast
+from harness.training.amp import autocast
 
 BYTES_A_PARAMETER = 4  # float32, whatever precision is measured: the Caffe file holds nothing else
 _NO_WORK = frozenset(

@@ -22,11 +22,11 @@ from harness.measure.load import load_average, load_flags
 from harness.measure.timing import Clock, CudaClock, Pass, WallClock
 from harness.measure.tracker import live_inference, live_training
 from harness.measure.workload import TrainingStep, image_batches, infer, label_batch
-from harness.precision import apply_precision
 from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
 from harness.records.pooling_indices import IndexRecord, Layout, Phase, Samples, StorageBytes
 from harness.system.environment import Device, device_name, device_slug, environment
 from harness.system.errors import UserError
+from harness.training.amp import apply_precision
 
 _LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 

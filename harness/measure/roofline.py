@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from harness.config.run_spec import Precision
-from harness.precision import apply_precision
 from harness.records.measurement_values import Roofline
+from harness.training.amp import apply_precision
 
 WARMUPS, REPEATS = 3, 10
 

@@ -26,8 +26,8 @@ from torch.utils._pytree import tree_iter
 from architectures.base import Architecture
 from harness.config.run_spec import Precision
 from harness.measure.workload import Build, TrainingStep, built, image_batches, label_batch
-from harness.precision import autocast
 from harness.records.measurement_values import Live
+from harness.training.amp import autocast
 
 _CPU = torch.device("cpu")
 _THREADS = 1

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.config.run_spec import Precision
-from harness.evaluate import label_maps
 from harness.measure.timing import Pass
-from harness.precision import autocast
 from harness.records.measurement import MOMENTUM, SEED
+from harness.training.amp import autocast
+from harness.training.evaluator import label_maps
 
 Build = Callable[[], nn.Module]
 

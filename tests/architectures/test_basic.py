@@ -16,8 +16,8 @@ from architectures.layers import BatchNorm2d, bilinear_
 from architectures.pooling import set_storage
 from harness.config.protocol import load_protocol
 from harness.measure.counts import decoder_storage
-from harness.optimizer import build_optimizer
 from harness.paper import table
+from harness.training.optimizers import build_optimizer
 
 VARIANTS = [
     "bilinear-interpolation",

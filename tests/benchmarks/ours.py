@@ -14,17 +14,17 @@ from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job as RunJob
 from harness.data.split import SplitData, batch_indices
-from harness.evaluate import image_matrices, label_maps
-from harness.loss import masked_cross_entropy
 from harness.measure.counts import moved_bytes
 from harness.measure.roofline import measure_peaks
 from harness.measure.timing import synchronize
 from harness.metrics import BoundaryPool, dataset_bf, scores
-from harness.network import build_network
-from harness.optimizer import build_optimizer
-from harness.precision import apply_precision, autocast
-from harness.progress import RunProgress
-from harness.train import Run
+from harness.training.amp import apply_precision, autocast
+from harness.training.evaluator import image_matrices, label_maps
+from harness.training.losses import masked_cross_entropy
+from harness.training.model import build_network
+from harness.training.optimizers import build_optimizer
+from harness.training.progress import RunProgress
+from harness.training.trainer import Run
 from tests.benchmarks.player import Job, JobTable, Settings, seconds, timed
 
 SEED = 0
@@ -152,7 +152,7 @@ def network(settings: Settings) -> nn.Module:
 
 
 def inference(settings: Settings) -> Job:
-    """A forward pass as `harness.evaluate` has it, on a batch at hand."""
+    """A forward pass as `harness.training.evaluator` has it, on a batch at hand."""
     model = network(settings)
     images = split(settings, "train").images(np.arange(settings.batch))
     if settings.channels_last:
@@ -228,7 +228,7 @@ def predict(settings: Settings) -> Job:
     data = split(settings, "test")
     model = None
     if settings.weights is not None:
-        from harness.checkpoint import load_weights
+        from harness.training.checkpoint import load_weights
 
         model = network(settings)
         load_weights(settings.weights, model, None)
@@ -251,7 +251,7 @@ def predict(settings: Settings) -> Job:
 
 
 def scoring(settings: Settings) -> Job:
-    """G, C, mIoU and exact BF of predictions at hand, as `harness.evaluate` scores them."""
+    """G, C, mIoU and exact BF of predictions at hand, as `harness.training.evaluator` scores them."""
     torch.set_num_threads(settings.threads)
     with np.load(settings.predictions) as stored:
         predictions, labels = stored["predictions"], stored["labels"]

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 import architectures
-from harness.checkpoint import save_weights
 from harness.metrics import confusion_matrix as exact_matrix
+from harness.training.checkpoint import save_weights
 from tests.benchmarks import ours as our_side
 from tests.benchmarks.comparisons import on
 from tests.benchmarks.plain.data import CamVid, loader

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.checkpoint import load_checkpoint
+from harness.training.checkpoint import load_checkpoint
 from tests.faults.processes import Place, harness, tiny
 
 pytestmark = pytest.mark.slow

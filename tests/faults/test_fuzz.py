@@ -24,13 +24,19 @@ from datasets import DatasetError
 from datasets.archive import unpack
 from datasets.cache import open_split
 from datasets.pictures import read_image, read_label
-from harness.checkpoint import DamagedWeights, load_checkpoint, load_weights, save_checkpoint, save_weights
 from harness.config.protocol import Protocol, load_protocol, parse_size, parse_toml, validated
 from harness.config.suite import Suite
 from harness.records.measurement import read_record, save_measurement
 from harness.records.run import load_run
 from harness.system.errors import UserError
 from harness.system.signals import parse_time
+from harness.training.checkpoint import (
+    DamagedWeights,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
 from tests.datasets.conftest import write_camvid
 from tests.harness.measure.test_record import make_cell, make_record
 from tests.harness.report.made_up import Store, blocks, matrix

@@ -18,15 +18,15 @@ import torch.distributed as dist
 from rich.console import Console
 from torch import nn
 
-from harness.batchnorm import reestimate
 from harness.config.protocol import Protocol
 from harness.config.worker_job import Job
-from harness.distributed import Group
-from harness.evaluate import SplitScores, evaluate
-from harness.progress import RunProgress
-from harness.sync_norm import synchronize
 from harness.system.signals import Interrupted
-from harness.train import Run
+from harness.training.distributed import Group
+from harness.training.evaluator import SplitScores, evaluate
+from harness.training.precise_bn import reestimate
+from harness.training.progress import RunProgress
+from harness.training.sync_batchnorm import synchronize
+from harness.training.trainer import Run
 from tests.harness.helpers import spec
 
 TIMEOUT_S = 300.0

@@ -21,8 +21,8 @@ from harness.data.augmentation import (
     window_of_labels,
 )
 from harness.data.split import STRETCH, BatchStream, SplitData
-from harness.optimizer import learning_rate
 from harness.system.errors import UserError
+from harness.training.optimizers import learning_rate
 from tests.harness.helpers import tiny_protocol
 from tests.harness.test_train import losses_of, make_run
 

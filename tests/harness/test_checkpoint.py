@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.checkpoint import load_checkpoint, previous, save_checkpoint
+from harness.training.checkpoint import load_checkpoint, previous, save_checkpoint
 
 
 def save(path: Path, number: int) -> None:
@@ -89,7 +89,7 @@ def test_a_full_disk_is_said_and_leaves_earlier_checkpoints(tmp_path: Path) -> N
 import resource
 from pathlib import Path
 import torch
-from harness.checkpoint import save_checkpoint
+from harness.training.checkpoint import save_checkpoint
 from harness.system.errors import UserError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from harness.compiling import CompileClock, beyond_usual_s, check_compiling, training_call
-from harness.run_record import run_record
 from harness.system.environment import environment
 from harness.system.errors import UserError
-from harness.train import Run
+from harness.training.compile import CompileClock, beyond_usual_s, check_compiling, training_call
+from harness.training.run_record import run_record
+from harness.training.trainer import Run
 from tests.harness.helpers import tiny_protocol
 from tests.harness.test_train import losses_of, make_run
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.config.protocol import Protocol
 from harness.config.world import part_of
-from harness.distributed import ALONE, Group
+from harness.training.distributed import ALONE, Group
 from tests.harness.helpers import tiny_protocol
 from tests.harness.pair import Processes, collectives, losses, losses_in_float64, scored, whole
 from tests.harness.test_train import decoders

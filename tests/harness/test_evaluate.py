@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 import datasets
 from harness.data.split import SplitData
-from harness.evaluate import SplitScores, evaluate, image_matrices
 from harness.metrics import confusion_matrix
 from harness.metrics.boundary_f1 import boundary_f1
+from harness.training.evaluator import SplitScores, evaluate, image_matrices
 from tests.harness.helpers import tiny_protocol
 
 CLASSES = 3

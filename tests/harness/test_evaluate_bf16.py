@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.batchnorm import reestimate
 from harness.metrics import scores
+from harness.training.precise_bn import reestimate
 from tests.harness.helpers import tiny_protocol
 from tests.harness.test_train import losses_of, make_run
 

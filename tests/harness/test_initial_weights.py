@@ -14,8 +14,8 @@ from harness.config.initial_weights import OWN_IMAGENET, fitted, locate, resolve
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.worker_job import Job
-from harness.network import build_network
 from harness.system.errors import UserError
+from harness.training.model import build_network
 from tests.harness.helpers import spec
 from tests.harness.test_cli import assert_one_line, harness, tiny
 

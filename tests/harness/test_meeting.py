@@ -11,7 +11,10 @@ import torch.distributed as dist
 
 from harness.config.worker_job import Job
 from harness.config.world import Member
-from harness.meeting import (
+from harness.records.run import Failure
+from harness.system.errors import UserError
+from harness.system.signals import Interrupted
+from harness.training.rendezvous import (
     LostProcess,
     call_together,
     come,
@@ -21,9 +24,6 @@ from harness.meeting import (
     told,
     watch_over,
 )
-from harness.records.run import Failure
-from harness.system.errors import UserError
-from harness.system.signals import Interrupted
 from tests.harness.helpers import spec
 
 

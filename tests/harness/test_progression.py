@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from harness.progression import Diverged, PendingLosses, Progression, restore
+from harness.training.train_state import Diverged, PendingLosses, Progression, restore
 
 
 def noted(losses: PendingLosses, *values: float, start: int = 1) -> None:

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 import architectures
-from harness.distributed import ALONE
-from harness.sync_norm import SynchronisedBatchNorm2d, synchronize
 from harness.system.errors import UserError
+from harness.training.distributed import ALONE
+from harness.training.sync_batchnorm import SynchronisedBatchNorm2d, synchronize
 from tests.harness.pair import Processes, normalize
 
 CHANNELS = 4

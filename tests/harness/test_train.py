@@ -8,18 +8,18 @@ import pytest
 import torch
 from rich.console import Console
 
-from harness.checkpoint import load_checkpoint
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.worker_job import Job
 from harness.metrics import scores
-from harness.progress import RunProgress
-from harness.progression import Diverged, Progression
 from harness.records.run import BEST, load_run, save_run
-from harness.run_record import run_record
 from harness.system.environment import Device, environment
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
-from harness.train import Run
+from harness.training.checkpoint import load_checkpoint
+from harness.training.progress import RunProgress
+from harness.training.run_record import run_record
+from harness.training.train_state import Diverged, Progression
+from harness.training.trainer import Run
 from tests.harness.helpers import spec, tiny_protocol
 
 # Loss of the first iterations of SegNet on `roads` under `GOLDEN`, on a CPU. Processors sum in another order,

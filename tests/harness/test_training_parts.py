@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import architectures
-from harness.batchnorm import reestimate, statistics_order
 from harness.config.protocol import load_protocol
 from harness.config.worker_job import Job
-from harness.evaluate import image_matrices, kept_indices, label_maps
-from harness.loss import masked_cross_entropy
 from harness.metrics import confusion_matrix
-from harness.network import build_network
-from harness.optimizer import build_optimizer, learning_rate, set_rate
+from harness.training.evaluator import image_matrices, kept_indices, label_maps
+from harness.training.losses import masked_cross_entropy
+from harness.training.model import build_network
+from harness.training.optimizers import build_optimizer, learning_rate, set_rate
+from harness.training.precise_bn import reestimate, statistics_order
 from tests.harness.helpers import spec, tiny_protocol
 
 

@@ -20,8 +20,8 @@ from harness.costs.work import (
     weights_bytes,
     work_of,
 )
-from harness.run_record import parameter_count
-from harness.train import CHECKPOINT_SECONDS
+from harness.training.run_record import parameter_count
+from harness.training.trainer import CHECKPOINT_SECONDS
 from tests.harness.helpers import tiny_protocol
 from tests.harness.test_train import make_run
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 import datasets
-from harness.checkpoint import save_weights
 from harness.config.run_spec import refined
 from harness.config.worker_job import Job
 from harness.crf.base_run import BaseRun, BaseRunMissing, Checkpoint, base_spec
 from harness.crf.logits import load_logits, write_logits
 from harness.data.split import SplitData
-from harness.network import build_network
 from harness.records.run import BEST, Evaluation, RunRecord
+from harness.training.checkpoint import save_weights
+from harness.training.model import build_network
 from tests.harness.helpers import spec, tiny_protocol
 
 SHORT = tiny_protocol(size="32x40")

@@ -14,13 +14,13 @@ from harness.crf import search
 from harness.crf.base_run import BaseRunMissing, base_spec, find_base_run
 from harness.crf.run import CrfRun
 from harness.metrics import scores
-from harness.progress import RunProgress
 from harness.records.content import to_json
 from harness.records.run import BEST, History, RunRecord, load_run, save_run
-from harness.run_record import run_record
 from harness.system.environment import environment
 from harness.system.signals import Interrupted
-from harness.train import Run
+from harness.training.progress import RunProgress
+from harness.training.run_record import run_record
+from harness.training.trainer import Run
 from harness.worker import FAILED, FINISHED, carry_out
 from tests.harness.helpers import spec, tiny_protocol
 

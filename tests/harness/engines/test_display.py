@@ -7,7 +7,7 @@ from rich.console import Console
 
 from harness.engines.display import Display, Tail
 from harness.engines.tally import log_file
-from harness.progress import Position, RunProgress, position_file, read_position
+from harness.training.progress import Position, RunProgress, position_file, read_position
 
 
 def plain() -> tuple[Console, io.StringIO]:

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from harness import worker
-from harness.checkpoint import load_checkpoint
 from harness.engines.cluster import until, worked_on
 from harness.engines.nodes import Answer, Mark, carry_out, code_digest, introduce, marked
 from harness.engines.tally import log_file
-from harness.progress import read_position
 from harness.records.run import finished
 from harness.system.environment import device_slug
 from harness.system.locks import run_lock
 from harness.system.signals import OVERDRAWN, STOPPED
+from harness.training.checkpoint import load_checkpoint
+from harness.training.progress import read_position
 from tests.harness.engines.namespace import ROOT
 from tests.harness.engines.runs import job, long_protocol
 

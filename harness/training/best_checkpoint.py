@@ -4,8 +4,8 @@ from pathlib import Path
 
 from torch import nn
 
-from harness.checkpoint import load_weights, save_weights
 from harness.records.weights_files import all_best_weights, best_weights, stored_best_weights
+from harness.training.checkpoint import load_weights, save_weights
 
 
 class BestWeights:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from harness.config.run_spec import Precision
 from harness.data.split import SplitData
-from harness.distributed import ALONE, Group
-from harness.precision import autocast
-from harness.sync_norm import SynchronisedBatchNorm2d
+from harness.training.amp import autocast
+from harness.training.distributed import ALONE, Group
+from harness.training.sync_batchnorm import SynchronisedBatchNorm2d
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 # Stream of random numbers, apart from those of harness.data.split and harness.data.augmentation

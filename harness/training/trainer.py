@@ -8,27 +8,27 @@ from typing import Any
 import torch
 
 import datasets
-from harness.batchnorm import reestimate
-from harness.best_weights import BestWeights
-from harness.board import Board
-from harness.checkpoint import are_finite, load_checkpoint, save_checkpoint, save_weights
-from harness.compiling import CompileClock, training_call
 from harness.config.worker_job import Job
 from harness.data.split import BatchStream, SplitData
-from harness.distributed import ALONE, Group
-from harness.evaluate import SplitScores, evaluate, kept_indices, label_png
-from harness.loss import labeled_pixels, loss_weights, masked_cross_entropy
 from harness.metrics import scores
-from harness.network import build_network
-from harness.optimizer import build_optimizer, learning_rate, set_rate
-from harness.precision import apply_precision, autocast
-from harness.progress import RunProgress
-from harness.progression import Diverged, PendingLosses, Progression, restore
-from harness.random_state import random_state, seed_follower, set_random_state
 from harness.records.run import BEST, Validation
 from harness.records.weights_files import final_weights
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
+from harness.training.amp import apply_precision, autocast
+from harness.training.best_checkpoint import BestWeights
+from harness.training.checkpoint import are_finite, load_checkpoint, save_checkpoint, save_weights
+from harness.training.compile import CompileClock, training_call
+from harness.training.distributed import ALONE, Group
+from harness.training.evaluator import SplitScores, evaluate, kept_indices, label_png
+from harness.training.losses import labeled_pixels, loss_weights, masked_cross_entropy
+from harness.training.model import build_network
+from harness.training.optimizers import build_optimizer, learning_rate, set_rate
+from harness.training.precise_bn import reestimate
+from harness.training.progress import RunProgress
+from harness.training.random_state import random_state, seed_follower, set_random_state
+from harness.training.tensorboard import Board
+from harness.training.train_state import Diverged, PendingLosses, Progression, restore
 
 CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations whose losses go to the host at once

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.evaluate import SplitScores
 from harness.records.run import Evaluation, Validation
+from harness.training.evaluator import SplitScores
 
 _PICTURE = "png:"
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from datasets import VOID
 from harness.config.run_spec import Precision
 from harness.data.split import SplitData
-from harness.distributed import ALONE, Group
 from harness.metrics.boundary_f1 import BoundaryPool
-from harness.precision import autocast
+from harness.training.amp import autocast
+from harness.training.distributed import ALONE, Group
 
 KEPT_PREDICTIONS = 3
 

@@ -7,7 +7,7 @@ from torch import nn
 import datasets
 from harness.records.content import pack_scores, thin, to_json
 from harness.records.run import Distributed, History, RunRecord, Timing
-from harness.train import Run
+from harness.training.trainer import Run
 
 
 def parameter_count(model: nn.Module) -> int:

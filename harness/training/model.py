@@ -10,8 +10,8 @@ from architectures.timm_weights import load_timm_encoder
 from architectures.weights import load_encoder_weights
 from harness.config.initial_weights import check_convertible, check_input, takes_own
 from harness.config.worker_job import Job
-from harness.distributed import ALONE, Group
-from harness.sync_norm import synchronize
+from harness.training.distributed import ALONE, Group
+from harness.training.sync_batchnorm import synchronize
 
 
 def build_network(

@@ -13,8 +13,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from architectures.layers import BatchNorm2d
-from harness.distributed import Group
 from harness.system.errors import UserError
+from harness.training.distributed import Group
 
 _EACH = (0, 2, 3)  # dimensions of (N, C, H, W) that a channel's values lie in
 

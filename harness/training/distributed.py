@@ -22,10 +22,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from harness.config.worker_job import Job
 from harness.config.world import Member, part_of
-from harness.meeting import TELL_S, call_together, come, open_store, told, watch_over
 from harness.records.run import Failure
 from harness.system.environment import available_cores
 from harness.system.errors import UserError
+from harness.training.rendezvous import TELL_S, call_together, come, open_store, told, watch_over
 
 Value = TypeVar("Value")
 Backend = Literal["gloo", "nccl"]
