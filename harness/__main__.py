@@ -5,7 +5,7 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from harness.cli import app
+    from harness.cli.app import app
     from harness.system.errors import UserError, storage_error
 
     try:

@@ -9,9 +9,9 @@ from typing import Protocol, Self
 
 from rich.console import Console
 
+from harness.cli.options import one_of
 from harness.config.run_spec import RunSpec
 from harness.measure.schedule import Request
-from harness.options import one_of
 from harness.run import Outcome, Places
 from harness.system.environment import Device
 from harness.system.errors import UserError

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from architectures import plugins
-from harness.check import CheckResult, check_architecture_contract
+from harness.cli.check import CheckResult, check_architecture_contract
 
 NETWORKS = '''
 import architectures

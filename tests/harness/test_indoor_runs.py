@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from harness import run as running
-from harness.commands import report_command
+from harness.cli.run import report_command
 from harness.config.initial_weights import HE
 from harness.config.protocol import load_protocol
 from harness.config.suite import PlanRequest, load_suite, plan

@@ -5,10 +5,10 @@ import pytest
 from typer.testing import CliRunner
 
 import architectures
-from harness import measure_commands
-from harness.cli import app
+from harness.cli.app import app
+from harness.cli.app import measure as measure_commands
+from harness.cli.measure import MeasureOptions
 from harness.measure.schedule import Request
-from harness.measure_commands import MeasureOptions
 from harness.system.errors import UserError
 
 

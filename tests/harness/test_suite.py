@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands import RunOptions, _further, _protocols
+from harness.cli.run import RunOptions, _further, _protocols
 from harness.config.initial_weights import resolve
 from harness.config.protocol import load_protocol, validated
 from harness.config.suite import PlanRequest, Suite, load_suite, plan, suite_names

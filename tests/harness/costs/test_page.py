@@ -190,7 +190,7 @@ def test_the_command_prints_the_page_or_writes_it(tmp_path: Path) -> None:
 
 def test_the_command_imports_no_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from harness.cost_commands import plan_cost_command as go; "
+        "import sys; from pathlib import Path; from harness.cli.plan_cost import plan_cost_command as go; "
         f"go(devices='1', seeds=1, gpu_tflops=None, written=Path({str(tmp_path / 'page.md')!r}), "
         f"results=Path({str(filled(tmp_path / 'results', *FIVE))!r})); assert 'torch' not in sys.modules"
     )

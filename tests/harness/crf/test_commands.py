@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.crf import CrfOptions, crf_command, logits_command
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import refined
-from harness.crf.commands import CrfOptions, crf_command, logits_command
 from harness.records.run import Failure
 from harness.system.errors import UserError
 from tests.harness.report.made_up import Store, noisy_matrices

@@ -41,7 +41,7 @@ def test_without_ray_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_commands_load_without_ray() -> None:
-    code = "import sys, harness.cli, harness.commands, harness.engines.nodes, harness.engines.local\n"
+    code = "import sys, harness.cli.app, harness.cli.run, harness.engines.nodes, harness.engines.local\n"
     subprocess.run([sys.executable, "-c", f"{code}assert 'ray' not in sys.modules"], check=True)
 
 

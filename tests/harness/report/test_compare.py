@@ -130,7 +130,7 @@ class TestCommand:
 
     def test_imports_no_torch(self, results: Path) -> None:
         program = (
-            "import sys; from pathlib import Path; from harness.compare_command import compare_command; "
+            "import sys; from pathlib import Path; from harness.cli.compare import compare_command; "
             "compare_command('segnet', 'deconvnet', None, Path(sys.argv[1])); "
             "sys.exit('torch' in sys.modules)"
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.crf import cli as crf_cli
+from harness.cli.app import crf_app as crf_cli
 
 app = typer.Typer(
     help="Trains and measures segmentation networks under one protocol and writes the paper's tables.",
@@ -104,7 +104,7 @@ def run(
     work: Work = DEFAULT_WORK,
 ) -> None:
     """Train, evaluate and measure, then write the reports. What is finished already is not done again."""
-    from harness.commands import RunOptions, run_command
+    from harness.cli.run import RunOptions, run_command
 
     options = RunOptions(
         names=_chosen(names, everything),
@@ -173,7 +173,7 @@ def measure(
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Measure time, memory and energy (Table 6): each phase in a process of its own, rounds in turns."""
-    from harness.measure_commands import MeasureOptions, measure_command
+    from harness.cli.measure import MeasureOptions, measure_command
 
     options = MeasureOptions(
         names=_chosen(names, everything),
@@ -204,7 +204,7 @@ def measure_indices(
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Compare the ways to store pooling indices: bytes, memory and time of a whole network."""
-    from harness.measure_commands import measure_indices_command
+    from harness.cli.measure import measure_indices_command
 
     code = measure_indices_command(
         name=name,
@@ -228,7 +228,7 @@ def report(
     reports: Reports = DEFAULT_REPORTS,
 ) -> None:
     """Regenerate tables, plots and pages from the records alone."""
-    from harness.commands import report_command
+    from harness.cli.run import report_command
 
     raise typer.Exit(report_command(results, reports, suite, data_root))
 
@@ -244,7 +244,7 @@ def plan_cost(
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """What every table of the paper would cost: device hours, disk, network, from the records at hand."""
-    from harness.cost_commands import plan_cost_command
+    from harness.cli.plan_cost import plan_cost_command
 
     code = plan_cost_command(devices=devices, seeds=seeds, gpu_tflops=tflops, written=page, results=results)
     raise typer.Exit(code)
@@ -256,7 +256,7 @@ def merge(
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Bring results folders together. Records that conflict are named and left as they are."""
-    from harness.commands import merge_command
+    from harness.cli.run import merge_command
 
     raise typer.Exit(merge_command(folders, results))
 
@@ -271,7 +271,7 @@ def compare(
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Two networks side by side: paired differences of their scores on test, with intervals."""
-    from harness.compare_command import compare_command
+    from harness.cli.compare import compare_command
 
     raise typer.Exit(compare_command(first, second, suite, results))
 
@@ -279,7 +279,7 @@ def compare(
 @app.command("list")
 def list_names(plugin: Plugins = None) -> None:
     """Architectures, datasets, protocols and suites."""
-    from harness.listing import print_listing
+    from harness.cli.list import print_listing
 
     print_listing()
 
@@ -291,7 +291,7 @@ def check(
     plugin: Plugins = None,
 ) -> None:
     """Try an architecture, of anyone: shapes, training, determinism, saving; what is wrong with it."""
-    from harness.commands import check_command
+    from harness.cli.run import check_command
 
     raise typer.Exit(check_command(name, device))
 
@@ -302,7 +302,7 @@ def fetch(
     data_root: Annotated[str, typer.Option(help="Folder to put it in.", envvar="SEGNET_DATA_ROOT")] = "data",
 ) -> None:
     """Download a dataset from its public source."""
-    from harness.commands import fetch_command
+    from harness.cli.run import fetch_command
 
     raise typer.Exit(fetch_command(name, data_root))
 
@@ -313,7 +313,7 @@ def check_data(
     data_root: DataRoot = None,
 ) -> None:
     """Verify counts, sizes, label values and content, and print the class histogram."""
-    from harness.commands import check_data_command
+    from harness.cli.run import check_data_command
 
     raise typer.Exit(check_data_command(name, data_root))
 
@@ -327,7 +327,7 @@ def prepare(
     ] = None,
 ) -> None:
     """Convert a dataset's official release to the layout that is read. Goes on where it was broken off."""
-    from harness.commands import prepare_command
+    from harness.cli.run import prepare_command
 
     raise typer.Exit(prepare_command(name, data_root, release))
 

@@ -12,6 +12,7 @@ from rich.table import Table
 import architectures
 import datasets
 from harness import run as running
+from harness.cli.options import one_of, precision_named, writable
 from harness.config.initial_weights import locate, resolve
 from harness.config.protocol import Protocol, load_protocol, parse_size
 from harness.config.run_spec import Compiled, RunSpec
@@ -19,7 +20,6 @@ from harness.config.suite import PlanRequest, Suite, load_suite, plan
 from harness.config.world import Member, check_sharing, launched_member
 from harness.engines import Engine, engine_named
 from harness.engines.tally import waves
-from harness.options import one_of, precision_named, writable
 from harness.records.measurement import Preset
 from harness.system.environment import available_cores, emulates_bfloat16
 from harness.system.errors import UserError
@@ -189,7 +189,7 @@ def merge_command(folders: list[Path], results: Path) -> int:
 
 def check_command(name: str, device: str) -> int:
     """`check`: 0 if the architecture keeps its contract, else 1."""
-    from harness.check import check_architecture_contract
+    from harness.cli.check import check_architecture_contract
     from harness.config.suite import check_architecture
 
     least = architectures.info(name).min_size
@@ -233,7 +233,7 @@ def prepare_command(name: str, data_root: str, release: str | None) -> int:
 def check_data_command(name: str, data_root: str | None) -> int:
     """`data check`: 0 if all is as it should be, else 1."""
     from datasets.check import check
-    from harness.data_report import print_check
+    from harness.cli.data import print_check
 
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -9,10 +9,10 @@ from rich.console import Console
 
 import architectures
 from harness import run as running
+from harness.cli.options import one_of, precision_named, writable
 from harness.config.protocol import parse_size
 from harness.config.suite import check_architecture
 from harness.measure.schedule import Request, cell_keys
-from harness.options import one_of, precision_named, writable
 from harness.records.measurement import PHASES, MeasureSpec, Option, Phase, Preset
 from harness.system.environment import Device, available_cores
 from harness.system.errors import UserError

@@ -1,4 +1,4 @@
-"""The commands `logits` and `crf`, which `harness.cli` adds to its own."""
+"""The commands `logits` and `crf`, which `harness.cli.app` adds to its own."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +31,7 @@ def logits(
     work: Work = DEFAULT_WORK,
 ) -> None:
     """Keep a run's logits beside its weights, as fp16: the dense CRF can do with them alone."""
-    from harness.crf.commands import CrfOptions, logits_command
+    from harness.cli.crf import CrfOptions, logits_command
 
     options = CrfOptions(data_root=data_root, device=device, threads=threads, results=results, work=work)
     raise typer.Exit(logits_command(run, tuple(split or ()), last, options))
@@ -50,7 +50,7 @@ def crf(
     work: Work = DEFAULT_WORK,
 ) -> None:
     """Refine finished runs' output by the dense CRF, as runs of their own: search on val, then score."""
-    from harness.crf.commands import CrfOptions, crf_command
+    from harness.cli.crf import CrfOptions, crf_command
     from harness.system.signals import parse_time
 
     options = CrfOptions(data_root=data_root, device=device, threads=threads, results=results, work=work)
