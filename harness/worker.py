@@ -91,9 +91,9 @@ def carry_out(job: Job, console: Console) -> int:
 
     from architectures import ArchitectureError
     from datasets import DatasetError
-    from harness.crf.record import crf_record
-    from harness.crf.run import CrfRun
-    from harness.crf.search import TRIALS
+    from harness.postprocess.crf.record import crf_record
+    from harness.postprocess.crf.runner import CrfRun
+    from harness.postprocess.crf.search import TRIALS
     from harness.training.distributed import ALONE, join
     from harness.training.progress import RunProgress, position_file
     from harness.training.run_record import run_record
@@ -186,7 +186,7 @@ def _reason(job: Job, error: Exception, group: "Group") -> Failure:
 
 def explain(error: Exception, batch: int) -> Failure:
     """Sort an error into the kinds a record knows."""
-    from harness.crf.base_run import BaseRunMissing
+    from harness.postprocess.crf.base_run import BaseRunMissing
     from harness.system.corruption import is_out_of_memory
     from harness.training.checkpoint import DamagedWeights
     from harness.training.rendezvous import LostProcess

@@ -43,10 +43,10 @@ def logits_command(run_id: str, splits: tuple[str, ...], last: bool, options: Cr
     chosen = tuple(dict.fromkeys(one_of(split, known, "split") for split in splits or ("val", "test")))
     import torch
 
-    from harness.crf.base_run import BaseRun, BaseRunMissing
-    from harness.crf.logits import write_logits
-    from harness.crf.run import open_dataset
     from harness.data.split import SplitData
+    from harness.postprocess.crf.base_run import BaseRun, BaseRunMissing
+    from harness.postprocess.crf.logits import write_logits
+    from harness.postprocess.crf.runner import open_dataset
     from harness.training.amp import apply_precision
 
     job = _job(stored, options)

@@ -9,7 +9,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.ndimage import gaussian_filter
 
-from harness.crf.mean_field import build_kernels, infer, mean_field
+from harness.postprocess.crf.mean_field import build_kernels, infer, mean_field
 from harness.records.crf import CrfParameters
 
 SIZE, CLASSES = (360, 480), 11

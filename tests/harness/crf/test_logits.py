@@ -8,9 +8,9 @@ import torch
 import datasets
 from harness.config.run_spec import refined
 from harness.config.worker_job import Job
-from harness.crf.base_run import BaseRun, BaseRunMissing, Checkpoint, base_spec
-from harness.crf.logits import load_logits, write_logits
 from harness.data.split import SplitData
+from harness.postprocess.crf.base_run import BaseRun, BaseRunMissing, Checkpoint, base_spec
+from harness.postprocess.crf.logits import load_logits, write_logits
 from harness.records.run import BEST, Evaluation, RunRecord
 from harness.training.checkpoint import save_weights
 from harness.training.model import build_network

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import datasets
 from datasets.cache import reduce_area
-from harness.crf.mean_field import mean_field
+from harness.postprocess.crf.mean_field import mean_field
 from harness.records.crf import CrfParameters
 
 SMALL = (60, 80)

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from harness.config.run_spec import refined
 from harness.config.worker_job import Job
-from harness.crf import search
-from harness.crf.base_run import BaseRunMissing, base_spec, find_base_run
-from harness.crf.run import CrfRun
 from harness.metrics import scores
+from harness.postprocess.crf import search
+from harness.postprocess.crf.base_run import BaseRunMissing, base_spec, find_base_run
+from harness.postprocess.crf.runner import CrfRun
 from harness.records.content import to_json
 from harness.records.run import BEST, History, RunRecord, load_run, save_run
 from harness.system.environment import environment

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from harness.crf.logits import StoredLogits
-from harness.crf.mean_field import mean_field
-from harness.crf.scoring import CrfData, Refiner
 from harness.metrics import boundary_f1, confusion_matrix, scores
+from harness.postprocess.crf.logits import StoredLogits
+from harness.postprocess.crf.mean_field import mean_field
+from harness.postprocess.crf.scoring import CrfData, Refiner
 from harness.records.crf import CrfParameters
 
 CLASSES, SIZE, IMAGES = 3, (24, 32), 5

@@ -1,6 +1,6 @@
 """The plan of the search: complete, coarse to fine, and the same after every interruption."""
 
-from harness.crf.search import TRIALS, best_of, first_round, second_round, spread, to_do
+from harness.postprocess.crf.search import TRIALS, best_of, first_round, second_round, spread, to_do
 from harness.records.crf import CrfParameters, SubsetScores, Trial
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from harness.crf.lattice import Lattice
+from harness.postprocess.crf.lattice import Lattice
 
 Filter = Callable[[Tensor], Tensor]
 Filtering = Literal["exact", "lattice"]

@@ -20,11 +20,11 @@ import datasets
 from datasets.cache import open_split
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job
-from harness.crf import search
-from harness.crf.base_run import BaseRunMissing, Checkpoint, base_job, find_base_run
-from harness.crf.logits import load_logits, require_weights, write_logits
-from harness.crf.scoring import CrfData, Refiner
 from harness.data.split import SplitData
+from harness.postprocess.crf import search
+from harness.postprocess.crf.base_run import BaseRunMissing, Checkpoint, base_job, find_base_run
+from harness.postprocess.crf.logits import load_logits, require_weights, write_logits
+from harness.postprocess.crf.scoring import CrfData, Refiner
 from harness.records.content import pack_scores
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores, Trial
 from harness.system.errors import UserError

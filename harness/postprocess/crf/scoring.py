@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.crf.filters import Filter
-from harness.crf.logits import StoredLogits
-from harness.crf.mean_field import Kernels, build_kernels, infer
 from harness.metrics import confusion_matrix, scores
 from harness.metrics.boundary_f1 import BoundaryPool
+from harness.postprocess.crf.filters import Filter
+from harness.postprocess.crf.logits import StoredLogits
+from harness.postprocess.crf.mean_field import Kernels, build_kernels, infer
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores
 from harness.training.evaluator import SplitScores
 

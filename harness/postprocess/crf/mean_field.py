@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.crf.filters import (
+from harness.postprocess.crf.filters import (
     EXACT_PIXELS,
     Filter,
     Filtering,

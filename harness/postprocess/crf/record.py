@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import datasets
-from harness.crf.run import SPLITS, CrfRun
+from harness.postprocess.crf.runner import SPLITS, CrfRun
 from harness.records.content import pack_scores, to_json
 from harness.records.crf import CrfRecord
 from harness.records.run import Evaluation, History, RunRecord, Timing

@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from harness.config.worker_job import Job
-from harness.crf.base_run import BaseRunMissing, Checkpoint
 from harness.data.split import SplitData
+from harness.postprocess.crf.base_run import BaseRunMissing, Checkpoint
 from harness.system.files import replacing
 from harness.training.amp import autocast
 from harness.training.checkpoint import ADVICE, load_weights
