@@ -16,7 +16,7 @@ from typing import IO
 
 from harness import worker
 from harness.config.worker_job import Job
-from harness.measure.process import oom_kills
+from harness.profiling.process import oom_kills
 from harness.records.run import Failure, finished, save_run
 from harness.system.errors import UserError
 from harness.system.files import replacing

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import architectures
-from harness.measure.counts import count
+from harness.profiling.flops import count
 from harness.training.losses import masked_cross_entropy
 from harness.training.run_record import parameter_count
 

@@ -12,7 +12,7 @@ from harness import run as running
 from harness.cli.options import one_of, precision_named, writable
 from harness.config.protocol import parse_size
 from harness.config.suite import check_architecture
-from harness.measure.schedule import Request, cell_keys
+from harness.profiling.scheduler import Request, cell_keys
 from harness.records.measurement import PHASES, MeasureSpec, Option, Phase, Preset
 from harness.system.environment import Device, available_cores
 from harness.system.errors import UserError
@@ -110,7 +110,7 @@ def measure_indices_command(
     Raises:
         UserError: a bad option, or an architecture without pooling indices.
     """
-    from harness.measure.indices import IndexSpec, compare
+    from harness.profiling.indices import IndexSpec, compare
     from harness.records.pooling_indices import save_indices
 
     height, width = parse_size(size)

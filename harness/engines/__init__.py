@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.cli.options import one_of
 from harness.config.run_spec import RunSpec
-from harness.measure.schedule import Request
+from harness.profiling.scheduler import Request
 from harness.run import Outcome, Places
 from harness.system.environment import Device
 from harness.system.errors import UserError

@@ -19,7 +19,7 @@ from harness.engines.asking import counted_stops
 from harness.engines.display import Display
 from harness.engines.slots import Slot, slots
 from harness.engines.tally import LEAST_S, count, job_of, log_file, still_to_do
-from harness.measure.schedule import Request
+from harness.profiling.scheduler import Request
 from harness.run import Outcome, Places
 from harness.supervise import Apart, run_worker
 from harness.system.environment import Device

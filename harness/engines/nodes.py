@@ -24,7 +24,7 @@ from harness import worker
 from harness.config.worker_job import Job
 from harness.engines.cluster import until, worked_on
 from harness.engines.tally import LEAST_S, log_file
-from harness.measure.schedule import Request
+from harness.profiling.scheduler import Request
 from harness.run import Outcome, measure_all
 from harness.supervise import Apart, run_worker
 from harness.system.environment import Device, device_slug

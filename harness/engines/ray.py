@@ -35,7 +35,7 @@ from harness.engines.cluster import (
 from harness.engines.display import Display
 from harness.engines.nodes import Answer, Ended, Mark, code_digest, marked
 from harness.engines.tally import count, still_to_do
-from harness.measure.schedule import Request
+from harness.profiling.scheduler import Request
 from harness.records.run import finished
 from harness.run import Outcome, Places
 from harness.supervise import LEAVE_S

@@ -15,8 +15,8 @@ from architectures.basic import BasicNetwork
 from architectures.layers import BatchNorm2d, bilinear_
 from architectures.pooling import set_storage
 from harness.config.protocol import load_protocol
-from harness.measure.counts import decoder_storage
 from harness.paper import table
+from harness.profiling.flops import decoder_storage
 from harness.training.optimizers import build_optimizer
 
 VARIANTS = [

@@ -122,7 +122,7 @@ def test_no_more_is_padded_than_the_network_needs(name: str, divisor: int) -> No
 
 def test_padding_s_cost_is_counted() -> None:
     """GMACs of 61x83 are those of 64x96."""
-    from harness.measure.counts import count as counted
+    from harness.profiling.flops import count as counted
 
     odd, full = (
         counted(lambda size=size: architectures.build(SMALL[0], CLASSES, size), size)  # type: ignore[misc]

@@ -14,10 +14,10 @@ from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job as RunJob
 from harness.data.split import SplitData, batch_indices
-from harness.measure.counts import moved_bytes
-from harness.measure.roofline import measure_peaks
-from harness.measure.timing import synchronize
 from harness.metrics import BoundaryPool, dataset_bf, scores
+from harness.profiling.flops import moved_bytes
+from harness.profiling.roofline import measure_peaks
+from harness.profiling.timing import synchronize
 from harness.training.amp import apply_precision, autocast
 from harness.training.evaluator import image_matrices, label_maps
 from harness.training.losses import masked_cross_entropy

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.measure.performance_gate import Regression, baseline_for, comparable, regressions
+from harness.profiling.speed_gate import Regression, baseline_for, comparable, regressions
 from harness.records.speed import PerformanceRecord, load_performance, spread
 from harness.system.environment import available_cores
 from harness.system.errors import UserError

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.measure.load import load_average, load_flags
+from harness.profiling.load import load_average, load_flags
 from harness.records.speed import (
     EMULATED,
     Entry,

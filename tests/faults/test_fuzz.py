@@ -38,7 +38,7 @@ from harness.training.checkpoint import (
     save_weights,
 )
 from tests.datasets.conftest import write_camvid
-from tests.harness.measure.test_record import make_cell, make_record
+from tests.harness.profiling.test_record import make_cell, make_record
 from tests.harness.report.made_up import Store, blocks, matrix
 
 # A minute at most for them all, and no example that hangs.

@@ -8,7 +8,7 @@ import architectures
 from harness.cli.app import app
 from harness.cli.app import measure as measure_commands
 from harness.cli.measure import MeasureOptions
-from harness.measure.schedule import Request
+from harness.profiling.scheduler import Request
 from harness.system.errors import UserError
 
 

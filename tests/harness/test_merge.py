@@ -11,7 +11,7 @@ from harness.records.merge import Merged, merge
 from harness.records.run import Failure, runs_folder
 from harness.system.errors import UserError
 from harness.system.locks import run_lock
-from tests.harness.measure.test_record import make_cell, make_record
+from tests.harness.profiling.test_record import make_cell, make_record
 from tests.harness.report.made_up import Store, matrix
 
 OOM = Failure(kind="oom", message="OOM at batch 5")

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.measure import cell
-from harness.measure.bench import Bench
-from harness.measure.cell import Measuring
-from harness.measure.load import load_flags
-from harness.measure.roofline import Work, measure_peaks
-from harness.measure.tracker import live_training
-from harness.measure.work import Found, Task
-from harness.measure.workload import Build
+from harness.profiling import phases as cell
+from harness.profiling.bench import Bench
+from harness.profiling.live_memory import live_training
+from harness.profiling.load import load_flags
+from harness.profiling.phases import Measuring
+from harness.profiling.roofline import Work, measure_peaks
+from harness.profiling.work import Found, Task
+from harness.profiling.workload import Build
 from harness.records.measurement import MeasureSpec
 from harness.records.measurement_values import Missing, Quantity, Roofline
 from harness.system.errors import UserError

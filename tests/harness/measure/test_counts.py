@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 import architectures
 from architectures.pooling import IndexPool, Storage, max_unpool
-from harness.measure.counts import count, logits_size, moved_bytes
+from harness.profiling.flops import count, logits_size, moved_bytes
 
 
 class Two(nn.Module):

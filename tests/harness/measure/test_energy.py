@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.measure.energy import Timer, idle_power, measure_energy
+from harness.profiling.energy import Timer, idle_power, measure_energy
 from harness.records.measurement_values import Energy, Missing, Quantity
 
 UUID = "GPU-1111"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure import indices
-from harness.measure.indices import IndexSpec, Rounds, compare
+from harness.profiling import indices
+from harness.profiling.indices import IndexSpec, Rounds, compare
 from harness.records.pooling_indices import load_indices, save_indices
 from harness.system.errors import UserError
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from harness.measure.kernels import share_outside_kernels, union_length
+from harness.profiling.kernels import share_outside_kernels, union_length
 
 CPU = torch.device("cpu")
 

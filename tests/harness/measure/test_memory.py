@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.measure import memory
-from harness.measure.memory import CudaMemory, ProcessMemory, resident_bytes
+from harness.profiling import memory
+from harness.profiling.memory import CudaMemory, ProcessMemory, resident_bytes
 from harness.records.measurement_values import DeviceMemory, Live, Quantity
 from harness.system.corruption import is_out_of_memory
 from harness.system.nvml import Baseline

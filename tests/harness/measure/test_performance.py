@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness.measure.performance_gate import baseline_for, regressions
+from harness.profiling.speed_gate import baseline_for, regressions
 from harness.records.speed import (
     Entry,
     PerformanceRecord,

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import architectures
-from harness.measure import process
-from harness.measure.process import CellWorker, Ending, Worker, error_line, failure_of, oom_kills
-from harness.measure.work import CONCLUDE, PREPARE, ROUND, Task
+from harness.profiling import process
+from harness.profiling.process import CellWorker, Ending, Worker, error_line, failure_of, oom_kills
+from harness.profiling.work import CONCLUDE, PREPARE, ROUND, Task
 from harness.records.measurement import CellKey, MeasureSpec
 from harness.system.errors import UserError
 
@@ -124,7 +124,7 @@ def test_ctrl_c_to_the_parent_alone_ends_both(tmp_path: Path, heeds: bool) -> No
         f"pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(60)"
     )
     parent = (
-        "import sys; from harness.measure import process; process._PATIENCE_S = 0.5\n"
+        "import sys; from harness.profiling import process; process._PATIENCE_S = 0.5\n"
         f"with process.Worker([sys.executable, '-c', {child!r}]) as worker: worker.ready()"
     )
     running = subprocess.Popen(python(parent), cwd=ROOT, stderr=subprocess.PIPE, text=True)

@@ -267,6 +267,8 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_records_need_no_torch() -> None:
-    script = "import sys; import harness.measure, harness.records.measurement; print('torch' in sys.modules)"
+    script = (
+        "import sys; import harness.profiling, harness.records.measurement; print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

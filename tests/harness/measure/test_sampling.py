@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.measure.sampling import Sampler, window_flags, window_of
+from harness.profiling.sampling import Sampler, window_flags, window_of
 from harness.records.measurement_values import DeviceWindow, Missing, Quantity, Range
 from harness.system.nvml import Look
 

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
-from harness.measure import schedule
-from harness.measure.schedule import Request, cell_keys, measure_cells
-from harness.measure.survey import Survey
-from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, RoundSamples, Task
+from harness.profiling import scheduler as schedule
+from harness.profiling.scheduler import Request, cell_keys, measure_cells
+from harness.profiling.survey import Survey
+from harness.profiling.work import CONCLUDE, PREPARE, ROUND, Found, RoundSamples, Task
 from harness.records.measurement import (
     CellKey,
     Failure,

@@ -4,9 +4,9 @@ import pytest
 from torch import nn
 
 import architectures
-from harness.measure.counts import count
-from harness.measure.shapes import shapes
-from harness.measure.tracker import live_inference, live_training
+from harness.profiling.flops import count
+from harness.profiling.live_memory import live_inference, live_training
+from harness.profiling.shapes import shapes
 
 SIZE = (32, 48)
 

@@ -1,7 +1,7 @@
 import pytest
 
-from harness.measure import energy
-from harness.measure.survey import Survey, survey
+from harness.profiling import energy
+from harness.profiling.survey import Survey, survey
 from harness.records.measurement import MeasureSpec
 from harness.records.measurement_values import Quantity
 from harness.system import nvml

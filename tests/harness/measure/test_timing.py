@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.measure.plans import PLANS
-from harness.measure.timing import (
+from harness.profiling.presets import PLANS
+from harness.profiling.timing import (
     Block,
     CudaClock,
     Pass,

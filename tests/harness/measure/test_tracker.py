@@ -12,10 +12,10 @@ import architectures
 from architectures.base import Architecture
 from architectures.pooling import STORAGES, Storage, set_storage
 from harness.config.run_spec import Precision
-from harness.measure.counts import decoder_storage
-from harness.measure.memory import resident_bytes
-from harness.measure.tracker import LiveTensors, live_inference, live_training
-from harness.measure.workload import Build
+from harness.profiling.flops import decoder_storage
+from harness.profiling.live_memory import LiveTensors, live_inference, live_training
+from harness.profiling.memory import resident_bytes
+from harness.profiling.workload import Build
 from harness.records.measurement_values import Live
 
 MIB = 2**20

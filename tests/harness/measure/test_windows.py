@@ -1,4 +1,4 @@
-from harness.measure.windows import joined_windows
+from harness.profiling.windows import joined_windows
 from harness.records.measurement_values import DeviceWindow, Missing, Range
 
 NONE = Missing(reason="NVML: Not Supported")

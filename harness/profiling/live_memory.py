@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_iter
 
 from architectures.base import Architecture
 from harness.config.run_spec import Precision
-from harness.measure.workload import Build, TrainingStep, built, image_batches, label_batch
+from harness.profiling.workload import Build, TrainingStep, built, image_batches, label_batch
 from harness.records.measurement_values import Live
 from harness.training.amp import autocast
 

@@ -11,7 +11,7 @@ import torch
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from harness.measure.timing import synchronize
+from harness.profiling.timing import synchronize
 from harness.records.measurement_values import Quantity
 
 STEPS = 5  # profiled, after one that is not

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.measure.sampling import Sampler
+from harness.profiling.sampling import Sampler
 from harness.records.measurement_values import Energy, Missing, Quantity
 from harness.system.nvml import Card, Unavailable, card
 

@@ -9,17 +9,18 @@ from typing import Any
 import torch
 
 import architectures
-from harness.measure.bench import Bench
-from harness.measure.counts import moved_bytes
-from harness.measure.energy import measure_energy
-from harness.measure.kernels import share_outside_kernels
-from harness.measure.load import load_average, load_flags
-from harness.measure.memory import CudaMemory, MemoryProbe, ProcessMemory
-from harness.measure.plans import PLANS
-from harness.measure.roofline import measure_peaks, roofline
-from harness.measure.sampling import Sampler, window_flags
-from harness.measure.shapes import shapes
-from harness.measure.timing import (
+from harness.profiling.bench import Bench
+from harness.profiling.energy import measure_energy
+from harness.profiling.flops import moved_bytes
+from harness.profiling.kernels import share_outside_kernels
+from harness.profiling.live_memory import live_inference, live_training
+from harness.profiling.load import load_average, load_flags
+from harness.profiling.memory import CudaMemory, MemoryProbe, ProcessMemory
+from harness.profiling.presets import PLANS
+from harness.profiling.roofline import measure_peaks, roofline
+from harness.profiling.sampling import Sampler, window_flags
+from harness.profiling.shapes import shapes
+from harness.profiling.timing import (
     Clock,
     Pass,
     summarize,
@@ -27,10 +28,9 @@ from harness.measure.timing import (
     take_round,
     warm_up,
 )
-from harness.measure.tracker import live_inference, live_training
-from harness.measure.windows import joined_windows
-from harness.measure.work import Found, RoundSamples
-from harness.measure.workload import (
+from harness.profiling.windows import joined_windows
+from harness.profiling.work import Found, RoundSamples
+from harness.profiling.workload import (
     TrainingStep,
     infer,
 )

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.config.run_spec import Precision
-from harness.measure.timing import Pass
+from harness.profiling.timing import Pass
 from harness.records.measurement import MOMENTUM, SEED
 from harness.training.amp import autocast
 from harness.training.evaluator import label_maps

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from harness.measure.plans import PLANS
-from harness.measure.work import Found
+from harness.profiling.presets import PLANS
+from harness.profiling.work import Found
 from harness.records.measurement import TIMED, Cell, CellKey, Failure, Preset
 from harness.records.measurement_values import Quantity, Timing
 
@@ -45,8 +45,8 @@ def _filled(cell: Cell, fields: dict[str, object]) -> Cell:
 
 def _timing(founds: Sequence[Found], preset: Preset) -> tuple[Timing, list[str]]:
     # torch is imported by these; a report that only reads records has no need of this module
-    from harness.measure.timing import doubts, summarize
-    from harness.measure.windows import joined_windows
+    from harness.profiling.timing import doubts, summarize
+    from harness.profiling.windows import joined_windows
 
     rounds = [one for found in founds for one in found.rounds]
     summary = summarize(

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from harness.measure.work import DONE, END, PHASE, READY, Found, Task
+from harness.profiling.work import DONE, END, PHASE, READY, Found, Task
 from harness.records.measurement import Failure
 from harness.system.errors import UserError
 from harness.system.files import replacing
@@ -138,7 +138,7 @@ class CellWorker(Worker):
         self._output = folder / "found.json"
         with replacing(folder / "task.json", "free space, or set TMPDIR to another folder") as temporary:
             temporary.write_text(task.model_dump_json(), "utf-8")
-        module = [sys.executable, "-m", "harness.measure.worker"]
+        module = [sys.executable, "-m", "harness.profiling.worker"]
         super().__init__([*module, str(folder / "task.json"), str(self._output)], on_phase)
 
     def outcome(self) -> tuple[Found | None, Failure | None]:

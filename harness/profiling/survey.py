@@ -25,7 +25,7 @@ def survey(spec: MeasureSpec) -> Survey:
     """
     if spec.device == "cpu":
         return Survey()
-    from harness.measure.energy import idle_power
+    from harness.profiling.energy import idle_power
     from harness.system.nvml import baseline
 
     found, seconds = baseline(), IDLE_S.get(spec.preset)

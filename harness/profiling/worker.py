@@ -1,4 +1,4 @@
-"""The process that measures: `python -m harness.measure.worker TASK.json OUTPUT.json`.
+"""The process that measures: `python -m harness.profiling.worker TASK.json OUTPUT.json`.
 
 It loads what it needs, prints `ready`, and then does what each line of its standard input asks, printing
 `done` after it: `prepare` all that comes before the rounds, `round` takes a round, `conclude` all that comes
@@ -11,8 +11,8 @@ failed), 2 bad input, 1 any other error, 130 stopped by Ctrl-C.
 import sys
 from pathlib import Path
 
-from harness.measure.process import BAD_INPUT, FINISHED, STOPPED
-from harness.measure.work import CONCLUDE, DONE, PHASE, PREPARE, READY, ROUND, Task
+from harness.profiling.process import BAD_INPUT, FINISHED, STOPPED
+from harness.profiling.work import CONCLUDE, DONE, PHASE, PREPARE, READY, ROUND, Task
 from harness.records.measurement import TIMED
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
@@ -21,8 +21,8 @@ from harness.system.files import write_atomically
 def main(task_file: str, output_file: str) -> int:
     """Carry out the task in the first file, leave what is found in the second."""
     from architectures import ArchitectureError
-    from harness.measure.bench import Bench
-    from harness.measure.cell import Measuring
+    from harness.profiling.bench import Bench
+    from harness.profiling.phases import Measuring
 
     def say(what: str) -> None:
         print(what, flush=True)

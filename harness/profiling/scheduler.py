@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.measure.assembly import cell_of
-from harness.measure.plans import PLANS
-from harness.measure.process import CellWorker
-from harness.measure.survey import Survey, survey
-from harness.measure.work import CONCLUDE, PREPARE, ROUND, Found, Task
+from harness.profiling.assembly import cell_of
+from harness.profiling.presets import PLANS
+from harness.profiling.process import CellWorker
+from harness.profiling.survey import Survey, survey
+from harness.profiling.work import CONCLUDE, PREPARE, ROUND, Found, Task
 from harness.records.measurement import (
     INFERENCE_BATCH,
     PAPER_SIZE,

@@ -17,11 +17,11 @@ import architectures
 from architectures.base import Architecture
 from architectures.pooling import STORAGES, Storage, set_storage
 from harness.config.run_spec import Precision
-from harness.measure.counts import decoder_storage
-from harness.measure.load import load_average, load_flags
-from harness.measure.timing import Clock, CudaClock, Pass, WallClock
-from harness.measure.tracker import live_inference, live_training
-from harness.measure.workload import TrainingStep, image_batches, infer, label_batch
+from harness.profiling.flops import decoder_storage
+from harness.profiling.live_memory import live_inference, live_training
+from harness.profiling.load import load_average, load_flags
+from harness.profiling.timing import Clock, CudaClock, Pass, WallClock
+from harness.profiling.workload import TrainingStep, image_batches, infer, label_batch
 from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
 from harness.records.pooling_indices import IndexRecord, Layout, Phase, Samples, StorageBytes
 from harness.system.environment import Device, device_name, device_slug, environment

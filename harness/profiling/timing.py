@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.measure.plans import TimingPlan
-from harness.measure.work import RoundSamples
+from harness.profiling.presets import TimingPlan
+from harness.profiling.work import RoundSamples
 from harness.records.measurement_values import KEPT_SAMPLES, Quantity, Round, TimeSummary
 
 SPREAD_LIMIT_PERCENT = 3.0  # between the medians of rounds

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 import architectures
-from harness.measure.counts import logits_size
-from harness.measure.timing import Clock, CudaClock, Pass, WallClock
-from harness.measure.work import Task
-from harness.measure.workload import (
+from harness.profiling.flops import logits_size
+from harness.profiling.timing import Clock, CudaClock, Pass, WallClock
+from harness.profiling.work import Task
+from harness.profiling.workload import (
     Build,
     backward_pass,
     built,

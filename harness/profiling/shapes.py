@@ -1,9 +1,9 @@
 """What follows from shapes alone, put together: counts, decoder storage and live tensors."""
 
 from harness.config.run_spec import Precision
-from harness.measure.counts import count, decoder_storage
-from harness.measure.tracker import live_inference, live_training
-from harness.measure.workload import Build
+from harness.profiling.flops import count, decoder_storage
+from harness.profiling.live_memory import live_inference, live_training
+from harness.profiling.workload import Build
 from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
 from harness.records.measurement_values import DecoderStorage, Shapes
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from architectures.base import Architecture
 from architectures.pooling import STORAGES, IndexPool, Pooled, Storage, set_storage
 from harness.config.run_spec import Precision
-from harness.measure.workload import Build, TrainingStep, built, cross_entropy, image_batches, label_batch
+from harness.profiling.workload import Build, TrainingStep, built, cross_entropy, image_batches, label_batch
 from harness.training.amp import autocast
 
 BYTES_A_PARAMETER = 4  # float32, whatever precision is measured: the Caffe file holds nothing else
