@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 import datasets
-from harness import run as running
 from harness.cli.options import one_of, writable
 from harness.config.run_spec import refined
 from harness.config.worker_job import Job
-from harness.engines.local import in_turn
+from harness.launchers import run as running
+from harness.launchers.local import in_turn
 from harness.records.run import StoredRun, load_run, runs_folder
 from harness.system.environment import available_cores
 from harness.system.errors import UserError

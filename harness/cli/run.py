@@ -11,15 +11,15 @@ from rich.table import Table
 
 import architectures
 import datasets
-from harness import run as running
 from harness.cli.options import one_of, precision_named, writable
 from harness.config.initial_weights import locate, resolve
 from harness.config.protocol import Protocol, load_protocol, parse_size
 from harness.config.run_spec import Compiled, RunSpec
 from harness.config.suite import PlanRequest, Suite, load_suite, plan
 from harness.config.world import Member, check_sharing, launched_member
-from harness.engines import Engine, engine_named
-from harness.engines.tally import waves
+from harness.launchers import Engine, engine_named
+from harness.launchers import run as running
+from harness.launchers.scheduling import waves
 from harness.records.measurement import Preset
 from harness.system.environment import available_cores, emulates_bfloat16
 from harness.system.errors import UserError
@@ -65,7 +65,7 @@ def run_command(options: RunOptions) -> int:
     member = launched_member()
     if member is None:
         return _run(options, None)
-    from harness.launch import follow, leading
+    from harness.launchers.torchrun import follow, leading
 
     if member.rank > 0:
         return follow(member)

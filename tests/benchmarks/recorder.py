@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from harness.launchers.supervisor import KEEP_MEMORY
 from harness.profiling.load import load_average, load_flags
 from harness.records.speed import (
     EMULATED,
@@ -20,7 +21,6 @@ from harness.records.speed import (
     save_performance,
     spread,
 )
-from harness.supervise import KEEP_MEMORY
 from harness.system.environment import (
     Device,
     available_cores,
@@ -211,7 +211,7 @@ def settings_of_sides() -> dict[str, Any]:
         "turns": "a process a side, one computing at a time; the order is swapped each round",
         "plain side": "default environment",
         "our side": {
-            "environment of harness.supervise": dict(KEEP_MEMORY),
+            "environment of harness.launchers.supervisor": dict(KEEP_MEMORY),
             "protocol": "camvid@2, with another size and batch where it says so",
         },
         "commands": "default environment",

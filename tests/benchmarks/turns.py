@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
-from harness.supervise import KEEP_MEMORY
+from harness.launchers.supervisor import KEEP_MEMORY
 from harness.system.subprocesses import child_environment
 from tests.benchmarks.player import Settings
 
@@ -29,7 +29,7 @@ def plain_environment() -> dict[str, str]:
 
 
 def harness_environment() -> dict[str, str]:
-    """The environment that `harness.run` gives the processes that train and evaluate."""
+    """The environment that `harness.launchers.run` gives the processes that train and evaluate."""
     return {**KEEP_MEMORY, **child_environment()}
 
 

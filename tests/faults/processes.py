@@ -109,7 +109,7 @@ class Harness:
 
     def workers(self) -> list[int]:
         """Processes that carry out a run, by their command line."""
-        return [pid for pid in in_session(self.pid) if "harness.worker" in _command_line(pid)]
+        return [pid for pid in in_session(self.pid) if "harness.launchers.worker" in _command_line(pid)]
 
     def wait_for(self, happened: Callable[[], object], seconds: float = LONG_S) -> None:
         """Wait until something is true while it runs."""

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import run as running
 from harness.cli.run import report_command
 from harness.config.initial_weights import HE
 from harness.config.protocol import load_protocol
 from harness.config.suite import PlanRequest, load_suite, plan
-from harness.engines.local import in_turn
+from harness.launchers import run as running
+from harness.launchers.local import in_turn
 from tests.datasets import nyu_files
 from tests.datasets.sun_files import write_extracted, write_release
 from tests.harness.test_cli import assert_one_line, harness

@@ -16,7 +16,7 @@ import pytest
 
 from harness.config.protocol import load_protocol
 from harness.config.world import Member, check_sharing, launched_member
-from harness.launch import follower_job
+from harness.launchers.torchrun import follower_job
 from harness.records.run import RunRecord, load_run
 from harness.system.errors import UserError
 from tests.harness.helpers import spec, tiny_protocol

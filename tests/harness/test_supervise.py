@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from harness import supervise, worker
-from harness.supervise import KEEP_MEMORY, call
+from harness.launchers import supervisor as supervise
+from harness.launchers import worker
+from harness.launchers.supervisor import KEEP_MEMORY, call
 from harness.system.signals import STOPPED
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from harness.config.run_spec import refined
 from harness.config.worker_job import Job
+from harness.launchers.worker import FAILED, FINISHED, carry_out
 from harness.metrics import scores
 from harness.postprocess.crf import search
 from harness.postprocess.crf.base_run import BaseRunMissing, base_spec, find_base_run
@@ -21,7 +22,6 @@ from harness.system.signals import Interrupted
 from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
 from harness.training.trainer import Run
-from harness.worker import FAILED, FINISHED, carry_out
 from tests.harness.helpers import spec, tiny_protocol
 
 PROTOCOL = tiny_protocol(iterations="4", score_train="false")

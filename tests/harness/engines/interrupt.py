@@ -18,7 +18,7 @@ def main() -> int:
         driver.send_signal(signal.SIGINT)
         code = driver.wait()
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
-    print(f"WORKERS LEFT: {sum(b'harness.worker' in line for line in lines)}", flush=True)
+    print(f"WORKERS LEFT: {sum(b'harness.launchers.worker' in line for line in lines)}", flush=True)
     return code
 
 

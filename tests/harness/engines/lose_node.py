@@ -37,7 +37,7 @@ def below(root: int) -> list[int]:
 def trains(pid: int) -> bool:
     """Whether a process carries out a run."""
     try:
-        return b"harness.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"harness.launchers.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from harness.config.protocol import Protocol
 from harness.config.worker_job import Job
+from harness.launchers.run import Places
 from harness.records.run import load_run, runs_folder
-from harness.run import Places
 from harness.system.environment import Device
 from tests.harness.helpers import spec, tiny_protocol
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from harness.config.initial_weights import HE
-from harness.engines.cluster import Node, budget_end_s, portable_job, threads_of_a_run, until, worked_on
-from harness.engines.tally import count, still_to_do
-from harness.run import Outcome
+from harness.launchers.cluster import Node, budget_end_s, portable_job, threads_of_a_run, until, worked_on
+from harness.launchers.run import Outcome
+from harness.launchers.scheduling import count, still_to_do
 from harness.system.errors import UserError
 from harness.system.locks import run_lock
-from tests.harness.engines.runs import job, places
 from tests.harness.helpers import spec
+from tests.harness.launchers.runs import job, places
 
 
 def node(cpus: float, gpus: float = 0) -> Node:

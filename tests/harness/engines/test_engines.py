@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.engines import engine_named
-from harness.engines.local import LocalEngine
-from harness.run import Outcome
+from harness.launchers import engine_named
+from harness.launchers.local import LocalEngine
+from harness.launchers.run import Outcome
 from harness.system.errors import UserError
 
 
@@ -33,7 +33,7 @@ def test_what_does_not_go_together_is_refused(options: dict[str, Any], says: str
 
 def test_without_ray_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
-    monkeypatch.delitem(sys.modules, "harness.engines.ray", raising=False)
+    monkeypatch.delitem(sys.modules, "harness.launchers.ray", raising=False)
     with pytest.raises(UserError) as refused:
         engine_named("ray")
     assert "segnet-harness[ray]" in str(refused.value)
@@ -41,7 +41,7 @@ def test_without_ray_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_commands_load_without_ray() -> None:
-    code = "import sys, harness.cli.app, harness.cli.run, harness.engines.nodes, harness.engines.local\n"
+    code = "import sys, harness.cli.app, harness.cli.run, harness.launchers.nodes, harness.launchers.local\n"
     subprocess.run([sys.executable, "-c", f"{code}assert 'ray' not in sys.modules"], check=True)
 
 

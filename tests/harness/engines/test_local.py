@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.engines.cluster import until
-from harness.engines.local import LocalEngine, in_turn
+from harness.launchers.cluster import until
+from harness.launchers.local import LocalEngine, in_turn
 from harness.records.run import load_runs
-from tests.harness.engines.namespace import ROOT
-from tests.harness.engines.runs import outcomes, places
 from tests.harness.helpers import spec, tiny_protocol
+from tests.harness.launchers.namespace import ROOT
+from tests.harness.launchers.runs import outcomes, places
 from tests.harness.test_cli import assert_one_line, harness, tiny, with_cache
 
 

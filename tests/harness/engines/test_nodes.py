@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from harness import worker
-from harness.engines.cluster import until, worked_on
-from harness.engines.nodes import Answer, Mark, carry_out, code_digest, introduce, marked
-from harness.engines.tally import log_file
+from harness.launchers import worker
+from harness.launchers.cluster import until, worked_on
+from harness.launchers.nodes import Answer, Mark, carry_out, code_digest, introduce, marked
+from harness.launchers.scheduling import log_file
 from harness.records.run import finished
 from harness.system.environment import device_slug
 from harness.system.locks import run_lock
 from harness.system.signals import OVERDRAWN, STOPPED
 from harness.training.checkpoint import load_checkpoint
 from harness.training.progress import read_position
-from tests.harness.engines.namespace import ROOT
-from tests.harness.engines.runs import job, long_protocol
+from tests.harness.launchers.namespace import ROOT
+from tests.harness.launchers.runs import job, long_protocol
 
 DIGEST = code_digest()
 
@@ -94,7 +94,7 @@ def test_a_run_is_not_begun_at_the_budget_s_end(tmp_path: Path) -> None:
 def test_a_run_that_another_process_keeps_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.engines.nodes.HANDOVER_S", 0.1)
+    monkeypatch.setattr("harness.launchers.nodes.HANDOVER_S", 0.1)
     one = job(tmp_path)
     with marked(one.results, one.work) as mark, run_lock(one.results, one.spec.run_id):
         assert carry_out(one, mark, None).code == worker.ELSEWHERE
@@ -135,7 +135,7 @@ def test_a_worker_whose_machine_s_process_was_killed_saves_and_leaves(
     """What is left of a machine that the cluster gave up lets go of the run, which another then takes."""
     one = job(with_drawn(tmp_path, drawn_cache), architecture="segnet-basic", protocol=long_protocol())
     script = f"""
-from harness.engines.nodes import carry_out, marked
+from harness.launchers.nodes import carry_out, marked
 from harness.config.worker_job import Job
 job = Job.model_validate_json({one.model_dump_json()!r})
 with marked(job.results, job.work) as mark:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.engines.local import in_turn
+from harness.launchers.local import in_turn
 from harness.records.run import load_runs
-from tests.harness.engines.namespace import isolated
-from tests.harness.engines.runs import outcomes, places
+from tests.harness.launchers.namespace import isolated
+from tests.harness.launchers.runs import outcomes, places
 from tests.harness.test_cli import tiny, with_cache
 
 HERE = Path(__file__).resolve().parent

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness.engines.slots import Slot, gpu_uuids, slots
+from harness.launchers.resources import Slot, gpu_uuids, slots
 from harness.system.errors import UserError
 
 

@@ -18,12 +18,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
 from architectures.plugins import VARIABLE
-from harness import worker
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job
-from harness.engines import nodes
-from harness.engines.asking import counted_stops
-from harness.engines.cluster import (
+from harness.launchers import nodes, worker
+from harness.launchers.asking import counted_stops
+from harness.launchers.cluster import (
     Node,
     budget_end_s,
     check_reachable,
@@ -32,13 +31,13 @@ from harness.engines.cluster import (
     until,
     worked_on,
 )
-from harness.engines.display import Display
-from harness.engines.nodes import Answer, Ended, Mark, code_digest, marked
-from harness.engines.tally import count, still_to_do
+from harness.launchers.display import Display
+from harness.launchers.nodes import Answer, Ended, Mark, code_digest, marked
+from harness.launchers.run import Outcome, Places
+from harness.launchers.scheduling import count, still_to_do
+from harness.launchers.supervisor import LEAVE_S
 from harness.profiling.scheduler import Request
 from harness.records.run import finished
-from harness.run import Outcome, Places
-from harness.supervise import LEAVE_S
 from harness.system.environment import Device, available_cores
 from harness.system.errors import UserError
 from harness.system.signals import STOPPED

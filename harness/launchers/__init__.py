@@ -11,8 +11,8 @@ from rich.console import Console
 
 from harness.cli.options import one_of
 from harness.config.run_spec import RunSpec
+from harness.launchers.run import Outcome, Places
 from harness.profiling.scheduler import Request
-from harness.run import Outcome, Places
 from harness.system.environment import Device
 from harness.system.errors import UserError
 
@@ -68,7 +68,7 @@ def engine_named(name: str, *, jobs: int = 1, ray_address: str | None = None) ->
     """
     one_of(name, ENGINES, "engine")
     if name == "local":
-        from harness.engines.local import LocalEngine
+        from harness.launchers.local import LocalEngine
 
         if ray_address is not None:
             raise UserError("--ray-address is of the engine ray; add --engine ray, or leave it out")
@@ -78,7 +78,7 @@ def engine_named(name: str, *, jobs: int = 1, ray_address: str | None = None) ->
             "--jobs is of the engine local; the engine ray runs as many at once as the cluster has room for"
         )
     try:
-        from harness.engines.ray import RayEngine
+        from harness.launchers.ray import RayEngine
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise

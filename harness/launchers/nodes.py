@@ -20,13 +20,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import worker
 from harness.config.worker_job import Job
-from harness.engines.cluster import until, worked_on
-from harness.engines.tally import LEAST_S, log_file
+from harness.launchers import worker
+from harness.launchers.cluster import until, worked_on
+from harness.launchers.run import Outcome, measure_all
+from harness.launchers.scheduling import LEAST_S, log_file
+from harness.launchers.supervisor import Apart, run_worker
 from harness.profiling.scheduler import Request
-from harness.run import Outcome, measure_all
-from harness.supervise import Apart, run_worker
 from harness.system.environment import Device, device_slug
 from harness.system.errors import UserError
 from harness.system.files import write_atomically

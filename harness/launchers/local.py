@@ -11,17 +11,17 @@ from typing import Self
 
 from rich.console import Console
 
-from harness import run as running
-from harness import worker
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job
-from harness.engines.asking import counted_stops
-from harness.engines.display import Display
-from harness.engines.slots import Slot, slots
-from harness.engines.tally import LEAST_S, count, job_of, log_file, still_to_do
+from harness.launchers import run as running
+from harness.launchers import worker
+from harness.launchers.asking import counted_stops
+from harness.launchers.display import Display
+from harness.launchers.resources import Slot, slots
+from harness.launchers.run import Outcome, Places
+from harness.launchers.scheduling import LEAST_S, count, job_of, log_file, still_to_do
+from harness.launchers.supervisor import Apart, run_worker
 from harness.profiling.scheduler import Request
-from harness.run import Outcome, Places
-from harness.supervise import Apart, run_worker
 from harness.system.environment import Device
 from harness.system.errors import UserError
 

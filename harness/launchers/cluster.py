@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job
-from harness.engines.tally import job_of
-from harness.run import Places
+from harness.launchers.run import Places
+from harness.launchers.scheduling import job_of
 from harness.system.environment import Device
 from harness.system.errors import UserError
 from harness.system.locks import run_lock

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from harness import worker
 from harness.config.worker_job import Job
+from harness.launchers import worker
 from harness.profiling.process import oom_kills
 from harness.records.run import Failure, finished, save_run
 from harness.system.errors import UserError
@@ -68,7 +68,7 @@ def run_worker(job: Job, apart: Apart | None = None) -> int:
     """
     kills = oom_kills()
     with _handed_over(job) as path:
-        command = [sys.executable, "-m", "harness.worker", str(path)]
+        command = [sys.executable, "-m", "harness.launchers.worker", str(path)]
         code = call(command, heartbeat(job.folder, job.rank), job.patience_s, apart)
     if code is None:
         message = f"no sign of life for {job.patience_s / 60:.3g} minutes: the process was ended"

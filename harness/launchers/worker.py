@@ -1,4 +1,4 @@
-"""The process that carries out one run: `python -m harness.worker JOB.json`.
+"""The process that carries out one run: `python -m harness.launchers.worker JOB.json`.
 
 Exit codes: 0 finished, 1 failed (the record says why), 2 bad input, 3 another process works on the run, 130
 stopped on request, 75 the budget is used up (both resumable).

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from harness.engines.tally import log_file
+from harness.launchers.scheduling import log_file
 from harness.training.progress import position_file, read_position
 
 

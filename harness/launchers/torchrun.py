@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from harness.config.worker_job import Job
 from harness.config.world import Member
-from harness.supervise import run_worker
+from harness.launchers.supervisor import run_worker
 from harness.training.rendezvous import next_job, open_store
 
 

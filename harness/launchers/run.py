@@ -12,10 +12,10 @@ from rich.table import Table
 
 import datasets
 from datasets.cache import open_split
-from harness import worker
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import PATIENCE_S
 from harness.config.world import Member
+from harness.launchers import worker
 from harness.profiling.scheduler import Request, cell_keys, measure_cells
 from harness.records.measurement import MeasureSpec, Preset
 from harness.records.run import finished, load_run, runs_folder

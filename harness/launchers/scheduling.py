@@ -5,12 +5,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import worker
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job
+from harness.launchers import worker
+from harness.launchers.run import Outcome, Places, status_of
 from harness.records.cleanup import clear_finished
 from harness.records.run import finished
-from harness.run import Outcome, Places, status_of
 from harness.system.signals import OVERDRAWN, STOPPED
 
 LEAST_S = 60.0  # of a budget, for another run to be begun
