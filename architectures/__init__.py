@@ -1,8 +1,8 @@
 """The networks under comparison. Knows nothing of training, data or measuring.
 
 `names`, `info`, `verify`, `build`, `file_name` and `pretrained_release` are the public interface, and
-`declare`, by which a plugin tells what its network needs; importing this package does not import torch, which is loaded by the first
-`build`. Encoder weights are loaded by `architectures.weights`.
+`declare`, by which a plugin tells what its network needs; importing this package does not import torch, which
+is loaded by the first `build`. Encoder weights are loaded by `architectures.weights`.
 """
 
 from architectures.plugins import declare

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.app import crf_app as crf_cli
+from harness.cli import crf_app as crf_cli
 
 app = typer.Typer(
     help="Trains and measures segmentation networks under one protocol and writes the paper's tables.",

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 import datasets
-from harness.cli.options import one_of, writable
+from harness.cli.options import writable
 from harness.config.run_spec import refined
 from harness.config.worker_job import Job
 from harness.launchers import run as running
 from harness.launchers.local import in_turn
 from harness.records.run import StoredRun, load_run, runs_folder
 from harness.system.environment import available_cores
-from harness.system.errors import UserError
+from harness.system.errors import UserError, one_of
 from harness.system.signals import parse_time
 
 

@@ -8,14 +8,14 @@ from typing import get_args
 from rich.console import Console
 
 import architectures
-from harness.cli.options import one_of, precision_named, writable
+from harness.cli.options import precision_named, writable
 from harness.config.protocol import parse_size
 from harness.config.suite import check_architecture
 from harness.launchers import run as running
 from harness.profiling.scheduler import Request, cell_keys
 from harness.records.measurement import PHASES, MeasureSpec, Option, Phase, Preset
 from harness.system.environment import Device, available_cores
-from harness.system.errors import UserError
+from harness.system.errors import UserError, one_of
 
 PLAIN = "plain"
 

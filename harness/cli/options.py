@@ -7,17 +7,6 @@ from harness.config.run_spec import Precision
 from harness.system.errors import UserError
 
 
-def one_of(value: str, allowed: tuple[str, ...], what: str) -> str:
-    """The value, if it is one of those allowed.
-
-    Raises:
-        UserError: it is not.
-    """
-    if value not in allowed:
-        raise UserError(f"{what} {value!r}: must be one of {', '.join(allowed)}")
-    return value
-
-
 def precision_named(value: str) -> Precision:
     """The precision of that name.
 

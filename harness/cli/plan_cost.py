@@ -4,9 +4,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.costs.matrix import load_matrix
-from harness.costs.page import page
-from harness.costs.plan import make_plan
+from harness.report.costs.matrix import load_matrix
+from harness.report.costs.page import page
+from harness.report.costs.plan import make_plan
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 

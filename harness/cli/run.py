@@ -11,7 +11,7 @@ from rich.table import Table
 
 import architectures
 import datasets
-from harness.cli.options import one_of, precision_named, writable
+from harness.cli.options import precision_named, writable
 from harness.config.initial_weights import locate, resolve
 from harness.config.protocol import Protocol, load_protocol, parse_size
 from harness.config.run_spec import Compiled, RunSpec
@@ -22,7 +22,7 @@ from harness.launchers import run as running
 from harness.launchers.scheduling import waves
 from harness.records.measurement import Preset
 from harness.system.environment import available_cores, emulates_bfloat16
-from harness.system.errors import UserError
+from harness.system.errors import UserError, one_of
 from harness.system.signals import parse_time
 
 

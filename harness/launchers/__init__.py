@@ -9,12 +9,11 @@ from typing import Protocol, Self
 
 from rich.console import Console
 
-from harness.cli.options import one_of
 from harness.config.run_spec import RunSpec
 from harness.launchers.run import Outcome, Places
 from harness.profiling.scheduler import Request
 from harness.system.environment import Device
-from harness.system.errors import UserError
+from harness.system.errors import UserError, one_of
 
 ENGINES = ("local", "ray")
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from harness.records.measurement_values import Missing
+from harness.system.quantities import NotMeasured
 
 LEVEL = 0.95
 # Times differ if by more than so many times the larger spread of their rounds.
@@ -89,7 +89,7 @@ def counted(value: float) -> Sample:
     return Sample(values=(value,), noise="counted")
 
 
-def difference(one: Sample, other: Sample) -> Difference | Missing:
+def difference(one: Sample, other: Sample) -> Difference | NotMeasured:
     """`one` less `other`, or why the two can't be compared."""
     estimate = one.mean - other.mean
     if one.noise == "counted":
@@ -97,11 +97,11 @@ def difference(one: Sample, other: Sample) -> Difference | Missing:
         return Difference(estimate=estimate, low=estimate, high=estimate, by="nothing")
     if one.noise == "rounds":
         if one.spread is None or other.spread is None:
-            return Missing(reason="one round of times has no spread")
+            return NotMeasured(reason="one round of times has no spread")
         half = SPREADS * max(one.spread, other.spread)
         return Difference(estimate=estimate, low=estimate - half, high=estimate + half, by="rounds")
     if not _same_images(one, other):
-        return Missing(reason="not scored on the same labels")
+        return NotMeasured(reason="not scored on the same labels")
     seeds = (len(one.values), len(other.values))
     if min(seeds) > 1:
         paired = one.trainings == other.trainings != ()
@@ -110,7 +110,7 @@ def difference(one: Sample, other: Sample) -> Difference | Missing:
             estimate=estimate, low=estimate - half, high=estimate + half, by="seeds", seeds=seeds
         )
     if one.resampled is None or other.resampled is None:
-        return Missing(reason="one seed, and too few images for an interval")
+        return NotMeasured(reason="one seed, and too few images for an interval")
     drawn = one.resampled.mean(axis=0) - other.resampled.mean(axis=0)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Difference(estimate=estimate, low=float(low), high=float(high), by="images", seeds=seeds)

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from harness.metrics.significance import Difference, Sample, difference
 from harness.paper.rules import Best, Close, More, Most, Quantity, Statement, Subject, Times
-from harness.records.measurement_values import Missing
+from harness.system.quantities import NotMeasured
 
 # holds, against: beyond noise. noise: the difference is within it. missing: a figure is not there.
 Outcome = Literal["holds", "against", "noise", "missing"]
@@ -17,7 +17,7 @@ _Pair = tuple[Sample, Sample]
 class Figures(Protocol):
     """Where figures come from: a table of the paper, or records of one group."""
 
-    def figure(self, subject: Subject, quantity: Quantity) -> Sample | Missing:
+    def figure(self, subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
         """A network's figure in a row, or why there is none."""
         ...
 
@@ -65,7 +65,7 @@ def _best(statement: Best, figures: Figures) -> list[Finding]:
         for quantity in statement.quantities:
             found = [(subject, figures.figure(subject, quantity)) for subject in subjects]
             there = [(subject, sample.mean) for subject, sample in found if isinstance(sample, Sample)]
-            lacking = [_reason(subject, one) for subject, one in found if isinstance(one, Missing)]
+            lacking = [_reason(subject, one) for subject, one in found if isinstance(one, NotMeasured)]
             best = max(there, key=lambda one: one[1])[0] if there else subjects[0]
             for name in statement.rest:
                 other = Subject(network=name, row=row)
@@ -136,11 +136,11 @@ _JUDGES: Mapping[str, Callable[[Any, Figures], list[Finding]]] = {
 
 def _compare(start: Finding, figures: Figures, judged: Callable[[_Pair, Difference], Outcome]) -> Finding:
     pair = _both(start, start.quantity, figures)
-    if isinstance(pair, Missing):
+    if isinstance(pair, NotMeasured):
         return replace(start, reason=pair.reason)
     gap = difference(*pair)
     shown = replace(start, above=pair[0], below=pair[1])
-    if isinstance(gap, Missing):
+    if isinstance(gap, NotMeasured):
         return replace(shown, reason=gap.reason)
     return replace(shown, difference=gap, outcome=judged(pair, gap))
 
@@ -152,13 +152,13 @@ def _compare_leads(start: Finding, figures: Figures) -> Finding:
     """
     main = _both(start, start.quantity, figures)
     other = _both(start, start.than or start.quantity, figures)
-    if isinstance(main, Missing):
+    if isinstance(main, NotMeasured):
         return replace(start, reason=main.reason)
-    if isinstance(other, Missing):
+    if isinstance(other, NotMeasured):
         return replace(start, reason=other.reason)
     gap = difference(main[0].minus(other[0]), main[1].minus(other[1]))
     shown = replace(start, above=_lead(main), below=_lead(other))
-    if isinstance(gap, Missing):
+    if isinstance(gap, NotMeasured):
         return replace(shown, reason=gap.reason)
     return replace(shown, difference=gap, outcome=_exceeds(main, gap))
 
@@ -175,16 +175,16 @@ def _lead(pair: _Pair) -> Sample:
     return Sample(values=(pair[0].mean - pair[1].mean,), noise=pair[0].noise)
 
 
-def _both(start: Finding, quantity: Quantity, figures: Figures) -> _Pair | Missing:
+def _both(start: Finding, quantity: Quantity, figures: Figures) -> _Pair | NotMeasured:
     """The figures of both networks, or why there is none of one."""
     high, low = figures.figure(start.higher, quantity), figures.figure(start.lower, quantity)
-    if isinstance(high, Missing):
-        return Missing(reason=_reason(start.higher, high))
-    if isinstance(low, Missing):
-        return Missing(reason=_reason(start.lower, low))
+    if isinstance(high, NotMeasured):
+        return NotMeasured(reason=_reason(start.higher, high))
+    if isinstance(low, NotMeasured):
+        return NotMeasured(reason=_reason(start.lower, low))
     return high, low
 
 
-def _reason(subject: Subject, missing: Missing) -> str:
+def _reason(subject: Subject, missing: NotMeasured) -> str:
     where = f" ({subject.row})" if subject.row else ""
     return f"{subject.network}{where}: {missing.reason}"

@@ -8,7 +8,7 @@ import pandas as pd
 from harness import paper
 from harness.metrics.significance import Sample, counted
 from harness.paper.rules import Quantity, Subject, Table
-from harness.records.measurement_values import Missing
+from harness.system.quantities import NotMeasured
 
 _Values = dict[tuple[str, str, str], float]
 _CHECKPOINTS: Mapping[Table, str] = {"table3": "table3_camvid", "table4": "table4_sunrgbd"}
@@ -26,10 +26,10 @@ class Published:
 
     values: Mapping[tuple[str, str, str], float]
 
-    def figure(self, subject: Subject, quantity: Quantity) -> Sample | Missing:
+    def figure(self, subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
         """A figure, or that the paper does not give it."""
         found = self.values.get((subject.network, subject.row, quantity))
-        return Missing(reason="not given") if found is None else counted(found)
+        return NotMeasured(reason="not given") if found is None else counted(found)
 
 
 def published(table: Table) -> Published:

@@ -1,0 +1,1 @@
+"""What is done to the output of a trained network."""

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from harness.profiling.presets import PLANS
 from harness.profiling.work import Found
 from harness.records.measurement import TIMED, Cell, CellKey, Failure, Preset
-from harness.records.measurement_values import Quantity, Timing
+from harness.records.measurement_values import Timing
+from harness.system.quantities import Quantity
 
 _UNKNOWN = Quantity(reason="the process ended before")
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.profiling.sampling import Sampler
-from harness.records.measurement_values import Energy, Missing, Quantity
+from harness.records.measurement_values import Energy
 from harness.system.nvml import Card, Unavailable, card
+from harness.system.quantities import NotMeasured, Quantity
 
 LEAD_S = 1.0  # of work before a window, so that averaged power is of that work alone
 OFFSET_S = 0.1  # at most, on top of it: windows begin at different moments of the counter's period
@@ -68,7 +69,7 @@ def measure_energy(
     cool_down_s: float = 0.0,
     others: str | None = None,
     timer: Timer = _REAL,
-) -> tuple[Energy | Missing, list[str]]:
+) -> tuple[Energy | NotMeasured, list[str]]:
     """Repeat a pass for windows of time and divide the energy spent.
 
     Args:
@@ -86,7 +87,7 @@ def measure_energy(
         The energy, or why there is none, and doubts about it.
     """
     if others is not None:
-        return Missing(reason=f"not this process's alone: {others}"), []
+        return NotMeasured(reason=f"not this process's alone: {others}"), []
     try:
         with card(uuid) as found:
             found.energy_mj()  # before any work, for a card without that counter
@@ -97,9 +98,9 @@ def measure_energy(
                     _cool_down(found, cool_c, cool_down_s, timer)
                 taken.append(_window(found, uuid, run, synchronize, window_s, timer))
     except Unavailable as error:
-        return Missing(reason=str(error)), []
+        return NotMeasured(reason=str(error)), []
     if min(one.spent_mj for one in taken) <= 0:
-        return Missing(reason=f"NVML's energy counter did not move in {taken[0].seconds:.1f} s"), []
+        return NotMeasured(reason=f"NVML's energy counter did not move in {taken[0].seconds:.1f} s"), []
     energy = _energy(taken, idle_w)
     return energy, _flags(energy)
 

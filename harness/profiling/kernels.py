@@ -12,7 +12,7 @@ from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from harness.profiling.timing import synchronize
-from harness.records.measurement_values import Quantity
+from harness.system.quantities import Quantity
 
 STEPS = 5  # profiled, after one that is not
 WARM_UP = 1  # steps under the profiler before that: it sets itself up in the first

@@ -2,7 +2,7 @@
 
 import os
 
-from harness.records.measurement_values import Quantity
+from harness.system.quantities import Quantity
 
 FOREIGN_LOAD = 0.5  # runnable threads beside ours from which times are doubtful
 HOST_SHARE = 0.25  # of the cores, where they only feed a GPU: as long as one is free, it does not wait

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import torch
 
-from harness.records.measurement_values import DeviceMemory, Live, Quantity
+from harness.records.measurement_values import DeviceMemory, Live
 from harness.system.nvml import Baseline, used_minus_idle
+from harness.system.quantities import Quantity
 
 WARMUPS = 3  # before the allocator's peaks are reset; the optimizer's state exists from the first on
 MEASURED = 3

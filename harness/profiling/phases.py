@@ -35,9 +35,10 @@ from harness.profiling.workload import (
     infer,
 )
 from harness.records.measurement import TIMED, Failure
-from harness.records.measurement_values import DeviceWindow, Live, Missing, Quantity
+from harness.records.measurement_values import DeviceWindow, Live
 from harness.system.corruption import is_out_of_memory
 from harness.system.environment import available_cores, device_name, device_slug, environment, is_wsl
+from harness.system.quantities import NotMeasured, Quantity
 
 # torch's refusal, as of batch norm behind global pooling
 _ONE_VALUE = "Expected more than 1 value per channel when training"
@@ -59,7 +60,7 @@ class Measuring:
         self._plan = PLANS[bench.spec.preset]
         self._began = time.perf_counter()
         self._rounds: list[RoundSamples] = []
-        self._windows: list[DeviceWindow | Missing] = []
+        self._windows: list[DeviceWindow | NotMeasured] = []
         self._fields: dict[str, Any] = {
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "load_average_before": load_average(),
@@ -236,13 +237,13 @@ class Measuring:
     def _further(self) -> None:
         bench = self._bench
         window = joined_windows(self._windows)
-        if not isinstance(window, Missing):
+        if not isinstance(window, NotMeasured):
             self._flags += window_flags(window)
         if not self._goes_further:
             none = "taken in the phases forward and training-step"
             self._fields |= {
-                "energy": Missing(reason=none),
-                "roofline": Missing(reason=none),
+                "energy": NotMeasured(reason=none),
+                "roofline": NotMeasured(reason=none),
                 "outside_kernels": Quantity(reason=none),
             }
             return
@@ -262,7 +263,7 @@ class Measuring:
         if bench.uuid is None:
             return
         if not plan.energy_windows:
-            self._fields["energy"] = Missing(reason=f"preset {bench.spec.preset} measures no energy")
+            self._fields["energy"] = NotMeasured(reason=f"preset {bench.spec.preset} measures no energy")
             return
         self._on_phase("energy")
         idle = bench.task.idle_w.get(bench.uuid, Quantity(reason="NVML gave no idle power for this GPU"))

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from harness.records.measurement_values import DeviceWindow, Missing, Quantity, Range
+from harness.records.measurement_values import DeviceWindow, Range
 from harness.system.nvml import CLOCK_REASONS, SLOWDOWNS, Card, Look, Unavailable, card
+from harness.system.quantities import NotMeasured, Quantity
 
 INTERVAL_S = 0.1
 BUSY_SAMPLES = 30  # at least, for the clocks to be known
@@ -52,9 +53,9 @@ class Sampler:
         self._open.close()
 
     @property
-    def window(self) -> DeviceWindow | Missing:
+    def window(self) -> DeviceWindow | NotMeasured:
         """All looks, once it is left; clocks are those of busy samples, where there are any."""
-        return window_of(self._looks) if self._looks else Missing(reason=self._reason)
+        return window_of(self._looks) if self._looks else NotMeasured(reason=self._reason)
 
     @property
     def mean_power_w(self) -> Quantity:
@@ -104,22 +105,22 @@ def window_flags(window: DeviceWindow) -> list[str]:
         spread = (clock.high - clock.low) / clock.median * 100 if clock.median else 0.0
         if spread > CLOCK_LIMIT_PERCENT:
             flags.append(f"the SM clock spread by {spread:.1f} % (limit {CLOCK_LIMIT_PERCENT:.0f} %)")
-    if not isinstance(window.throttle_reasons, Missing):
+    if not isinstance(window.throttle_reasons, NotMeasured):
         held = [reason for reason in window.throttle_reasons if reason in SLOWDOWNS]
         if held:
             flags.append(f"the GPU's clocks were held back: {', '.join(held)}")
     return flags
 
 
-def _range(quantities: Sequence[Quantity]) -> Range | Missing:
+def _range(quantities: Sequence[Quantity]) -> Range | NotMeasured:
     values = [one.value for one in quantities if one.value is not None]
     if not values:
-        return Missing(reason=quantities[0].reason or "no sample")
+        return NotMeasured(reason=quantities[0].reason or "no sample")
     return Range(low=min(values), median=statistics.median(values), high=max(values))
 
 
-def _union(reasons: Sequence[tuple[str, ...] | Missing]) -> tuple[str, ...] | Missing:
-    found = [one for one in reasons if not isinstance(one, Missing)]
+def _union(reasons: Sequence[tuple[str, ...] | NotMeasured]) -> tuple[str, ...] | NotMeasured:
+    found = [one for one in reasons if not isinstance(one, NotMeasured)]
     if not found:
         return reasons[0]
     seen = set().union(*found)

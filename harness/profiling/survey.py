@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.records.measurement import MeasureSpec, Preset
-from harness.records.measurement_values import Quantity
+from harness.system.quantities import Quantity
 
 IDLE_S: Mapping[Preset, float] = {"full": 10.0, "lease": 3.0}
 

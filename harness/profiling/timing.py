@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from harness.profiling.presets import TimingPlan
 from harness.profiling.work import RoundSamples
-from harness.records.measurement_values import KEPT_SAMPLES, Quantity, Round, TimeSummary
+from harness.records.measurement_values import KEPT_SAMPLES, Round, TimeSummary
+from harness.system.quantities import Quantity
 
 SPREAD_LIMIT_PERCENT = 3.0  # between the medians of rounds
 HOST_LIMIT_SHARE = 0.05  # of a block's wall time that no event covers

@@ -3,25 +3,26 @@
 import statistics
 from collections.abc import Sequence
 
-from harness.records.measurement_values import DeviceWindow, Missing, Range
+from harness.records.measurement_values import DeviceWindow, Range
+from harness.system.quantities import NotMeasured
 
 
-def joined_windows(windows: Sequence[DeviceWindow | Missing]) -> DeviceWindow | Missing:
+def joined_windows(windows: Sequence[DeviceWindow | NotMeasured]) -> DeviceWindow | NotMeasured:
     """One window over all: lowest and highest, and the median of the medians.
 
-    Clocks are those of windows in which the GPU was busy, where there are any. Missing if any window is, with
-    the first one's reason; of none at all, since a CPU has none.
+    Clocks are those of windows in which the GPU was busy, where there are any. NotMeasured if any window is,
+    with the first one's reason; of none at all, since a CPU has none.
     """
     found: list[DeviceWindow] = []
     for window in windows:
-        if isinstance(window, Missing):
+        if isinstance(window, NotMeasured):
             return window
         found.append(window)
     if not found:
-        return Missing(reason="measured on a CPU")
+        return NotMeasured(reason="measured on a CPU")
     reasons = [window.throttle_reasons for window in found]
-    missing = next((one for one in reasons if isinstance(one, Missing)), None)
-    named = sorted({name for one in reasons if not isinstance(one, Missing) for name in one})
+    missing = next((one for one in reasons if isinstance(one, NotMeasured)), None)
+    named = sorted({name for one in reasons if not isinstance(one, NotMeasured) for name in one})
     busy = [window for window in found if window.busy_samples] or found  # an idle GPU's clocks are low
     return DeviceWindow(
         samples=sum(window.samples for window in found),
@@ -34,10 +35,10 @@ def joined_windows(windows: Sequence[DeviceWindow | Missing]) -> DeviceWindow | 
     )
 
 
-def _joined(ranges: Sequence[Range | Missing]) -> Range | Missing:
+def _joined(ranges: Sequence[Range | NotMeasured]) -> Range | NotMeasured:
     found: list[Range] = []
     for one in ranges:
-        if isinstance(one, Missing):
+        if isinstance(one, NotMeasured):
             return one
         found.append(one)
     return Range(

@@ -9,15 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.records.measurement import CellKey, Failure, MeasureSpec
-from harness.records.measurement_values import (
-    DeviceMemory,
-    DeviceWindow,
-    Energy,
-    Missing,
-    Quantity,
-    Roofline,
-    Shapes,
-)
+from harness.records.measurement_values import DeviceMemory, DeviceWindow, Energy, Roofline, Shapes
+from harness.system.quantities import NotMeasured, Quantity
 
 # What a worker says, a line each, and what it is asked.
 PHASE, READY, DONE = "phase: ", "ready", "done"
@@ -55,9 +48,9 @@ class Found(_Message):
     warmup_n: int = 0
     warmup_s: float = 0.0
     steady: bool = True
-    window: DeviceWindow | Missing = Missing(reason="measured on a CPU")
-    energy: Energy | Missing = Missing(reason="measured on a CPU")
-    roofline: Roofline | Missing = Missing(reason="the process ended before")
+    window: DeviceWindow | NotMeasured = NotMeasured(reason="measured on a CPU")
+    energy: Energy | NotMeasured = NotMeasured(reason="measured on a CPU")
+    roofline: Roofline | NotMeasured = NotMeasured(reason="the process ended before")
     outside_kernels: Quantity = Quantity(reason="the process ended before")
     compile_s: Quantity = Quantity(reason="not compiled")
 

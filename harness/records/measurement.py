@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 import architectures
 from harness.config.run_spec import Precision
-from harness.records.measurement_values import DeviceMemory, Quantity, Shapes, Timing
+from harness.records.measurement_values import DeviceMemory, Shapes, Timing
 from harness.records.store import save_record, with_manifests
 from harness.system.environment import Device, available_cores, device_slug
 from harness.system.errors import UserError
+from harness.system.quantities import Quantity
 
 Preset = Literal["full", "lease", "cpu", "quick"]
 # Ways to run a network that are measured beside the plain one, in rows of their own.

@@ -5,38 +5,17 @@ Bytes are bytes, times are milliseconds, MB is 10^6 bytes as in the paper's Tabl
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from harness.system.quantities import Frozen, NotMeasured, Quantity
 
 KEPT_SAMPLES = 200  # of a round, at most
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Quantity(_Frozen):
-    """A number, or why there is none: exactly one of the two."""
-
-    value: float | None = None
-    reason: str | None = Field(None, min_length=1)
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.value is None) == (self.reason is None):
-            raise ValueError("a quantity has either a value or a reason for having none")
-        return self
-
-
-class Missing(_Frozen):
-    """Stands where a value that is no single number would, with the reason for its absence."""
-
-    reason: str = Field(min_length=1)
 
 
 # -- shapes -------------------------------------------------------------------------------------------------
 
 
-class DecoderStorage(_Frozen):
+class DecoderStorage(Frozen):
     """Bytes kept in inference for the decoder of one image, an entry a pooling of the encoder in order.
 
     Pooling indices as each storage of `architectures.pooling` holds them, and encoder maps, which are the
@@ -48,7 +27,7 @@ class DecoderStorage(_Frozen):
     two_bit_bytes: tuple[int, ...]
 
 
-class Live(_Frozen):
+class Live(Frozen):
     """Bytes of the tensors alive at once, at their peak, on torch's CPU code path (tracker.py).
 
     The parts are of that moment and add up to the peak; a tensor that would fit several stands in the first.
@@ -73,7 +52,7 @@ class Live(_Frozen):
         return self
 
 
-class Shapes(_Frozen):
+class Shapes(Frozen):
     """What follows from shapes alone, the same on every machine with the same torch."""
 
     parameters: int
@@ -90,7 +69,7 @@ class Shapes(_Frozen):
 # -- memory -------------------------------------------------------------------------------------------------
 
 
-class DeviceMemory(_Frozen):
+class DeviceMemory(Frozen):
     """Memory of inference or of training on the device; training holds its labels too."""
 
     allocated_peak_bytes: Quantity = Field(description="CUDA allocator, after warm-up")
@@ -111,7 +90,7 @@ class DeviceMemory(_Frozen):
 # -- time ---------------------------------------------------------------------------------------------------
 
 
-class Round(_Frozen):
+class Round(Frozen):
     """One round of samples."""
 
     n: int = Field(ge=1, description="samples taken")
@@ -121,7 +100,7 @@ class Round(_Frozen):
     )
 
 
-class TimeSummary(_Frozen):
+class TimeSummary(Frozen):
     """Time of one pass. The headline is the median of the rounds' medians, never the shortest."""
 
     median_ms: float
@@ -136,7 +115,7 @@ class TimeSummary(_Frozen):
     rounds: tuple[Round, ...] = Field(min_length=1)
 
 
-class Range(_Frozen):
+class Range(Frozen):
     """Samples of one quantity."""
 
     low: float
@@ -144,21 +123,21 @@ class Range(_Frozen):
     high: float
 
 
-class DeviceWindow(_Frozen):
+class DeviceWindow(Frozen):
     """What NVML said of the GPU while the rounds ran, ten times a second."""
 
     samples: int = Field(ge=1)
     busy_samples: int = Field(description="those at which the GPU was at work")
-    sm_clock_mhz: Range | Missing
-    memory_clock_mhz: Range | Missing
-    temperature_c: Range | Missing
-    power_w: Range | Missing
-    throttle_reasons: tuple[str, ...] | Missing = Field(
+    sm_clock_mhz: Range | NotMeasured
+    memory_clock_mhz: Range | NotMeasured
+    temperature_c: Range | NotMeasured
+    power_w: Range | NotMeasured
+    throttle_reasons: tuple[str, ...] | NotMeasured = Field(
         description="NVML's clock event reasons, by name, of any sample"
     )
 
 
-class Energy(_Frozen):
+class Energy(Frozen):
     """Energy of one pass of the whole batch: NVML's total-energy counter over windows of it. The board's."""
 
     window_s: tuple[float, ...] = Field(min_length=1, description="length of each window")
@@ -169,7 +148,7 @@ class Energy(_Frozen):
     integrated_mj: Quantity = Field(description="cross-check: sampled power times time, a pass")
 
 
-class Roofline(_Frozen):
+class Roofline(Frozen):
     """How much of the device's measured peak a pass reaches. Peaks were timed in the same process."""
 
     matmul_tflops: float = Field(description="10^12 floating-point operations a second in a matrix product")
@@ -183,14 +162,14 @@ class Roofline(_Frozen):
     )
 
 
-class Timing(_Frozen):
+class Timing(Frozen):
     """Figures of a timed cell."""
 
     time: TimeSummary
     processes: int = Field(ge=1, description="fresh processes that the rounds were taken in")
-    window: DeviceWindow | Missing
-    energy: Energy | Missing
-    roofline: Roofline | Missing
+    window: DeviceWindow | NotMeasured
+    energy: Energy | NotMeasured
+    roofline: Roofline | NotMeasured
     outside_kernels: Quantity = Field(description="share of wall time in which no operator of torch ran")
     compile_s: Quantity = Field(
         description="time of the first pass beyond a later one's, where compiled; compiler's caches off"

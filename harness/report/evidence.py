@@ -6,8 +6,6 @@ from urllib.parse import quote
 
 from harness.paper.claims import Evidence, Quantity, Sample, Subject, Table, counted
 from harness.records.measurement import TIME_BATCH, MeasurementRecord, Phase
-from harness.records.measurement_values import Missing
-from harness.records.measurement_values import Quantity as Number
 from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, status
 from harness.report.comparability import limits_of_claims
@@ -18,6 +16,8 @@ from harness.report.resources import MeasurementGroup, Measurements
 from harness.report.samples import sample
 from harness.report.table1 import measurement_for, storage_bytes
 from harness.report.wording import describe, group_title
+from harness.system.quantities import NotMeasured
+from harness.system.quantities import Quantity as Number
 
 _PHASES: Mapping[Quantity, Phase] = {"forward": "forward", "backward": "backward"}
 
@@ -91,7 +91,7 @@ class _GroupFigures:
 
     group: Group
 
-    def figure(self, subject: Subject, quantity: Quantity) -> Sample | Missing:
+    def figure(self, subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
         label = BEST if subject.row == PAPER_BEST else subject.row
         return _score([self.group], subject.network, label, quantity)
 
@@ -103,7 +103,7 @@ class _FamilyFigures:
     family: Family
     measured: MeasurementGroup | None
 
-    def figure(self, subject: Subject, quantity: Quantity) -> Sample | Missing:
+    def figure(self, subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
         if quantity == "decoder_storage":
             return _measured(self.measured, subject.network, storage_bytes)
         group = self.family.of(subject.row)
@@ -116,10 +116,10 @@ class _MeasuredFigures:
 
     group: MeasurementGroup
 
-    def figure(self, subject: Subject, quantity: Quantity) -> Sample | Missing:
+    def figure(self, subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
         if quantity in _PHASES:
             record = _record(self.group, subject.network)
-            return record if isinstance(record, Missing) else _time(record, _PHASES[quantity])
+            return record if isinstance(record, NotMeasured) else _time(record, _PHASES[quantity])
         if quantity == "inference_memory":
             return _measured(self.group, subject.network, lambda record: live_mib(record, "inference"))
         return _measured(
@@ -129,7 +129,7 @@ class _MeasuredFigures:
         )
 
 
-def _score(groups: Sequence[Group], network: str, label: str, metric: Quantity) -> Sample | Missing:
+def _score(groups: Sequence[Group], network: str, label: str, metric: Quantity) -> Sample | NotMeasured:
     runs = [
         run for group in groups for name in group.networks if title(name) == network for run in group.of(name)
     ]
@@ -139,31 +139,31 @@ def _score(groups: Sequence[Group], network: str, label: str, metric: Quantity) 
     failed = [
         record for group in groups for record in group.failed if title(record.spec.architecture) == network
     ]
-    return Missing(reason=status(None, failed, ran=bool(runs)))
+    return NotMeasured(reason=status(None, failed, ran=bool(runs)))
 
 
-def _record(group: MeasurementGroup | None, network: str) -> MeasurementRecord | Missing:
+def _record(group: MeasurementGroup | None, network: str) -> MeasurementRecord | NotMeasured:
     records = group.records if group else ()
     found = (record for record in records if title(record.spec.architecture) == network)
-    return next(found, Missing(reason="not measured"))
+    return next(found, NotMeasured(reason="not measured"))
 
 
 def _measured(
     group: MeasurementGroup | None, network: str, read: Callable[[MeasurementRecord], Number]
-) -> Sample | Missing:
+) -> Sample | NotMeasured:
     record = _record(group, network)
-    if isinstance(record, Missing):
+    if isinstance(record, NotMeasured):
         return record
     found = read(record)
     if found.value is None:
-        return Missing(reason=found.reason or "not measured")
+        return NotMeasured(reason=found.reason or "not measured")
     return counted(found.value)
 
 
-def _time(record: MeasurementRecord, phase: Phase) -> Sample | Missing:
+def _time(record: MeasurementRecord, phase: Phase) -> Sample | NotMeasured:
     found = timing(record, phase, TIME_BATCH)
     if found is None:
-        return Missing(reason=record.reason(phase, TIME_BATCH))
+        return NotMeasured(reason=record.reason(phase, TIME_BATCH))
     time = found.time
     spread_ms = time.spread_percent / 100 * time.median_ms if len(time.rounds) > 1 else None
     return Sample(values=(time.median_ms,), noise="rounds", spread=spread_ms)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import datasets
 from datasets.cache import reduce_area
 from harness import metrics
-from harness.baselines import ColorPositionClassifier, position_prior
+from harness.report.baselines import ColorPositionClassifier, position_prior
 from harness.report.floors import FLOORS, Floor
 from harness.system.environment import available_cores
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
-from harness.records.measurement_values import Missing, Quantity, Shapes, Timing
+from harness.records.measurement_values import Shapes, Timing
+from harness.system.quantities import NotMeasured, Quantity
 
 MIB = 2**20
 # What memory is measured of, with the phase that holds the device's and its batch.
@@ -14,7 +15,7 @@ MEMORY_CELLS: dict[Use, tuple[Phase, int]] = {
     "training": ("training-memory", TRAINING_BATCH),
 }
 # A number or words, or why there are none.
-Figure = float | str | Quantity | Missing
+Figure = float | str | Quantity | NotMeasured
 
 
 def shape_figure(record: MeasurementRecord, read: Callable[[Shapes], float]) -> Quantity:
@@ -71,7 +72,7 @@ def energy_per_image_mj(record: MeasurementRecord, phase: Phase, batch: int) -> 
     found = timing(record, phase, batch)
     if found is None:
         return Quantity(reason=record.reason(phase, batch))
-    if isinstance(found.energy, Missing):
+    if isinstance(found.energy, NotMeasured):
         return Quantity(reason=found.energy.reason)
     above = found.energy.above_idle_mj
     return above if above.value is None else Quantity(value=above.value / batch)
@@ -79,7 +80,7 @@ def energy_per_image_mj(record: MeasurementRecord, phase: Phase, batch: int) -> 
 
 def as_cells(name: str, figure: Figure) -> dict[str, object]:
     """Cells `name` and `name_reason` of a frame's row."""
-    if isinstance(figure, Missing):
+    if isinstance(figure, NotMeasured):
         return {name: None, f"{name}_reason": figure.reason}
     if isinstance(figure, Quantity):
         return {name: figure.value, f"{name}_reason": figure.reason}

@@ -9,15 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.records.measurement import PHASES, THROUGHPUT_BATCH, TIME_BATCH, TIMED, MeasurementRecord, Phase
-from harness.records.measurement_values import (
-    DeviceWindow,
-    Energy,
-    Missing,
-    Quantity,
-    Range,
-    Roofline,
-    Timing,
-)
+from harness.records.measurement_values import DeviceWindow, Energy, Range, Roofline, Timing
 from harness.report.groups import title
 from harness.report.inference_memory import LIVE_PARTS
 from harness.report.readings import (
@@ -30,6 +22,7 @@ from harness.report.readings import (
 )
 from harness.report.resources import MeasurementGroup
 from harness.report.table6 import status
+from harness.system.quantities import NotMeasured, Quantity
 
 RANGES = ("sm_clock_mhz", "memory_clock_mhz", "temperature_c", "power_w")
 # Column of the frame -> field of `DeviceMemory`.
@@ -135,19 +128,19 @@ def _range(field: str, end: str) -> _Reader:
 
 
 def _energy(timing: Timing, read: Callable[[Energy], Figure]) -> Figure:
-    return timing.energy if isinstance(timing.energy, Missing) else read(timing.energy)
+    return timing.energy if isinstance(timing.energy, NotMeasured) else read(timing.energy)
 
 
 def _roofline(timing: Timing, read: Callable[[Roofline], Figure]) -> Figure:
-    return timing.roofline if isinstance(timing.roofline, Missing) else read(timing.roofline)
+    return timing.roofline if isinstance(timing.roofline, NotMeasured) else read(timing.roofline)
 
 
 def _window(timing: Timing, read: Callable[[DeviceWindow], Figure]) -> Figure:
-    return timing.window if isinstance(timing.window, Missing) else read(timing.window)
+    return timing.window if isinstance(timing.window, NotMeasured) else read(timing.window)
 
 
-def _end(found: Range | Missing, end: str) -> Figure:
-    if isinstance(found, Missing):
+def _end(found: Range | NotMeasured, end: str) -> Figure:
+    if isinstance(found, NotMeasured):
         return found
     value: Any = getattr(found, end)
     return float(value)
@@ -155,7 +148,7 @@ def _end(found: Range | Missing, end: str) -> Figure:
 
 def _throttle(window: DeviceWindow) -> Figure:
     found = window.throttle_reasons
-    return found if isinstance(found, Missing) else ", ".join(found) or "none"
+    return found if isinstance(found, NotMeasured) else ", ".join(found) or "none"
 
 
 def _over(quantity: Quantity, batch: int) -> Quantity:

@@ -13,7 +13,6 @@ from harness import paper
 from harness.config.suite import Suite
 from harness.paper.claims import Sample
 from harness.records.measurement import INFERENCE_BATCH, PAPER_SIZE, TIME_BATCH, MeasurementRecord
-from harness.records.measurement_values import Quantity
 from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import CLASS_COUNTS, score_cells, span, status, summarize
 from harness.report.families import Family
@@ -22,6 +21,7 @@ from harness.report.readings import median_ms, shape_figure
 from harness.report.resources import MeasurementGroup, Measurements
 from harness.report.samples import sample, with_ties
 from harness.report.table6 import REFERENCES
+from harness.system.quantities import Quantity
 
 # Both are scored at the iteration chosen on val, BF on test only.
 SPLITS = ("test", "train")

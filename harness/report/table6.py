@@ -13,10 +13,11 @@ from datasets import DatasetInfo
 from harness import paper
 from harness.config.suite import Suite, Table
 from harness.records.measurement import TIME_BATCH, MeasurementRecord, Phase
-from harness.records.measurement_values import Quantity, TimeSummary
+from harness.records.measurement_values import TimeSummary
 from harness.report.groups import title
 from harness.report.readings import Use, as_cells, live_mib, memory_mib, shape_figure, timing
 from harness.report.resources import MeasurementGroup
+from harness.system.quantities import Quantity
 
 # Ratios are taken to the paper's own network, on the same device; by the table that a suite fills.
 REFERENCES: Mapping[Table, str] = {

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.records.measurement import TIME_BATCH, MeasurementRecord
-from harness.records.measurement_values import Quantity
 from harness.report.accuracy import summarize
 from harness.report.figures import png
 from harness.report.groups import Group, input_size, title
@@ -18,6 +17,7 @@ from harness.report.plots import PlotContext, bars_words, legend, legend_height
 from harness.report.readings import energy_per_image_mj, live_mib, median_ms, memory_mib
 from harness.report.resources import MeasurementGroup
 from harness.report.wording import describe, extent
+from harness.system.quantities import Quantity
 
 _FRONT_COLOR = "#999999"
 

@@ -1,0 +1,1 @@
+"""What the rest stands on: files, locks, processes, signals, the machine. Imports no other room."""

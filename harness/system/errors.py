@@ -31,3 +31,14 @@ def printable(text: object) -> str:
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in str(text)
     )
+
+
+def one_of(value: str, allowed: tuple[str, ...], what: str) -> str:
+    """The value, if it is one of those allowed.
+
+    Raises:
+        UserError: it is not.
+    """
+    if value not in allowed:
+        raise UserError(f"{what} {value!r}: must be one of {', '.join(allowed)}")
+    return value

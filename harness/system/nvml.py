@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.records.measurement_values import Missing, Quantity
 from harness.system.environment import is_wsl
+from harness.system.quantities import NotMeasured, Quantity
 
 BUSY_PERCENT = 5  # of the card's time, from which it counts as used by others
 
@@ -58,7 +58,7 @@ class Look:
     memory_clock_mhz: Quantity
     temperature_c: Quantity
     power_w: Quantity
-    clock_reasons: tuple[str, ...] | Missing
+    clock_reasons: tuple[str, ...] | NotMeasured
     busy: bool | None
 
 
@@ -100,17 +100,17 @@ class Card:
         except self.library.NVMLError as error:
             raise Unavailable(f"NVML gives no energy of this GPU (only from Volta on): {error}") from error
 
-    def _busy(self, reasons: tuple[str, ...] | Missing) -> bool | None:
+    def _busy(self, reasons: tuple[str, ...] | NotMeasured) -> bool | None:
         try:
             return bool(self.library.nvmlDeviceGetUtilizationRates(self.handle).gpu > 0)
         except self.library.NVMLError:
-            return None if isinstance(reasons, Missing) else "idle" not in reasons
+            return None if isinstance(reasons, NotMeasured) else "idle" not in reasons
 
-    def _clock_reasons(self) -> tuple[str, ...] | Missing:
+    def _clock_reasons(self) -> tuple[str, ...] | NotMeasured:
         try:
             mask = self.library.nvmlDeviceGetCurrentClocksEventReasons(self.handle)
         except self.library.NVMLError as error:
-            return Missing(reason=f"NVML: {error}")
+            return NotMeasured(reason=f"NVML: {error}")
         return tuple(name for bit, name in CLOCK_REASONS.items() if mask & bit)
 
     def _ask(self, question: Callable[[], float]) -> Quantity:

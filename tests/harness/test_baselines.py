@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.baselines import ColorPositionClassifier, position_prior
 from harness.metrics import confusion_matrix, scores
+from harness.report.baselines import ColorPositionClassifier, position_prior
 
 VOID = 255
 SHARED = Path(os.environ.get("SEGNET_SHARED", Path(__file__).parents[2].parent / "shared"))
@@ -78,7 +78,7 @@ class TestColorPositionClassifier:
         assert (prediction[:, :30] == 1).all() and (prediction[:, 34:] == 2).all()
 
     def test_seed_decides_the_outcome(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("harness.baselines.STEPS", 30)
+        monkeypatch.setattr("harness.report.baselines.STEPS", 30)
         data = scenes(2, 0)
         first, again, other = (
             ColorPositionClassifier.fit(*data, 3, pixels=2000, seed=seed) for seed in (0, 0, 1)
@@ -98,7 +98,7 @@ class TestColorPositionClassifier:
         assert shares[0] < shares[1]
 
     def test_images_that_do_not_fit_the_labels_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("harness.baselines.STEPS", 1)
+        monkeypatch.setattr("harness.report.baselines.STEPS", 1)
         images, labels = scenes(3, 0)
         with pytest.raises(ValueError, match="with N = 2"):
             ColorPositionClassifier.fit(images, labels[:2], 3)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.paper.claims import Quantity, Sample, Subject, counted, judge
 from harness.paper.rules import Best, Close, More, Most, Times
-from harness.records.measurement_values import Missing
+from harness.system.quantities import NotMeasured
 
 LABELS = np.full((20, 2), 100, dtype=np.int64)
 PAIR = (("a", "b"),)
@@ -20,9 +20,9 @@ class Made:
 
     values: Mapping[str, Sample]
 
-    def figure(self, subject: Subject, quantity: Quantity) -> Sample | Missing:
+    def figure(self, subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
         found = self.values.get(f"{subject.network} {quantity}", self.values.get(subject.network))
-        return Missing(reason="not run") if found is None else found
+        return NotMeasured(reason="not run") if found is None else found
 
 
 def score(mean: float, half: float = 0.0) -> Sample:

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
 from harness.paper.claims import Difference, Sample, counted, difference
-from harness.records.measurement_values import Missing
+from harness.system.quantities import NotMeasured
 
 LABELS = np.full((20, 2), 100, dtype=np.int64)
 
@@ -86,11 +86,11 @@ class TestImages:
 
     def test_too_few_images(self) -> None:
         gap = difference(scored(2.0), scored(1.0))
-        assert gap == Missing(reason="one seed, and too few images for an interval")
+        assert gap == NotMeasured(reason="one seed, and too few images for an interval")
 
     def test_other_labels_are_refused(self) -> None:
         gap = difference(scored(2.0, 3.0), scored(1.0, 2.0, labeled=LABELS + 1))
-        assert gap == Missing(reason="not scored on the same labels")
+        assert gap == NotMeasured(reason="not scored on the same labels")
 
 
 class TestRoundsAndCounts:
@@ -100,7 +100,7 @@ class TestRoundsAndCounts:
         assert found(timed(105.0, 3.0), timed(99.5, 2.0)).is_tie
 
     def test_one_round_has_no_spread(self) -> None:
-        assert isinstance(difference(timed(105.0, None), timed(81.8, 2.0)), Missing)
+        assert isinstance(difference(timed(105.0, None), timed(81.8, 2.0)), NotMeasured)
 
     def test_counts_have_no_width_and_ties_survive_binary_fractions(self) -> None:
         assert found(counted(0.1 + 0.2), counted(0.3)).estimate == 0.0

@@ -4,7 +4,7 @@ import pytest
 
 from harness.config.protocol import load_protocol
 from harness.config.suite import load_suite
-from harness.costs.matrix import load_matrix, parts, suite_runs
+from harness.report.costs.matrix import load_matrix, parts, suite_runs
 from harness.system.errors import UserError
 
 

@@ -8,15 +8,15 @@ import pytest
 
 from harness.config.protocol import load_protocol
 from harness.config.suite import load_suite
-from harness.costs.checks import checks, record_size
-from harness.costs.matrix import load_matrix
-from harness.costs.page import page
-from harness.costs.plan import Plan, hours, make_plan
-from harness.costs.schedules import forecast
-from harness.costs.tables import disk_table, figure, network_table, parts_table, postprocessing_table
 from harness.records.measurement import save_measurement
-from harness.records.measurement_values import Missing
 from harness.records.run import load_run, load_runs, save_run
+from harness.report.costs.checks import checks, record_size
+from harness.report.costs.matrix import load_matrix
+from harness.report.costs.page import page
+from harness.report.costs.plan import Plan, hours, make_plan
+from harness.report.costs.schedules import forecast
+from harness.report.costs.tables import disk_table, figure, network_table, parts_table, postprocessing_table
+from harness.system.quantities import NotMeasured
 from tests.harness.report.made_up import Store
 from tests.harness.report.made_up_measurements import measured
 from tests.harness.test_cli import ROOT, assert_one_line, harness
@@ -79,7 +79,7 @@ def test_the_parts_and_their_sums(plan: Plan) -> None:
 
 
 def test_disk_and_network_by_hand(plan: Plan) -> None:
-    disk = disk_table(plan, Missing(reason="nothing")).set_index("part").loc["camvid, camvid-epochs@2"]
+    disk = disk_table(plan, NotMeasured(reason="nothing")).set_index("part").loc["camvid, camvid-epochs@2"]
     # 29.45 million parameters: weights and momentum, and the scores of 3 * 334 images and of train
     checkpoint = 8 * 29_450_000 + (3 * 334 + 367) * 121 * 4 + 3 * 233 * 11 * 4
     assert disk["largest checkpoint, MB"] == figure(checkpoint / 1e6)
@@ -169,11 +169,11 @@ def test_records_are_sized_by_the_images_they_score(tmp_path: Path) -> None:
     folder = store.pictures("segnet", load_protocol("camvid-epochs@2"), accuracy=0.7)
     stored, _ = load_runs(store.results)
     size = record_size(stored)
-    assert not isinstance(size, Missing) and size.runs == 1
+    assert not isinstance(size, NotMeasured) and size.runs == 1
     scores = (folder / "scores.npz").stat().st_size
     assert size.image_bytes == scores / (5 * 25)  # val and test twice, train once
     assert size.rest_bytes == sum(path.stat().st_size for path in folder.iterdir()) - scores
-    assert isinstance(record_size([]), Missing)
+    assert isinstance(record_size([]), NotMeasured)
 
 
 def test_the_command_prints_the_page_or_writes_it(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.costs.counts import Counts, counts_of, current
-from harness.costs.matrix import load_matrix
-from harness.costs.rates import Machine, machines
-from harness.records.measurement_values import Missing
+from harness.report.costs.counts import Counts, counts_of, current
+from harness.report.costs.matrix import load_matrix
+from harness.report.costs.rates import Machine, machines
+from harness.system.quantities import NotMeasured
 from tests.harness.report.made_up_measurements import measured
 
 FULL, QUARTER = (360, 480), (180, 240)
@@ -30,7 +30,7 @@ def test_counts_at_another_size_are_multiplied_by_the_ratio_of_pixels() -> None:
 def test_what_was_not_counted_is_missing() -> None:
     fixed = counts_of([measured("deconvnet", size=QUARTER)], "deconvnet", FULL, 11)
     nothing = counts_of([measured("segnet", inference_mib=None)], "segnet", FULL, 37)
-    assert isinstance(fixed, Missing) and isinstance(nothing, Missing)
+    assert isinstance(fixed, NotMeasured) and isinstance(nothing, NotMeasured)
 
 
 def test_other_revisions_and_unknown_networks_are_left_out() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.costs.simulation import Losses, simulate
+from harness.report.costs.simulation import Losses, simulate
 
 LOSSES = Losses(every_s=1200.0, back_s=100.0, checkpoint_every_s=600.0)
 

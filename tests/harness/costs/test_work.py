@@ -8,9 +8,9 @@ from torch import nn
 
 import datasets
 from harness.config.protocol import Protocol, load_protocol
-from harness.costs.counts import Counts
-from harness.costs.matrix import PlannedRun
-from harness.costs.work import (
+from harness.report.costs.counts import Counts
+from harness.report.costs.matrix import PlannedRun
+from harness.report.costs.work import (
     CHECKPOINT_EVERY_S,
     cache_bytes,
     checkpoint_bytes,

@@ -14,8 +14,9 @@ from harness.profiling.roofline import Work, measure_peaks
 from harness.profiling.work import Found, Task
 from harness.profiling.workload import Build
 from harness.records.measurement import MeasureSpec
-from harness.records.measurement_values import Missing, Quantity, Roofline
+from harness.records.measurement_values import Roofline
 from harness.system.errors import UserError
+from harness.system.quantities import NotMeasured, Quantity
 
 
 def make_task(phase: str, batch: int = 1, **changes: Any) -> Task:
@@ -100,13 +101,13 @@ def test_a_timed_phase(small: Build, phase: str, batch: int) -> None:
     assert [len(one.samples_ms) for one in found.rounds] == [3, 3, 3]
     assert all(sample > 0 for one in found.rounds for sample in one.samples_ms)
     assert phases[:4] == ["warming up", "round 1", "round 2", "round 3"]
-    assert found.energy == Missing(reason="measured on a CPU") or phase in ("end-to-end", "backward")
+    assert found.energy == NotMeasured(reason="measured on a CPU") or phase in ("end-to-end", "backward")
     if phase in ("forward", "training-step"):
         assert isinstance(found.roofline, Roofline)
         assert 0 < found.roofline.share_of_matmul < 1
         assert 0 <= value(found.outside_kernels) < 1
     else:
-        assert found.roofline == Missing(reason="taken in the phases forward and training-step")
+        assert found.roofline == NotMeasured(reason="taken in the phases forward and training-step")
 
 
 def test_a_training_step_does_three_times_the_work_of_a_forward_pass(small: Build) -> None:

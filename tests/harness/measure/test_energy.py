@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from harness.profiling.energy import Timer, idle_power, measure_energy
-from harness.records.measurement_values import Energy, Missing, Quantity
+from harness.records.measurement_values import Energy
+from harness.system.quantities import NotMeasured, Quantity
 
 UUID = "GPU-1111"
 IDLE_W = Quantity(value=100.0)
@@ -40,7 +41,7 @@ class World:
     def synchronize(self) -> None:
         self.synchronized_at.append(self.now_s)
 
-    def measure(self, **changes: Any) -> tuple[Energy | Missing, list[str]]:
+    def measure(self, **changes: Any) -> tuple[Energy | NotMeasured, list[str]]:
         arguments = {"uuid": UUID, "idle_w": IDLE_W, "windows": 1, "window_s": 10.0, "timer": self.timer}
         return measure_energy(self.run, self.synchronize, **{**arguments, **changes})
 
@@ -50,7 +51,7 @@ def world(library: Any) -> World:
     return World(library)
 
 
-def figures(found: tuple[Energy | Missing, list[str]]) -> Energy:
+def figures(found: tuple[Energy | NotMeasured, list[str]]) -> Energy:
     assert isinstance(found[0], Energy), found[0].reason
     return found[0]
 
@@ -137,7 +138,7 @@ def test_what_is_not_known_has_its_reason(world: World, library: Any) -> None:
 )
 def test_where_there_is_no_energy_nothing_runs(world: World, changes: dict[str, str], reason: str) -> None:
     energy, flags = world.measure(**changes)
-    assert isinstance(energy, Missing)
+    assert isinstance(energy, NotMeasured)
     assert reason in energy.reason
     assert (world.passes, flags) == (0, [])
 
@@ -145,7 +146,7 @@ def test_where_there_is_no_energy_nothing_runs(world: World, changes: dict[str, 
 def test_a_card_without_the_counter(world: World, library: Any) -> None:
     library.refused["nvmlDeviceGetTotalEnergyConsumption"] = "Not Supported"
     energy, _ = world.measure()
-    assert isinstance(energy, Missing) and "from Volta on" in energy.reason
+    assert isinstance(energy, NotMeasured) and "from Volta on" in energy.reason
     assert world.passes == 0
     assert "from Volta on" in str(idle_power(UUID, 3.0, world.timer).reason)
 
@@ -153,13 +154,13 @@ def test_a_card_without_the_counter(world: World, library: Any) -> None:
 def test_under_wsl_there_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.system.nvml.is_wsl", lambda: True)
     energy, _ = world.measure()
-    assert isinstance(energy, Missing) and energy.reason.startswith("WSL")
+    assert isinstance(energy, NotMeasured) and energy.reason.startswith("WSL")
 
 
 def test_a_counter_that_stands_still_gives_no_figure(world: World, library: Any) -> None:
     library.energy_mj = lambda: 7
     energy, _ = world.measure()
-    assert energy == Missing(reason="NVML's energy counter did not move in 10.0 s")
+    assert energy == NotMeasured(reason="NVML's energy counter did not move in 10.0 s")
     assert idle_power(UUID, 2.0, world.timer).reason == "NVML's energy counter did not move in 2.0 s"
 
 
@@ -171,7 +172,7 @@ def test_a_refusal_in_the_middle_is_a_reason(world: World, library: Any) -> None
     found = measure_energy(
         run, world.synchronize, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=10.0, timer=world.timer
     )
-    assert isinstance(found[0], Missing) and "GPU is lost" in found[0].reason
+    assert isinstance(found[0], NotMeasured) and "GPU is lost" in found[0].reason
     assert library.open == 0
 
 

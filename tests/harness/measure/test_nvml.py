@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from harness.records.measurement_values import Missing
 from harness.system import nvml
 from harness.system.nvml import Unavailable, card
+from harness.system.quantities import NotMeasured
 
 MIB = 2**20
 UUID, OTHER = "GPU-1111", "GPU-2222"
@@ -107,7 +107,7 @@ def test_one_look_at_the_card(library: Any) -> None:
         library.busy_percent = 0
         look = found.look()
         assert look.power_w.value == 123.4
-        assert look.clock_reasons == Missing(reason="NVML: Function Not Found")
+        assert look.clock_reasons == NotMeasured(reason="NVML: Function Not Found")
         assert look.busy is False
     assert library.open == 0
 

@@ -19,17 +19,9 @@ from harness.records.measurement import (
     read_record,
     save_measurement,
 )
-from harness.records.measurement_values import (
-    KEPT_SAMPLES,
-    DeviceMemory,
-    Live,
-    Missing,
-    Quantity,
-    Round,
-    TimeSummary,
-    Timing,
-)
+from harness.records.measurement_values import KEPT_SAMPLES, DeviceMemory, Live, Round, TimeSummary, Timing
 from harness.system.errors import UserError
+from harness.system.quantities import NotMeasured, Quantity
 
 SPEC = {"architecture": "segnet", "architecture_revision": 1, "device": "cpu", "preset": "cpu", "threads": 2}
 NONE = Quantity(reason="not measured")
@@ -71,7 +63,7 @@ def make_cell(phase: str = "forward", batch: int = 1, **changes: Any) -> Cell:
 
 
 def make_timing(time: TimeSummary | None = None) -> Timing:
-    missing = Missing(reason="measured on a CPU")
+    missing = NotMeasured(reason="measured on a CPU")
     return Timing(
         time=time or make_time(),
         processes=1,

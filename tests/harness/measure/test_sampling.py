@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from harness.profiling.sampling import Sampler, window_flags, window_of
-from harness.records.measurement_values import DeviceWindow, Missing, Quantity, Range
+from harness.records.measurement_values import DeviceWindow, Range
 from harness.system.nvml import Look
+from harness.system.quantities import NotMeasured, Quantity
 
 UUID = "GPU-1111"
 
@@ -54,7 +55,7 @@ def test_even_the_shortest_window_has_a_sample(library: Any) -> None:
 def test_what_is_no_whole_card_has_a_reason(library: Any, uuid: str, reason: str) -> None:
     with Sampler(uuid) as sampler:
         pass
-    assert isinstance(sampler.window, Missing)
+    assert isinstance(sampler.window, NotMeasured)
     assert reason in sampler.window.reason
     assert sampler.mean_power_w.reason == sampler.window.reason
 
@@ -62,7 +63,7 @@ def test_what_is_no_whole_card_has_a_reason(library: Any, uuid: str, reason: str
 def test_without_the_library_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.system.nvml.is_wsl", lambda: False)
     monkeypatch.setitem(sys.modules, "pynvml", None)  # makes the import fail
-    assert sampled(0.0).window == Missing(reason="the package nvidia-ml-py is not installed")
+    assert sampled(0.0).window == NotMeasured(reason="the package nvidia-ml-py is not installed")
 
 
 def test_what_nvml_refuses_is_missing_alone(library: Any) -> None:
@@ -71,8 +72,8 @@ def test_what_nvml_refuses_is_missing_alone(library: Any) -> None:
     sampler = sampled(0.0)
     window = sampler.window
     assert isinstance(window, DeviceWindow)
-    assert window.power_w == Missing(reason="NVML: Insufficient Permissions")
-    assert window.throttle_reasons == Missing(reason="NVML: Function Not Found")
+    assert window.power_w == NotMeasured(reason="NVML: Insufficient Permissions")
+    assert window.throttle_reasons == NotMeasured(reason="NVML: Function Not Found")
     assert isinstance(window.sm_clock_mhz, Range)
     assert sampler.mean_power_w.reason == "NVML: Insufficient Permissions"
 
@@ -88,7 +89,7 @@ def test_clocks_are_those_of_busy_samples() -> None:
     assert (window.samples, window.busy_samples) == (3, 2)
     assert window.sm_clock_mhz == Range(low=1900, median=1940, high=1980)
     assert window.temperature_c == Range(low=40, median=40, high=40)
-    assert window.power_w == Missing(reason="NVML: Not Supported")
+    assert window.power_w == NotMeasured(reason="NVML: Not Supported")
     assert window.throttle_reasons == ("idle",)
 
 

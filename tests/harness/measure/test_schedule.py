@@ -18,8 +18,8 @@ from harness.records.measurement import (
     measurement_path,
     read_record,
 )
-from harness.records.measurement_values import Quantity
 from harness.system.errors import UserError
+from harness.system.quantities import Quantity
 
 FORWARD = CellKey(phase="forward", batch_size=1)
 TRAINING_MEMORY = CellKey(phase="training-memory", batch_size=4)

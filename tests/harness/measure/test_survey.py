@@ -3,8 +3,8 @@ import pytest
 from harness.profiling import energy
 from harness.profiling.survey import Survey, survey
 from harness.records.measurement import MeasureSpec
-from harness.records.measurement_values import Quantity
 from harness.system import nvml
+from harness.system.quantities import Quantity
 
 
 def make_spec(device: str, preset: str) -> MeasureSpec:

@@ -1,11 +1,12 @@
 from harness.profiling.windows import joined_windows
-from harness.records.measurement_values import DeviceWindow, Missing, Range
+from harness.records.measurement_values import DeviceWindow, Range
+from harness.system.quantities import NotMeasured
 
-NONE = Missing(reason="NVML: Not Supported")
+NONE = NotMeasured(reason="NVML: Not Supported")
 
 
 def make_window(
-    low: float, high: float, *reasons: str, power: Range | Missing = NONE, busy: int = 20
+    low: float, high: float, *reasons: str, power: Range | NotMeasured = NONE, busy: int = 20
 ) -> DeviceWindow:
     clock = Range(low=low, median=(low + high) / 2, high=high)
     return DeviceWindow(
@@ -40,4 +41,4 @@ def test_an_idle_window_says_nothing_of_the_clocks() -> None:
 
 def test_one_that_is_missing_makes_all_missing() -> None:
     assert joined_windows([make_window(1, 2), NONE]) == NONE
-    assert joined_windows([]) == Missing(reason="measured on a CPU")
+    assert joined_windows([]) == NotMeasured(reason="measured on a CPU")

@@ -18,8 +18,6 @@ from harness.records.measurement_values import (
     DeviceWindow,
     Energy,
     Live,
-    Missing,
-    Quantity,
     Range,
     Roofline,
     Round,
@@ -27,6 +25,7 @@ from harness.records.measurement_values import (
     TimeSummary,
     Timing,
 )
+from harness.system.quantities import NotMeasured, Quantity
 
 CLASSES = 11
 ENVIRONMENT = {"torch": "2.15.0", "cpu_model": "Made-up CPU", "cpu_cores": 2, "gpu_name": None}
@@ -225,8 +224,8 @@ def _time(median_ms: float, spread_percent: float, rounds: int) -> TimeSummary:
 
 
 def _timing(time: TimeSummary, gpu: bool, energy_mj: float | None, compiled: bool) -> Timing:
-    missing = Missing(reason=NO_GPU)
-    energy: Energy | Missing = Missing(reason="no energy window for this pass") if gpu else missing
+    missing = NotMeasured(reason=NO_GPU)
+    energy: Energy | NotMeasured = NotMeasured(reason="no energy window for this pass") if gpu else missing
     if energy_mj is not None:
         energy = Energy(
             window_s=(10.0, 10.5),

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import datasets
-from harness.costs.counts import Counts, counts_of
-from harness.costs.matrix import PlannedRun
-from harness.costs.rates import Machine
-from harness.costs.work import work_of
 from harness.records.measurement import MeasurementRecord
-from harness.records.measurement_values import Missing
 from harness.records.run import RunRecord, StoredRun
+from harness.report.costs.counts import Counts, counts_of
+from harness.report.costs.matrix import PlannedRun
+from harness.report.costs.rates import Machine
+from harness.report.costs.work import work_of
+from harness.system.quantities import NotMeasured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +59,14 @@ def checks(
         if record.status != "finished" or record.timing is None or record.timing.train_s == 0:
             continue  # not trained: failed, or made of another run
         made = _check(record, machines, records)
-        if isinstance(made, Missing):
+        if isinstance(made, NotMeasured):
             left_out.append(f"{record.run_id}: {made.reason}")
         else:
             found.append(made)
     return found, left_out
 
 
-def record_size(stored: Sequence[StoredRun]) -> RecordSize | Missing:
+def record_size(stored: Sequence[StoredRun]) -> RecordSize | NotMeasured:
     """How large the records of finished runs are."""
     per_image, rest = [], []
     for run in stored:
@@ -78,7 +78,7 @@ def record_size(stored: Sequence[StoredRun]) -> RecordSize | Missing:
             whole = sum(path.stat().st_size for path in run.folder.iterdir() if path.is_file())
             rest.append(whole - size)
     if not per_image:
-        return Missing(reason="no finished run is on record")
+        return NotMeasured(reason="no finished run is on record")
     return RecordSize(
         runs=len(per_image), image_bytes=statistics.median(per_image), rest_bytes=statistics.median(rest)
     )
@@ -86,17 +86,17 @@ def record_size(stored: Sequence[StoredRun]) -> RecordSize | Missing:
 
 def _check(
     record: RunRecord, machines: Sequence[Machine], records: Sequence[MeasurementRecord]
-) -> Check | Missing:
+) -> Check | NotMeasured:
     machine = _machine(record, machines)
-    if isinstance(machine, Missing):
+    if isinstance(machine, NotMeasured):
         return machine
     run = planned(record)
     counts = counts_of(records, run.architecture, run.size, run.num_classes)
-    if isinstance(counts, Missing):
+    if isinstance(counts, NotMeasured):
         return counts
     speed = machine.speed(run.architecture, run.size)
     if not speed.own:
-        return Missing(reason=f"{run.architecture} was not timed there")
+        return NotMeasured(reason=f"{run.architecture} was not timed there")
     return _made(record, run, counts, speed.training_tflops, speed.forward_tflops)
 
 
@@ -124,17 +124,17 @@ def _scored(record: RunRecord, run: PlannedRun) -> int:
     return at_points + sum(evaluation.images for evaluation in more)
 
 
-def _machine(record: RunRecord, machines: Sequence[Machine]) -> Machine | Missing:
+def _machine(record: RunRecord, machines: Sequence[Machine]) -> Machine | NotMeasured:
     spec = record.spec
     if spec.compiled != "no":
-        return Missing(reason="compiled, of which no rate was measured")
+        return NotMeasured(reason="compiled, of which no rate was measured")
     here = [one for one in machines if one.device_name == record.device and one.precision == spec.precision]
     if not here:
-        return Missing(reason=f"no rates of {record.device} in {spec.precision}")
+        return NotMeasured(reason=f"no rates of {record.device} in {spec.precision}")
     threads = record.environment.get("torch_threads")
     same = [one for one in here if one.device == "cuda" or one.threads == threads]
     if not same:
-        return Missing(reason=f"made with {threads} threads, rates are of {here[0].threads}")
+        return NotMeasured(reason=f"made with {threads} threads, rates are of {here[0].threads}")
     return same[0]
 
 

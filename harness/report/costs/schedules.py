@@ -4,11 +4,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.costs.matrix import Assumptions
-from harness.costs.plan import CostedRun
-from harness.costs.rates import Machine
-from harness.costs.simulation import Losses, Schedule, simulate
-from harness.costs.work import CHECKPOINT_EVERY_S
+from harness.report.costs.matrix import Assumptions
+from harness.report.costs.plan import CostedRun
+from harness.report.costs.rates import Machine
+from harness.report.costs.simulation import Losses, Schedule, simulate
+from harness.report.costs.work import CHECKPOINT_EVERY_S
 
 DRAWS = 100  # simulations with losses, each with moments of its own
 

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from harness.costs.checks import Check, RecordSize
-from harness.costs.matrix import Matrix, Postprocessing
-from harness.costs.plan import CostedPart, CostedRun, Plan, hours
-from harness.costs.rates import Machine
-from harness.costs.schedules import Forecast, Spread
-from harness.costs.work import (
+from harness.report.costs.checks import Check, RecordSize
+from harness.report.costs.matrix import Matrix, Postprocessing
+from harness.report.costs.plan import CostedPart, CostedRun, Plan, hours
+from harness.report.costs.rates import Machine
+from harness.report.costs.schedules import Forecast, Spread
+from harness.report.costs.work import (
     cache_bytes,
     checkpoint_bytes,
     checkpoints_written,
     weights_bytes,
 )
-from harness.records.measurement_values import Missing
 from harness.report.groups import title
 from harness.report.tables import significant
+from harness.system.quantities import NotMeasured
 
 CRF_CORES = 2  # that its time an image is of
 WEIGHT_FILES = 2  # of a finished run: the last ones, and those of the best iteration
@@ -102,17 +102,17 @@ def time_table(forecasts: Sequence[Forecast]) -> pd.DataFrame:
     )
 
 
-def disk_table(plan: Plan, size: RecordSize | Missing) -> pd.DataFrame:
+def disk_table(plan: Plan, size: RecordSize | NotMeasured) -> pd.DataFrame:
     """One row a part, and one for all: what its runs need while they run, and what stays."""
     rows = [_disk_row(part.part.title, part.runs, size) for part in plan.parts if part.runs]
     return pd.DataFrame([*rows, _disk_row("all", plan.all, size)])
 
 
-def _disk_row(name: str, runs: Sequence[CostedRun], size: RecordSize | Missing) -> dict[str, str]:
+def _disk_row(name: str, runs: Sequence[CostedRun], size: RecordSize | NotMeasured) -> dict[str, str]:
     largest = max(checkpoint_bytes(run.run, run.work, run.counts) for run in runs)
     weights = sum(weights_bytes(run.counts) for run in runs)
     largest_record, records = NONE, NONE
-    if not isinstance(size, Missing):
+    if not isinstance(size, NotMeasured):
         each = [run.work.recorded * size.image_bytes + size.rest_bytes for run in runs]
         largest_record, records = figure(max(each) / 1e6), figure(sum(each) / 1e6)
     return {

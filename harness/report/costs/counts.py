@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import architectures
 from harness.records.measurement import MeasurementRecord, MeasureSpec
-from harness.records.measurement_values import Missing, Shapes
+from harness.records.measurement_values import Shapes
 from harness.report.wording import extent
+from harness.system.quantities import NotMeasured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ def _revision(record: MeasurementRecord) -> int | None:
 
 def counts_of(
     records: Sequence[MeasurementRecord], architecture: str, size: tuple[int, int], num_classes: int
-) -> Counts | Missing:
+) -> Counts | NotMeasured:
     """The counts of an architecture at a size (H, W), by the record that comes nearest.
 
     Convolutions cost in proportion to pixels, so that counts at another size are multiplied by the ratio of
@@ -52,7 +53,7 @@ def counts_of(
             distance = (apart(spec.size, size), spec.num_classes != num_classes)
             found.append((distance, spec, shapes))
     if not found:
-        return Missing(reason="not counted")
+        return NotMeasured(reason="not counted")
     _, spec, shapes = min(found, key=lambda entry: entry[0])
     ratio = math.prod(size) / math.prod(spec.size)
     return Counts(

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.costs.counts import Counts, counts_of, current
-from harness.costs.matrix import Matrix, Part, PlannedRun, parts
-from harness.costs.rates import Machine, machines
-from harness.costs.work import Work, scoring_flop, training_flop, work_of
 from harness.records.measurement import MeasurementRecord, load_measurements
-from harness.records.measurement_values import Missing
+from harness.report.costs.counts import Counts, counts_of, current
+from harness.report.costs.matrix import Matrix, Part, PlannedRun, parts
+from harness.report.costs.rates import Machine, machines
+from harness.report.costs.work import Work, scoring_flop, training_flop, work_of
+from harness.system.quantities import NotMeasured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def costed(part: Part, records: Sequence[MeasurementRecord]) -> CostedPart:
     uncounted: dict[str, list[str]] = {}
     for run in part.runs:
         counts = counts_of(records, run.architecture, run.size, run.num_classes)
-        if isinstance(counts, Missing):
+        if isinstance(counts, NotMeasured):
             shape = f"--size {run.size[0]}x{run.size[1]} --classes {run.num_classes}"
             uncounted.setdefault(shape, []).append(run.architecture)
         else:

@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.costs.counts import apart
-from harness.costs.matrix import Assumption
 from harness.records.measurement import Cell, MeasurementRecord, Phase
+from harness.report.costs.counts import apart
+from harness.report.costs.matrix import Assumption
 from harness.report.wording import extent
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.costs.checks import Check, RecordSize, checks, record_size
-from harness.costs.plan import CostedRun, Plan
-from harness.costs.rates import Machine
-from harness.costs.schedules import DRAWS, Forecast, forecast
-from harness.costs.tables import (
+from harness.records.run import load_runs
+from harness.report.costs.checks import Check, RecordSize, checks, record_size
+from harness.report.costs.plan import CostedRun, Plan
+from harness.report.costs.rates import Machine
+from harness.report.costs.schedules import DRAWS, Forecast, forecast
+from harness.report.costs.tables import (
     checks_table,
     disk_table,
     figure,
@@ -19,10 +20,9 @@ from harness.costs.tables import (
     postprocessing_table,
     time_table,
 )
-from harness.costs.work import CHECKPOINT_EVERY_S
-from harness.records.measurement_values import Missing
-from harness.records.run import load_runs
+from harness.report.costs.work import CHECKPOINT_EVERY_S
 from harness.report.tables import listing, markdown
+from harness.system.quantities import NotMeasured
 
 COMMAND = "python -m harness plan-cost"
 
@@ -62,7 +62,7 @@ def _general(plan: Plan) -> list[str]:
     lines = [
         f"The matrix is {matrix.title}: suites {', '.join(matrix.suites)}, {matrix.seeds} "
         f"seed{'s' if matrix.seeds > 1 else ''} each "
-        "(`harness/costs/paper.toml`).",
+        "(`harness/config/costs/paper.toml`).",
         "Work is counted: images that go through a network, by its protocol, times its multiply-accumulates "
         "(2 operations each) by the records of measuring. Early ends, which a protocol may allow, are not "
         "counted on.",
@@ -140,8 +140,8 @@ def _time(plan: Plan, machine: Machine, found: Sequence[Forecast]) -> list[str]:
     return [f"## Time on {machine.letter}, {machine.title}\n", *tables, listing(notes)]
 
 
-def _disk(plan: Plan, size: RecordSize | Missing) -> list[str]:
-    if isinstance(size, Missing):
+def _disk(plan: Plan, size: RecordSize | NotMeasured) -> list[str]:
+    if isinstance(size, NotMeasured):
         of = f"Size of records: n/a: {size.reason}."
     else:
         of = (

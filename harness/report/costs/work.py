@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.costs.counts import Counts
-from harness.costs.matrix import PlannedRun
+from harness.report.costs.counts import Counts
+from harness.report.costs.matrix import PlannedRun
 
 CHECKPOINT_EVERY_S = 600.0  # as in harness.training.trainer, which imports torch
 FLOAT_BYTES = 4
