@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from architectures.registry import ArchitectureError, ArchitectureInfo
+from architectures.architecture_info import ArchitectureError, ArchitectureInfo
 
 
 class Architecture(nn.Module, ABC):

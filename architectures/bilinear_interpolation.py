@@ -14,7 +14,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from architectures.basic import BasicNetwork, Decoder, Kept, classifier
+from architectures.encoders.basic import BasicNetwork, Decoder, Kept, classifier
 from architectures.layers import crop
 
 

@@ -23,12 +23,12 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from architectures.architecture_info import ArchitectureInfo
 from architectures.base import Architecture
+from architectures.encoders.vgg16 import IndexEncoder
 from architectures.layers import NamedLayers, block, conv_bn_relu, deconv_bn_relu, dropout, gaussian_
 from architectures.padded import PaddedConv2d
 from architectures.pooling import Pooled, max_unpool
-from architectures.registry import ArchitectureInfo
-from architectures.vgg16 import IndexEncoder
 from architectures.windows import WholeMapConv2d, WholeMapConvTranspose2d
 
 FEATURES = 1024

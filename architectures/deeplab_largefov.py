@@ -25,11 +25,11 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from architectures.architecture_info import ArchitectureInfo
 from architectures.base import Architecture
+from architectures.encoders.vgg16 import DROPPED_BLOCKS, VGG16
 from architectures.layers import block, conv_bn_relu, convolutions, dropout, gaussian_
 from architectures.padded import PaddedConv2d
-from architectures.registry import ArchitectureInfo
-from architectures.vgg16 import DROPPED_BLOCKS, VGG16
 
 
 class DeepLabLargeFOV(Architecture):

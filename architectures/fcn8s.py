@@ -30,11 +30,11 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from architectures.architecture_info import ArchitectureInfo
 from architectures.base import Architecture
+from architectures.encoders.vgg16 import PoolingEncoder
 from architectures.layers import bilinear_, block, conv_bn_relu, convolutions, crop, dropout
 from architectures.padded import PaddedConv2d, PaddedConvTranspose2d
-from architectures.registry import ArchitectureInfo
-from architectures.vgg16 import PoolingEncoder
 from architectures.windows import SmallMapConv2d
 
 

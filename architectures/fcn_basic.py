@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from architectures.basic import STAGES, WIDTH, BasicNetwork, Decoder, Kept, classifier
+from architectures.encoders.basic import STAGES, WIDTH, BasicNetwork, Decoder, Kept, classifier
 from architectures.layers import BatchNorm2d, NamedLayers, bilinear_, block, crop
 from architectures.padded import PaddedConvTranspose2d
 

@@ -13,7 +13,7 @@ from collections import Counter
 import torch
 from torch import Tensor, nn
 
-from architectures.registry import ArchitectureError
+from architectures.architecture_info import ArchitectureError
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 

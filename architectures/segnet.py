@@ -19,12 +19,12 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from architectures.architecture_info import ArchitectureInfo
 from architectures.base import Architecture
+from architectures.encoders.vgg16 import IndexEncoder
 from architectures.layers import block, conv_bn_relu, dropout, he_normal_
 from architectures.padded import PaddedConv2d
 from architectures.pooling import Pooled, max_unpool
-from architectures.registry import ArchitectureInfo
-from architectures.vgg16 import IndexEncoder
 
 
 class SegNet(Architecture):

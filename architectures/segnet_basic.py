@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from architectures.basic import STAGES, WIDTH, BasicNetwork, Decoder, Kept, classifier
+from architectures.encoders.basic import STAGES, WIDTH, BasicNetwork, Decoder, Kept, classifier
 from architectures.layers import block, conv_bn
 from architectures.pooling import max_unpool
 

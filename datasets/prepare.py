@@ -11,7 +11,7 @@ from datasets.release import Prepared, Progress
 
 # Modules with `prepare(root, release, progress)`.
 _MODULES: Mapping[str, str] = MappingProxyType(
-    {"sunrgbd": "datasets.sunrgbd_official", "nyuv2": "datasets.nyuv2_official"}
+    {"sunrgbd": "datasets.sunrgbd.official", "nyuv2": "datasets.nyuv2_official"}
 )
 
 

@@ -35,7 +35,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every architecture of th
 def _add_plugins(values: list[str] | None) -> list[str] | None:
     """Make plugins known before the command begins, so that a bad one shows at once."""
     if values:
-        from architectures.plugins import add
+        from architectures.external.plugins import add
 
         add(values)
     return values

@@ -5,7 +5,7 @@ from rich.table import Table
 
 import architectures
 import datasets
-from architectures import libraries, plugins
+from architectures.external import libraries, plugins
 from harness.config.protocol import load_protocol, toml_names
 from harness.config.suite import load_suite, suite_names
 

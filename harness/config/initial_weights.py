@@ -66,7 +66,7 @@ def fitted(info: architectures.ArchitectureInfo, given: Sequence[GivenWeights]) 
         UserError: it can start from none of them.
         architectures.ArchitectureError: a file that can't be read.
     """
-    from architectures.weights_files import EncoderMismatch  # late: it imports torch
+    from architectures.encoders.weights_files import EncoderMismatch  # late: it imports torch
 
     reasons = []
     for one in given:
@@ -86,12 +86,12 @@ def _fitted(info: architectures.ArchitectureInfo, given: GivenWeights) -> Initia
         return OWN_IMAGENET.model_copy(update={"release": release})
     if info.imagenet == "vgg16":
         if given.file is not None:
-            from architectures.weights import check_encoder_file
+            from architectures.encoders.weights import check_encoder_file
 
             check_encoder_file(given.file, info.name)
         return weights
     if info.timm_encoder and given.file is not None:
-        from architectures.timm_weights import check_timm_file
+        from architectures.encoders.timm_weights import check_timm_file
 
         check_timm_file(given.file, info)
         return weights
@@ -158,7 +158,7 @@ def locate(specs: Sequence[RunSpec], given: Sequence[GivenWeights]) -> dict[str,
     wanted = {spec.initial_weights.key for spec in specs}
     found = {one.weights.key: one.file for one in given if one.file is not None and one.weights.key in wanted}
     if any(_loads_torchvision(spec) for spec in specs):
-        from architectures.weights import imagenet_vgg16
+        from architectures.encoders.weights import imagenet_vgg16
 
         found[IMAGENET.key] = imagenet_vgg16()
     return found

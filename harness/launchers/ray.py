@@ -17,7 +17,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
-from architectures.plugins import VARIABLE
+from architectures.external.plugins import VARIABLE
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import Job
 from harness.launchers import nodes, worker

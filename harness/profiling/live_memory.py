@@ -7,7 +7,7 @@ and caches.
 
 Under FakeTensorMode the operators are carried out on shapes alone, so that a training step takes no memory
 and a fraction of a second. The figure is that of torch's CPU code path, whatever device is measured, on one
-thread, whatever machine counts: `architectures.pooling_cpu` works in pieces that grow with the threads.
+thread, whatever machine counts: `architectures.pooling.cpu` works in pieces that grow with the threads.
 """
 
 import weakref

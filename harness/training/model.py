@@ -5,9 +5,9 @@ from torch import nn
 
 import architectures
 from architectures.base import Architecture
-from architectures.foreign import ForeignNetwork
-from architectures.timm_weights import load_timm_encoder
-from architectures.weights import load_encoder_weights
+from architectures.encoders.timm_weights import load_timm_encoder
+from architectures.encoders.weights import load_encoder_weights
+from architectures.external.wrapper import ForeignNetwork
 from harness.config.initial_weights import check_convertible, check_input, takes_own
 from harness.config.worker_job import Job
 from harness.training.distributed import ALONE, Group

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import architectures
-from architectures.basic import BasicNetwork
+from architectures.encoders.basic import BasicNetwork
 from architectures.layers import BatchNorm2d, bilinear_
 from architectures.pooling import set_storage
 from harness.config.protocol import load_protocol

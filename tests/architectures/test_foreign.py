@@ -14,7 +14,7 @@ from torch._subclasses import FakeTensorMode
 from torchvision import models
 
 import architectures
-from architectures.foreign import ForeignNetwork, _main_output
+from architectures.external.wrapper import ForeignNetwork, _main_output
 
 CLASSES = 5
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import architectures
-from architectures import libraries
+from architectures.external import libraries
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import architectures
-from architectures import plugins
+from architectures.external import plugins
 
 ROOT = Path(__file__).parents[2]
 TINY = """
@@ -156,7 +156,7 @@ def test_an_entry_point_joins_in_and_is_imported_only_when_asked_for(tmp_path: P
     (info / "entry_points.txt").write_text(f"[{plugins.GROUP}]\ntheirs = their_networks:net\n")
     code = textwrap.dedent("""
         import sys, architectures
-        from architectures import plugins
+        from architectures.external import plugins
         assert plugins.targets() == {"theirs": "their_networks:net"}
         assert architectures.info("segnet") and "torch" not in sys.modules
         assert "their_networks" not in sys.modules

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import architectures
-from architectures import pooling_cpu, pooling_plain
 from architectures.pooling import (
     STORAGES,
     IndexPool,
@@ -21,6 +20,8 @@ from architectures.pooling import (
     set_storage,
     unpack,
 )
+from architectures.pooling import cpu as pooling_cpu
+from architectures.pooling import plain as pooling_plain
 
 CODES: tuple[Storage, ...] = ("uint8", "2bit")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)

@@ -22,8 +22,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures import pooling_plain
-from architectures.pooling_cpu import layout_of
+from architectures.pooling import plain as pooling_plain
+from architectures.pooling.cpu import layout_of
 
 ROOT = Path(__file__).parents[2]
 SKIPPED = 77  # exit status of the other process
@@ -61,7 +61,7 @@ def noise(shape: tuple[int, ...], dtype: torch.dtype, device: str = "cpu") -> Te
 
 def differences(x: Tensor) -> list[str]:
     """What `pooling_triton` does otherwise than `pooling_plain`."""
-    from architectures import pooling_triton
+    from architectures.pooling import triton as pooling_triton
 
     found: list[str] = []
 
@@ -113,7 +113,7 @@ def small_maps(device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
 
 def interpreted() -> list[str]:
     """Differences in Triton's interpreter, on the CPU."""
-    from architectures import pooling_triton
+    from architectures.pooling import triton as pooling_triton
 
     torch.set_num_threads(1)  # for maps this small
     torch.manual_seed(0)
@@ -136,7 +136,7 @@ def compiled() -> list[str]:
     if "nvidia" not in backends:
         skip("this Triton does not compile for CUDA")
 
-    from architectures import pooling_triton
+    from architectures.pooling import triton as pooling_triton
 
     driver.set_active(
         SimpleNamespace(
@@ -189,7 +189,7 @@ def compiled() -> list[str]:
 def availability() -> list[str]:
     """What is wrong with `available`, without Triton and with it."""
     sys.modules["triton"] = None  # type: ignore[assignment]  # so that importing it fails
-    from architectures import pooling_triton
+    from architectures.pooling import triton as pooling_triton
 
     on_device: Any = SimpleNamespace(dtype=torch.float32, is_cuda=True, device=torch.device("cuda"))
     found = ["available without Triton"] if pooling_triton.available(on_device) else []
@@ -241,7 +241,7 @@ needs_device = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a
 @pytest.mark.gpu
 @needs_device
 def test_kernels_do_as_plain_torch_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    from architectures import pooling_triton
+    from architectures.pooling import triton as pooling_triton
 
     torch.manual_seed(0)
     cases = list(small_maps("cuda"))
@@ -271,7 +271,7 @@ def test_segnets_pools_on_a_device(
 @needs_device
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_more_values_than_32_bits_count(layout: torch.memory_format) -> None:
-    from architectures import pooling_triton
+    from architectures.pooling import triton as pooling_triton
 
     shape = (136, 64, 500, 500)  # 2.2e9
     if torch.cuda.mem_get_info()[0] < 16 * 2**30:

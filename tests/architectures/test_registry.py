@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import architectures
-from architectures.registry import make_table
+from architectures.catalog import make_table
 
 ROOT = Path(__file__).parents[2]
 VGG_SIZED = ["segnet", "fcn8s", "fcn8s-bilinear", "deeplab-largefov", "deconvnet"]

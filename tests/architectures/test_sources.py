@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from architectures.sources import source_hash
+from architectures.external.sources import source_hash
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import architectures
 from architectures.deeplab_largefov import DeepLabLargeFOV
+from architectures.encoders.vgg16 import VGG16
 from architectures.layers import BatchNorm2d
-from architectures.vgg16 import VGG16
 
 NAMES = architectures.names()
 KINDS: dict[type[nn.Module], str] = {

@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 import architectures
 from architectures.base import Architecture
-from architectures.layers import BatchNorm2d
-from architectures.weights import (
+from architectures.encoders.weights import (
     TORCHVISION_STD,
     check_encoder_file,
     decimate,
     imagenet_vgg16,
     load_encoder_weights,
 )
-from architectures.weights_files import EncoderMismatch, WeightsError
+from architectures.encoders.weights_files import EncoderMismatch, WeightsError
+from architectures.layers import BatchNorm2d
 
 RAW = "RGB 0-255 minus mean (123.68,116.779,103.939)"
 CONVOLUTIONS = tuple(f"conv{i}_{j}" for i, n in enumerate((2, 2, 3, 3, 3), 1) for j in range(1, n + 1))

@@ -11,8 +11,8 @@ import pytest
 
 import datasets
 from datasets import SPLITS, VOID
-from datasets.roads_canvas import BICYCLIST, CAR, COLUMNS, FENCE, POLE, ROWS, Camera, Canvas, box, polygon
-from datasets.roads_scene import REVISION, draw_scene
+from datasets.roads.canvas import BICYCLIST, CAR, COLUMNS, FENCE, POLE, ROWS, Camera, Canvas, box, polygon
+from datasets.roads.scene import REVISION, draw_scene
 
 GOLDEN = Path(__file__).with_name("golden_roads.json")
 CLASSES = datasets.info("roads").classes

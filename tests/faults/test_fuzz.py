@@ -18,8 +18,8 @@ from PIL import Image
 from torch import nn
 
 import datasets
-from architectures.registry import ArchitectureError
-from architectures.weights import load_encoder_weights
+from architectures.architecture_info import ArchitectureError
+from architectures.encoders.weights import load_encoder_weights
 from datasets import DatasetError
 from datasets.archive import unpack
 from datasets.cache import open_split

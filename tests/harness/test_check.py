@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from architectures import plugins
+from architectures.external import plugins
 from harness.cli.check import CheckResult, check_architecture_contract
 
 NETWORKS = '''

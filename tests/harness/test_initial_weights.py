@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 import architectures
-from architectures.foreign import ForeignNetwork
+from architectures.external.wrapper import ForeignNetwork
 from harness.config.initial_weights import OWN_IMAGENET, fitted, locate, resolve
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import InitialWeights

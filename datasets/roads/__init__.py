@@ -9,9 +9,9 @@ No accuracy on it stands beside a figure of the paper.
 from pathlib import Path
 
 from datasets.base import ROAD_CLASSES, ROAD_COLORS, DatasetInfo
-from datasets.drawn import Drawn, drawn_hash
-from datasets.roads_canvas import HEIGHT, WIDTH
-from datasets.roads_scene import REVISION, draw_scene
+from datasets.roads.canvas import HEIGHT, WIDTH
+from datasets.roads.drawn import Drawn, drawn_hash
+from datasets.roads.scene import REVISION, draw_scene
 
 INFO = DatasetInfo(
     name="roads",

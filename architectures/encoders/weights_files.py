@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from architectures.registry import ArchitectureError
+from architectures.architecture_info import ArchitectureError
 
 Channels = tuple[float, float, float]  # R, G, B
 

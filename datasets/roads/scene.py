@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.base import VOID, Pixels
-from datasets.roads_canvas import (
+from datasets.roads.canvas import (
     BUILDING,
     COLUMNS,
     HEIGHT,
@@ -20,8 +20,8 @@ from datasets.roads_canvas import (
     tinted,
     value_noise,
 )
-from datasets.roads_light import LEAVES, Stage, develop, mix, paint_sky, sample_light
-from datasets.roads_objects import (
+from datasets.roads.light import LEAVES, Stage, develop, mix, paint_sky, sample_light
+from datasets.roads.objects import (
     paint_bollards,
     paint_bonnet,
     paint_clutter,
@@ -29,10 +29,10 @@ from datasets.roads_objects import (
     paint_sign,
     paint_tree,
 )
-from datasets.roads_people import paint_bicyclist, paint_pedestrian
-from datasets.roads_street import Street, paint_ground, sample_street
-from datasets.roads_vehicles import paint_crossing_vehicle, paint_vehicle, sample_model
-from datasets.roads_walls import WALLS, paint_building, paint_fence, paint_hedge, sample_facade
+from datasets.roads.people import paint_bicyclist, paint_pedestrian
+from datasets.roads.street import Street, paint_ground, sample_street
+from datasets.roads.vehicles import paint_crossing_vehicle, paint_vehicle, sample_model
+from datasets.roads.walls import WALLS, paint_building, paint_fence, paint_hedge, sample_facade
 
 REVISION = 4
 """Raised by one with every change that alters a picture or a label."""

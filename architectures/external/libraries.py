@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from architectures.registry import ArchitectureError, ArchitectureInfo
+from architectures.architecture_info import ArchitectureError, ArchitectureInfo
 
-REVISION = 1  # of `architectures.foreign`: raise it when a change there alters results
+REVISION = 1  # of `architectures.external.wrapper`: raise it when a change there alters results
 TIMM_PREFIX = "tu-"  # of timm's encoders in segmentation_models.pytorch
 _ENCODER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -47,7 +47,7 @@ _LIBRARIES = (
     Library(
         scheme="smp",
         title="segmentation_models.pytorch",
-        target="architectures.foreign:SmpNetwork",
+        target="architectures.external.wrapper:SmpNetwork",
         example="Unet/resnet34",
         with_encoder=True,
         networks=MappingProxyType(
@@ -71,7 +71,7 @@ _LIBRARIES = (
     Library(
         scheme="torchvision",
         title="torchvision",
-        target="architectures.foreign:TorchvisionNetwork",
+        target="architectures.external.wrapper:TorchvisionNetwork",
         example="fcn_resnet50",
         with_encoder=False,
         networks=MappingProxyType(

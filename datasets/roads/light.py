@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.roads_canvas import (
+from datasets.roads.canvas import (
     COLUMNS,
     FAR_M,
     HEIGHT,

@@ -17,11 +17,11 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
+from architectures.architecture_info import ArchitectureInfo
 from architectures.base import Architecture
 from architectures.layers import block, conv_bn_relu, he_normal_
 from architectures.padded import PaddedConv2d
 from architectures.pooling import IndexPool
-from architectures.registry import ArchitectureInfo
 
 WIDTH = 64
 STAGES = 4

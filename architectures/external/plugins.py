@@ -20,8 +20,9 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from architectures.registry import ArchitectureError, ArchitectureInfo, names
-from architectures.sources import source_hash
+from architectures.architecture_info import ArchitectureError, ArchitectureInfo
+from architectures.catalog import names
+from architectures.external.sources import source_hash
 
 GROUP = "segnet_harness.architectures"
 VARIABLE = "SEGNET_PLUGINS"  # targets with commas between them
@@ -129,7 +130,7 @@ def find(name: str) -> ArchitectureInfo | None:
     return ArchitectureInfo(
         name=name,
         title=declared.title or name,
-        target="architectures.foreign:PluginNetwork",
+        target="architectures.external.wrapper:PluginNetwork",
         revision=declared.revision,
         output_stride=declared.output_stride,
         fixed_size=declared.fixed_size,

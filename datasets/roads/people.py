@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from datasets.roads_canvas import BICYCLIST, PEDESTRIAN, Color, ellipse, limb
-from datasets.roads_light import Stage, scaled
-from datasets.roads_objects import CLOTHES, ground_shadow, sprite
+from datasets.roads.canvas import BICYCLIST, PEDESTRIAN, Color, ellipse, limb
+from datasets.roads.light import Stage, scaled
+from datasets.roads.objects import CLOTHES, ground_shadow, sprite
 
 SKINS: tuple[Color, ...] = ((0.86, 0.68, 0.56), (0.72, 0.52, 0.40), (0.48, 0.33, 0.24), (0.92, 0.76, 0.66))
 

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch._guards import active_fake_mode
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
-from architectures import plugins
+from architectures.architecture_info import ArchitectureError, ArchitectureInfo
 from architectures.base import Architecture
-from architectures.libraries import TIMM_PREFIX, nearest
-from architectures.registry import ArchitectureError, ArchitectureInfo
-from architectures.weights_files import Channels
+from architectures.encoders.weights_files import Channels
+from architectures.external import plugins
+from architectures.external.libraries import TIMM_PREFIX, nearest
 
 TORCHVISION_WEIGHTS = "IMAGENET1K_V1"
 # of torchvision's ImageNet weights: input is (RGB - mean) / std, in gray levels of 0..255

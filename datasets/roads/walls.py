@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.roads_canvas import (
+from datasets.roads.canvas import (
     BUILDING,
     FENCE,
     TREE,
@@ -16,7 +16,7 @@ from datasets.roads_canvas import (
     plane,
     tinted,
 )
-from datasets.roads_light import Stage, mix, scaled
+from datasets.roads.light import Stage, mix, scaled
 
 # Walls take the colors of road, sky and cars as well as brick: color alone must not tell them.
 WALLS: tuple[Color, ...] = (

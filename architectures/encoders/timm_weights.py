@@ -17,9 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from architectures.foreign import ForeignNetwork, layer_names
-from architectures.registry import ArchitectureInfo, build
-from architectures.weights_files import (
+from architectures.architecture_info import ArchitectureInfo
+from architectures.encoders.weights_files import (
     Channels,
     EncoderMismatch,
     WeightsError,
@@ -27,6 +26,8 @@ from architectures.weights_files import (
     read_shapes,
     read_tensors,
 )
+from architectures.external.wrapper import ForeignNetwork, layer_names
+from architectures.registry import build
 
 _COUNTER = "num_batches_tracked"  # torch's, of batches in training: nothing depends on it
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.roads_canvas import CAR, CIRCLE, Color, Doubles
-from datasets.roads_light import Stage, mix, scaled
-from datasets.roads_objects import sprite
+from datasets.roads.canvas import CAR, CIRCLE, Color, Doubles
+from datasets.roads.light import Stage, mix, scaled
+from datasets.roads.objects import sprite
 
 PAINTS: tuple[Color, ...] = (
     (0.10, 0.10, 0.12),

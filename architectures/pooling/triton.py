@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from architectures.pooling_plain import empty_pooled, layout_of
+from architectures.pooling.plain import empty_pooled, layout_of
 
 try:
     import triton  # type: ignore[import-untyped]

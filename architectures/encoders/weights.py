@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from architectures.base import Architecture
-from architectures.weights_files import (
+from architectures.encoders.weights_files import (
     Channels,
     EncoderMismatch,
     WeightsError,

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from architectures import pooling_cpu, pooling_plain
+from architectures.pooling import cpu as pooling_cpu
+from architectures.pooling import plain as pooling_plain
 
 Storage = Literal["int64", "uint8", "2bit"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
@@ -135,7 +136,7 @@ def _kernels(x: Tensor) -> _Kernels:
     if x.device.type == "cpu":
         return pooling_cpu
     if x.device.type == "cuda":
-        from architectures import pooling_triton
+        from architectures.pooling import triton as pooling_triton
 
         if pooling_triton.available(x):
             return pooling_triton

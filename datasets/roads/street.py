@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.roads_canvas import (
+from datasets.roads.canvas import (
     PAVEMENT,
     ROAD,
     ROWS,
@@ -16,7 +16,7 @@ from datasets.roads_canvas import (
     plane,
     tinted,
 )
-from datasets.roads_light import LEAVES, Stage, mix, scaled
+from datasets.roads.light import LEAVES, Stage, mix, scaled
 
 
 @dataclass(frozen=True, kw_only=True)

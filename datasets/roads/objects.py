@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.base import VOID
-from datasets.roads_canvas import (
+from datasets.roads.canvas import (
     CIRCLE,
     COLUMNS,
     POLE,
@@ -23,7 +23,7 @@ from datasets.roads_canvas import (
     limb,
     tinted,
 )
-from datasets.roads_light import Stage, mix, scaled
+from datasets.roads.light import Stage, mix, scaled
 
 CLOTHES: tuple[Color, ...] = (
     (0.10, 0.11, 0.14),

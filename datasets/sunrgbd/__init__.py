@@ -3,11 +3,11 @@
 A folder `sunrgbd37` with images in `train/` and `test/` (`img-NNNNNN.jpg`, numbered from 1 in each) and
 labels in `labels/` (`img-NNNNNN.png`, 8-bit): those of the 5050 test images come first, those of the 5285
 training images follow from 5051 on. Label 0 is void, 1 to 37 are the classes. The release has no validation
-split: `sunrgbd_val.txt` beside this file holds some training images out. Pictures are of several sizes; the
+split: `val.txt` beside this file holds some training images out. Pictures are of several sizes; the
 paper's networks were fed and scored at 360 x 480, so images are reduced by area averaging and labels at the
 cells' centers.
 
-`datasets/sunrgbd_official.py` makes such a folder of the official release.
+`datasets/sunrgbd/official.py` makes such a folder of the official release.
 
 Source: Song, Lichtenberg, Xiao, "SUN RGB-D: A RGB-D scene understanding benchmark suite", CVPR 2015;
 numbering, names and void from github.com/ankurhanda/sunrgbd-meta-data (README.md; issues 1, 6 and 9).
@@ -38,7 +38,7 @@ from datasets.pictures import read_image, read_label
 FOLDER = "sunrgbd37"
 TEST_IMAGES, TRAIN_IMAGES = 5050, 5285
 NAMING = Naming(title="SUN RGB-D", prefix="img-", digits=6)
-VAL_LIST = "sunrgbd_val.txt"
+VAL_LIST = "val.txt"
 VAL_LIST_SHA256 = "ca34cd46af8da89bc4897ab0f957a11e99d8d2ef1b29882593094d0a7079d5a0"
 
 CLASSES = (
@@ -136,7 +136,7 @@ def locate(root: Path | str | None) -> Path:
 @cache
 def held_out() -> frozenset[int]:
     """Numbers of the training images that are val; DatasetError if the list is not the one that was fixed."""
-    data = (files("datasets") / VAL_LIST).read_bytes()
+    data = (files(__name__) / VAL_LIST).read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if digest != VAL_LIST_SHA256:
         raise DatasetError(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from architectures.pooling_plain import empty_pooled, layout_of
+from architectures.pooling.plain import empty_pooled, layout_of
 
 # Pooled values that each thread works on at a time: 1 MiB of positions. Much smaller pieces are slower, since
 # torch splits elementwise work among threads only from 32,768 values on.

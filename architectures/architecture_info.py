@@ -1,0 +1,52 @@
+"""What is known of an architecture without building it, and the error of all that concerns one. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+class ArchitectureError(ValueError):
+    """An architecture was asked for something it cannot do: one line that says what, and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureInfo:
+    """What is known of an architecture without building it.
+
+    name           key of the table, as typed on the command line
+    title          what the SegNet paper calls it in its Tables 1, 3 and 6
+    target         "module:Class" of the `Architecture`
+    revision       raised with every change that alters results, so that old runs are not taken for new ones
+    output_stride  s in (N, 3, H, W) -> (N, K, ceil(H/s), ceil(W/s))
+    fixed_size     True if it works only for the image size that it was built for
+    min_size       least height and width in pixels
+    reference      paper and official definition, one line
+    summary        what it does, one line
+    imagenet       whose ImageNet weights its encoder can start from: VGG16's, its library's own, or nobody's
+    timm_encoder   timm's name of its encoder, where a file of timm's weights can start that; else empty
+    fully_connected  which of VGG16's fc6 and fc7 it has, in whatever size
+    initialization how its parameters are drawn, for tables
+    wraps          what makes a network from elsewhere: "Unet/resnet34", "module:function"; empty for ours
+    source         SHA-256 of a plugin's target and sources; empty for all others, which have a revision
+    """
+
+    name: str
+    title: str
+    target: str
+    revision: int
+    output_stride: int
+    fixed_size: bool
+    min_size: int
+    reference: str
+    summary: str
+    imagenet: Literal["vgg16", "own", "none"] = "vgg16"
+    timm_encoder: str = ""
+    fully_connected: tuple[str, ...] = ()
+    initialization: str = "He et al."
+    wraps: str = ""
+    source: str = ""
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the logits of an image of this size."""
+        return -(-height // self.output_stride), -(-width // self.output_stride)

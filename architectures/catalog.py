@@ -1,0 +1,187 @@
+"""The networks of this package, in the order in which reports list them. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from architectures.architecture_info import ArchitectureError, ArchitectureInfo
+
+_BUILT_IN = (
+    ArchitectureInfo(
+        name="segnet",
+        title="SegNet",
+        target="architectures.segnet:SegNet",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=32,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561); SegNet-Tutorial bb68b64",
+        summary="VGG16 encoder, mirrored decoder that unpools with the encoder's max-pooling indices",
+    ),
+    ArchitectureInfo(
+        name="fcn8s",
+        title="FCN (learnt deconv)",
+        target="architectures.fcn8s:FCN8s",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=32,
+        reference="Shelhamer, Long, Darrell, PAMI 2017 (arXiv 1605.06211); fcn.berkeleyvision.org 1305c73",
+        summary="VGG16 as a fully convolutional network, scores of pool3 and pool4 added, learnt upsampling",
+        fully_connected=("fc6", "fc7"),
+    ),
+    ArchitectureInfo(
+        name="fcn8s-bilinear",
+        title="FCN",
+        target="architectures.fcn8s:FCN8sBilinear",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=32,
+        reference="Shelhamer, Long, Darrell, PAMI 2017 (arXiv 1605.06211); fcn.berkeleyvision.org 1305c73",
+        summary="VGG16 as a fully convolutional network, scores of pool3 and pool4 added, fixed upsampling",
+        fully_connected=("fc6", "fc7"),
+    ),
+    ArchitectureInfo(
+        name="deeplab-largefov",
+        title="DeepLab-LargeFOV",
+        target="architectures.deeplab_largefov:DeepLabLargeFOV",
+        revision=1,
+        output_stride=8,
+        fixed_size=False,
+        min_size=32,
+        reference="Chen, Papandreou, Kokkinos et al., ICLR 2015 (arXiv 1412.7062); DeepLab-Context bd4aac5",
+        summary="VGG16 at an eighth of the resolution with dilated convolutions, no decoder",
+        fully_connected=("fc6", "fc7"),
+    ),
+    ArchitectureInfo(
+        name="deconvnet",
+        title="DeconvNet",
+        target="architectures.deconvnet:DeconvNet",
+        revision=1,
+        output_stride=1,
+        fixed_size=True,
+        min_size=32,
+        reference="Noh, Hong, Han, ICCV 2015 (arXiv 1505.04366); DeconvNet 87dd133",
+        summary="VGG16 encoder, fully connected middle of 1024 features, unpooling and deconvolution decoder",
+        fully_connected=("fc6", "fc7"),
+    ),
+    ArchitectureInfo(
+        name="bilinear-interpolation",
+        title="Bilinear-Interpolation",
+        target="architectures.bilinear_interpolation:BilinearInterpolation",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="4-stage encoder, scores of its last maps interpolated to full size",
+        imagenet="none",
+    ),
+    ArchitectureInfo(
+        name="segnet-basic",
+        title="SegNet-Basic",
+        target="architectures.segnet_basic:SegNetBasic",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561); SegNet-Tutorial bb68b64",
+        summary="4-stage encoder, decoder that unpools with its max-pooling indices",
+        imagenet="none",
+    ),
+    ArchitectureInfo(
+        name="segnet-basic-encoder-addition",
+        title="SegNet-Basic-EncoderAddition",
+        target="architectures.segnet_basic:EncoderAddition",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="SegNet-Basic with the pooled encoder maps added in its decoder",
+        imagenet="none",
+    ),
+    ArchitectureInfo(
+        name="segnet-basic-single-channel-decoder",
+        title="SegNet-Basic-SingleChannelDecoder",
+        target="architectures.segnet_basic:SingleChannelDecoder",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="SegNet-Basic whose decoder convolves each map by itself",
+        imagenet="none",
+    ),
+    ArchitectureInfo(
+        name="fcn-basic",
+        title="FCN-Basic",
+        target="architectures.fcn_basic:FCNBasic",
+        revision=2,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="4-stage encoder, maps reduced to K, learnt deconvolution, encoder maps added",
+        imagenet="none",
+    ),
+    ArchitectureInfo(
+        name="fcn-basic-no-addition",
+        title="FCN-Basic-NoAddition",
+        target="architectures.fcn_basic:NoAddition",
+        revision=2,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="FCN-Basic without the added encoder maps",
+        imagenet="none",
+    ),
+    ArchitectureInfo(
+        name="fcn-basic-no-dim-reduction",
+        title="FCN-Basic-NoDimReduction",
+        target="architectures.fcn_basic:NoDimReduction",
+        revision=2,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="FCN-Basic with 64 maps up to the last layer",
+        imagenet="none",
+    ),
+    ArchitectureInfo(
+        name="fcn-basic-no-addition-no-dim-reduction",
+        title="FCN-Basic-NoAddition-NoDimReduction",
+        target="architectures.fcn_basic:NoAdditionNoDimReduction",
+        revision=2,
+        output_stride=1,
+        fixed_size=False,
+        min_size=16,
+        reference="Badrinarayanan, Kendall, Cipolla, PAMI 2017 (arXiv 1511.00561), Table 1",
+        summary="FCN-Basic with 64 maps and without the added encoder maps",
+        imagenet="none",
+    ),
+)
+
+
+def make_table(entries: Iterable[ArchitectureInfo]) -> Mapping[str, ArchitectureInfo]:
+    """Read-only name -> entry, in the order given. Raises ArchitectureError if a name occurs twice."""
+    table: dict[str, ArchitectureInfo] = {}
+    for entry in entries:
+        if entry.name in table:
+            first = table[entry.name].target
+            raise ArchitectureError(
+                f"architecture {entry.name!r} is registered twice: as {first} and as {entry.target}"
+            )
+        table[entry.name] = entry
+    return MappingProxyType(table)
+
+
+TABLE = make_table(_BUILT_IN)
+
+
+def names() -> list[str]:
+    """Names of all architectures of this package, in the order in which reports list them."""
+    return list(TABLE)

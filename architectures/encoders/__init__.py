@@ -1,0 +1,1 @@
+"""The encoders of the networks here, and how weights get into them."""
