@@ -13,7 +13,7 @@ from harness.launchers import run as running
 from harness.launchers.local import in_turn
 from tests.datasets import nyu_files
 from tests.datasets.sun_files import write_extracted, write_release
-from tests.harness.test_cli import assert_one_line, harness
+from tests.harness.cli.test_cli import assert_one_line, harness
 
 
 def test_fetch_names_the_addresses(tmp_path: Path) -> None:

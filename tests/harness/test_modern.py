@@ -22,8 +22,8 @@ from harness.config.protocol import load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import PlanRequest, Suite, load_suite, plan
 from harness.system.errors import UserError
+from tests.harness.cli.test_cli import ROOT, assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
-from tests.harness.test_cli import ROOT, assert_one_line, harness, tiny, with_cache
 
 FILE = InitialWeights(kind="file", sha256="ab" * 32, title="some.pth")
 CHANNELS = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))

@@ -12,7 +12,7 @@ from harness.training.compile import CompileClock, beyond_usual_s, check_compili
 from harness.training.run_record import run_record
 from harness.training.trainer import Run
 from tests.harness.helpers import tiny_protocol
-from tests.harness.test_train import losses_of, make_run
+from tests.harness.training.test_train import losses_of, make_run
 
 
 def test_cuda_graphs_are_refused_on_a_cpu() -> None:

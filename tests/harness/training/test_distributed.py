@@ -11,7 +11,7 @@ from harness.config.world import part_of
 from harness.training.distributed import ALONE, Group
 from tests.harness.helpers import tiny_protocol
 from tests.harness.pair import Processes, collectives, losses, losses_in_float64, scored, whole
-from tests.harness.test_train import decoders
+from tests.harness.training.test_train import decoders
 
 TOLERANCE = 1e-4  # relative, over 20 steps with dropout off
 STEPS = 20

@@ -73,7 +73,7 @@ def test_a_run_that_refines_another_one_s_output_says_so_in_its_name() -> None:
 
 def test_every_record_of_this_repository_is_found_under_its_id() -> None:
     """`load_runs` names each whose id is no longer that of its spec, or which no longer fits the schema."""
-    results = Path(__file__).parents[2] / "results"
+    results = Path(__file__).parents[3] / "results"
     runs, unreadable = load_runs(results)
     assert unreadable == []
     assert len(runs) == len(list((results / "runs").iterdir())) > 0

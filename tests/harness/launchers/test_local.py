@@ -13,10 +13,10 @@ from rich.console import Console
 from harness.launchers.cluster import until
 from harness.launchers.local import LocalEngine, in_turn
 from harness.records.run import load_runs
+from tests.harness.cli.test_cli import assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.launchers.namespace import ROOT
 from tests.harness.launchers.runs import outcomes, places
-from tests.harness.test_cli import assert_one_line, harness, tiny, with_cache
 
 
 def test_more_jobs_than_threads_are_one_line(tmp_path: Path, drawn_cache: Path) -> None:

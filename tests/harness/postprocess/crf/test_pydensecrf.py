@@ -6,11 +6,11 @@ That computes both kernels on the permutohedral lattice. Ours must give 98 % of 
 import numpy as np
 import pytest
 import torch
-from tests.harness.postprocess.crf.test_mean_field import noisy_energies
 
 import datasets
 from harness.postprocess.crf.mean_field import mean_field
 from harness.records.crf import CrfParameters
+from tests.harness.postprocess.crf.test_mean_field import noisy_energies
 
 densecrf = pytest.importorskip("pydensecrf.densecrf", reason="needs the package pydensecrf2")
 

@@ -16,8 +16,8 @@ from harness.config.run_spec import InitialWeights
 from harness.config.worker_job import Job
 from harness.system.errors import UserError
 from harness.training.model import build_network
+from tests.harness.cli.test_cli import assert_one_line, harness, tiny
 from tests.harness.helpers import spec
-from tests.harness.test_cli import assert_one_line, harness, tiny
 
 TIMM = "smp:FPN/tu-mobilenetv3_small_050"
 

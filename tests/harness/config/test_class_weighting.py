@@ -47,7 +47,7 @@ def test_no_weights_were_published_for_other_data() -> None:
 
 @pytest.mark.slow
 def test_median_frequencies_of_camvid() -> None:
-    root = Path(os.environ.get("SEGNET_SHARED", Path(__file__).parents[3] / "shared")) / "data"
+    root = Path(os.environ.get("SEGNET_SHARED", Path(__file__).parents[4] / "shared")) / "data"
     if not (root / "CamVid").is_dir():
         pytest.skip(f"{root / 'CamVid'} is not there")
     train = datasets.load("camvid", "train", str(root))

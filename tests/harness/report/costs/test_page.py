@@ -17,9 +17,9 @@ from harness.report.costs.plan import Plan, hours, make_plan
 from harness.report.costs.schedules import forecast
 from harness.report.costs.tables import disk_table, figure, network_table, parts_table, postprocessing_table
 from harness.system.quantities import NotMeasured
+from tests.harness.cli.test_cli import ROOT, assert_one_line, harness
 from tests.harness.report.made_up import Store
 from tests.harness.report.made_up_measurements import measured
-from tests.harness.test_cli import ROOT, assert_one_line, harness
 
 FIVE = load_suite("camvid").architectures
 MATRIX = load_matrix().model_copy(update={"suites": ("camvid",)})

@@ -11,7 +11,7 @@ from harness.metrics import confusion_matrix, scores
 from harness.report.baselines import ColorPositionClassifier, position_prior
 
 VOID = 255
-SHARED = Path(os.environ.get("SEGNET_SHARED", Path(__file__).parents[2].parent / "shared"))
+SHARED = Path(os.environ.get("SEGNET_SHARED", Path(__file__).parents[3].parent / "shared"))
 CAMVID = SHARED / "data" / "CamVid"
 
 

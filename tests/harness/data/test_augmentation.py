@@ -24,7 +24,7 @@ from harness.data.split import STRETCH, BatchStream, SplitData
 from harness.system.errors import UserError
 from harness.training.optimizers import learning_rate
 from tests.harness.helpers import tiny_protocol
-from tests.harness.test_train import losses_of, make_run
+from tests.harness.training.test_train import losses_of, make_run
 
 
 def augmented_protocol(**changes: str) -> Protocol:

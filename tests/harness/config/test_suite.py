@@ -10,7 +10,7 @@ from harness.config.protocol import load_protocol, validated
 from harness.config.suite import PlanRequest, Suite, load_suite, plan, suite_names
 from harness.system.errors import UserError
 from tests.datasets.nyu_files import write_extracted
-from tests.harness.test_cli import ROOT
+from tests.harness.cli.test_cli import ROOT
 
 
 def options(**changes: object) -> RunOptions:

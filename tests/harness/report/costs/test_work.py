@@ -23,7 +23,7 @@ from harness.report.costs.work import (
 from harness.training.run_record import parameter_count
 from harness.training.trainer import CHECKPOINT_SECONDS
 from tests.harness.helpers import tiny_protocol
-from tests.harness.test_train import make_run
+from tests.harness.training.test_train import make_run
 
 COUNTS = Counts(parameters=1_000_000, gmacs=100.0, training_gmacs=300.0)
 

@@ -1,7 +1,7 @@
 """What bfloat16 costs in accuracy on drawn scenes, against what another seed costs.
 
-The figures are printed: `python -m pytest tests/harness/test_evaluate_bf16.py -s`. One to two minutes on a
-core that has no bfloat16 instructions.
+The figures are printed: `python -m pytest tests/harness/training/test_evaluate_bf16.py -s`. One to two minutes on
+a core that has no bfloat16 instructions.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from harness.metrics import scores
 from harness.training.precise_bn import reestimate
 from tests.harness.helpers import tiny_protocol
-from tests.harness.test_train import losses_of, make_run
+from tests.harness.training.test_train import losses_of, make_run
 
 ITERATIONS = 60
 FP32_SEEDS, BF16_SEEDS = range(6), range(3)

@@ -19,8 +19,8 @@ from harness.config.world import Member, check_sharing, launched_member
 from harness.launchers.torchrun import follower_job
 from harness.records.run import RunRecord, load_run
 from harness.system.errors import UserError
+from tests.harness.cli.test_cli import ROOT, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
-from tests.harness.test_cli import ROOT, tiny, with_cache
 
 LAUNCHED = {
     "WORLD_SIZE": "4",

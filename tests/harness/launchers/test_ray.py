@@ -7,9 +7,9 @@ from rich.console import Console
 
 from harness.launchers.local import in_turn
 from harness.records.run import load_runs
+from tests.harness.cli.test_cli import tiny, with_cache
 from tests.harness.launchers.namespace import isolated
 from tests.harness.launchers.runs import outcomes, places
-from tests.harness.test_cli import tiny, with_cache
 
 HERE = Path(__file__).resolve().parent
 
