@@ -29,7 +29,7 @@ bench: $(STAMP)  ## smoke benchmarks; the figures go to work/benchmarks.json
 PERFORMANCE := $(BIN)/python -m tests.benchmarks.performance
 WEIGHTED := $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(WEIGHTS_SIZE),--weights-size $(WEIGHTS_SIZE))
 
-performance: $(STAMP)  ## the comparison with the plain way at 360x480, and its report; half an hour alone
+performance: $(STAMP)  ## the comparison with the PyTorch baseline at 360x480, and its report; half an hour alone
 	$(PERFORMANCE) measure $(WEIGHTED)
 	$(BIN)/python -m harness report
 

@@ -68,9 +68,7 @@ class Architecture(nn.Module, ABC):
         name = self.info.name
         shape = tuple(images.shape)
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
-            raise ArchitectureError(
-                f"{name}: images must be a float tensor (N, 3, H, W), not {images.dtype} {shape}"
-            )
+            raise ArchitectureError(f"{name}: images must be a float tensor (N, 3, H, W), not {images.dtype} {shape}")
         height, width = images.shape[-2:]
         self._check_size("images are", height, width)
         if self.info.fixed_size and (height, width) != self.image_size:

@@ -44,9 +44,7 @@ class DeconvNet(Architecture):
         self.fully_connected = block(
             conv_bn_relu("fc6", 512, FEATURES, (height, width), padding=0, kind=WholeMapConv2d),
             conv_bn_relu("fc7", FEATURES, FEATURES, 1, padding=0),
-            deconv_bn_relu(
-                "fc6_deconv", FEATURES, 512, (height, width), padding=0, kind=WholeMapConvTranspose2d
-            ),
+            deconv_bn_relu("fc6_deconv", FEATURES, 512, (height, width), padding=0, kind=WholeMapConvTranspose2d),
         )
         self.decoder5 = _decoder(5, 512, (512, 512, 512), dropped=True)
         self.decoder4 = _decoder(4, 512, (512, 512, 256), dropped=True)
@@ -79,9 +77,7 @@ class DeconvNet(Architecture):
         return self.encoder.convolutions()
 
 
-def _decoder(
-    number: int, in_channels: int, widths: tuple[int, ...], *, dropped: bool = False
-) -> nn.Sequential:
+def _decoder(number: int, in_channels: int, widths: tuple[int, ...], *, dropped: bool = False) -> nn.Sequential:
     """Deconvolutions deconv{number}_1 .. of these widths, then dropout if `dropped`."""
     parts: list[NamedLayers] = []
     for i, width in enumerate(widths, start=1):

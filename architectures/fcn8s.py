@@ -95,8 +95,6 @@ def _score(in_channels: int, num_classes: int) -> nn.Conv2d:
 
 def upsampling(num_classes: int, *, stride: int) -> nn.ConvTranspose2d:
     """(N, K, h, w) -> (N, K, stride*h, stride*w), aligned with the map that was pooled (see the header)."""
-    layer = PaddedConvTranspose2d(
-        num_classes, num_classes, 2 * stride, stride=stride, padding=stride // 2, bias=False
-    )
+    layer = PaddedConvTranspose2d(num_classes, num_classes, 2 * stride, stride=stride, padding=stride // 2, bias=False)
     bilinear_(layer)
     return layer

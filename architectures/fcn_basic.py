@@ -107,8 +107,6 @@ def _doubling(name: str, width: int, kernel: tuple[int, int]) -> NamedLayers:
     of 7 would give one row less, that of an odd height: `output_padding` adds the row that an even one has.
     """
     padding = (kernel[0] % 2, kernel[1] % 2)
-    layer = PaddedConvTranspose2d(
-        width, width, kernel, stride=2, padding=3, output_padding=padding, bias=False
-    )
+    layer = PaddedConvTranspose2d(width, width, kernel, stride=2, padding=3, output_padding=padding, bias=False)
     bilinear_(layer)
     return [(name, layer), (f"{name}_bn", BatchNorm2d(width))]

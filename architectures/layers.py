@@ -38,11 +38,7 @@ class BatchNorm2d(nn.BatchNorm2d):
         return super().forward(input)
 
     def _normalize_single(self, input: Tensor) -> Tensor:
-        if (
-            self.running_mean is not None
-            and self.running_var is not None
-            and self.num_batches_tracked is not None
-        ):
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             # momentum None stands for the cumulative average
             share = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
@@ -73,9 +69,7 @@ def bilinear_(layer: nn.ConvTranspose2d) -> None:
     Scaled so that the taps that meet in one output pixel sum to 1, which theirs do only where a kernel's side
     is twice its stride: a constant map stays what it is.
     """
-    down, across = (
-        _triangle(size, stride) for size, stride in zip(layer.kernel_size, layer.stride, strict=True)
-    )
+    down, across = (_triangle(size, stride) for size, stride in zip(layer.kernel_size, layer.stride, strict=True))
     with torch.no_grad():
         layer.weight.zero_()
         maps = torch.arange(layer.in_channels, device=layer.weight.device)

@@ -73,9 +73,7 @@ class _SmallMapConvolution(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             flat = _flat(weight)
             maps = [
-                (flat @ _columns(part, weight, padding))
-                .view(len(flat), len(part), *input.shape[2:])
-                .transpose(0, 1)
+                (flat @ _columns(part, weight, padding)).view(len(flat), len(part), *input.shape[2:]).transpose(0, 1)
                 for part in torch.split(input, _images_at_once(input, flat))
             ]
             return torch.cat(maps).add_(bias[:, None, None])

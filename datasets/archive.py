@@ -84,13 +84,8 @@ def _require_harmless(member: zipfile.ZipInfo) -> None:
         raise DatasetError(f"the archive's {member.filename} is no plain file, refused")
     if member.flag_bits & 1:
         raise DatasetError(f"the archive's {member.filename} is encrypted, refused")
-    if (
-        member.file_size > MAX_FILE_BYTES
-        or member.file_size > MAX_RATIO * max(member.compress_size, 1) + 65536
-    ):
-        raise DatasetError(
-            f"the archive's {member.filename} would unpack to {member.file_size} bytes, refused"
-        )
+    if member.file_size > MAX_FILE_BYTES or member.file_size > MAX_RATIO * max(member.compress_size, 1) + 65536:
+        raise DatasetError(f"the archive's {member.filename} would unpack to {member.file_size} bytes, refused")
 
 
 def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, left: int) -> int:
@@ -101,8 +96,6 @@ def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, left: i
         while chunk := source.read(_CHUNK_BYTES):
             size += len(chunk)
             if size > min(left, MAX_FILE_BYTES):
-                raise DatasetError(
-                    f"the archive's {member.filename} unpacks to more than it declares, refused"
-                )
+                raise DatasetError(f"the archive's {member.filename} unpacks to more than it declares, refused")
             file.write(chunk)
     return size

@@ -69,7 +69,7 @@ class DatasetInfo:
     size: Size
     splits: Mapping[str, int] = field(hash=False)
     source: str
-    drawn: bool
+    synthetic: bool
     by_hand: str = ""
 
     @property
@@ -142,7 +142,5 @@ def require_split(name: str, split: str, splits: Mapping[str, int] | tuple[str, 
 def data_folder(root: Path | str | None, name: str) -> Path:
     """The data root as a path; DatasetError where a dataset that lies in files was given none."""
     if root is None:
-        raise DatasetError(
-            f"dataset {name} lies in files: name the folder that holds them (--data-root FOLDER)"
-        )
+        raise DatasetError(f"dataset {name} lies in files: name the folder that holds them (--data-root FOLDER)")
     return Path(root)

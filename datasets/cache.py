@@ -43,9 +43,7 @@ class CachedSplit:
         return len(self.image_ids)
 
 
-def open_split(
-    dataset: Dataset, size: Size | None, folder: Path, progress: Progress | None = None
-) -> CachedSplit:
+def open_split(dataset: Dataset, size: Size | None, folder: Path, progress: Progress | None = None) -> CachedSplit:
     """The split with its images at `size` (height, width), None for their own size; labels stay whole.
 
     Builds the entry under `folder` if it is missing or damaged; several processes may ask for one at once.
@@ -71,9 +69,7 @@ def open_split(
             reason = error.strerror or one_line(error)
             raise DatasetError(f"{entry.path}: the cache cannot be written: {reason}") from error
     if found is None:
-        raise DatasetError(
-            f"{entry.path}: the cache is damaged again right after it was built: check the disk"
-        )
+        raise DatasetError(f"{entry.path}: the cache is damaged again right after it was built: check the disk")
     return found
 
 

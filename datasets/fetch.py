@@ -58,7 +58,7 @@ def fetch(name: str, root: Path | str | None, source: str | None = None) -> Fetc
     described = info(name)
     if described.by_hand:
         raise DatasetError(f"{name} is not downloaded by this program: {described.by_hand}")
-    if described.drawn:
+    if described.synthetic:
         return FetchResult(
             folder=None,
             variant=name,
@@ -91,9 +91,7 @@ def _present(base: Path) -> FetchResult | None:
     try:
         variant, _ = camvid.content_hash(target)
     except DatasetError as error:
-        raise DatasetError(
-            f"{target} is no complete CamVid ({error}): move it away, then fetch again"
-        ) from error
+        raise DatasetError(f"{target} is no complete CamVid ({error}): move it away, then fetch again") from error
     if variant == camvid.UNKNOWN_VARIANT:
         raise DatasetError(f"{target} holds other files than CamVid's: move it away, then fetch again")
     message = f"{target} is complete already ({variant}): nothing to fetch"
@@ -129,9 +127,7 @@ def _install(archive: Path, staging: Path, base: Path) -> FetchResult:
         raise DatasetError(f"{target} has appeared meanwhile: it was left alone")
     fresh.rename(target)
     shutil.rmtree(staging)
-    return FetchResult(
-        folder=target, variant=variant, downloaded=True, message=f"{target} is complete ({variant})"
-    )
+    return FetchResult(folder=target, variant=variant, downloaded=True, message=f"{target} is complete ({variant})")
 
 
 def _download(url: str, archive: Path) -> None:

@@ -27,9 +27,7 @@ class Naming:
         found = re.fullmatch(rf"{re.escape(self.prefix)}([0-9]{{{self.digits}}})", stem)
         return int(found.group(1)) if found else 0
 
-    def list_files(
-        self, folder: Path, suffixes: tuple[str, ...], most: int, problems: list[str]
-    ) -> dict[int, Path]:
+    def list_files(self, folder: Path, suffixes: tuple[str, ...], most: int, problems: list[str]) -> dict[int, Path]:
         """The picture files of a folder by number, sorted; hidden files and other kinds are passed over.
 
         Args:
@@ -52,9 +50,7 @@ class Naming:
                 hint = f"numbers here go up to {most}; are train and test swapped?" if number else "rename it"
                 problems.append(f"{path}: not named {self.stem(1)} to {self.stem(most)}: {hint}")
             elif number in found:
-                problems.append(
-                    f"{path}: a second file of the same number as {found[number].name}: remove one"
-                )
+                problems.append(f"{path}: a second file of the same number as {found[number].name}: remove one")
             else:
                 found[number] = path
         if not found:

@@ -50,7 +50,7 @@ INFO = DatasetInfo(
     splits={"train": 716, "val": 79, "test": 654},
     source="cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html (Silberman et al. 2012; 37 classes, 360 x 480; "
     "79 of the 795 training images held out as val)",
-    drawn=False,
+    synthetic=False,
     by_hand="get http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat (2.8 GB) and "
     "http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat into one folder and run "
     "`python -m harness data prepare nyuv2 --data-root THAT_FOLDER`",

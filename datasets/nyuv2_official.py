@@ -43,9 +43,7 @@ JPEG_QUALITY = 75
 _AGAIN = "fetch it again (`python -m harness data fetch nyuv2` names the address)"
 
 
-def prepare(
-    root: Path | str | None, release: Path | str | None = None, progress: Progress | None = None
-) -> Prepared:
+def prepare(root: Path | str | None, release: Path | str | None = None, progress: Progress | None = None) -> Prepared:
     """Write `NYUv2` under the data root from the release, which lies there too unless it is named.
 
     Images become JPEGs and labels 8-bit PNGs, all 360 x 480. A pair that is there and whole is not made

@@ -43,8 +43,7 @@ def read_label(path: Path, num_classes: int, void: int, first: int = 0) -> Pixel
     image = _open(path, read_bytes(path), ("PNG",))
     if image.mode not in ("L", "P"):
         raise DatasetError(
-            f"{path}: the label is {image.mode}, not 8-bit gray or palette: "
-            "save one class index a pixel, not colors"
+            f"{path}: the label is {image.mode}, not 8-bit gray or palette: save one class index a pixel, not colors"
         )
     label = _decode(path, image)
     wrong = ((label < first) | (label >= first + num_classes)) & (label != void)

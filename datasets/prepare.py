@@ -24,7 +24,7 @@ def prepare(
     """
     described = info(name)
     if name not in _MODULES:
-        done = "drawn by this program" if described.drawn else f"made ready by `data fetch {name}`"
+        done = "drawn by this program" if described.synthetic else f"made ready by `data fetch {name}`"
         raise DatasetError(f"{name} needs no preparing: it is {done}; only {' and '.join(_MODULES)} do")
     made: Prepared = importlib.import_module(_MODULES[name]).prepare(root, release, progress)
     return made

@@ -60,9 +60,7 @@ def test_imports_go_down(path: Path) -> None:
     if package == "harness" and path.relative_to(ROOT).as_posix() not in OUTSIDE:
         here = ROOMS.index(inner[0])
         up = {
-            ".".join(parts)
-            for parts in found
-            if parts[0] == "harness" and len(parts) > 1 and parts[1] in ROOMS[:here]
+            ".".join(parts) for parts in found if parts[0] == "harness" and len(parts) > 1 and parts[1] in ROOMS[:here]
         }
         assert not up
 

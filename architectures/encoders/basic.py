@@ -119,9 +119,7 @@ class BasicNetwork(Architecture):
 
     def kept_of(self, encoded: tuple[Tensor, list[Kept]]) -> tuple[tuple[Tensor, ...], ...]:
         _, kept = encoded
-        return tuple(
-            tuple(tensor for tensor in (entry.indices, entry.maps) if tensor is not None) for entry in kept
-        )
+        return tuple(tuple(tensor for tensor in (entry.indices, entry.maps) if tensor is not None) for entry in kept)
 
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:
         return {}  # none of VGG16's: the paper trains all of them from He initialization

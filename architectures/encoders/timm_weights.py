@@ -100,9 +100,7 @@ def _matched(
     names = _timm_names(info.timm_encoder, needed)
     needs = f"{info.name}, which needs timm's {info.timm_encoder} by timm's names"
     if not set(names.values()) & shapes.keys():
-        raise EncoderMismatch(
-            f"{path}: holds no encoder layer of {needs}, such as {next(iter(names.values()))}"
-        )
+        raise EncoderMismatch(f"{path}: holds no encoder layer of {needs}, such as {next(iter(names.values()))}")
     wrong = {
         "missing": [name for name in names.values() if name not in shapes and not name.endswith(_COUNTER)],
         "unexpected": sorted(shapes.keys() - _model_state(info.timm_encoder).keys()),

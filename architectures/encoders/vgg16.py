@@ -83,9 +83,7 @@ class IndexEncoder(VGG16):
         return x, pools
 
 
-def _block(
-    number: int, in_channels: int, out_channels: int, *, depth: int, dilation: int = 1
-) -> nn.Sequential:
+def _block(number: int, in_channels: int, out_channels: int, *, depth: int, dilation: int = 1) -> nn.Sequential:
     inputs = [in_channels] + [out_channels] * (depth - 1)
     return block(
         *(

@@ -37,9 +37,7 @@ class EncoderMismatch(WeightsError):
     """A readable weights file holds another encoder than the architecture has."""
 
 
-def read_tensors(
-    path: Path, keys: Collection[str] | None = None
-) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+def read_tensors(path: Path, keys: Collection[str] | None = None) -> tuple[dict[str, Tensor], Mapping[str, str]]:
     """Tensors of a file by name, and its metadata, which is empty for .pth.
 
     keys  the names of those to read, of which the file may lack some; all by default
@@ -71,9 +69,7 @@ def check_tensor(path: Path, key: str, tensor: Tensor, shape: tuple[int, ...], w
     what  whose it is, for the message
     """
     if tuple(tensor.shape) != shape or not tensor.is_floating_point():
-        raise WeightsError(
-            f"{path}: {key} is {tensor.dtype} {tuple(tensor.shape)}, but {what} needs floats {shape}"
-        )
+        raise WeightsError(f"{path}: {key} is {tensor.dtype} {tuple(tensor.shape)}, but {what} needs floats {shape}")
     if not bool(torch.isfinite(tensor).all()):
         raise WeightsError(f"{path}: {key} holds values that are not finite")
 
@@ -107,8 +103,7 @@ def _state_dict(path: Path, device: str) -> dict[str, Tensor]:
             state = torch.load(path, map_location=device, weights_only=True)
         except _UNREADABLE as error:
             raise WeightsError(
-                f"{path}: is damaged or holds pickled code, which is not run; "
-                "expected a state dict of tensors"
+                f"{path}: is damaged or holds pickled code, which is not run; expected a state dict of tensors"
             ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: is not a state dict (name -> tensor)")

@@ -48,9 +48,7 @@ def pool(x: Tensor) -> tuple[Tensor, Tensor]:
     layout = layout_of(x)
     x = x.contiguous(memory_format=layout)
     values, codes = empty_pooled(x, layout)
-    _launch(
-        _pool_kernel, x, values, codes, layout, FLOAT=getattr(tl, _FLOATS[x.dtype]), PAIR=_pair(x, layout)
-    )
+    _launch(_pool_kernel, x, values, codes, layout, FLOAT=getattr(tl, _FLOATS[x.dtype]), PAIR=_pair(x, layout))
     return values, codes
 
 

@@ -10,28 +10,28 @@ from pathlib import Path
 
 from datasets.base import ROAD_CLASSES, ROAD_COLORS, DatasetInfo
 from datasets.roads.canvas import HEIGHT, WIDTH
-from datasets.roads.drawn import Drawn, drawn_hash
 from datasets.roads.scene import REVISION, draw_scene
+from datasets.roads.synthetic import SyntheticDataset, synthetic_hash
 
 INFO = DatasetInfo(
     name="roads",
-    title="Drawn roads",
+    title="SyntheticDataset roads",
     classes=ROAD_CLASSES,
     colors=ROAD_COLORS,
     size=(HEIGHT, WIDTH),
     splits={"train": 160, "val": 40, "test": 60},
     source=f"drawn by this program (revision {REVISION})",
-    drawn=True,
+    synthetic=True,
 )
 
 
-def load(split: str, root: Path | str | None = None) -> Drawn:
+def load(split: str, root: Path | str | None = None) -> SyntheticDataset:
     """One split; the data root is not needed."""
     del root
-    return Drawn(INFO, split, REVISION, draw_scene)
+    return SyntheticDataset(INFO, split, REVISION, draw_scene)
 
 
 def content_hash(root: Path | str | None = None) -> tuple[str, str]:
     """("roads", SHA-256) of what determines the pictures; the data root is not needed."""
     del root
-    return drawn_hash(INFO, REVISION)
+    return synthetic_hash(INFO, REVISION)

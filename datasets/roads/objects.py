@@ -104,9 +104,7 @@ def paint_tree(stage: Stage, side: float, ahead: float, height: float, leaf: Col
     _paint_crown(stage, figure, height, clear, leaf, bright)
 
 
-def _paint_crown(
-    stage: Stage, figure: Sprite, height: float, clear: float, leaf: Color, bright: float
-) -> None:
+def _paint_crown(stage: Stage, figure: Sprite, height: float, clear: float, leaf: Color, bright: float) -> None:
     """Draw a crown as a sum of round clumps whose outline and gaps follow the noise."""
     half = height * stage.between(0.28, 0.42)
     middle = (clear + height) / 2.0

@@ -30,9 +30,7 @@ def paint_pedestrian(stage: Stage, side: float, ahead: float) -> None:
     figure.fill([*torso, (wide, shoulder - 0.06), (wide * 0.85, long), (-wide * 0.85, long)], coat)
     for arm in (-1.0, 1.0):
         hand = arm * wide + arm * 0.05 - stride * 0.6 * arm
-        figure.fill(
-            limb(arm * wide * 0.95, shoulder - 0.03, hand + arm * 0.08, hip, 0.13, 0.09), scaled(coat, 0.85)
-        )
+        figure.fill(limb(arm * wide * 0.95, shoulder - 0.03, hand + arm * 0.08, hip, 0.13, 0.09), scaled(coat, 0.85))
         figure.disc(hand + arm * 0.08, hip - 0.02, 0.05, 0.05, skin)
     if stage.chance(0.35):
         figure.fill(

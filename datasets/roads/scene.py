@@ -75,9 +75,7 @@ def _set_stage(rng: np.random.Generator) -> Stage:
     return Stage(rng=rng, camera=camera, canvas=Canvas(), light=sample_light(rng), coarse=coarse, fine=fine)
 
 
-def _texture(
-    rng: np.random.Generator, cells: tuple[int, ...], weights: tuple[float, ...]
-) -> NDArray[np.float32]:
+def _texture(rng: np.random.Generator, cells: tuple[int, ...], weights: tuple[float, ...]) -> NDArray[np.float32]:
     """Sum of noises (ROWS, COLUMNS), stretched to about -1..1."""
     total = np.full((HEIGHT, WIDTH), -0.5, np.float32)
     for cell, weight in zip(cells, weights, strict=True):
@@ -153,9 +151,7 @@ def _paint_borders(stage: Stage, street: Street, which: int) -> None:
         near = stage.between(4.0, 14.0)
         long = stage.between(5.0, 16.0)
         if not street.open_at(which, near, near + long):
-            paint_fence(
-                stage, which * (street.half_m + 0.35), near, near + long, kinds[2 * int(stage.chance(0.3))]
-            )
+            paint_fence(stage, which * (street.half_m + 0.35), near, near + long, kinds[2 * int(stage.chance(0.3))])
 
 
 def _paint_trees(stage: Stage, street: Street, which: int) -> None:
@@ -165,9 +161,7 @@ def _paint_trees(stage: Stage, street: Street, which: int) -> None:
     leaf = LEAVES[int(stage.rng.integers(len(LEAVES)))]
     for _ in range(int(stage.rng.integers(*count))):
         ahead = stage.between(7.0, 55.0)
-        away = (
-            stage.between(0.6, 1.4) if side.kind == "terrace" else side.pavement_m + stage.between(0.5, 7.0)
-        )
+        away = stage.between(0.6, 1.4) if side.kind == "terrace" else side.pavement_m + stage.between(0.5, 7.0)
         if not street.open_at(which, ahead - 1.0, ahead + 1.0):
             other = LEAVES[int(stage.rng.integers(len(LEAVES)))]
             green = mix(leaf, other, stage.between(0.0, 0.6))

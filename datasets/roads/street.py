@@ -126,9 +126,7 @@ def paint_ground(stage: Stage, street: Street) -> None:
     _color_ground(stage, street, road, paved, (side.astype(np.float32), ahead.astype(np.float32)))
 
 
-def _color_ground(
-    stage: Stage, street: Street, road: Mask, paved: Mask, place: tuple[Floats, Floats]
-) -> None:
+def _color_ground(stage: Stage, street: Street, road: Mask, paved: Mask, place: tuple[Floats, Floats]) -> None:
     """Give the ground its colors; `place` is (side (rows, COLUMNS), ahead (rows, 1)) in metres."""
     side, ahead = place
     first = stage.camera.first_ground_row
@@ -179,9 +177,7 @@ def _markings(stage: Stage, street: Street, side: Floats, ahead: Floats) -> tupl
         lines |= (across < half) & dash
     if street.markings in ("edges", "both"):
         edge = np.float32(street.half_m) - across
-        lines |= (np.abs(edge - np.float32(0.3)) < half * 0.7) | (
-            np.abs(edge - np.float32(0.52)) < half * 0.7
-        )
+        lines |= (np.abs(edge - np.float32(0.3)) < half * 0.7) | (np.abs(edge - np.float32(0.52)) < half * 0.7)
     if street.zebra_m is not None:
         stripe = fraction(side / np.float32(1.2)) < 0.5
         lines |= (ahead > street.zebra_m) & (ahead < street.zebra_m + 2.8) & stripe

@@ -159,9 +159,7 @@ def paint_vehicle(stage: Stage, side: float, ahead: float, model: Model, oncomin
     paint, glass = sample_paint(stage), _glass(stage)
     length = model.length_m
     shadow = stage.camera.project(
-        np.array(
-            [side - model.half_m - 0.15, side - model.half_m, side + model.half_m, side + model.half_m + 0.15]
-        ),
+        np.array([side - model.half_m - 0.15, side - model.half_m, side + model.half_m, side + model.half_m + 0.15]),
         0.0,
         np.array([ahead - 0.25, ahead + length, ahead + length, ahead - 0.25]),
     )
@@ -219,9 +217,7 @@ def _paint_end(
         lamp = (1.5, 0.15, 0.1)
     level = min(high - 0.12, 0.98)
     for x in (-wide + 0.16, wide - 0.16):
-        end.fill(
-            [(x - 0.13, level - 0.2), (x + 0.13, level - 0.2), (x + 0.13, level), (x - 0.13, level)], lamp
-        )
+        end.fill([(x - 0.13, level - 0.2), (x + 0.13, level - 0.2), (x + 0.13, level), (x - 0.13, level)], lamp)
     plate: Color = (0.85, 0.84, 0.8) if oncoming else (0.82, 0.72, 0.2)
     end.fill([(-0.26, 0.4), (0.26, 0.4), (0.26, 0.5), (-0.26, 0.5)], plate)
 

@@ -132,9 +132,7 @@ def _chimney(stage: Stage, which: int, side: float, ahead: float, look: Facade) 
     """Draw a chimney just behind the roof's edge."""
     low, high = look.height_m, look.height_m + look.roof_m + stage.between(0.6, 1.6)
     left, right = side + which * 0.8, side + which * 2.0
-    stack = stage.camera.project(
-        np.array([left, left, right, right]), np.array([low, high, high, low]), ahead
-    )
+    stack = stage.camera.project(np.array([left, left, right, right]), np.array([low, high, high, low]), ahead)
     stage.canvas.fill(stack, scaled(look.wall, stage.light.front * 0.8), BUILDING, ahead + 1.0)
 
 
@@ -162,9 +160,7 @@ def _facade_color(stage: Stage, look: Facade, along: Floats, up: Floats, bright:
     pane = (across < wide) & (middle < high)
     frame = upper & (across < wide + 0.05) & (middle < high + 0.04)
     shown = pane & upper
-    noise = stage.patch(stage.coarse, *shape) * np.float32(0.08) + stage.patch(
-        stage.fine, *shape
-    ) * np.float32(0.05)
+    noise = stage.patch(stage.coarse, *shape) * np.float32(0.08) + stage.patch(stage.fine, *shape) * np.float32(0.05)
     color = tinted(look.wall, noise + np.float32(bright))
     _tint(color, frame, scaled(mix(look.wall, (0.92, 0.92, 0.9), 0.6), bright))
     if look.shop is None:
@@ -255,6 +251,4 @@ def paint_hedge(stage: Stage, side: float, near: float, far: float, green: Color
     mask = region.mask & (up < height + 0.25 * rough)
     bright = stage.light.wall(-1 if side < 0 else 1)
     shade = bright * (0.55 + 0.45 * np.clip(up / height, 0.0, 1.0)) * (1.0 + 0.5 * rough)
-    stage.canvas.put(
-        region._replace(mask=mask), tinted(green, shade.astype(np.float32)), TREE, ahead - np.float32(0.2)
-    )
+    stage.canvas.put(region._replace(mask=mask), tinted(green, shade.astype(np.float32)), TREE, ahead - np.float32(0.2))

@@ -69,7 +69,7 @@ INFO = DatasetInfo(
     splits={"train": 5025, "val": 260, "test": TEST_IMAGES},
     source="rgbd.cs.princeton.edu (Song et al. 2015; 37 classes, read at 360 x 480; 260 training images held "
     "out as val)",
-    drawn=False,
+    synthetic=False,
     by_hand="get http://rgbd.cs.princeton.edu/data/SUNRGBD.zip and "
     "http://rgbd.cs.princeton.edu/data/SUNRGBDtoolbox.zip (7 GB), unpack both into one folder and run "
     "`python -m harness data prepare sunrgbd --data-root THAT_FOLDER`",
@@ -180,9 +180,7 @@ def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]
     """The pairs of a split by number, and all that is wrong with it."""
     problems: list[str] = []
     most = TEST_IMAGES if split == "test" else TRAIN_IMAGES
-    images = NAMING.list_files(
-        folder / ("test" if split == "test" else "train"), (".jpg", ".jpeg"), most, problems
-    )
+    images = NAMING.list_files(folder / ("test" if split == "test" else "train"), (".jpg", ".jpeg"), most, problems)
     labels = NAMING.list_files(folder / "labels", (".png",), TEST_IMAGES + TRAIN_IMAGES, problems)
     own = {n: path for n, path in images.items() if split == "test" or (n in held_out()) == (split == "val")}
     wanted = {label_number(split, n) for n in own}

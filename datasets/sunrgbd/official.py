@@ -46,9 +46,7 @@ class Scene:
     folder: Path
 
 
-def prepare(
-    root: Path | str | None, release: Path | str | None = None, progress: Progress | None = None
-) -> Prepared:
+def prepare(root: Path | str | None, release: Path | str | None = None, progress: Progress | None = None) -> Prepared:
     """Write `sunrgbd37` under the data root from the release, which lies there too unless it is named.
 
     Images are copied byte for byte, labels become 8-bit PNGs. A pair that is there already is not made again,
@@ -77,8 +75,7 @@ def _scenes(source: Path) -> list[Scene]:
     path = source / TOOLBOX / SPLIT_FILE
     if not (source / SCENES).is_dir() or not path.is_file():
         raise DatasetError(
-            f"no official SUN RGB-D release in {source}: it needs {SCENES}/ and {TOOLBOX}/{SPLIT_FILE}; "
-            f"{INFO.by_hand}"
+            f"no official SUN RGB-D release in {source}: it needs {SCENES}/ and {TOOLBOX}/{SPLIT_FILE}; {INFO.by_hand}"
         )
     lists = _split_lists(path)
     for split, most in (("test", TEST_IMAGES), ("train", TRAIN_IMAGES)):
@@ -123,9 +120,7 @@ def _labels(path: Path, count: int) -> Iterator[Callable[[int], Pixels]]:
             try:
                 stored = file[references[index].reshape(-1)[0]][()]
             except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-                raise DatasetError(
-                    f"{path}: label {index + 1} cannot be read ({one_line(error)}): {UNPACK}"
-                ) from error
+                raise DatasetError(f"{path}: label {index + 1} cannot be read ({one_line(error)}): {UNPACK}") from error
             return _checked(np.asarray(stored), path, index)
 
         yield label
@@ -140,8 +135,7 @@ def _references(file: Any, path: Path, count: int) -> Any:
         raise DatasetError(f"{path}: holds no SUNRGBD2Dseg with a field seglabel: {UNPACK}") from error
     if length != count:
         raise DatasetError(
-            f"{path}: {length} labels where {SPLIT_FILE.name} lists {count} scenes: "
-            "the two must be of one release"
+            f"{path}: {length} labels where {SPLIT_FILE.name} lists {count} scenes: the two must be of one release"
         )
     return found
 

@@ -84,19 +84,19 @@ def run(
     budget: Annotated[
         str | None, typer.Option(help="Stop in time with a checkpoint: 90s, 25m, 1.5h. Exit code 75 if so.")
     ] = None,
-    patience: Annotated[str, typer.Option(help="End a run that shows no sign of life for so long.")] = "30m",
+    heartbeat_timeout: Annotated[str, typer.Option(help="End a run that shows no sign of life for so long.")] = "30m",
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Measure the networks after training.")
     ] = True,
     plugin: Plugins = None,
-    engine: Annotated[str, typer.Option(help="Where runs are carried out: local or ray.")] = "local",
+    launcher: Annotated[str, typer.Option(help="Where runs are carried out: local or ray.")] = "local",
     jobs: Annotated[
-        int, typer.Option(help="Engine local: runs at once, a GPU or a share of the threads each.", min=1)
+        int, typer.Option(help="Launcher local: runs at once, a GPU or a share of the threads each.", min=1)
     ] = 1,
     ray_address: Annotated[
         str | None,
         typer.Option(
-            help="Engine ray: an existing cluster, such as 10.0.0.1:6379; default: one started here.",
+            help="Launcher ray: an existing cluster, such as 10.0.0.1:6379; default: one started here.",
         ),
     ] = None,
     results: Results = DEFAULT_RESULTS,
@@ -123,9 +123,9 @@ def run(
         tensorboard=tensorboard,
         threads=threads,
         budget=budget,
-        patience=patience,
+        heartbeat_timeout=heartbeat_timeout,
         measure=measure,
-        engine=engine,
+        launcher=launcher,
         jobs=jobs,
         ray_address=ray_address,
         results=results,
@@ -158,8 +158,7 @@ def measure(
     phase: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only these: shapes, inference-memory, training-memory, forward, end-to-end, backward, "
-            "training-step."
+            help="Only these: shapes, inference-memory, training-memory, forward, end-to-end, backward, training-step."
         ),
     ] = None,
     step_batch: Annotated[int, typer.Option(help="Images of a training step.", min=1)] = 5,
@@ -167,7 +166,7 @@ def measure(
     preset: Annotated[
         str | None, typer.Option(help="full, lease, cpu or quick; default: cpu on a CPU, else full.")
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Measure even what was measured before.")] = False,
+    again: Annotated[bool, typer.Option("--force", help="Measure even what was measured before.")] = False,
     threads: Threads = 0,
     plugin: Plugins = None,
     results: Results = DEFAULT_RESULTS,
@@ -220,9 +219,7 @@ def measure_indices(
 
 @app.command()
 def report(
-    suite: Annotated[
-        list[str] | None, typer.Option(help="Only these suites; default: all with records.")
-    ] = None,
+    suite: Annotated[list[str] | None, typer.Option(help="Only these suites; default: all with records.")] = None,
     data_root: DataRoot = None,
     results: Results = DEFAULT_RESULTS,
     reports: Reports = DEFAULT_REPORTS,
@@ -265,9 +262,7 @@ def merge(
 def compare(
     first: Annotated[str, typer.Argument(help="Architecture.")],
     second: Annotated[str, typer.Argument(help="Another one.")],
-    suite: Annotated[
-        list[str] | None, typer.Option(help="Only these suites; default: all with records.")
-    ] = None,
+    suite: Annotated[list[str] | None, typer.Option(help="Only these suites; default: all with records.")] = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Two networks side by side: paired differences of their scores on test, with intervals."""
@@ -322,9 +317,7 @@ def check_data(
 def prepare(
     name: Annotated[str, typer.Argument(help="Dataset.")],
     data_root: Annotated[str, typer.Option(help="Folder to make it in.", envvar="SEGNET_DATA_ROOT")] = "data",
-    release: Annotated[
-        str | None, typer.Option(help="Folder of the official release; default: the data root.")
-    ] = None,
+    release: Annotated[str | None, typer.Option(help="Folder of the official release; default: the data root.")] = None,
 ) -> None:
     """Convert a dataset's official release to the layout that is read. Goes on where it was broken off."""
     from harness.cli.run import prepare_command

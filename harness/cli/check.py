@@ -34,9 +34,7 @@ _CURES = {
     "odd size": "if it wants multiples of a number, tell it: @architectures.declare(divisor=32)",
     "each image by itself": "in evaluation mode an image's logits must not depend on the others of its batch",
     "logits, not probabilities": "take softmax out: the loss takes it",
-    "same seed, same network": (
-        "draw parameters from torch's global generator, and nothing in evaluation mode"
-    ),
+    "same seed, same network": ("draw parameters from torch's global generator, and nothing in evaluation mode"),
     "save and load": "register what belongs to the network as parameters or buffers",
 }
 
@@ -60,7 +58,7 @@ class _Subject:
     device: torch.device
 
     def network(self, size: tuple[int, int] | None = None, seed: int = 0) -> nn.Module:
-        """Drawn under the seed, in evaluation mode."""
+        """SyntheticDataset under the seed, in evaluation mode."""
         torch.manual_seed(seed)
         return architectures.build(self.name, CLASSES, size or self.size).to(self.device).eval()
 
@@ -84,9 +82,7 @@ def check_architecture_contract(name: str, device: str) -> list[CheckResult]:
     least = architectures.info(name).min_size
     height, width = (max(side, least) for side in SIZE)
     odd_height, odd_width = (side if side >= least else least + 13 for side in ODD_SIZE)
-    subject = _Subject(
-        name=name, size=(height, width), odd_size=(odd_height, odd_width), device=torch.device(device)
-    )
+    subject = _Subject(name=name, size=(height, width), odd_size=(odd_height, odd_width), device=torch.device(device))
     tries: list[tuple[str, Callable[[_Subject], str]]] = [
         ("output shape", lambda one: _shape(one, one.size)),
         ("odd size", lambda one: _shape(one, one.odd_size)),

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 import datasets
 from harness.cli.options import writable
 from harness.config.run_spec import refined
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.launchers import run as running
 from harness.launchers.local import in_turn
 from harness.records.run import StoredRun, load_run, runs_folder
@@ -43,7 +43,7 @@ def logits_command(run_id: str, splits: tuple[str, ...], last: bool, options: Cr
     chosen = tuple(dict.fromkeys(one_of(split, known, "split") for split in splits or ("val", "test")))
     import torch
 
-    from harness.data.split import SplitData
+    from harness.data.split import DeviceDataset
     from harness.postprocess.crf.base_run import BaseRun, BaseRunMissing
     from harness.postprocess.crf.logits import write_logits
     from harness.postprocess.crf.runner import open_dataset
@@ -57,7 +57,7 @@ def logits_command(run_id: str, splits: tuple[str, ...], last: bool, options: Cr
     apply_precision(spec.precision)
     for split in chosen:
         dataset = open_dataset(spec, split, options.data_root)
-        data = SplitData(dataset, spec.protocol, job.cache, torch.device(job.device))
+        data = DeviceDataset(dataset, spec.protocol, job.cache, torch.device(job.device))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             advance = partial(progress.advance, progress.add_task(f"logits of {split}", total=len(data)))
@@ -71,7 +71,7 @@ def logits_command(run_id: str, splits: tuple[str, ...], last: bool, options: Cr
     return 0
 
 
-def crf_command(run_ids: tuple[str, ...], budget_s: float | None, patience: str, options: CrfOptions) -> int:
+def crf_command(run_ids: tuple[str, ...], budget_s: float | None, heartbeat_timeout: str, options: CrfOptions) -> int:
     """`crf`.
 
     Raises:
@@ -81,7 +81,7 @@ def crf_command(run_ids: tuple[str, ...], budget_s: float | None, patience: str,
     specs = []
     for run_id in run_ids:
         specs.append(refined(_stored(options.results, run_id).record.spec))
-    places = running.Places(
+    context = running.RunContext(
         results=writable(options.results, "--results"),
         reports=Path("reports"),
         work=writable(options.work, "--work"),
@@ -90,9 +90,9 @@ def crf_command(run_ids: tuple[str, ...], budget_s: float | None, patience: str,
         device=running.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
         threads=options.threads or available_cores(),
         deadline_s=None if budget_s is None else began_s + budget_s,
-        patience_s=parse_time(patience, "patience"),
+        heartbeat_timeout_s=parse_time(heartbeat_timeout, "heartbeat_timeout"),
     )
-    return in_turn(specs, places, Console()).exit_code
+    return in_turn(specs, context, Console()).exit_code
 
 
 def _stored(results: Path, run_id: str) -> StoredRun:
@@ -108,8 +108,8 @@ def _stored(results: Path, run_id: str) -> StoredRun:
     return stored
 
 
-def _job(stored: StoredRun, options: CrfOptions) -> Job:
-    return Job(
+def _job(stored: StoredRun, options: CrfOptions) -> WorkerJob:
+    return WorkerJob(
         spec=stored.record.spec,
         device=running.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
         threads=options.threads or available_cores(),

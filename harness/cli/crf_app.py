@@ -21,9 +21,7 @@ def logits(
     split: Annotated[
         list[str] | None, typer.Option(help="train, val or test; several may be given; default: val, test.")
     ] = None,
-    last: Annotated[
-        bool, typer.Option("--last", help="Of the last iteration, not of the one that val chose.")
-    ] = False,
+    last: Annotated[bool, typer.Option("--last", help="Of the last iteration, not of the one that val chose.")] = False,
     data_root: DataRoot = None,
     device: DeviceOption = "auto",
     threads: Threads = 0,
@@ -45,7 +43,7 @@ def crf(
     budget: Annotated[
         str | None, typer.Option(help="Stop in time with what is done: 90s, 25m, 1.5h. Exit code 75.")
     ] = None,
-    patience: Annotated[str, typer.Option(help="End a run that shows no sign of life for so long.")] = "30m",
+    heartbeat_timeout: Annotated[str, typer.Option(help="End a run that shows no sign of life for so long.")] = "30m",
     results: Results = DEFAULT_RESULTS,
     work: Work = DEFAULT_WORK,
 ) -> None:
@@ -55,4 +53,4 @@ def crf(
 
     options = CrfOptions(data_root=data_root, device=device, threads=threads, results=results, work=work)
     budget_s = parse_time(budget, "budget") if budget else None
-    raise typer.Exit(crf_command(tuple(runs), budget_s, patience, options))
+    raise typer.Exit(crf_command(tuple(runs), budget_s, heartbeat_timeout, options))

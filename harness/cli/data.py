@@ -13,9 +13,7 @@ def print_check(report: CheckReport, console: Console) -> int:
     """Print what a check found; returns 0 if all is sound, else 1."""
     info = report.info
     console.print(f"{info.title}: {report.folder or 'embedded'}", highlight=False, soft_wrap=True)
-    console.print(
-        f"content {report.content_hash or 'not taken'}: {report.variant or 'no variant'}", highlight=False
-    )
+    console.print(f"content {report.content_hash or 'not taken'}: {report.variant or 'no variant'}", highlight=False)
     for split in report.splits:
         console.print(_histogram(split, info.classes))
     for problem in report.problems[:PROBLEMS_SHOWN]:

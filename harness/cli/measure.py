@@ -46,9 +46,7 @@ def measure_command(options: MeasureOptions) -> int:
         UserError: a bad option.
     """
     requests = _requests(options, _device(options.device))
-    return running.measure_all(
-        requests, writable(options.results, "--results"), Console(), options.again
-    ).exit_code
+    return running.measure_all(requests, writable(options.results, "--results"), Console(), options.again).exit_code
 
 
 def _requests(options: MeasureOptions, device: Device) -> list[Request]:
@@ -77,9 +75,7 @@ def _requests(options: MeasureOptions, device: Device) -> list[Request]:
                     "threads": options.threads or available_cores(),
                 }
             )
-            requests.append(
-                Request(spec=spec, keys=cell_keys(spec, phases, options.step_batch, options.most))
-            )
+            requests.append(Request(spec=spec, keys=cell_keys(spec, phases, options.step_batch, options.most)))
     return requests
 
 

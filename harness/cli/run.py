@@ -16,8 +16,8 @@ from harness.config.initial_weights import locate, resolve
 from harness.config.protocol import Protocol, load_protocol, parse_size
 from harness.config.run_spec import Compiled, RunSpec
 from harness.config.suite import PlanRequest, Suite, load_suite, plan
-from harness.config.world import Member, check_sharing, launched_member
-from harness.launchers import Engine, engine_named
+from harness.config.world import WorldInfo, check_sharing, launched_member
+from harness.launchers import Launcher, launcher_named
 from harness.launchers import run as running
 from harness.launchers.scheduling import waves
 from harness.records.measurement import Preset
@@ -46,12 +46,12 @@ class RunOptions:
     tensorboard: bool
     threads: int
     budget: str | None
-    patience: str
+    heartbeat_timeout: str
     results: Path
     reports: Path
     work: Path
     measure: bool = True
-    engine: str = "local"
+    launcher: str = "local"
     jobs: int = 1
     ray_address: str | None = None
 
@@ -73,12 +73,12 @@ def run_command(options: RunOptions) -> int:
         return _run(options, member)
 
 
-def _run(options: RunOptions, member: Member | None) -> int:
+def _run(options: RunOptions, member: WorldInfo | None) -> int:
     from harness.training.compile import check_compiling
 
     console, began_s = Console(), time.monotonic()
     budget_s = parse_time(options.budget, "budget") if options.budget else None
-    patience_s = parse_time(options.patience, "patience")
+    heartbeat_timeout_s = parse_time(options.heartbeat_timeout, "heartbeat_timeout")
     suite = load_suite(options.suite)
     protocols = _protocols(options, suite)
     given_weights = resolve(options.encoder_weights or (suite.encoder_weights,))
@@ -98,54 +98,54 @@ def _run(options: RunOptions, member: Member | None) -> int:
     if options.dry_run:
         running.print_plan(specs, options.results, console)
         return 0
-    if member is not None and (options.engine != "local" or options.jobs != 1):
-        raise UserError("torchrun starts the processes of each run itself; leave out --engine and --jobs")
-    with engine_named(options.engine, jobs=options.jobs, ray_address=options.ray_address) as engine:
-        places = running.Places(
+    if member is not None and (options.launcher != "local" or options.jobs != 1):
+        raise UserError("torchrun starts the processes of each run itself; leave out --launcher and --jobs")
+    with launcher_named(options.launcher, jobs=options.jobs, ray_address=options.ray_address) as launcher:
+        context = running.RunContext(
             results=writable(options.results, "--results"),
             reports=writable(options.reports, "--reports"),
             work=writable(options.work, "--work"),
             data_root=options.data_root,
             weights=locate(specs, given_weights),
-            device=engine.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
+            device=launcher.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
             threads=options.threads or available_cores(),
             tensorboard=options.tensorboard,
             deadline_s=None if budget_s is None else began_s + budget_s,
-            patience_s=patience_s,
+            heartbeat_timeout_s=heartbeat_timeout_s,
             member=member,
         )
         check_sharing(member, specs)
-        check_compiling(specs[0].compiled, places.device)
-        _say_if_slow(specs, places.device, console)
+        check_compiling(specs[0].compiled, context.device)
+        _say_if_slow(specs, context.device, console)
         measured = suite.measures and options.measure
-        return _run_and_report(specs, places, suite, engine, measured, console)
+        return _run_and_report(specs, context, suite, launcher, measured, console)
 
 
 def _run_and_report(
     specs: list[RunSpec],
-    places: running.Places,
+    context: running.RunContext,
     suite: Suite,
-    engine: Engine,
+    launcher: Launcher,
     measured: bool,
     console: Console,
 ) -> int:
-    running.prepare_data(specs, places, console)
+    running.prepare_data(specs, context, console)
     trained = running.Outcome()
     for wave in waves(specs):
-        trained.add(engine.carry_out(wave, places, console))
-        if trained.stopped or trained.overdrawn:
+        trained.add(launcher.execute(wave, context, console))
+        if trained.stopped or trained.time_limit_reached:
             break
-    if trained.stopped or trained.overdrawn:
+    if trained.stopped or trained.time_limit_reached:
         return trained.exit_code
     quick = all(spec.protocol.quick for spec in specs)
-    preset: Preset = "quick" if quick else "cpu" if places.device == "cpu" else "lease"
+    preset: Preset = "quick" if quick else "cpu" if context.device == "cpu" else "lease"
     code = trained.exit_code
     if measured:
-        outcome = engine.measure(running.measurement_requests(specs, places, preset), places, console)
+        outcome = launcher.measure(running.measurement_requests(specs, context, preset), context, console)
         if outcome.stopped:
             return outcome.exit_code
         code = max(code, outcome.exit_code)
-    return max(code, report_command(places.results, places.reports, [suite.name], None))
+    return max(code, report_command(context.results, context.reports, [suite.name], None))
 
 
 def report_command(results: Path, reports: Path, suites: list[str] | None, data_root: str | None) -> int:
@@ -219,9 +219,7 @@ def prepare_command(name: str, data_root: str, release: str | None) -> int:
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"converting {name}", total=None)
-        made = prepare(
-            name, data_root, release, lambda done, total: progress.update(task, completed=done, total=total)
-        )
+        made = prepare(name, data_root, release, lambda done, total: progress.update(task, completed=done, total=total))
     console.print(
         f"{made.folder}: {made.made} pairs made, {made.before} were there already",
         highlight=False,

@@ -31,9 +31,7 @@ def check_class_weighting(class_weighting: ClassWeighting, dataset: str) -> None
     """
     if class_weighting == "segnet-release" and dataset not in _RELEASED:
         known = ", ".join(_RELEASED)
-        raise UserError(
-            f"class_weighting segnet-release: no weights were published for {dataset}; only for {known}"
-        )
+        raise UserError(f"class_weighting segnet-release: no weights were published for {dataset}; only for {known}")
 
 
 def class_weights(

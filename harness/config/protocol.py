@@ -81,9 +81,7 @@ class Protocol(BaseModel):
         description="training ends early where the mean loss over the last eval_interval iterations "
         "is not lower by this share than over those before; none: never",
     )
-    score_train_selected: bool = Field(
-        False, description="score the training split at the best iteration too"
-    )
+    score_train_selected: bool = Field(False, description="score the training split at the best iteration too")
     score_train: bool = Field(True, description="score the training split too, at the last iteration")
     score_test: bool = Field(True, description="score test; without, for recipes that val alone compares")
     precise_bn_seed: int = Field(
@@ -141,9 +139,7 @@ class Protocol(BaseModel):
             if field not in allowed:
                 hint = difflib.get_close_matches(field, allowed, 1)
                 near = f"did you mean {hint[0]!r}? " if hint else ""
-                raise UserError(
-                    f"override {field!r}: no such field of a protocol; {near}allowed: {', '.join(allowed)}"
-                )
+                raise UserError(f"override {field!r}: no such field of a protocol; {near}allowed: {', '.join(allowed)}")
         values: dict[str, Any] = self.model_dump()
         values.update(changes)
         if "iterations" in changes:

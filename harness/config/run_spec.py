@@ -84,11 +84,7 @@ class RunSpec(BaseModel):
 
         A plugin's has the beginning of its source's hash, since two plugins may have one name.
         """
-        name = (
-            f"{self.architecture}#{self.architecture_source[:8]}"
-            if self.architecture_source
-            else self.architecture
-        )
+        name = f"{self.architecture}#{self.architecture_source[:8]}" if self.architecture_source else self.architecture
         return f"{name}+{self.postprocess}" if self.postprocess else name
 
     @property

@@ -60,14 +60,10 @@ class Suite(BaseModel):
     def _check(self) -> Self:
         if not set(self.references) <= set(self.architectures):
             raise ValueError(f"references {self.references} must be among the architectures")
-        if self.table in ("table1", "table4") and datasets.info(self.dataset).drawn:
-            raise ValueError(
-                f"{self.table} is the paper's, which has no figure of {self.dataset}; choose table3"
-            )
+        if self.table in ("table1", "table4") and datasets.info(self.dataset).synthetic:
+            raise ValueError(f"{self.table} is the paper's, which has no figure of {self.dataset}; choose table3")
         if self.class_weightings and self.recipes:
-            raise ValueError(
-                "class_weightings and recipes exclude each other; write the class_weightings as recipes"
-            )
+            raise ValueError("class_weightings and recipes exclude each other; write the class_weightings as recipes")
         if beyond := set(self.dense_crf) - set(self.architectures):
             raise ValueError(f"dense_crf names {sorted(beyond)}, which are not among the architectures")
         if self.table == "recipes" and self.dense_crf:
@@ -87,9 +83,7 @@ class Suite(BaseModel):
     @property
     def varied(self) -> tuple[str, ...]:
         """Fields of the protocol in which runs of one table may differ."""
-        return tuple(dict.fromkeys(name for recipe in self.recipes for name in recipe)) or (
-            "class_weighting",
-        )
+        return tuple(dict.fromkeys(name for recipe in self.recipes for name in recipe)) or ("class_weighting",)
 
     @property
     def measures(self) -> bool:

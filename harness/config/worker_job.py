@@ -5,13 +5,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config.run_spec import RunSpec
-from harness.config.world import Member
+from harness.config.world import WorldInfo
 from harness.system.environment import Device, device_name
 
-PATIENCE_S = 1800.0
+HEARTBEAT_TIMEOUT_S = 1800.0
 
 
-class Job(BaseModel):
+class WorkerJob(BaseModel):
     """What a worker process is handed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,9 +24,11 @@ class Job(BaseModel):
     data_root: str | None
     weights: Path | None = Field(description="file with the encoder's initial weights")
     tensorboard: bool = False
-    patience_s: float = Field(PATIENCE_S, gt=0, description="without a sign of life it is ended after it")
+    heartbeat_timeout_s: float = Field(
+        HEARTBEAT_TIMEOUT_S, gt=0, description="without a sign of life it is ended after it"
+    )
     deadline_s: float | None = Field(None, description="by time.monotonic, where a budget ends the run")
-    member: Member | None = Field(None, description="which of several processes; none: the only one")
+    member: WorldInfo | None = Field(None, description="which of several processes; none: the only one")
     parent_pid: int | None = Field(
         None, description="it stops with a checkpoint when this process, which started it, has gone"
     )
@@ -37,7 +39,7 @@ class Job(BaseModel):
         return self.member.rank if self.member is not None else 0
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this process prints and writes; the only one does."""
         return self.rank == 0
 

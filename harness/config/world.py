@@ -12,7 +12,7 @@ from harness.config.run_spec import RunSpec
 from harness.system.errors import UserError
 
 
-class Member(BaseModel):
+class WorldInfo(BaseModel):
     """Which of the processes this is, and where they find each other.
 
     Rank 0 leads: it alone plans, prints, holds the run's lock, measures and writes; the others follow.
@@ -31,7 +31,7 @@ class Member(BaseModel):
     meeting: str | None = Field(None, description="where those of one run meet, as rank 0 named it")
 
 
-def launched_member(environment: Mapping[str, str] | None = None) -> Member | None:
+def launched_member(environment: Mapping[str, str] | None = None) -> WorldInfo | None:
     """Which process this is by the variables that `torchrun` sets; none where it is the only one.
 
     Args:
@@ -47,7 +47,7 @@ def launched_member(environment: Mapping[str, str] | None = None) -> Member | No
     rank = _number(found, "RANK")
     if not 0 <= rank < processes:
         raise UserError(f"RANK is {rank}, of {processes} processes: it must be 0 to {processes - 1}")
-    return Member(
+    return WorldInfo(
         rank=rank,
         processes=processes,
         local_rank=_number(found, "LOCAL_RANK", rank),
@@ -59,7 +59,7 @@ def launched_member(environment: Mapping[str, str] | None = None) -> Member | No
     )
 
 
-def check_sharing(member: Member | None, specs: Iterable[RunSpec]) -> None:
+def check_sharing(member: WorldInfo | None, specs: Iterable[RunSpec]) -> None:
     """Refuse runs that several processes can't share.
 
     Raises:

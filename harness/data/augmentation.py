@@ -53,10 +53,7 @@ def draw(protocol: Protocol, seed: int, iteration: int, indices: Sequence[int]) 
     extent is 1/s; its place is drawn evenly among those inside the image or, where it is larger than the
     image, among those around it. Each color factor lies evenly in 1 - c ... 1 + c.
     """
-    rows = [
-        np.random.default_rng((AUGMENT_STREAM, seed, iteration, int(index))).random(DRAWN)
-        for index in indices
-    ]
+    rows = [np.random.default_rng((AUGMENT_STREAM, seed, iteration, int(index))).random(DRAWN) for index in indices]
     numbers = np.stack(rows)
     low, high = math.log(protocol.scale_min), math.log(protocol.scale_max)
     extents = np.exp(-(low + numbers[:, 2] * (high - low)))
@@ -104,9 +101,7 @@ def window_of_images(images: Tensor, windows: Tensor) -> Tensor:
     y, x = _centers(windows, 0, height, 2) - 1, _centers(windows, 1, width, 2) - 1  # the image is -1 to 1
     shape = (len(images), height, width)
     grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1)  # (B, h, w, 2)
-    return F.grid_sample(
-        images, grid.to(images.dtype), mode="bilinear", padding_mode="zeros", align_corners=False
-    )
+    return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def window_of_labels(labels: Tensor, windows: Tensor, size: tuple[int, int]) -> Tensor:

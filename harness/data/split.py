@@ -78,7 +78,7 @@ class Batch:
     augmented: Augmented | None = None
 
 
-class BatchStream:
+class BatchSampler:
     """The batches of a run, sent to the device a stretch of iterations at a time.
 
     Args:
@@ -133,7 +133,7 @@ class BatchStream:
             self._drawn = sent(np.stack(stretch), self._device)  # (STRETCH, B, 6)
 
 
-class SplitData:
+class DeviceDataset:
     """One split, ready to be cut into batches.
 
     Args:
@@ -143,9 +143,7 @@ class SplitData:
         device: where batches are wanted.
     """
 
-    def __init__(
-        self, dataset: datasets.Dataset, protocol: Protocol, cache: Path, device: torch.device
-    ) -> None:
+    def __init__(self, dataset: datasets.Dataset, protocol: Protocol, cache: Path, device: torch.device) -> None:
         stored = open_split(dataset, protocol.size, cache)
         self.image_ids: Sequence[str] = stored.image_ids
         self.device = device
@@ -175,9 +173,7 @@ class SplitData:
         counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for labels in self._host_labels]
         return np.stack(counts).astype(np.int64)
 
-    def images(
-        self, indices: Indices, mirrored: Mirrored | None = None, augmented: Augmented | None = None
-    ) -> Tensor:
+    def images(self, indices: Indices, mirrored: Mirrored | None = None, augmented: Augmented | None = None) -> Tensor:
         """Network input (B, 3, h, w), float32: (RGB - mean) / std, normalized further as the protocol says.
 
         Channels-last on a GPU.

@@ -1,4 +1,4 @@
-"""Engines: who carries out the runs of a plan, and where. A run's record does not depend on it.
+"""Launchers: who carries out the runs of a plan, and where. A run's record does not depend on it.
 
 `local` (the default) is this machine, one run after the other or several at once; `ray` is a Ray cluster.
 """
@@ -10,15 +10,15 @@ from typing import Protocol, Self
 from rich.console import Console
 
 from harness.config.run_spec import RunSpec
-from harness.launchers.run import Outcome, Places
+from harness.launchers.run import Outcome, RunContext
 from harness.profiling.scheduler import Request
 from harness.system.environment import Device
 from harness.system.errors import UserError, one_of
 
-ENGINES = ("local", "ray")
+LAUNCHERS = ("local", "ray")
 
 
-class Engine(AbstractContextManager["Engine"], Protocol):
+class Launcher(AbstractContextManager["Launcher"], Protocol):
     """What carries out runs and measurements; a context manager, which holds what it needs for that."""
 
     def __enter__(self) -> Self:
@@ -37,7 +37,7 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         """
         ...
 
-    def carry_out(self, specs: Sequence[RunSpec], places: Places, console: Console) -> Outcome:
+    def execute(self, specs: Sequence[RunSpec], context: RunContext, console: Console) -> Outcome:
         """Carry out the runs that have no finished record; a failed one does not stop the rest.
 
         Raises:
@@ -45,7 +45,7 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         """
         ...
 
-    def measure(self, requests: Sequence[Request], places: Places, console: Console) -> Outcome:
+    def measure(self, requests: Sequence[Request], context: RunContext, console: Console) -> Outcome:
         """Measure what is not measured yet, each machine alone.
 
         Raises:
@@ -54,27 +54,27 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         ...
 
 
-def engine_named(name: str, *, jobs: int = 1, ray_address: str | None = None) -> Engine:
-    """The engine of that name.
+def launcher_named(name: str, *, jobs: int = 1, ray_address: str | None = None) -> Launcher:
+    """The launcher of that name.
 
     Args:
-        name: one of ENGINES.
+        name: one of LAUNCHERS.
         jobs: of `local`: how many runs at once.
         ray_address: of `ray`: an existing cluster; none: one is started on this machine.
 
     Raises:
-        UserError: no such engine, an option of another one, or Ray is not installed.
+        UserError: no such launcher, an option of another one, or Ray is not installed.
     """
-    one_of(name, ENGINES, "engine")
+    one_of(name, LAUNCHERS, "launcher")
     if name == "local":
         from harness.launchers.local import LocalEngine
 
         if ray_address is not None:
-            raise UserError("--ray-address is of the engine ray; add --engine ray, or leave it out")
+            raise UserError("--ray-address is of the launcher ray; add --launcher ray, or leave it out")
         return LocalEngine(jobs)
     if jobs != 1:
         raise UserError(
-            "--jobs is of the engine local; the engine ray runs as many at once as the cluster has room for"
+            "--jobs is of the launcher local; the launcher ray runs as many at once as the cluster has room for"
         )
     try:
         from harness.launchers.ray import RayEngine
@@ -82,7 +82,7 @@ def engine_named(name: str, *, jobs: int = 1, ray_address: str | None = None) ->
         if error.name != "ray":
             raise
         raise UserError(
-            "engine ray: Ray is not installed; `pip install 'segnet-harness[ray]'` brings it, or choose "
-            "--engine local"
+            "launcher ray: Ray is not installed; `pip install 'segnet-harness[ray]'` brings it, or choose "
+            "--launcher local"
         ) from None
     return RayEngine(ray_address)

@@ -1,4 +1,4 @@
-"""What a cluster is to the engine: machines by their count of cores and cards, and jobs that suit them."""
+"""What a cluster is to the launcher: machines by their count of cores and cards, and jobs that suit them."""
 
 import os
 import socket
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.config.run_spec import RunSpec
-from harness.config.worker_job import Job
-from harness.launchers.run import Places
+from harness.config.worker_job import WorkerJob
+from harness.launchers.run import RunContext
 from harness.launchers.scheduling import job_of
 from harness.system.environment import Device
 from harness.system.errors import UserError
@@ -42,35 +42,35 @@ def threads_of_a_run(machines: Sequence[Node], device: Device, wanted: int) -> i
     return wanted
 
 
-def portable_job(spec: RunSpec, places: Places, threads: int) -> Job:
+def portable_job(spec: RunSpec, context: RunContext, threads: int) -> WorkerJob:
     """A job with paths that hold on every machine; its deadline, by this one's clock, is left out."""
-    job = job_of(spec, places)
+    job = job_of(spec, context)
     return job.model_copy(
         update={
             "threads": threads,
-            "data_root": None if places.data_root is None else os.path.abspath(places.data_root),
+            "data_root": None if context.data_root is None else os.path.abspath(context.data_root),
             "weights": None if job.weights is None else job.weights.resolve(),
             "deadline_s": None,
         }
     )
 
 
-def budget_end_s(places: Places) -> float | None:
+def budget_end_s(context: RunContext) -> float | None:
     """End of the budget by time.time(), which clocks of a cluster agree on; none without one."""
-    if places.deadline_s is None:
+    if context.deadline_s is None:
         return None
-    return time.time() + places.deadline_s - time.monotonic()
+    return time.time() + context.deadline_s - time.monotonic()
 
 
-def worked_on(job: Job) -> bool:
+def worked_on(job: WorkerJob) -> bool:
     """Whether a process somewhere holds the run."""
     with run_lock(job.results, job.spec.run_id) as own:
         return not own
 
 
-def until(true: Callable[[], bool], patience_s: float, look_s: float = 0.5) -> bool:
+def until(true: Callable[[], bool], heartbeat_timeout_s: float, look_s: float = 0.5) -> bool:
     """Wait until something is so; false if it is not by then."""
-    until_s = time.monotonic() + patience_s
+    until_s = time.monotonic() + heartbeat_timeout_s
     while not true():
         if time.monotonic() > until_s:
             return False

@@ -12,13 +12,13 @@ from typing import Self
 from rich.console import Console
 
 from harness.config.run_spec import RunSpec
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.launchers import run as running
 from harness.launchers import worker
 from harness.launchers.asking import counted_stops
 from harness.launchers.display import Display
 from harness.launchers.resources import Slot, slots
-from harness.launchers.run import Outcome, Places
+from harness.launchers.run import Outcome, RunContext
 from harness.launchers.scheduling import LEAST_S, count, job_of, log_file, still_to_do
 from harness.launchers.supervisor import Apart, run_worker
 from harness.profiling.scheduler import Request
@@ -47,21 +47,21 @@ class LocalEngine:
         """There is nothing to give back."""
 
     def pick_device(self, wanted: str) -> Device:
-        """See `Engine`."""
+        """See `Launcher`."""
         return running.pick_device(wanted)
 
-    def carry_out(self, specs: Sequence[RunSpec], places: Places, console: Console) -> Outcome:
-        """See `Engine`. A run that another process works on is left to that one."""
+    def execute(self, specs: Sequence[RunSpec], context: RunContext, console: Console) -> Outcome:
+        """See `Launcher`. A run that another process works on is left to that one."""
         if self._jobs == 1:
-            return in_turn(specs, places, console)
-        return at_once(specs, places, console, slots(self._jobs, places.device, places.threads))
+            return in_turn(specs, context, console)
+        return at_once(specs, context, console, slots(self._jobs, context.device, context.threads))
 
-    def measure(self, requests: Sequence[Request], places: Places, console: Console) -> Outcome:
-        """See `Engine`."""
-        return running.measure_all(requests, places.results, console, wait=True)
+    def measure(self, requests: Sequence[Request], context: RunContext, console: Console) -> Outcome:
+        """See `Launcher`."""
+        return running.measure_all(requests, context.results, console, wait=True)
 
 
-def in_turn(specs: Sequence[RunSpec], places: Places, console: Console) -> Outcome:
+def in_turn(specs: Sequence[RunSpec], context: RunContext, console: Console) -> Outcome:
     """One run after the other, each with this terminal.
 
     Raises:
@@ -70,22 +70,22 @@ def in_turn(specs: Sequence[RunSpec], places: Places, console: Console) -> Outco
     outcome = Outcome()
     for spec in specs:
         # looked at when its turn has come: another process may have done it meanwhile
-        if not still_to_do([spec], places, console, outcome):
+        if not still_to_do([spec], context, console, outcome):
             continue
-        if _too_late(places):
+        if _too_late(context):
             console.print(f"{spec.run_id}: not begun, the budget is used up", highlight=False)
-            outcome.overdrawn = True
+            outcome.time_limit_reached = True
             return outcome
-        code = run_worker(job_of(spec, places))
+        code = run_worker(job_of(spec, context))
         if code == worker.BAD_INPUT:
             raise UserError("")
         count(outcome, code)
-        if outcome.stopped or outcome.overdrawn:
+        if outcome.stopped or outcome.time_limit_reached:
             return outcome
     return outcome
 
 
-def at_once(specs: Sequence[RunSpec], places: Places, console: Console, shares: Sequence[Slot]) -> Outcome:
+def at_once(specs: Sequence[RunSpec], context: RunContext, console: Console, shares: Sequence[Slot]) -> Outcome:
     """As many runs at once as there are shares of the machine.
 
     Bad input that one finds does not stop the others.
@@ -94,18 +94,18 @@ def at_once(specs: Sequence[RunSpec], places: Places, console: Console, shares: 
         UserError: a worker found bad input; its own line was printed already.
     """
     outcome = Outcome()
-    waiting = deque(still_to_do(specs, places, console, outcome))
+    waiting = deque(still_to_do(specs, context, console, outcome))
     free, busy, bad = list(shares), dict[Future[int], _Begun](), False
     display = Display(console, len(waiting))
     with counted_stops() as asks, display.shown(), ThreadPoolExecutor(len(shares)) as pool:
         while waiting or busy:
-            if waiting and (asks() or _too_late(places) or outcome.stopped or outcome.overdrawn):
+            if waiting and (asks() or _too_late(context) or outcome.stopped or outcome.time_limit_reached):
                 outcome.stopped |= asks() > 0
-                outcome.overdrawn |= not outcome.stopped
+                outcome.time_limit_reached |= not outcome.stopped
                 display.say("runs", f"{len(waiting)} not begun; the same command goes on with them")
                 waiting.clear()
             while waiting and free:
-                begun = _begin(waiting.popleft(), places, free.pop(), display)
+                begun = _begin(waiting.popleft(), context, free.pop(), display)
                 busy[pool.submit(run_worker, begun.job, begun.apart(asks))] = begun
             for future in wait(busy, SHOW_S, FIRST_COMPLETED).done:
                 begun = busy.pop(future)
@@ -124,7 +124,7 @@ def at_once(specs: Sequence[RunSpec], places: Places, console: Console, shares: 
 class _Begun:
     """A run that goes on beside others."""
 
-    job: Job
+    job: WorkerJob
     slot: Slot
 
     def apart(self, asks: Callable[[], int]) -> Apart:
@@ -132,8 +132,8 @@ class _Begun:
         return Apart(log=log_file(self.job.folder), asks=asks, variables=self.slot.variables)
 
 
-def _begin(spec: RunSpec, places: Places, slot: Slot, display: Display) -> _Begun:
-    job = job_of(spec, places).model_copy(update={"threads": slot.threads, "parent_pid": getpid()})
+def _begin(spec: RunSpec, context: RunContext, slot: Slot, display: Display) -> _Begun:
+    job = job_of(spec, context).model_copy(update={"threads": slot.threads, "parent_pid": getpid()})
     display.follow(spec.run_id, job.folder, (f"{spec.run_id}: ", f"{spec.architecture}: "))
     return _Begun(job=job, slot=slot)
 
@@ -146,5 +146,5 @@ def _code(future: Future[int], begun: _Begun, display: Display) -> int:
         return worker.BAD_INPUT
 
 
-def _too_late(places: Places) -> bool:
-    return places.deadline_s is not None and monotonic() + LEAST_S > places.deadline_s
+def _too_late(context: RunContext) -> bool:
+    return context.deadline_s is not None and monotonic() + LEAST_S > context.deadline_s

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.launchers import worker
 from harness.launchers.cluster import until, worked_on
 from harness.launchers.run import Outcome, measure_all
@@ -31,7 +31,7 @@ from harness.system.environment import Device, device_slug
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 from harness.system.locks import run_lock
-from harness.system.signals import OVERDRAWN, STOPPED
+from harness.system.signals import STOPPED, TIME_LIMIT_REACHED
 from harness.system.subprocesses import child_environment
 
 HANDOVER_S = 120.0  # for a process that a lost machine left behind to write its checkpoint and end
@@ -153,9 +153,7 @@ def _device_slug(device: Device) -> str:
         return device_slug("cpu")
     # a child: it may be that this process is shown no GPU, and a look at one would keep hold of its memory
     variables = {key: value for key, value in child_environment().items() if key != "CUDA_VISIBLE_DEVICES"}
-    done = subprocess.run(
-        [sys.executable, "-c", _SLUG], env=variables, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", _SLUG], env=variables, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise UserError(f"has no GPU that torch can use: {reason}")
@@ -170,7 +168,7 @@ class Ended:
     line: str = ""
 
 
-def carry_out(job: Job, mark: Mark, ends_at_s: float | None) -> Ended:
+def execute(job: WorkerJob, mark: Mark, ends_at_s: float | None) -> Ended:
     """Carry out a run on this machine: start its worker, watch over it, stop it when it is no longer wanted.
 
     Args:
@@ -182,7 +180,7 @@ def carry_out(job: Job, mark: Mark, ends_at_s: float | None) -> Ended:
         return Ended(code=STOPPED, line="not begun: the command no longer wants it")
     left_s = None if ends_at_s is None else ends_at_s - time.time()
     if left_s is not None and left_s < LEAST_S:
-        return Ended(code=OVERDRAWN, line="not begun, the budget is used up")
+        return Ended(code=TIME_LIMIT_REACHED, line="not begun, the budget is used up")
     if not _handed_over(job, mark):
         return Ended(code=worker.ELSEWHERE, line="left to another process that works on it")
     deadline_s = None if left_s is None else time.monotonic() + left_s
@@ -194,7 +192,7 @@ def carry_out(job: Job, mark: Mark, ends_at_s: float | None) -> Ended:
         return Ended(code=worker.BAD_INPUT, line=str(error))
 
 
-def _handed_over(job: Job, mark: Mark) -> bool:
+def _handed_over(job: WorkerJob, mark: Mark) -> bool:
     """Wait for whoever holds the run: after a machine was lost, that may be what is left of it."""
     until(lambda: not (worked_on(job) and mark.wanted()), HANDOVER_S, look_s=1.0)
     return not worked_on(job)

@@ -1,6 +1,6 @@
 """A Ray cluster: one task a run, with the GPU or threads that it needs; then one machine of each kind alone.
 
-The only module that imports Ray. A task starts the run's worker as a process of its own, as the engine
+The only module that imports Ray. A task starts the run's worker as a process of its own, as the launcher
 `local` does. Where a machine is lost, the run goes on elsewhere from its last checkpoint.
 """
 
@@ -19,7 +19,7 @@ from rich.console import Console
 
 from architectures.external.plugins import VARIABLE
 from harness.config.run_spec import RunSpec
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.launchers import nodes, worker
 from harness.launchers.asking import counted_stops
 from harness.launchers.cluster import (
@@ -33,7 +33,7 @@ from harness.launchers.cluster import (
 )
 from harness.launchers.display import Display
 from harness.launchers.nodes import Answer, Ended, Mark, code_digest, marked
-from harness.launchers.run import Outcome, Places
+from harness.launchers.run import Outcome, RunContext
 from harness.launchers.scheduling import count, still_to_do
 from harness.launchers.supervisor import LEAVE_S
 from harness.profiling.scheduler import Request
@@ -84,7 +84,7 @@ class RayEngine:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             if "AF_UNIX path length" in reason:  # its sockets lie in the temporary folder, by long names
                 reason += "; name a shorter folder with the variable RAY_TMPDIR"
-            what = f"--ray-address {self._address}" if self._address else "engine ray: no cluster of our own"
+            what = f"--ray-address {self._address}" if self._address else "launcher ray: no cluster of our own"
             raise UserError(f"{what}: {reason}") from error
         return self
 
@@ -94,7 +94,7 @@ class RayEngine:
         ray.shutdown()
 
     def pick_device(self, wanted: str) -> Device:
-        """See `Engine`; a GPU anywhere in the cluster counts."""
+        """See `Launcher`; a GPU anywhere in the cluster counts."""
         if wanted == "cpu":
             return "cpu"
         if ray.cluster_resources().get("GPU", 0) >= 1:
@@ -103,29 +103,29 @@ class RayEngine:
             raise UserError("device cuda: no machine of the Ray cluster has a GPU; use --device cpu")
         return "cpu"
 
-    def carry_out(self, specs: Sequence[RunSpec], places: Places, console: Console) -> Outcome:
-        """See `Engine`. Bad input that one run finds does not stop the others."""
+    def execute(self, specs: Sequence[RunSpec], context: RunContext, console: Console) -> Outcome:
+        """See `Launcher`. Bad input that one run finds does not stop the others."""
         outcome = Outcome()
-        todo = still_to_do(specs, places, console, outcome)
+        todo = still_to_do(specs, context, console, outcome)
         if not todo:
             return outcome
         display = Display(console, len(todo))
-        with marked(places.results, places.work) as mark, counted_stops() as asks:
-            machines = self._machines(mark, places.device, console)
-            threads = threads_of_a_run(machines, places.device, places.threads)
-            jobs = [portable_job(spec, places, threads) for spec in todo]
-            matrix = _Matrix(mark=mark, display=display, asks=asks, outcome=outcome, places=places)
+        with marked(context.results, context.work) as mark, counted_stops() as asks:
+            machines = self._machines(mark, context.device, console)
+            threads = threads_of_a_run(machines, context.device, context.threads)
+            jobs = [portable_job(spec, context, threads) for spec in todo]
+            matrix = _Matrix(mark=mark, display=display, asks=asks, outcome=outcome, context=context)
             with display.shown():
-                matrix.carry_out(jobs)
+                matrix.execute(jobs)
         if matrix.bad_input:
             raise UserError("")
         return outcome
 
-    def measure(self, requests: Sequence[Request], places: Places, console: Console) -> Outcome:
-        """See `Engine`: on one machine of each kind, which is taken whole."""
-        with marked(places.results, places.work) as mark, counted_stops() as asks:
+    def measure(self, requests: Sequence[Request], context: RunContext, console: Console) -> Outcome:
+        """See `Launcher`: on one machine of each kind, which is taken whole."""
+        with marked(context.results, context.work) as mark, counted_stops() as asks:
             kinds: dict[str, Node] = {}
-            for machine in self._machines(mark, places.device, console):
+            for machine in self._machines(mark, context.device, console):
                 kinds.setdefault(machine.device_slug, machine)
             display = Display(console, len(kinds))
             with display.shown():
@@ -144,9 +144,7 @@ class RayEngine:
         """
         with console.status("asking the machines of the cluster"):
             asked = {_ask(node, mark, device): node for node in _alive(device)}
-            ready, late = (
-                ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_S) if asked else ([], [])
-            )
+            ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_S) if asked else ([], [])
         complaints = [f"{asked[ref].name} does not answer" for ref in late]
         able = []
         for ref in ready:
@@ -158,11 +156,9 @@ class RayEngine:
             else:
                 able.append(replace(asked[ref], device_slug=answer.device_slug))
         if complaints:
-            raise UserError(f"engine ray: {'; '.join(complaints)}; mend this or take the machine out")
+            raise UserError(f"launcher ray: {'; '.join(complaints)}; mend this or take the machine out")
         if not able:
-            raise UserError(
-                f"engine ray: no machine of the cluster has a {'GPU' if device == 'cuda' else 'CPU'}"
-            )
+            raise UserError(f"launcher ray: no machine of the cluster has a {'GPU' if device == 'cuda' else 'CPU'}")
         return sorted(able, key=lambda node: (node.name, node.id))
 
 
@@ -171,14 +167,14 @@ class _Matrix:
     """Runs on their way through the cluster."""
 
     mark: Mark
-    places: Places
+    context: RunContext
     display: Display
     outcome: Outcome
     asks: Callable[[], int]
     bad_input: bool = False
     losses: Counter[str] = field(default_factory=Counter)
 
-    def carry_out(self, jobs: Sequence[Job]) -> None:
+    def execute(self, jobs: Sequence[WorkerJob]) -> None:
         """Hand out all of them and wait for their ends, or stop them when asked to."""
         waiting = {}
         for job in jobs:
@@ -195,16 +191,16 @@ class _Matrix:
         if waiting:
             self._stop(waiting)
 
-    def _submit(self, job: Job) -> Any:
-        task = ray.remote(nodes.carry_out).options(
+    def _submit(self, job: WorkerJob) -> Any:
+        task = ray.remote(nodes.execute).options(
             name=job.spec.run_id,
             num_cpus=job.threads,
             num_gpus=1 if job.device == "cuda" else 0,
             max_retries=0,  # here they are counted and said
         )
-        return task.remote(job, self.mark, budget_end_s(self.places))
+        return task.remote(job, self.mark, budget_end_s(self.context))
 
-    def _settle(self, job: Job, ref: Any) -> Any | None:
+    def _settle(self, job: WorkerJob, ref: Any) -> Any | None:
         """Count a run that has ended; the new task of one that goes on elsewhere."""
         name = job.spec.run_id
         try:
@@ -226,7 +222,7 @@ class _Matrix:
         self.display.ended(name)
         return None
 
-    def _go_on(self, job: Job, why: str) -> Any | None:
+    def _go_on(self, job: WorkerJob, why: str) -> Any | None:
         name = job.spec.run_id
         self.losses[name] += 1
         lost = f"{why} ({self.losses[name]} of {MAX_RETRIES} times allowed)"
@@ -238,7 +234,7 @@ class _Matrix:
         self.outcome.failed += 1
         return None
 
-    def _stop(self, waiting: dict[Any, Job]) -> None:
+    def _stop(self, waiting: dict[Any, WorkerJob]) -> None:
         """Tell all machines to stop, and wait until they have: Ray ends what still runs when we leave."""
         self.outcome.stopped = True
         self.mark.withdraw()

@@ -41,9 +41,7 @@ def slots(jobs: int, device: Device, threads: int) -> list[Slot]:
         UserError: more runs than GPUs, or than threads.
     """
     if jobs > threads:
-        raise UserError(
-            f"--jobs {jobs}: {threads} threads can't be shared by so many; give at most --jobs {threads}"
-        )
+        raise UserError(f"--jobs {jobs}: {threads} threads can't be shared by so many; give at most --jobs {threads}")
     share = threads // jobs
     if device == "cpu":
         return [Slot(threads=share)] * jobs

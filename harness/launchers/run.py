@@ -13,8 +13,8 @@ from rich.table import Table
 import datasets
 from datasets.cache import open_split
 from harness.config.run_spec import RunSpec
-from harness.config.worker_job import PATIENCE_S
-from harness.config.world import Member
+from harness.config.worker_job import HEARTBEAT_TIMEOUT_S
+from harness.config.world import WorldInfo
 from harness.launchers import worker
 from harness.profiling.scheduler import Request, cell_keys, measure_cells
 from harness.records.measurement import MeasureSpec, Preset
@@ -22,16 +22,16 @@ from harness.records.run import finished, load_run, runs_folder
 from harness.system.environment import Device
 from harness.system.errors import UserError
 from harness.system.locks import measuring_on_this_machine
-from harness.system.signals import OVERDRAWN, STOPPED
+from harness.system.signals import STOPPED, TIME_LIMIT_REACHED
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class RunContext:
     """Where things are read and written, on what is computed, and until when.
 
     weights: files of initial weights by `InitialWeights.key`.
     deadline_s: end of the budget by time.monotonic; none without one.
-    patience_s: without a sign of life a run is ended after so long.
+    heartbeat_timeout_s: without a sign of life a run is ended after so long.
     member: the leading one of several processes that carry out each run together; none: there is one.
     """
 
@@ -44,8 +44,8 @@ class Places:
     threads: int
     tensorboard: bool = False
     deadline_s: float | None = None
-    patience_s: float = PATIENCE_S
-    member: Member | None = None
+    heartbeat_timeout_s: float = HEARTBEAT_TIMEOUT_S
+    member: WorldInfo | None = None
 
 
 @dataclass(kw_only=True)
@@ -56,7 +56,7 @@ class Outcome:
     skipped: int = 0
     failed: int = 0
     stopped: bool = False
-    overdrawn: bool = False
+    time_limit_reached: bool = False
 
     def add(self, other: "Outcome") -> None:
         """Count another part of the plan in."""
@@ -64,13 +64,13 @@ class Outcome:
         self.skipped += other.skipped
         self.failed += other.failed
         self.stopped |= other.stopped
-        self.overdrawn |= other.overdrawn
+        self.time_limit_reached |= other.time_limit_reached
 
     @property
     def exit_code(self) -> int:
         """130 after Ctrl-C, 75 where the budget is used up, 1 if anything failed, else 0."""
-        if self.stopped or self.overdrawn:
-            return STOPPED if self.stopped else OVERDRAWN
+        if self.stopped or self.time_limit_reached:
+            return STOPPED if self.stopped else TIME_LIMIT_REACHED
         return worker.FAILED if self.failed else worker.FINISHED
 
 
@@ -91,9 +91,7 @@ def print_plan(specs: Sequence[RunSpec], results: Path, console: Console) -> Non
     """The plan for a terminal of any width: what all runs share in one line, then a table of the rest."""
     each = [_traits(spec) for spec in specs]
     shared = [text for text in each[0] if all(text in traits for traits in each)]
-    console.print(
-        f"{len(specs)} runs, all of them: {', '.join(shared)}", soft_wrap=True, highlight=False, markup=False
-    )
+    console.print(f"{len(specs)} runs, all of them: {', '.join(shared)}", soft_wrap=True, highlight=False, markup=False)
     table = Table(box=SIMPLE_HEAD)
     longest = max(len(spec.run_id) for spec in specs)
     table.add_column("run", overflow="fold", no_wrap=longest <= console.width // 2)
@@ -124,7 +122,7 @@ def _traits(spec: RunSpec) -> list[str]:
     ]
 
 
-def prepare_data(specs: Sequence[RunSpec], places: Places, console: Console) -> None:
+def prepare_data(specs: Sequence[RunSpec], context: RunContext, console: Console) -> None:
     """Decode every split once before anything is trained, so that bad data shows at once.
 
     Raises:
@@ -139,11 +137,11 @@ def prepare_data(specs: Sequence[RunSpec], places: Places, console: Console) -> 
                 def show(done: int, total: int, task: TaskID = task) -> None:
                     progress.update(task, completed=done, total=total)
 
-                open_split(datasets.load(name, split, places.data_root), size, places.work / "cache", show)
+                open_split(datasets.load(name, split, context.data_root), size, context.work / "cache", show)
                 progress.remove_task(task)
 
 
-def measurement_requests(specs: Sequence[RunSpec], places: Places, preset: Preset) -> list[Request]:
+def measurement_requests(specs: Sequence[RunSpec], context: RunContext, preset: Preset) -> list[Request]:
     """What to measure beside these runs: each architecture once, at the size it was trained at."""
     wanted = {}
     for spec in specs:
@@ -155,9 +153,9 @@ def measurement_requests(specs: Sequence[RunSpec], places: Places, preset: Prese
             num_classes=spec.num_classes,
             size=size,
             precision=spec.precision,
-            device=places.device,
+            device=context.device,
             preset=preset,
-            threads=places.threads,
+            threads=context.threads,
         )
         keys = cell_keys(measured, step_batch=spec.protocol.batch_size)
         wanted[spec.architecture] = Request(spec=measured, keys=keys)

@@ -1,4 +1,4 @@
-"""What all engines do alike: which runs there are to do, the job of each, and how endings are counted."""
+"""What all launchers do alike: which runs there are to do, the job of each, and how endings are counted."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,31 +6,31 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.config.run_spec import RunSpec
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.launchers import worker
-from harness.launchers.run import Outcome, Places, status_of
+from harness.launchers.run import Outcome, RunContext, status_of
 from harness.records.cleanup import clear_finished
 from harness.records.run import finished
-from harness.system.signals import OVERDRAWN, STOPPED
+from harness.system.signals import STOPPED, TIME_LIMIT_REACHED
 
 LEAST_S = 60.0  # of a budget, for another run to be begun
 
 
-def job_of(spec: RunSpec, places: Places) -> Job:
+def job_of(spec: RunSpec, context: RunContext) -> WorkerJob:
     """What a worker is handed to carry out this run."""
-    member = None if spec.postprocess else places.member  # the CRF goes image by image, in one process
+    member = None if spec.postprocess else context.member  # the CRF goes image by image, in one process
     sharing = member.local_processes if member is not None else 1
-    return Job(
+    return WorkerJob(
         spec=spec,
-        device=places.device,
-        threads=max(1, places.threads // sharing),
-        results=places.results.resolve(),
-        work=places.work.resolve(),
-        data_root=places.data_root,
-        weights=places.weights.get(spec.initial_weights.key),
-        tensorboard=places.tensorboard,
-        deadline_s=places.deadline_s,
-        patience_s=places.patience_s,
+        device=context.device,
+        threads=max(1, context.threads // sharing),
+        results=context.results.resolve(),
+        work=context.work.resolve(),
+        data_root=context.data_root,
+        weights=context.weights.get(spec.initial_weights.key),
+        tensorboard=context.tensorboard,
+        deadline_s=context.deadline_s,
+        heartbeat_timeout_s=context.heartbeat_timeout_s,
         member=member,
     )
 
@@ -46,21 +46,19 @@ def log_file(folder: Path) -> Path:
     return folder / "log.txt"
 
 
-def still_to_do(
-    specs: Sequence[RunSpec], places: Places, console: Console, outcome: Outcome
-) -> list[RunSpec]:
+def still_to_do(specs: Sequence[RunSpec], context: RunContext, console: Console, outcome: Outcome) -> list[RunSpec]:
     """The runs without a finished record; the others are said, and counted as skipped.
 
     What a finished one's killed process may have left of its checkpoints goes.
     """
     todo = []
     for spec in specs:
-        if (stored := finished(places.results, spec)) is not None:
+        if (stored := finished(context.results, spec)) is not None:
             console.print(f"{spec.run_id}: finished before, nothing to do", highlight=False)
-            clear_finished(job_of(spec, places).folder, stored.record)
+            clear_finished(job_of(spec, context).folder, stored.record)
             outcome.skipped += 1
             continue
-        if (status := status_of(places.results, spec)) != "to do":
+        if (status := status_of(context.results, spec)) != "to do":
             console.print(f"{spec.run_id}: {status}", highlight=False)
         todo.append(spec)
     return todo
@@ -69,6 +67,6 @@ def still_to_do(
 def count(outcome: Outcome, code: int) -> None:
     """Count a worker's exit code. Bad input counts as failed; a run left to another process does not."""
     outcome.stopped |= code == STOPPED
-    outcome.overdrawn |= code == OVERDRAWN
+    outcome.time_limit_reached |= code == TIME_LIMIT_REACHED
     outcome.done += code == worker.FINISHED
-    outcome.failed += code not in (worker.FINISHED, worker.ELSEWHERE, STOPPED, OVERDRAWN)
+    outcome.failed += code not in (worker.FINISHED, worker.ELSEWHERE, STOPPED, TIME_LIMIT_REACHED)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.launchers import worker
 from harness.profiling.process import oom_kills
 from harness.records.run import Failure, finished, save_run
@@ -53,7 +53,7 @@ class Apart:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def run_worker(job: Job, apart: Apart | None = None) -> int:
+def run_worker(job: WorkerJob, apart: Apart | None = None) -> int:
     """Start a run's process and wait for it; its exit code, or FAILED with a record where it was killed.
 
     A process that shows no sign of life for the job's patience is ended, and its record says so; what it had
@@ -69,9 +69,9 @@ def run_worker(job: Job, apart: Apart | None = None) -> int:
     kills = oom_kills()
     with _handed_over(job) as path:
         command = [sys.executable, "-m", "harness.launchers.worker", str(path)]
-        code = call(command, heartbeat(job.folder, job.rank), job.patience_s, apart)
+        code = call(command, heartbeat(job.folder, job.rank), job.heartbeat_timeout_s, apart)
     if code is None:
-        message = f"no sign of life for {job.patience_s / 60:.3g} minutes: the process was ended"
+        message = f"no sign of life for {job.heartbeat_timeout_s / 60:.3g} minutes: the process was ended"
         return _failed(job, Failure(kind="killed", message=message), apart)
     if code == -signal.SIGTERM and apart is not None and apart.asks():
         return STOPPED  # asked before it could heed it: nothing was begun
@@ -87,7 +87,7 @@ def run_worker(job: Job, apart: Apart | None = None) -> int:
 
 
 @contextmanager
-def _handed_over(job: Job) -> Iterator[Path]:
+def _handed_over(job: WorkerJob) -> Iterator[Path]:
     """The job in a file, as long as the block runs.
 
     Raises:
@@ -106,9 +106,9 @@ def _handed_over(job: Job) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _failed(job: Job, failure: Failure, apart: Apart | None) -> int:
+def _failed(job: WorkerJob, failure: Failure, apart: Apart | None) -> int:
     """Leave a record of the failure, unless another process has taken the run up meanwhile."""
-    if job.member is not None and not job.leads:
+    if job.member is not None and not job.is_main_process:
         from harness.training.rendezvous import tell
 
         tell(job.member, failure)
@@ -122,13 +122,13 @@ def _failed(job: Job, failure: Failure, apart: Apart | None) -> int:
     return worker.FAILED
 
 
-def call(command: Sequence[str], beat: Path, patience_s: float, apart: Apart | None = None) -> int | None:
+def call(command: Sequence[str], beat: Path, heartbeat_timeout_s: float, apart: Apart | None = None) -> int | None:
     """Run a child in this terminal's process group; on Ctrl-C or SIGTERM wait for it to end in its own way.
 
     Args:
         command: what to run.
         beat: the file that it touches as long as it goes on.
-        patience_s: after so long without a touch it is ended.
+        heartbeat_timeout_s: after so long without a touch it is ended.
         apart: it runs in a session of its own, and is asked to stop by SIGTERM.
 
     Returns:
@@ -139,7 +139,7 @@ def call(command: Sequence[str], beat: Path, patience_s: float, apart: Apart | N
         UserError: the log can't be written.
     """
     environment = {**KEEP_MEMORY, **child_environment(), **(apart.variables if apart else {})}
-    look_s, passed_on, own = min(ASK_S if apart else LOOK_S, patience_s), 0, apart is not None
+    look_s, passed_on, own = min(ASK_S if apart else LOOK_S, heartbeat_timeout_s), 0, apart is not None
     with (
         _output(apart) as log,
         _stops() as asked,  # before the child starts: a stop between the two would leave it to itself
@@ -161,8 +161,8 @@ def call(command: Sequence[str], beat: Path, patience_s: float, apart: Apart | N
                 now, last = _touched(beat), touched
                 if now != last:
                     touched, since_s = now, time.monotonic()
-                elif time.monotonic() - since_s > patience_s:
-                    _end(child, min(LEAVE_S, patience_s))
+                elif time.monotonic() - since_s > heartbeat_timeout_s:
+                    _end(child, min(LEAVE_S, heartbeat_timeout_s))
                     return None
 
 

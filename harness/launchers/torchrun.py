@@ -10,14 +10,14 @@ from contextlib import contextmanager, suppress
 
 import torch.distributed as dist
 
-from harness.config.worker_job import Job
-from harness.config.world import Member
+from harness.config.worker_job import WorkerJob
+from harness.config.world import WorldInfo
 from harness.launchers.supervisor import run_worker
 from harness.training.rendezvous import next_job, open_store
 
 
 @contextmanager
-def leading(member: Member) -> Iterator[None]:
+def leading(member: WorldInfo) -> Iterator[None]:
     """Rank 0's command: those who follow are let go when the block is left, however it is."""
     _end_as_by_ctrl_c()
     store = open_store(member, serve=not member.hosted)
@@ -28,7 +28,7 @@ def leading(member: Member) -> Iterator[None]:
             store.set("job", "")
 
 
-def follow(member: Member) -> int:
+def follow(member: WorldInfo) -> int:
     """Another rank's command: take part in what rank 0 announces until there is no more.
 
     Always 0: rank 0's exit code is that of the command, and torchrun ends all processes on another code.
@@ -38,11 +38,11 @@ def follow(member: Member) -> int:
     with suppress(dist.DistError):  # the store goes with rank 0's command
         store = open_store(member)
         while announced := next_job(store, announced):
-            run_worker(follower_job(Job.model_validate_json(announced), member))
+            run_worker(follower_job(WorkerJob.model_validate_json(announced), member))
     return 0
 
 
-def follower_job(job: Job, member: Member) -> Job:
+def follower_job(job: WorkerJob, member: WorldInfo) -> WorkerJob:
     """Rank 0's job as another rank carries it out.
 
     Rank 0 alone looks at the budget, since clocks of two machines have nothing in common.

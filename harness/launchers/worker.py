@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.records.cleanup import clear_finished
 from harness.records.run import Failure, RunRecord, finished, runs_folder, save_run
 from harness.system.errors import UserError, printable, storage_error
 from harness.system.files import remove_leftovers, write_atomically
 from harness.system.locks import run_lock, training_on_this_machine
-from harness.system.signals import OVERDRAWN, STOPPED, Interrupted, StopRequest, heartbeat
+from harness.system.signals import STOPPED, TIME_LIMIT_REACHED, Interrupted, StopRequest, heartbeat
 
 if TYPE_CHECKING:
     from harness.training.distributed import Group
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FINISHED, FAILED, BAD_INPUT, ELSEWHERE = 0, 1, 2, 3
 
 
-def failed_record(job: Job, failure: Failure) -> RunRecord:
+def failed_record(job: WorkerJob, failure: Failure) -> RunRecord:
     """The record of a run that ended without a result."""
     import datasets
     from harness.system.environment import environment
@@ -49,17 +49,17 @@ def failed_record(job: Job, failure: Failure) -> RunRecord:
 
 def main(job_file: str) -> int:
     """Carry out the job in that file, unless another process is at it; see the module's exit codes."""
-    job = Job.model_validate_json(Path(job_file).read_text("utf-8"))
-    console = Console(stderr=False, quiet=not job.leads)
+    job = WorkerJob.model_validate_json(Path(job_file).read_text("utf-8"))
+    console = Console(stderr=False, quiet=not job.is_main_process)
 
     def on_wait() -> None:
         console.print(f"{job.spec.run_id}: waiting until a measurement on this machine has ended")
 
     try:
-        if not job.leads:  # the run is rank 0's already
+        if not job.is_main_process:  # the run is rank 0's already
             beat = _begun(job)
             with training_on_this_machine(on_wait, beat.touch):
-                return carry_out(job, console)
+                return execute(job, console)
         # by this process, not by its parent: killed alone, that one would leave the run to two; checkpoints
         # are of the work folder, which may serve several results folders
         run_id = job.spec.run_id
@@ -73,7 +73,7 @@ def main(job_file: str) -> int:
             remove_leftovers(runs_folder(job.results), run_id)
             beat = _begun(job)
             with training_on_this_machine(on_wait, beat.touch):
-                return carry_out(job, console)
+                return execute(job, console)
     except UserError as error:
         return _bad_input(job, error)
     except OSError as error:
@@ -85,7 +85,7 @@ def main(job_file: str) -> int:
         return STOPPED
 
 
-def carry_out(job: Job, console: Console) -> int:
+def execute(job: WorkerJob, console: Console) -> int:
     """Train and evaluate, and leave the record; see the module's exit codes."""
     stop = StopRequest(job.deadline_s, heartbeat(job.folder, job.rank), job.parent_pid)
 
@@ -94,14 +94,14 @@ def carry_out(job: Job, console: Console) -> int:
     from harness.postprocess.crf.record import crf_record
     from harness.postprocess.crf.runner import CrfRun
     from harness.postprocess.crf.search import TRIALS
-    from harness.training.distributed import ALONE, join
+    from harness.training.distributed import SINGLE_PROCESS, join
     from harness.training.progress import RunProgress, position_file
     from harness.training.run_record import run_record
     from harness.training.trainer import Run
 
     protocol = job.spec.protocol
     steps = TRIALS if job.spec.postprocess else protocol.iterations
-    position = position_file(job.folder) if job.leads else None
+    position = position_file(job.folder) if job.is_main_process else None
     progress = RunProgress(console, job.spec.network, steps, protocol.batch_size, position)
     run: Run | CrfRun
     if job.spec.postprocess:
@@ -110,7 +110,7 @@ def carry_out(job: Job, console: Console) -> int:
     else:
         run = training = Run(job, progress, stop)
         record_of = partial(run_record, training)
-    group = ALONE
+    group = SINGLE_PROCESS
     try:
         group = join(job, stop)
         with progress.shown():
@@ -118,11 +118,11 @@ def carry_out(job: Job, console: Console) -> int:
             run.train()
             run.finish()
     except Interrupted:
-        overdrawn, *_ = group.any_of(stop.overdrawn)
+        time_limit_reached, *_ = group.any_rank(stop.time_limit_reached)
         group.leave()
-        why = "the budget is used up" if overdrawn else "stopped"
+        why = "the budget is used up" if time_limit_reached else "stopped"
         progress.say(f"{why} at iteration {run.state.iteration:,}; the same command goes on from there")
-        return OVERDRAWN if overdrawn else STOPPED
+        return TIME_LIMIT_REACHED if time_limit_reached else STOPPED
     except (UserError, DatasetError, ArchitectureError) as error:
         return _bad_input(job, error)
     except Exception as error:  # the process ends here: whatever it was becomes the record's reason
@@ -130,7 +130,7 @@ def carry_out(job: Job, console: Console) -> int:
             return _bad_input(job, line)
         return _failed(job, _reason(job, error, group), progress.say)
     group.leave()
-    if not job.leads:
+    if not job.is_main_process:
         return FINISHED
     from harness.system.environment import environment
 
@@ -140,7 +140,7 @@ def carry_out(job: Job, console: Console) -> int:
     return FINISHED
 
 
-def _begun(job: Job) -> Path:
+def _begun(job: WorkerJob) -> Path:
     """The run's folder is there, and a first sign of life given; its file."""
     job.folder.mkdir(parents=True, exist_ok=True)
     beat = heartbeat(job.folder, job.rank)
@@ -148,13 +148,13 @@ def _begun(job: Job) -> Path:
     return beat
 
 
-def _failed(job: Job, failure: Failure, say: Callable[[str], None]) -> int:
+def _failed(job: WorkerJob, failure: Failure, say: Callable[[str], None]) -> int:
     """Leave the record of a run that failed, or let rank 0 know; called where the error is handled."""
     if job.member is not None and failure.kind == "data":  # bad input of another process
         return _bad_input(job, failure.message)
     log = job.folder / (f"error-{job.rank}.log" if job.rank else "error.log")
     write_atomically(log, traceback.format_exc().encode())
-    if job.leads:
+    if job.is_main_process:
         save_run(job.results, failed_record(job, failure), {})
         say(f"FAILED: {failure.message} (details: {log})")
     else:
@@ -162,25 +162,25 @@ def _failed(job: Job, failure: Failure, say: Callable[[str], None]) -> int:
     return FAILED
 
 
-def _bad_input(job: Job, line: object) -> int:
-    if job.leads:
+def _bad_input(job: WorkerJob, line: object) -> int:
+    if job.is_main_process:
         print(f"error: {printable(line)}", file=sys.stderr)
     else:
         _tell(job, Failure(kind="data", message=str(printable(line))))
     return BAD_INPUT
 
 
-def _tell(job: Job, failure: Failure) -> None:
+def _tell(job: WorkerJob, failure: Failure) -> None:
     from harness.training.rendezvous import tell
 
     assert job.member is not None
     tell(job.member, failure)
 
 
-def _reason(job: Job, error: Exception, group: "Group") -> Failure:
+def _reason(job: WorkerJob, error: Exception, group: "Group") -> Failure:
     """Why the run failed; of several processes one knows, and the others only lose touch with it."""
     failure = explain(error, job.spec.protocol.batch_size)
-    elsewhere = group.failure_elsewhere() if job.leads and failure.kind == "error" else None
+    elsewhere = group.failure_elsewhere() if job.is_main_process and failure.kind == "error" else None
     return elsewhere or failure
 
 

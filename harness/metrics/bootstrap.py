@@ -74,9 +74,7 @@ def bootstrap(
     return _intervals(sums.scores(np.ones((1, sums.blocks)))[0], sums.scores(draws), level)
 
 
-def resampled_scores(
-    run: ImageScores, *, block: int = 10, resamples: int = 2000, seed: int = 0
-) -> NDArray[np.float64]:
+def resampled_scores(run: ImageScores, *, block: int = 10, resamples: int = 2000, seed: int = 0) -> NDArray[np.float64]:
     """G, C, mIoU and BF of every resample, (R, 4), 0..1, drawn as `bootstrap` draws them.
 
     Runs on one split get the same blocks drawn: the difference of two such arrays is a paired one.
@@ -132,9 +130,7 @@ class _BlockSums:
     def of(cls, run: ImageScores, block: int) -> "_BlockSums":
         count = run.bf.shape[0]
         if block < 1 or count <= block:
-            raise ValueError(
-                f"an interval needs at least two blocks: {count} images with blocks of {block} give fewer"
-            )
+            raise ValueError(f"an interval needs at least two blocks: {count} images with blocks of {block} give fewer")
         starts = np.arange(0, count, block)
         counted = np.isfinite(run.bf)
         per_image = np.nansum(run.bf, axis=1) / np.maximum(counted.sum(axis=1), 1)  # 0 where no class counts
@@ -161,9 +157,7 @@ def _draw(blocks: int, resamples: int, seed: int) -> NDArray[np.float64]:
     return draws.astype(np.float64)
 
 
-def _intervals(
-    estimates: NDArray[np.float64], resampled: NDArray[np.float64], level: float
-) -> ScoreIntervals:
+def _intervals(estimates: NDArray[np.float64], resampled: NDArray[np.float64], level: float) -> ScoreIntervals:
     """Percentile intervals from the estimates (4,) and the resampled scores (R, 4)."""
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, not {level}")

@@ -31,9 +31,7 @@ from harness.system.environment import available_cores
 WAITING_PER_PROCESS = 4
 
 
-def boundary_f1(
-    prediction: NDArray[np.integer], label: NDArray[np.integer], num_classes: int
-) -> NDArray[np.float64]:
+def boundary_f1(prediction: NDArray[np.integer], label: NDArray[np.integer], num_classes: int) -> NDArray[np.float64]:
     """F1 of every class's boundary in one image: float64 (K,), 0..1, NaN where the class does not count.
 
     `prediction` is (H, W) in 0..K-1, `label` (H, W) in 0..K-1 or 255 (void). A class counts if it has a

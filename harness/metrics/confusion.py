@@ -67,9 +67,7 @@ def scores(matrix: NDArray[np.integer]) -> Scores:
     """
     _check_matrix(matrix)
     if not matrix.any():
-        raise ValueError(
-            "the confusion matrix counts no pixel: every label is void, or nothing was evaluated"
-        )
+        raise ValueError("the confusion matrix counts no pixel: every label is void, or nothing was evaluated")
     accuracy, iou = per_class_rates(matrix)
     global_accuracy, class_accuracy, miou = average_rates(matrix)
     return Scores(
@@ -104,9 +102,7 @@ def frequencies(matrix: NDArray[np.integer]) -> Frequencies:
     _check_matrix(matrix)
     total = int(matrix.sum())
     if total == 0:
-        raise ValueError(
-            "the confusion matrix counts no pixel: every label is void, or nothing was evaluated"
-        )
+        raise ValueError("the confusion matrix counts no pixel: every label is void, or nothing was evaluated")
     labeled = matrix.sum(axis=1).astype(np.int64)
     predicted = matrix.sum(axis=0).astype(np.int64)
     return Frequencies(
@@ -136,9 +132,7 @@ def average_rates(
     return _ratio(right, matrices.sum(axis=(-2, -1))), _defined_mean(accuracy), _defined_mean(iou)
 
 
-def _ratio(
-    part: NDArray[np.integer | np.float64], whole: NDArray[np.integer | np.float64]
-) -> NDArray[np.float64]:
+def _ratio(part: NDArray[np.integer | np.float64], whole: NDArray[np.integer | np.float64]) -> NDArray[np.float64]:
     out: NDArray[np.float64] = np.full(np.shape(whole), np.nan)
     np.divide(part, whole, out=out, where=np.asarray(whole) > 0)
     return out
@@ -151,9 +145,7 @@ def _defined_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _check_matrix(matrix: NDArray[np.integer]) -> None:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
-        raise ValueError(
-            f"a confusion matrix is (K, K), not of shape {matrix.shape}: sum over the images first"
-        )
+        raise ValueError(f"a confusion matrix is (K, K), not of shape {matrix.shape}: sum over the images first")
     if not np.issubdtype(matrix.dtype, np.integer):
         raise ValueError(f"a confusion matrix holds counts, not {matrix.dtype}")
     if (matrix < 0).any():

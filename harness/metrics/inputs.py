@@ -19,9 +19,7 @@ def check_pair(prediction: NDArray[np.integer], label: NDArray[np.integer], num_
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"{name} must be a non-empty (H, W) map, not of shape {array.shape}")
         if not np.issubdtype(array.dtype, np.integer):
-            raise ValueError(
-                f"{name} must hold integers, not {array.dtype}: take the argmax of the logits first"
-            )
+            raise ValueError(f"{name} must hold integers, not {array.dtype}: take the argmax of the logits first")
     if prediction.shape != label.shape:
         raise ValueError(
             f"prediction {prediction.shape} and label {label.shape} differ in size: "

@@ -74,7 +74,5 @@ def _maximum_matching(degrees: NDArray[np.int64], partners: NDArray[np.int32]) -
     targets = np.concatenate(
         [left - 1 + rank[partners], np.full(right, sink), np.arange(left)],
     ).astype(np.int32)
-    network = csr_array(
-        (np.ones(targets.size, dtype=np.int32), targets, row_ends), shape=(sink + 1, sink + 1)
-    )
+    network = csr_array((np.ones(targets.size, dtype=np.int32), targets, row_ends), shape=(sink + 1, sink + 1))
     return int(maximum_flow(network, source, sink, method="dinic").flow_value)

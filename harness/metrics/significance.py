@@ -106,9 +106,7 @@ def difference(one: Sample, other: Sample) -> Difference | NotMeasured:
     if min(seeds) > 1:
         paired = one.trainings == other.trainings != ()
         half = _paired(one, other) if paired else _welch(one, other)
-        return Difference(
-            estimate=estimate, low=estimate - half, high=estimate + half, by="seeds", seeds=seeds
-        )
+        return Difference(estimate=estimate, low=estimate - half, high=estimate + half, by="seeds", seeds=seeds)
     if one.resampled is None or other.resampled is None:
         return NotMeasured(reason="one seed, and too few images for an interval")
     drawn = one.resampled.mean(axis=0) - other.resampled.mean(axis=0)

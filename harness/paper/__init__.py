@@ -113,9 +113,7 @@ def decoders() -> tuple[Decoder, ...]:
                 infer_ms=float(own[0]["infer_ms"]),
                 scores={
                     (str(row["class_weighting"]), str(row["split"])): {
-                        metric: float(row[metric])
-                        for metric in ("G", "C", "mIoU", "BF")
-                        if not pd.isna(row[metric])
+                        metric: float(row[metric]) for metric in ("G", "C", "mIoU", "BF") if not pd.isna(row[metric])
                     }
                     for row in own
                 },

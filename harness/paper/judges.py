@@ -71,17 +71,13 @@ def _best(statement: Best, figures: Figures) -> list[Finding]:
                 other = Subject(network=name, row=row)
                 start = Finding(kind="more", quantity=quantity, higher=best, lower=other)
                 # without one of them, the best is not known
-                findings.append(
-                    replace(start, reason=lacking[0]) if lacking else _compare(start, figures, _exceeds)
-                )
+                findings.append(replace(start, reason=lacking[0]) if lacking else _compare(start, figures, _exceeds))
     return findings
 
 
 def _most(statement: Most, figures: Figures) -> list[Finding]:
     return [
-        _compare_leads(
-            Finding(kind="most", quantity=statement.quantity, than=than, higher=high, lower=low), figures
-        )
+        _compare_leads(Finding(kind="most", quantity=statement.quantity, than=than, higher=high, lower=low), figures)
         for high, low in statement.couples()
         for than in statement.quantities
     ]
@@ -96,9 +92,7 @@ def _close(statement: Close, figures: Figures) -> list[Finding]:
         return "against" if gap.low > margin or gap.high < -margin else "noise"
 
     return [
-        _compare(
-            Finding(kind="close", quantity=quantity, higher=high, lower=low, limit=margin), figures, within
-        )
+        _compare(Finding(kind="close", quantity=quantity, higher=high, lower=low, limit=margin), figures, within)
         for high, low in statement.couples()
         for quantity in statement.quantities
     ]

@@ -48,9 +48,7 @@ def _decoders() -> _Values:
             values[decoder.variant, "", "decoder_storage"] = decoder.storage_multiplier
         for (class_weighting, split), scores in decoder.scores.items():
             if split == "test":
-                values |= {
-                    (decoder.variant, class_weighting, metric): value for metric, value in scores.items()
-                }
+                values |= {(decoder.variant, class_weighting, metric): value for metric, value in scores.items()}
     return values
 
 

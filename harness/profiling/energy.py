@@ -179,7 +179,6 @@ def _flags(energy: Energy) -> list[str]:
         share = abs(energy.integrated_mj.value / energy.raw_mj - 1)
         if share > CROSS_CHECK_SHARE:
             flags.append(
-                f"energy: sampled power differs from the counter by {share:.0%} "
-                f"(limit {CROSS_CHECK_SHARE:.0%})"
+                f"energy: sampled power differs from the counter by {share:.0%} (limit {CROSS_CHECK_SHARE:.0%})"
             )
     return flags

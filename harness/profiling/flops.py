@@ -260,9 +260,7 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def _distinct(tensors: Iterable[Tensor]) -> list[Tensor]:
-    found = {
-        (id(one.untyped_storage()), one.storage_offset(), one.shape, one.stride()): one for one in tensors
-    }
+    found = {(id(one.untyped_storage()), one.storage_offset(), one.shape, one.stride()): one for one in tensors}
     return list(found.values())
 
 

@@ -76,14 +76,10 @@ def compare(spec: IndexSpec, on_phase: Callable[[str], None] = lambda phase: Non
     torch.manual_seed(0)
     model = architectures.build(spec.architecture, spec.num_classes, spec.size)
     on_phase("bytes")
-    kept = decoder_storage(
-        lambda: architectures.build(spec.architecture, spec.num_classes, spec.size), spec.size
-    )
+    kept = decoder_storage(lambda: architectures.build(spec.architecture, spec.num_classes, spec.size), spec.size)
     storages = tuple(_bytes(spec, storage, sum(kept[storage])) for storage in STORAGES)
     if len({one.index_bytes for one in storages}) == 1:
-        raise UserError(
-            f"{spec.architecture} keeps no pooling indices; choose segnet, segnet-basic or deconvnet"
-        )
+        raise UserError(f"{spec.architecture} keeps no pooling indices; choose segnet, segnet-basic or deconvnet")
     model.to(spec.device)
     times: list[Samples] = []
     flags: list[str] = []

@@ -168,9 +168,7 @@ def _counting(fake: bool) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def live_inference(
-    build: Build, *, batch: int, size: tuple[int, int], precision: Precision, fake: bool = True
-) -> Live:
+def live_inference(build: Build, *, batch: int, size: tuple[int, int], precision: Precision, fake: bool = True) -> Live:
     """Peak of a forward pass in evaluation mode without gradients, the input batch included.
 
     no_grad stands for inference_mode, which keeps the same tensors alive but shows a dispatch mode composite

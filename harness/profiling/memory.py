@@ -114,9 +114,7 @@ def _doubts(allocated: int, reserved: int, live: Live) -> list[str]:
         flags.append("cuDNN's benchmark mode was on: its search takes memory of its own")
     _, physical = torch.cuda.mem_get_info()
     if reserved > physical:  # Windows lets it spill, under WSL too, where others fail
-        flags.append(
-            f"{reserved} bytes were reserved of a GPU with {physical}: some lie in the host's memory"
-        )
+        flags.append(f"{reserved} bytes were reserved of a GPU with {physical}: some lie in the host's memory")
     share = abs(allocated - live.peak_bytes) / live.peak_bytes
     if live.optimizer_state_bytes and share > WORKSPACE_SHARE:  # a training step
         flags.append(
@@ -136,8 +134,4 @@ def resident_bytes(field: str) -> Quantity:
     except OSError:
         return Quantity(reason="needs Linux's /proc/self/status")
     found = re.search(rf"^{field}:\s*(\d+) kB$", status, re.MULTILINE)
-    return (
-        Quantity(value=int(found[1]) * 1024)
-        if found
-        else Quantity(reason=f"/proc/self/status has no {field}")
-    )
+    return Quantity(value=int(found[1]) * 1024) if found else Quantity(reason=f"/proc/self/status has no {field}")

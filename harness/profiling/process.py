@@ -22,7 +22,7 @@ from harness.system.subprocesses import child_environment
 
 FINISHED, BAD_INPUT, STOPPED = 0, 2, 130  # exit codes of a worker
 
-_PATIENCE_S = 10.0  # between passing Ctrl-C on and ending a worker that does not heed it
+_HEARTBEAT_TIMEOUT_S = 10.0  # between passing Ctrl-C on and ending a worker that does not heed it
 _MESSAGE_LIMIT = 300
 
 
@@ -123,7 +123,7 @@ class Worker:
         """End a process that the terminal may or may not have sent the same Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(_PATIENCE_S)
+            self._process.wait(_HEARTBEAT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -132,9 +132,7 @@ class Worker:
 class CellWorker(Worker):
     """The worker of one task; its files lie in a folder that the caller provides and removes."""
 
-    def __init__(
-        self, task: Task, folder: Path, on_phase: Callable[[str], None] = lambda phase: None
-    ) -> None:
+    def __init__(self, task: Task, folder: Path, on_phase: Callable[[str], None] = lambda phase: None) -> None:
         self._output = folder / "found.json"
         with replacing(folder / "task.json", "free space, or set TMPDIR to another folder") as temporary:
             temporary.write_text(task.model_dump_json(), "utf-8")

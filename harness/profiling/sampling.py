@@ -97,9 +97,7 @@ def window_flags(window: DeviceWindow) -> list[str]:
     """Doubts about times taken in this window: clocks that are not known, changed, or were held back."""
     flags = []
     if window.busy_samples < BUSY_SAMPLES:
-        flags.append(
-            f"the GPU's clocks were sampled {window.busy_samples} times at work ({BUSY_SAMPLES} wanted)"
-        )
+        flags.append(f"the GPU's clocks were sampled {window.busy_samples} times at work ({BUSY_SAMPLES} wanted)")
     clock = window.sm_clock_mhz
     if window.busy_samples and isinstance(clock, Range):
         spread = (clock.high - clock.low) / clock.median * 100 if clock.median else 0.0

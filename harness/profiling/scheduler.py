@@ -138,7 +138,7 @@ def measure_cells(
         for number, group in enumerate(groups):
             assert found is not None, "there is a group"
             visit = _Visit(group, found, Path(folder) / str(number), on_turn)
-            for spec, founds, failure in visit.carry_out():
+            for spec, founds, failure in visit.execute():
                 _save(results, spec, group.key, founds, failure)
                 if failure and failure.kind != "impossible":
                     tally.failed.append(f"{spec.architecture}, {group.key}: {failure.message}")
@@ -187,7 +187,7 @@ class _Visit:
         self._order = random.Random(SEED)
         self._started = 0
 
-    def carry_out(self) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
+    def execute(self) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
         """The group's cells, each as soon as it is whole."""
         first = self._group.specs[0]
         if self._group.key.phase not in TIMED:
@@ -279,9 +279,7 @@ class _Visit:
         self._on_turn(f"{spec.architecture} {size} {spec.precision}{options}, {self._group.key}: {what}")
 
 
-def _save(
-    results: Path, spec: MeasureSpec, key: CellKey, founds: Sequence[Found], failure: Failure | None
-) -> None:
+def _save(results: Path, spec: MeasureSpec, key: CellKey, founds: Sequence[Found], failure: Failure | None) -> None:
     """Put a cell into its record; a failed one never takes the place of one with figures."""
     stored = _stored(results, spec)
     before = stored.cell(key.phase, key.batch_size) if stored else None

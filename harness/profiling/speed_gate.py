@@ -1,4 +1,4 @@
-"""The regression gate: ratios to the plain way against those of the committed record."""
+"""The regression gate: ratios to the PyTorch baseline against those of the committed record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def comparable(
 def baseline_for(new: PerformanceRecord, committed: Sequence[PerformanceRecord]) -> PerformanceRecord | None:
     """The committed record to judge by: this device's, else another's with as many threads; of one size.
 
-    A ratio to the plain way on the same machine has most of the machine divided out of it already.
+    A ratio to the PyTorch baseline on the same machine has most of the machine divided out of it already.
     """
     same = comparable(committed, device=new.device, threads=new.threads, size=new.size)
     own = [record for record in same if record.device_slug == new.device_slug]

@@ -104,9 +104,7 @@ def backward_pass(model: nn.Module, batches: list[Tensor], labels: Tensor, preci
     return Pass(prepare=prepare, run=lambda: pending.pop().backward())  # type: ignore[no-untyped-call]
 
 
-def end_to_end_pass(
-    model: nn.Module, images: list[Tensor], device: torch.device, precision: Precision
-) -> Pass:
+def end_to_end_pass(model: nn.Module, images: list[Tensor], device: torch.device, precision: Precision) -> Pass:
     """From an image in the host's memory to its label map there, to be timed by the host's clock.
 
     Transfer, scaling, forward pass, upsampling to the image's size, argmax, transfer. The last one waits for

@@ -29,9 +29,7 @@ def pack_scores(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return target.getvalue()
 
 
-def thin(
-    history: list[tuple[int, float, float]], points: int = HISTORY_POINTS
-) -> list[tuple[int, float, float]]:
+def thin(history: list[tuple[int, float, float]], points: int = HISTORY_POINTS) -> list[tuple[int, float, float]]:
     """Thin (iteration, loss, lr) triples to at most `points`: means over equal stretches, five digits."""
     stretch = -(-len(history) // points) if history else 1
     kept = []

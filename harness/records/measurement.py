@@ -23,9 +23,7 @@ Preset = Literal["full", "lease", "cpu", "quick"]
 Option = Literal["channels-last", "compiled", "folded"]
 # shapes: what is counted without running anything. end-to-end: host image to label map on the host.
 # backward: `loss.backward()` alone. training-step: forward, loss, backward and optimizer.
-Phase = Literal[
-    "shapes", "inference-memory", "training-memory", "forward", "end-to-end", "backward", "training-step"
-]
+Phase = Literal["shapes", "inference-memory", "training-memory", "forward", "end-to-end", "backward", "training-step"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 TIMED: tuple[Phase, ...] = ("forward", "end-to-end", "backward", "training-step")
 TRAINING: tuple[Phase, ...] = ("training-memory", "backward", "training-step")
@@ -269,9 +267,7 @@ def load_measurements(results: Path) -> tuple[list[MeasurementRecord], list[tupl
             unreadable.append((path, str(error)))
             continue
         if path != measurement_path(results, record.spec, record.device_slug):
-            unreadable.append(
-                (path, f"{path}: the record belongs to {record.device_slug}/{record.spec.file_name}")
-            )
+            unreadable.append((path, f"{path}: the record belongs to {record.device_slug}/{record.spec.file_name}"))
         else:
             records.append(record)
     return records, unreadable

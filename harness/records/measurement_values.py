@@ -77,12 +77,8 @@ class DeviceMemory(Frozen):
     warmup_allocated_peak_bytes: Quantity
     warmup_reserved_peak_bytes: Quantity
     workspace_bytes: Quantity = Field(description="allocated minus live: what kernels need while they run")
-    nvml_used_minus_idle_bytes: Quantity = Field(
-        description="NVML v2 'used' after the phase, minus before CUDA"
-    )
-    context_bytes: Quantity = Field(
-        description="the same for an empty CUDA context; contained in the figure above"
-    )
+    nvml_used_minus_idle_bytes: Quantity = Field(description="NVML v2 'used' after the phase, minus before CUDA")
+    context_bytes: Quantity = Field(description="the same for an empty CUDA context; contained in the figure above")
     process_rss_peak_bytes: Quantity = Field(description="resident memory of the whole process, CPU only")
     process_rss_idle_bytes: Quantity = Field(description="the same before the network was built")
 

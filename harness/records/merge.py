@@ -120,9 +120,7 @@ def _compared(run: StoredRun, present: StoredRun) -> str:
     for evaluation in run.record.evaluations:
         equal = np.array_equal(run.matrices(evaluation), present.matrices(evaluation))
         if evaluation.boundary:
-            equal = equal and np.array_equal(
-                run.boundary(evaluation), present.boundary(evaluation), equal_nan=True
-            )
+            equal = equal and np.array_equal(run.boundary(evaluation), present.boundary(evaluation), equal_nan=True)
         if not equal:
             return f"{name}: conflicts with the one that is there: other scores ({run.folder})"
     return "same"

@@ -61,9 +61,7 @@ class IndexRecord(_Frozen):
     storages: tuple[StorageBytes, ...]
     times: tuple[Samples, ...]
     flags: tuple[str, ...] = Field((), description="doubts about the times, one sentence each")
-    environment: dict[str, Any] = Field(
-        description="machine and software, harness.system.environment.environment"
-    )
+    environment: dict[str, Any] = Field(description="machine and software, harness.system.environment.environment")
 
     @property
     def file_name(self) -> str:
@@ -74,9 +72,7 @@ class IndexRecord(_Frozen):
     def samples(self, storage: str, phase: Phase, layout: Layout) -> tuple[float, ...]:
         """Times in ms, by round; empty where none were taken."""
         found = (
-            one.samples_ms
-            for one in self.times
-            if (one.storage, one.phase, one.layout) == (storage, phase, layout)
+            one.samples_ms for one in self.times if (one.storage, one.phase, one.layout) == (storage, phase, layout)
         )
         return next(found, ())
 

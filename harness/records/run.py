@@ -252,9 +252,7 @@ def save_run(results: Path, record: RunRecord, files: dict[str, bytes]) -> Path:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
     except OSError as error:
-        raise UserError(
-            f"can't write {staging.parent}: {error.strerror}; choose another --results"
-        ) from error
+        raise UserError(f"can't write {staging.parent}: {error.strerror}; choose another --results") from error
     try:
         for name, data in contents.items():
             write_atomically(staging / name, data)

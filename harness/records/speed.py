@@ -1,6 +1,6 @@
-"""What the comparison with the plain way leaves: `results/performance/<device>-<H>x<W>.json`.
+"""What the comparison with the PyTorch baseline leaves: `results/performance/<device>-<H>x<W>.json`.
 
-The plain way is SegNet, its data and its scores as people write them by hand (`tests/benchmarks/plain`). Each
+The PyTorch baseline is SegNet, its data and its scores as people write them by hand (`tests/benchmarks/plain`). Each
 entry holds the seconds of both sides, taken in turns; ratios are taken within a round, and derived from the
 samples again at any time. Importing this module does not import torch.
 """
@@ -161,7 +161,7 @@ def joined(old: PerformanceRecord | None, new: PerformanceRecord) -> Performance
 
 
 def performance_folder(results: Path) -> Path:
-    """Where all comparisons with the plain way lie."""
+    """Where all comparisons with the PyTorch baseline lie."""
     return results / "performance"
 
 
@@ -176,9 +176,7 @@ def save_performance(results: Path, record: PerformanceRecord) -> Path:
     return path
 
 
-def load_performance(
-    results: Path, on_damage: Callable[[str], None] | None = None
-) -> list[PerformanceRecord]:
+def load_performance(results: Path, on_damage: Callable[[str], None] | None = None) -> list[PerformanceRecord]:
     """All comparisons below the results folder, sorted by path.
 
     Args:
@@ -189,4 +187,4 @@ def load_performance(
         UserError: a file that is no such record, where nobody else is told; one line that names it.
     """
     paths = sorted(performance_folder(results).glob("*.json"))
-    return load_records(PerformanceRecord, paths, "a comparison with the plain way", on_damage)
+    return load_records(PerformanceRecord, paths, "a comparison with the PyTorch baseline", on_damage)

@@ -147,7 +147,7 @@ def table3(
     it ties with the highest of its checkpoint, and the dense CRF's time where some network has it.
     `further` rows (of baselines) are put at the end. `published`: the paper's rows; none: those of Table 3.
     """
-    alone = alone or dataset.drawn
+    alone = alone or dataset.synthetic
     theirs = paper.accuracies() if published is None else published
     rows = [_table3_row(group, row) for row in _table3_rows(group, () if alone else theirs)]
     frame = pd.DataFrame([*rows, *further], columns=list(rows[0]))
@@ -160,9 +160,7 @@ def table3(
     if any(run.record.crf for run in group.runs):
         frame[CRF_TIME] = [crf_time_ms(group, name) for name in frame["architecture"]]
     if alone:
-        return frame.drop(
-            columns=[name for name in map(str, frame) if "paper" in name or "difference" in name]
-        )
+        return frame.drop(columns=[name for name in map(str, frame) if "paper" in name or "difference" in name])
     return frame
 
 
@@ -177,9 +175,7 @@ def _table3_rows(group: Group, published: Sequence[paper.Accuracy]) -> list[_Row
         for architecture in ours or [None]:
             labels = list(dict.fromkeys([*(_labels(group, architecture) if architecture else ()), *theirs]))
             for label in sorted(labels, key=lambda label: label == BEST):
-                rows.append(
-                    _Row(network=network, architecture=architecture, label=label, published=theirs.get(label))
-                )
+                rows.append(_Row(network=network, architecture=architecture, label=label, published=theirs.get(label)))
     return rows
 
 
@@ -300,9 +296,7 @@ def split_label(runs: Sequence[Run], split: str, label: str) -> str:
     """
     if split != "train" or label == BEST:
         return label
-    found = [
-        one.evaluation.labels[0] for run in runs for one in run.scored if one.evaluation.split == "train"
-    ]
+    found = [one.evaluation.labels[0] for run in runs for one in run.scored if one.evaluation.split == "train"]
     return found[0] if found else label
 
 

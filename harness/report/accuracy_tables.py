@@ -84,9 +84,7 @@ def _text(frame: pd.DataFrame, dataset: DatasetInfo, difference: str, join: str)
             columns[f"{metric}{join}paper"] = [percent(value) for value in frame[f"{metric}_paper"]]
         columns[f"{metric}{join}ours"] = ours_cells(frame, metric)
         if beside:
-            columns[f"{metric}{join}{difference}"] = [
-                signed(value) for value in frame[f"{metric}_difference"]
-            ]
+            columns[f"{metric}{join}{difference}"] = [signed(value) for value in frame[f"{metric}_difference"]]
     return pd.DataFrame(columns | crf_time_cells(frame) | _class_columns(frame))
 
 
@@ -150,9 +148,7 @@ def has_absent(frame: pd.DataFrame) -> bool:
     return not bool(whole.all())
 
 
-def table3_notes(
-    group: Group, dataset: DatasetInfo, frame: pd.DataFrame, table: Table = "table3"
-) -> list[str]:
+def table3_notes(group: Group, dataset: DatasetInfo, frame: pd.DataFrame, table: Table = "table3") -> list[str]:
     """What a reader must know of the table's figures."""
     notes = [METRICS_NOTE]
     if _beside_paper(frame):
@@ -264,9 +260,7 @@ def splits_text(frame: pd.DataFrame) -> pd.DataFrame:
             columns[f"{split}: iteration"] = [plain(value) for value in iterations[f"{split}_iterations"]]
         for metric in METRICS[:3]:
             values = zip(frame[f"{split}_{metric}"], frame[f"{split}_{metric}_std"], strict=True)
-            columns[f"{split}: {metric} %"] = [
-                spread(value, std=std, low=np.nan, high=np.nan) for value, std in values
-            ]
+            columns[f"{split}: {metric} %"] = [spread(value, std=std, low=np.nan, high=np.nan) for value, std in values]
     return pd.DataFrame(columns)
 
 

@@ -64,9 +64,7 @@ class ColorPositionClassifier:
         """
         _check_labels(labels, num_classes)
         if images.ndim != 4 or images.shape[3] != 3 or len(images) != len(labels):
-            raise ValueError(
-                f"images must be (N, h, w, 3) with N = {len(labels)}, not of shape {images.shape}"
-            )
+            raise ValueError(f"images must be (N, h, w, 3) with N = {len(labels)}, not of shape {images.shape}")
         rng = np.random.default_rng(seed)
         features, targets = _draw_pixels(images, labels, pixels, rng)
         shares = np.bincount(targets, minlength=num_classes) / targets.size

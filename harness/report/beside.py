@@ -11,7 +11,7 @@ from harness.system.environment import available_cores
 
 
 @contextmanager
-def beside_each_other(parts: int) -> Iterator[Executor]:
+def in_parallel(parts: int) -> Iterator[Executor]:
     """What makes so many parts, as many at once as there are cores; what is left is dropped on an error.
 
     Args:

@@ -14,7 +14,7 @@ from harness.report.tables import csv, listing, markdown, percent, signed
 
 def published_miou(group: Group, dataset: DatasetInfo, table: Table) -> Published:
     """The paper's mIoU in the row of its table that the group shows; empty where there is none."""
-    if dataset.drawn:
+    if dataset.synthetic:
         return Published()
     if table == "table1":
         test, train = (_decoders_miou(group, split) for split in ("test", "train"))
@@ -79,9 +79,7 @@ def _flatness(group: Group, frame: pd.DataFrame) -> str:
         "Training loss: mean cross-entropy over the last tenth of the iterations; flat is a fall of under "
         f"{100 * FLAT:g} %. "
     )
-    text += (
-        f"Still falling: {_names(trained, falling)}." if falling.any() else "It is flat for every network."
-    )
+    text += f"Still falling: {_names(trained, falling)}." if falling.any() else "It is flat for every network."
     if group.protocol.lr_scheduler != "fixed":
         text += (
             f" The rate falls to zero ({group.protocol.lr_scheduler}), so a flat loss shows that the "

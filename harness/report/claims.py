@@ -76,9 +76,7 @@ def judged(collected: Mapping[str, Collected]) -> list[Judgement]:
     judgements = []
     for claim in load_claims():
         present = [collected[name] for name in claim.suites if name in collected]
-        groups = [
-            one for found in present for one in evidence(claim.table, found.records, found.measurements)
-        ]
+        groups = [one for found in present for one in evidence(claim.table, found.records, found.measurements)]
         judgements.append(judge_claim(claim, groups))
     return judgements
 

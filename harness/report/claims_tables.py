@@ -26,9 +26,7 @@ _WORDS: Mapping[Quantity, _Words] = {
     "C": _Words(name="C", paper="%", here="%", score=True),
     "mIoU": _Words(name="mIoU", paper="%", here="%", score=True),
     "BF": _Words(name="BF", paper="%", here="%", score=True),
-    "inference_memory": _Words(
-        name="inference memory", paper="MB by nvidia-smi", here="MiB, live tensors' peak"
-    ),
+    "inference_memory": _Words(name="inference memory", paper="MB by nvidia-smi", here="MiB, live tensors' peak"),
     "model_size": _Words(name="model size", paper="MB", here="MB"),
     "forward": _Words(name="forward pass", paper="ms", here="ms"),
     "backward": _Words(name="backward pass", paper="ms", here="ms"),

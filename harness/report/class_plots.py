@@ -63,9 +63,7 @@ def _class_bars(context: PlotContext, frame: pd.DataFrame) -> bytes:
         for label in axes.get_xticklabels():
             label.set_horizontalalignment("right")
         legend(figure, context, list(dict.fromkeys(frame["network"])), bars=True)
-        figure.suptitle(
-            context.heading(f"IoU of each class on test, checkpoint {context.group.shown_checkpoint}")
-        )
+        figure.suptitle(context.heading(f"IoU of each class on test, checkpoint {context.group.shown_checkpoint}"))
 
     return png(draw, 4.0)
 
@@ -126,9 +124,7 @@ def _cells(axes: Axes, frame: pd.DataFrame, shown: pd.DataFrame, font_size: floa
     for (row, column), text in np.ndenumerate(shown.to_numpy()):
         if text:
             color = "white" if values[row, column] > DARK else "#262626"
-            axes.text(
-                column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=font_size, color=color
-            )
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=font_size, color=color)
     axes.set_facecolor("#eeeeee")
     axes.tick_params(axis="x", rotation=60, labelsize=7)
     axes.tick_params(axis="y", rotation=0, labelsize=7)

@@ -37,9 +37,7 @@ def collect(results: Path, suite: Suite) -> SuiteRecords:
         try:
             finished.append(_load(run))
         except ValueError as error:
-            lines.append(
-                f"runs/{run.record.run_id}: {' '.join(str(error).replace(f'{results}/', '').split())}"
-            )
+            lines.append(f"runs/{run.record.run_id}: {' '.join(str(error).replace(f'{results}/', '').split())}")
     return SuiteRecords(
         suite=suite,
         dataset=datasets.info(suite.dataset),
@@ -138,9 +136,7 @@ def _groups(suite: Suite, finished: Sequence[Run], failed: Sequence[RunRecord]) 
             )
         )
     # reduced in fewer ways first: fewer iterations of the full input come before a smaller input
-    return tuple(
-        sorted(groups, key=lambda group: (len(group.reduced), *_protocol_order(suite, group), group.slug))
-    )
+    return tuple(sorted(groups, key=lambda group: (len(group.reduced), *_protocol_order(suite, group), group.slug)))
 
 
 def _shared_weights(records: Sequence[RunRecord]) -> InitialWeights:

@@ -24,9 +24,7 @@ class Training:
 
 _TRAINING: Mapping[str, Training] = MappingProxyType(
     {
-        "camvid": Training(
-            images=paper.TRAINING_IMAGES, remark="the paper trained on CamVid and three further sets"
-        ),
+        "camvid": Training(images=paper.TRAINING_IMAGES, remark="the paper trained on CamVid and three further sets"),
         "sunrgbd": Training(images=paper.SUN_TRAINING_IMAGES, remark="the paper held none out as val"),
         "nyuv2": Training(
             images=paper.SUN_TRAINING_IMAGES,
@@ -49,7 +47,7 @@ def share_of_images(dataset: DatasetInfo) -> str:
 
 def not_like_for_like(dataset: DatasetInfo) -> str:
     """Why a difference to the paper is not one of the networks alone; empty for drawn data."""
-    return "" if dataset.drawn else f"not like for like: {share_of_images(dataset)}"
+    return "" if dataset.synthetic else f"not like for like: {share_of_images(dataset)}"
 
 
 def difference_note(dataset: DatasetInfo) -> str:

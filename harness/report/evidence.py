@@ -24,7 +24,7 @@ _PHASES: Mapping[Quantity, Phase] = {"forward": "forward", "backward": "backward
 
 def evidence(table: Table, records: SuiteRecords, measurements: Measurements) -> list[Evidence]:
     """Every group of a suite that may be held against a claim of that table; none on drawn data."""
-    if records.dataset.drawn:
+    if records.dataset.synthetic:
         return []
     if table == "table6":
         return [_of_measurements(records, group) for group in measurements.groups if group.plain]
@@ -130,15 +130,11 @@ class _MeasuredFigures:
 
 
 def _score(groups: Sequence[Group], network: str, label: str, metric: Quantity) -> Sample | NotMeasured:
-    runs = [
-        run for group in groups for name in group.networks if title(name) == network for run in group.of(name)
-    ]
+    runs = [run for group in groups for name in group.networks if title(name) == network for run in group.of(name)]
     found = sample(runs, "test", label, metric)
     if found is not None:
         return found
-    failed = [
-        record for group in groups for record in group.failed if title(record.spec.architecture) == network
-    ]
+    failed = [record for group in groups for record in group.failed if title(record.spec.architecture) == network]
     return NotMeasured(reason=status(None, failed, ran=bool(runs)))
 
 

@@ -48,9 +48,7 @@ class Family:
 
     def of(self, class_weighting: str) -> Group | None:
         """The group of a class_weighting, if there is one."""
-        return next(
-            (group for group in self.groups if group.protocol.class_weighting == class_weighting), None
-        )
+        return next((group for group in self.groups if group.protocol.class_weighting == class_weighting), None)
 
 
 def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:

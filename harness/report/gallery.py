@@ -49,13 +49,11 @@ def gallery(
     pictures = [
         *trade_offs,
         *_curves(context),
-        Picture(
-            title="IoU of each class", path=f"{slug}/per-class.png", data=class_scores(context, per_class)
-        ),
+        Picture(title="IoU of each class", path=f"{slug}/per-class.png", data=class_scores(context, per_class)),
         Picture(title="Confusion matrices", path=f"{slug}/confusion.png", data=confusion_matrices(context)),
         *_panels(context, source),
     ]
-    if context.dataset.drawn and source is None:
+    if context.dataset.synthetic and source is None:
         remarks.append(
             "No baselines and no pictures: the runs were scored on another edition of the drawn data than "
             "this version of the program draws."
@@ -94,7 +92,7 @@ def _panels(context: PlotContext, source: Source | None) -> list[Picture]:
         return []
     predictions = prediction_strips(group, context.dataset)
     full = draw_panels(context, [*data_strips(group, source), *predictions]) if source else b""
-    if context.dataset.drawn and source:
+    if context.dataset.synthetic and source:
         return [Picture(title="Test images and predictions", path=f"{group.slug}/panels.png", data=full)]
     alone = draw_panels(context, predictions)
     pictures = [Picture(title="Predictions", path=f"{group.slug}/predictions.png", data=alone)]

@@ -93,9 +93,7 @@ class Run:
 
     def at(self, split: str, label: str) -> Scored | None:
         """The evaluation of a split that fills a row of the table, if there is one."""
-        found = (
-            one for one in self.scored if one.evaluation.split == split and label in one.evaluation.labels
-        )
+        found = (one for one in self.scored if one.evaluation.split == split and label in one.evaluation.labels)
         return next(found, None)
 
 

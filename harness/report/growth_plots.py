@@ -119,9 +119,7 @@ def batch_growth(series: Series, palette: Palette) -> bytes | None:
         axes.xaxis.set_minor_locator(NullLocator())
         _legend(figure, palette, lines)
         what = "Time of a forward pass an image, by the batch that it is part of"
-        reduced = (
-            f"REDUCED: input {extent(size)} instead of {extent(PAPER_SIZE)}" if size != PAPER_SIZE else ""
-        )
+        reduced = f"REDUCED: input {extent(size)} instead of {extent(PAPER_SIZE)}" if size != PAPER_SIZE else ""
         _head(figure, series, [what, f"{describe_series(series)}, input {extent(size)}", reduced], lines)
 
     return png(draw, 4.2 + legend_height([line.network for line in lines]))
@@ -167,9 +165,7 @@ def _milliseconds(axes: Axes) -> None:
 
 def _legend(figure: Figure, palette: Palette, lines: Sequence[Line]) -> None:
     names = [line.network for line in lines]
-    handles = [
-        Line2D([], [], label=name, color=palette.colors[name], marker=palette.markers[name]) for name in names
-    ]
+    handles = [Line2D([], [], label=name, color=palette.colors[name], marker=palette.markers[name]) for name in names]
     figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns(names), frameon=False)
 
 

@@ -95,9 +95,7 @@ def targets(record: IndexRecord) -> list[str]:
     for storage, share in BYTES_TARGET.items():
         one = _of(record, storage)
         found = one.index_bytes / base.index_bytes
-        lines.append(
-            f"{storage}: index bytes {found:.4g} of int64's (target {share:.4g}): {_met(found <= share)}."
-        )
+        lines.append(f"{storage}: index bytes {found:.4g} of int64's (target {share:.4g}): {_met(found <= share)}.")
         lower = one.training_live_peak_bytes < base.training_live_peak_bytes
         lines.append(
             f"{storage}: peak of a training step "
@@ -145,9 +143,7 @@ def _section(record: IndexRecord) -> list[str]:
         f"### Times\n\n{markdown(_times_text(record), 3)}",
     ]
     aims = f"### Targets\n\n{listing(targets(record))}"
-    return (
-        [head, reduced, *tables, aims, listing(facts)] if reduced else [head, *tables, aims, listing(facts)]
-    )
+    return [head, reduced, *tables, aims, listing(facts)] if reduced else [head, *tables, aims, listing(facts)]
 
 
 def _bytes_text(record: IndexRecord) -> pd.DataFrame:
@@ -171,9 +167,7 @@ def _times_text(record: IndexRecord) -> pd.DataFrame:
     frame = times_frame(record).sort_values(["phase", "layout"], kind="stable")
     return pd.DataFrame(
         {
-            "phase": [
-                f"{phase}, batch {batch}" for phase, batch in zip(frame["phase"], frame["batch"], strict=True)
-            ],
+            "phase": [f"{phase}, batch {batch}" for phase, batch in zip(frame["phase"], frame["batch"], strict=True)],
             "layout": frame["layout"],
             "storage": frame["storage"],
             "rounds": frame["n"],

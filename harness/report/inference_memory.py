@@ -14,9 +14,7 @@ from harness.report.tables import significant
 
 # The parts of the live tensors, as `Live` names them.
 LIVE_PARTS = tuple(
-    name.removesuffix("_bytes")
-    for name in Live.model_fields
-    if name.endswith("_bytes") and name != "peak_bytes"
+    name.removesuffix("_bytes") for name in Live.model_fields if name.endswith("_bytes") and name != "peak_bytes"
 )
 
 
@@ -47,17 +45,13 @@ def inference_memory_notes(group: MeasurementGroup, against: Comparison) -> list
     ]
     lines = [
         f"Inference memory in the paper, MB: {base_title} ({base_mb:,.0f}) needs "
-        + " and ".join(
-            f"{how} than {', '.join(names)}" for how, names in (("less", more), ("more", less)) if names
-        )
+        + " and ".join(f"{how} than {', '.join(names)}" for how, names in (("less", more), ("more", less)) if names)
         + "."
     ]
     for name in ("live tensors' peak", "allocator's peak", "NVML used minus idle"):
         base = _use(reference, name)
         others = {
-            network: use
-            for network in published
-            if network in measured and (use := _use(measured[network], name))
+            network: use for network in published if network in measured and (use := _use(measured[network], name))
         }
         if base and others:
             lines += _compared(name, (base_title, base, base_mb), others, published)
@@ -81,9 +75,7 @@ def _compared(
 
     said = [f"holds for {listed(holds)}"] if holds else []
     said += [f"does NOT hold for {listed(fails)}"] if fails else []
-    lines = [
-        f"That order by {name} here, MiB: {base_title} {significant(base.total)}; it {' and '.join(said)}."
-    ]
+    lines = [f"That order by {name} here, MiB: {base_title} {significant(base.total)}; it {' and '.join(said)}."]
     return lines + [_reason(network, others[network], base_title, base) for network in fails]
 
 
@@ -93,8 +85,7 @@ def _reason(network: str, use: _Use, base_title: str, base: _Use) -> str:
     if not parts:
         return f"{network}: its parts were not measured."
     side_by_side = ", ".join(
-        f"{name} {significant(use.parts[name])} ({base_title} {significant(base.parts[name])})"
-        for name in parts
+        f"{name} {significant(use.parts[name])} ({base_title} {significant(base.parts[name])})" for name in parts
     )
     sign = 1 if use.total > base.total else -1
     largest = max(parts, key=lambda name: sign * (use.parts[name] - base.parts[name]))

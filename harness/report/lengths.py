@@ -138,8 +138,7 @@ def lengths_section(one: Lengths) -> list[str]:
     group = one.groups[0]
     mark = reduced_mark(*one.groups)
     return [
-        f"### What do more iterations bring? {one.name} on {group.variant}, {group.computed}, "
-        f"{group.weights.title}\n",
+        f"### What do more iterations bring? {one.name} on {group.variant}, {group.computed}, {group.weights.title}\n",
         f"**{mark}**\n" if mark else "",
         markdown(lengths_text(one)),
         listing(lengths_notes(one)),

@@ -35,9 +35,7 @@ def memory_breakdown(group: MeasurementGroup) -> bytes | None:
     names = [bar.network for bar in bars["inference"]]
     if not names:
         return None
-    used = [
-        any(bar.parts[place] for found in bars.values() for bar in found) for place in range(len(LIVE_PARTS))
-    ]
+    used = [any(bar.parts[place] for found in bars.values() for bar in found) for place in range(len(LIVE_PARTS))]
 
     def draw(figure: Figure) -> None:
         for axes, (use, found) in zip(figure.subplots(1, 2, sharey=True), bars.items(), strict=True):
@@ -81,9 +79,7 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
         axes.barh(names, widths, left=lefts, height=0.7, color=color, lw=0)
         lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
     for row, total in enumerate(totals):
-        axes.annotate(
-            f"{total:,.0f}", (total, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8
-        )
+        axes.annotate(f"{total:,.0f}", (total, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_xlim(0, 1.2 * max(totals))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, prune="upper"))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -146,9 +146,7 @@ def order_notes(order: Order) -> list[str]:
     told = {name: gap for name, gap in apart.items() if gap is not None}
     if told:
         gaps = ", ".join(f"{name} {gap:.2f}" for name, gap in told.items())
-        notes.append(
-            f"Between seeds of the same initial weights lie, at most, so many points of mIoU: {gaps}."
-        )
+        notes.append(f"Between seeds of the same initial weights lie, at most, so many points of mIoU: {gaps}.")
     return notes
 
 

@@ -124,10 +124,7 @@ def page(content: PageContent) -> str:
 
 def _contents(content: PageContent) -> str:
     marked = [(heading_link(family.heading), family.mark) for family in content.families]
-    marked += [
-        (f"Accuracy: {heading_link(_group_head(one.group))}", reduced_mark(one.group))
-        for one in content.groups
-    ]
+    marked += [(f"Accuracy: {heading_link(_group_head(one.group))}", reduced_mark(one.group)) for one in content.groups]
     if not marked:
         marked.append(("No run of this suite is recorded yet", ""))
     marked += [(f"Resources: {heading_link(one.sheet.heading)}", one.sheet.mark) for one in content.devices]
@@ -201,8 +198,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
     images = ", ".join(f"{split} {count}" for split, count in dataset.splits.items())
     size = extent(input_size(protocol, dataset))
     return [
-        f"Data: {dataset.title}, variant `{group.variant}`, {images}; SHA-256 of its content "
-        f"`{group.digest}`.",
+        f"Data: {dataset.title}, variant `{group.variant}`, {images}; SHA-256 of its content `{group.digest}`.",
         f"Protocol `{protocol.title}`: {protocol.summary}. Input {size}, batch {protocol.batch_size}, "
         f"{protocol.iterations:,} iterations, "
         f"{OPTIMIZERS[protocol.optimizer]}, rate {protocol.lr:g} ({protocol.lr_scheduler}), momentum "
@@ -243,7 +239,7 @@ def _choice(protocol: Protocol) -> str:
 
 def _placeholders(group: Group, dataset: DatasetInfo) -> str:
     """What the words in capitals of the command stand for."""
-    meant = [] if dataset.drawn else ["FOLDER is the one that holds the dataset's folder"]
+    meant = [] if dataset.synthetic else ["FOLDER is the one that holds the dataset's folder"]
     if group.weights.kind == "file":
         meant.append("FILE the initial weights of the SHA-256 above")
     return f" ({', '.join(meant)})" if meant else ""
@@ -293,9 +289,7 @@ def _run_row(group: Group, record: RunRecord) -> dict[str, str]:
         "seed": str(record.spec.seed),
         "status": f"FAILED: {failure.kind}" if failure else _finished(record),
         "best by val at": "–" if record.best_iteration is None else f"{record.best_iteration:,}",
-        "wall time, min (no measurement of speed)": f"{record.timing.total_s / 60:.1f}"
-        if record.timing
-        else "–",
+        "wall time, min (no measurement of speed)": f"{record.timing.total_s / 60:.1f}" if record.timing else "–",
         "code": f"{str(commit)[:10]}{dirty}" if commit else "unknown",
     }
 
@@ -307,9 +301,7 @@ def _finished(record: RunRecord) -> str:
 
 def _left_out_section(records: SuiteRecords, measurements: Measurements) -> list[str]:
     lines = [f"unreadable: {line}" for line in (*records.unreadable, *measurements.unreadable)]
-    lines += [
-        f"of another revision: `{name}`: {why}" for name, why in (*records.outdated, *measurements.outdated)
-    ]
+    lines += [f"of another revision: `{name}`: {why}" for name, why in (*records.outdated, *measurements.outdated)]
     if not lines:
         return []
     return ["## Records left out\n", listing(lines)]

@@ -35,9 +35,7 @@ class GrowthPage:
     remarks: Sequence[str]
 
 
-def device_sections(
-    records: SuiteRecords, devices: Sequence[DevicePage], growth: Sequence[GrowthPage]
-) -> list[str]:
+def device_sections(records: SuiteRecords, devices: Sequence[DevicePage], growth: Sequence[GrowthPage]) -> list[str]:
     """The tables of each device, then how its figures grow."""
     against = comparison(records.suite, records.dataset)
     if not devices:

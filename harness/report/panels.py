@@ -78,8 +78,8 @@ def open_source(dataset: datasets.DatasetInfo, data_root: str | None) -> Source 
     Raises:
         datasets.DatasetError: a root was given, and the data there can't be read.
     """
-    root = None if dataset.drawn else data_root
-    if not dataset.drawn and root is None:
+    root = None if dataset.synthetic else data_root
+    if not dataset.synthetic and root is None:
         return None
     _, digest = datasets.content_hash(dataset.name, root)
     return Source(test=datasets.load(dataset.name, "test", root), digest=digest)

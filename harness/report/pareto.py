@@ -14,9 +14,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     """
 
     def beaten(cost: float, score: float) -> bool:
-        return any(
-            other <= cost and better >= score and (other, better) != (cost, score) for other, better in points
-        )
+        return any(other <= cost and better >= score and (other, better) != (cost, score) for other, better in points)
 
     front = [place for place, point in enumerate(points) if not beaten(*point)]
     return sorted(front, key=lambda place: (points[place], place))

@@ -1,4 +1,4 @@
-"""The report on the comparison with the plain way: a table for each record in `results/performance/`."""
+"""The report on the comparison with the PyTorch baseline: a table for each record in `results/performance/`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,9 +34,8 @@ def performance_files(results: Path) -> dict[str, bytes]:
     if not records and not damaged:
         return {}
     text = [
-        "# The harness against the plain way\n",
-        "Regenerated from `results/performance/` alone by `python -m harness report`. Do not edit it by "
-        "hand.\n",
+        "# The harness against the PyTorch baseline\n",
+        "Regenerated from `results/performance/` alone by `python -m harness report`. Do not edit it by hand.\n",
         listing(_general()),
     ]
     whole = [record for record in records if not record.reduced]
@@ -94,9 +93,7 @@ def targets(record: PerformanceRecord) -> list[str]:
             lines.append(f"{entry.title}: {found} (target: at most {limit}): {_met(entry.met)}{_why(entry)}.")
         else:
             found = f"{_figure(spread(entry.ours_s).median)} s"
-            lines.append(
-                f"{entry.title}: {found} (target: at most {limit} s): {_met(entry.met)}{_why(entry)}."
-            )
+            lines.append(f"{entry.title}: {found} (target: at most {limit} s): {_met(entry.met)}{_why(entry)}.")
     return lines
 
 
@@ -128,14 +125,14 @@ def _why(entry: Entry) -> str:
 
 
 def plain_step(record: PerformanceRecord) -> str | None:
-    """The plain way's training step in seconds an image, in one sentence; none where it was not measured."""
+    """The PyTorch baseline's training step in seconds an image, in one sentence; none where it was not measured."""
     entry = record.entry("training-fp32")
     if entry is None or not entry.opponent_s or entry.images is None:
         return None
     found = _spread_text(spread([value / entry.images for value in entry.opponent_s]))
     ours = _spread_text(spread([value / entry.images for value in entry.ours_s]))
     return (
-        f"The plain way's training step takes {found} s an image, ours {ours} s (float32, batch "
+        f"The PyTorch baseline's training step takes {found} s an image, ours {ours} s (float32, batch "
         f"{entry.images}, {extent(record.size)}, median and quartiles of {len(entry.opponent_s)} steps)."
     )
 
@@ -161,7 +158,7 @@ def ratios_plot(record: PerformanceRecord) -> bytes:
         figure.legend(handles=_signs(), loc="outside lower center", ncols=4, frameon=False)
         mark = f"\nREDUCED: input {extent(record.size)}" if record.reduced else ""
         figure.suptitle(
-            f"The harness against the plain way, input {extent(record.size)}\n"
+            f"The harness against the PyTorch baseline, input {extent(record.size)}\n"
             f"{record.device_name}, {record.threads} threads{mark}"
         )
 
@@ -191,16 +188,15 @@ def picture_name(record: PerformanceRecord) -> str:
 
 def _general() -> list[str]:
     return [
-        "The plain way is SegNet, its data and its scores as people write them by hand: default PyTorch in "
+        "The PyTorch baseline is SegNet, its data and its scores as people write them by hand: default PyTorch in "
         "float32 and NCHW on the same threads, `nn.MaxUnpool2d`, a DataLoader that decodes PNGs, scores in "
         "Python loops with distance transforms (`tests/benchmarks/plain`).",
         "Either side has a process of its own: the plain one with the default environment, ours with the one "
         "that `run` gives its workers. They take turns, one computing at a time, and the order is "
         "swapped each round. Times are medians. Ratios are taken within a round; shown are their median and "
         "quartiles. Below 1 ours is faster.",
-        "The overhead of a run is measured in one process: its training loop against the same step on "
-        "tensors at hand.",
-        "In bfloat16 and with folded batch norm, only our side changes; the plain way stays in float32.",
+        "The overhead of a run is measured in one process: its training loop against the same step on tensors at hand.",
+        "In bfloat16 and with folded batch norm, only our side changes; the PyTorch baseline stays in float32.",
     ]
 
 

@@ -86,9 +86,7 @@ def learning_curves(context: PlotContext) -> bytes:
             **shared,
         )
         right.margins(y=0.1)
-        left.set(
-            xlabel="iteration", ylabel=f"training loss, mean over {_window(points)} points", ylim=(0, None)
-        )
+        left.set(xlabel="iteration", ylabel=f"training loss, mean over {_window(points)} points", ylim=(0, None))
         right.set(xlabel="iteration", ylabel="mIoU on val (%)", ylim=(0, None))
         legend(figure, context, names)
         seeds = "\nlines: mean over seeds, bands: from lowest to highest" if context.several_seeds else ""
@@ -109,9 +107,7 @@ def _window(points: int) -> int:
 def _losses(run: Run) -> pd.DataFrame:
     history = run.history
     loss = pd.Series(history.loss, dtype=float).rolling(_window(len(history.loss)), min_periods=1).mean()
-    return pd.DataFrame(
-        {"network": title(run.record.spec.network), "iteration": history.iteration, "loss": loss}
-    )
+    return pd.DataFrame({"network": title(run.record.spec.network), "iteration": history.iteration, "loss": loss})
 
 
 def _validations(run: Run) -> pd.DataFrame:

@@ -61,9 +61,7 @@ def loss_text(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(_by_network(frame, "training loss", _loss))
 
 
-def _by_network(
-    frame: pd.DataFrame, what: str, cell: Callable[[Mapping[Hashable, Any]], str]
-) -> dict[str, list[str]]:
+def _by_network(frame: pd.DataFrame, what: str, cell: Callable[[Mapping[Hashable, Any]], str]) -> dict[str, list[str]]:
     columns: dict[str, list[str]] = {_RECIPE: list(dict.fromkeys(frame["recipe"]))}
     for network, rows in frame.groupby("network", sort=False):
         columns[f"{network}: {what}"] = [cell(row) for row in rows.to_dict("records")]
@@ -95,11 +93,7 @@ def notes(rates: Rates) -> list[str]:
     if len(average) > 1:
         best = str(average.idxmax())
         own = frame[frame["highest"] & (frame["recipe"] != best)]["network"]
-        others = (
-            f" Alone, another would suit {', '.join(own)}."
-            if len(own)
-            else " It is each network's own best too."
-        )
+        others = f" Alone, another would suit {', '.join(own)}." if len(own) else " It is each network's own best too."
         found.append(
             f"One recipe for all, by the mean val mIoU of the {frame['network'].nunique()} networks: {best} "
             f"({percent(average.max())} %).{others}"

@@ -51,9 +51,7 @@ def timing(record: MeasurementRecord, phase: Phase, batch: int) -> Timing | None
     return cell.timing if cell else None
 
 
-def time_figure(
-    record: MeasurementRecord, phase: Phase, batch: int, read: Callable[[Timing], Figure]
-) -> Figure:
+def time_figure(record: MeasurementRecord, phase: Phase, batch: int, read: Callable[[Timing], Figure]) -> Figure:
     """A figure of a timed cell."""
     found = timing(record, phase, batch)
     return Quantity(reason=record.reason(phase, batch)) if found is None else read(found)

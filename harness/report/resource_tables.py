@@ -173,9 +173,7 @@ def _notes(group: MeasurementGroup, against: Comparison, frame: pd.DataFrame) ->
     notes += _counting_notes(group)
     notes += doubts(group)
     if not group.plain and not any(record.shapes for record in group.records):
-        notes.append(
-            "What follows from shapes alone (live tensors, sizes, GMACs) stands with the plain rows."
-        )
+        notes.append("What follows from shapes alone (live tensors, sizes, GMACs) stands with the plain rows.")
     notes.append(made_with(group))
     return notes + (input_notes(group.size, against.table) if group.reduced else [])
 
@@ -201,9 +199,7 @@ def doubts(group: MeasurementGroup) -> list[str]:
     for record in group.records:
         name = title(record.spec.architecture)
         notes += [f"{name}: {flag}" for flag in record.flags]
-        notes += [
-            f"{name}: FAILED, {cell.key}: {cell.failure.message}" for cell in record.failures if cell.failure
-        ]
+        notes += [f"{name}: FAILED, {cell.key}: {cell.failure.message}" for cell in record.failures if cell.failure]
     return notes
 
 

@@ -87,9 +87,7 @@ class Series:
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """Inputs (height, width), by pixels."""
-        return sorted(
-            {record.spec.size for record in self.records}, key=lambda size: (size[0] * size[1], size)
-        )
+        return sorted({record.spec.size for record in self.records}, key=lambda size: (size[0] * size[1], size))
 
     @property
     def networks(self) -> list[str]:
@@ -132,7 +130,7 @@ def collect_measurements(results: Path, records: SuiteRecords) -> Measurements:
     fitting = [one for one in found if one.spec.num_classes == classes and one.spec.architecture in own]
     sizes = {input_size(group.protocol, records.dataset) for group in records.groups}
     chosen = [record for record in fitting if record.spec.size in sizes]
-    if not records.dataset.drawn or (sizes and not chosen):
+    if not records.dataset.synthetic or (sizes and not chosen):
         chosen = [record for record in fitting if record.spec.size in {*sizes, PAPER_SIZE}]
     outdated = tuple((_name(one), reason) for one in chosen if (reason := _outdated(one)))
     groups = _groups(records, [one for one in chosen if not _outdated(one)])
@@ -186,9 +184,7 @@ def _together(
 def _groups(records: SuiteRecords, found: Sequence[MeasurementRecord]) -> tuple[MeasurementGroup, ...]:
     members = _together(records, found, _group_key).values()
     groups = [MeasurementGroup(records=tuple(group)) for group in members]
-    return tuple(
-        sorted(groups, key=lambda group: (bool(group.reduced), *_preference(group.first.spec), group.slug))
-    )
+    return tuple(sorted(groups, key=lambda group: (bool(group.reduced), *_preference(group.first.spec), group.slug)))
 
 
 def _series(

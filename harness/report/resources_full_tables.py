@@ -212,9 +212,7 @@ class _Maker:
         columns = self.cells.networks()
         for part in ("peak", *LIVE_PARTS):
             name = f"{use}_live_{part}_mib"
-            self.cells.add(
-                columns, f"{part.replace('_', ' ')}, MiB", name, what=f"{use}: live tensors", show=_mib
-            )
+            self.cells.add(columns, f"{part.replace('_', ' ')}, MiB", name, what=f"{use}: live tensors", show=_mib)
         return Part(
             title=f"Live tensors at the peak of {_use_words(use)}",
             frame=pd.DataFrame(columns),

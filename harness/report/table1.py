@@ -106,9 +106,7 @@ def _paper_resources(published: paper.Decoder | None) -> dict[str, object]:
     }
 
 
-def resource_cells(
-    family: Family, architecture: str | None, measured: MeasurementGroup | None
-) -> dict[str, object]:
+def resource_cells(family: Family, architecture: str | None, measured: MeasurementGroup | None) -> dict[str, object]:
     """Our resources of a variant: each value, and beside it why there is none."""
     record = measured.of(architecture) if measured and architecture else None
     base = measured.of(REFERENCE) if measured else None
@@ -153,9 +151,7 @@ def _ratio(value: Quantity, base: Quantity) -> Quantity:
     return Quantity(value=value.value / base.value)
 
 
-def measurement_for(
-    family: Family, size: tuple[int, int], measurements: Measurements
-) -> MeasurementGroup | None:
+def measurement_for(family: Family, size: tuple[int, int], measurements: Measurements) -> MeasurementGroup | None:
     """The one group of plain measurements that Table 1 takes: the paper's size first, then the runs' own.
 
     Of several, the one that holds most of the networks; among equals the first, which is a GPU's.

@@ -165,9 +165,7 @@ def _scale(axes: Axes, panels: Sequence[Sequence[_Point]]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_major_formatter(FixedFormatter([_bytes(tick) for tick in shown]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel(
-        "kept for the decoder of one image at the first pooled resolution, indices as 2-bit codes"
-    )
+    axes.set_xlabel("kept for the decoder of one image at the first pooled resolution, indices as 2-bit codes")
     low = min(min(point.low, _or(point.paper, point.low)) for point in points)
     high = max(max(point.high, _or(point.paper, point.high)) for point in points)
     room = 0.12 * max(high - low, 1.0)

@@ -192,9 +192,7 @@ def _score_parts(table: Table1, join: str) -> list[Part]:
     return parts
 
 
-def _scores_text(
-    frame: pd.DataFrame, metrics: Sequence[str], weights: str, difference: str, join: str
-) -> pd.DataFrame:
+def _scores_text(frame: pd.DataFrame, metrics: Sequence[str], weights: str, difference: str, join: str) -> pd.DataFrame:
     columns: dict[str, Sequence[str]] = {
         "variant": list(frame["variant"]),
         "initial weights": [weights] * len(frame),

@@ -51,9 +51,7 @@ def table4(family: Family, dataset: DatasetInfo) -> pd.DataFrame:
     frames = [with_origin(group, table3(group, dataset, published=theirs))]
     for group, ending in zip(others, endings, strict=True):
         theirs = [
-            replace(row, network=row.network.removesuffix(ending))
-            for row in published
-            if row.network.endswith(ending)
+            replace(row, network=row.network.removesuffix(ending)) for row in published if row.network.endswith(ending)
         ]
         frame = table3(group, dataset, published=theirs)
         frames.append(with_origin(group, frame.assign(network=frame["network"] + ending)))
@@ -69,7 +67,7 @@ def _nothing_run(family: Family) -> Group:
 
 
 def _order(networks: list[str], endings: tuple[str, ...]) -> list[int]:
-    """Places of the rows so that a network's rows with another class weighting follow its own."""
+    """RunContext of the rows so that a network's rows with another class weighting follow its own."""
     plain = []
     for name in networks:
         ending = next((one for one in endings if name.endswith(one)), "")

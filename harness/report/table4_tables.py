@@ -147,9 +147,7 @@ def _class_notes(tables: Tables) -> list[str]:
         f"{iterations}), mean over seeds. The last row is the mean over the classes that are there."
     ]
     best = next(row for row in paper.sun_accuracies() if row.checkpoint == PAPER_BEST)
-    notes.append(
-        f"The paper's column is {best.network}'s best row of Table 4, at {best.iterations:,} iterations."
-    )
+    notes.append(f"The paper's column is {best.network}'s best row of Table 4, at {best.iterations:,} iterations.")
     return [*notes, difference_note(tables.dataset)]
 
 

@@ -73,7 +73,7 @@ class Comparison:
 
 def comparison(suite: Suite, dataset: DatasetInfo) -> Comparison:
     """What the resources of a suite's networks are held against."""
-    with_paper = suite.table == "table3" and not dataset.drawn
+    with_paper = suite.table == "table3" and not dataset.synthetic
     return Comparison(table=suite.table, reference=REFERENCES[suite.table], with_paper=with_paper)
 
 
@@ -174,9 +174,7 @@ def _ratio(
     return {f"{name}_ratio": None, f"{name}_ratio_reason": reason}
 
 
-def _no_difference(
-    record: MeasurementRecord | None, reference: MeasurementRecord | None, phase: Phase
-) -> bool | None:
+def _no_difference(record: MeasurementRecord | None, reference: MeasurementRecord | None, phase: Phase) -> bool | None:
     """Whether a time is the reference's within twice the larger spread of rounds.
 
     None for the reference itself, where either is missing, and where one round alone has no spread.

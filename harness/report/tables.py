@@ -26,9 +26,7 @@ def csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format="%.4f", lineterminator="\n")
 
 
-def latex(
-    frame: pd.DataFrame, *, caption: str, label: str, notes: Sequence[str] = (), text_columns: int = 1
-) -> str:
+def latex(frame: pd.DataFrame, *, caption: str, label: str, notes: Sequence[str] = (), text_columns: int = 1) -> str:
     """A `table` environment for the booktabs package, notes under it; a head of two levels spans columns."""
     columns = "l" * text_columns + "r" * (frame.shape[1] - text_columns)
     text = frame.to_latex(

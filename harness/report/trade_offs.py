@@ -35,9 +35,7 @@ COSTS: Mapping[str, Cost] = {
         label="inference memory, live tensors' peak, batch 1 (MiB)",
         read=lambda record: live_mib(record, "inference"),
     ),
-    "time": Cost(
-        label="forward pass, batch 1 (ms)", read=lambda record: median_ms(record, "forward", TIME_BATCH)
-    ),
+    "time": Cost(label="forward pass, batch 1 (ms)", read=lambda record: median_ms(record, "forward", TIME_BATCH)),
     "energy": Cost(
         label="energy above idle of a forward pass, batch 1 (mJ an image)",
         read=lambda record: energy_per_image_mj(record, "forward", TIME_BATCH),
@@ -76,9 +74,7 @@ def trade_off(context: PlotContext, measured: MeasurementGroup, quantity: str) -
         quantity: a name of `COSTS`.
     """
     cost = cost_of(quantity, measured)
-    points = [
-        point for name in context.group.networks if (point := _point(context.group, measured, name, cost))
-    ]
+    points = [point for name in context.group.networks if (point := _point(context.group, measured, name, cost))]
     if not points:
         return None
 
@@ -169,12 +165,8 @@ def _heading(context: PlotContext, measured: MeasurementGroup, quantity: str, sh
     heading += f"\n{quantity} on {describe(measured)}"
     trained, precision = context.group.precision, measured.first.spec.precision
     if measured.size != size:
-        heading += (
-            f"\nmind: accuracy is that of input {extent(size)}, {quantity} that of {extent(measured.size)}"
-        )
+        heading += f"\nmind: accuracy is that of input {extent(size)}, {quantity} that of {extent(measured.size)}"
     if precision != trained:
-        heading += (
-            f"\nmind: accuracy is that of training and scoring in {trained}, {quantity} that of {precision}"
-        )
+        heading += f"\nmind: accuracy is that of training and scoring in {trained}, {quantity} that of {precision}"
     missing = [text for name in context.group.networks if (text := title(name)) not in shown]
     return f"{heading}\nnot measured: {', '.join(missing)}" if missing else heading

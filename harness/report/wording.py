@@ -182,12 +182,10 @@ def commands(group: Group, suite: Suite, *, alone: bool = False) -> str:
     return " and ".join(f"`{_command(group, suite, ran, own, changes)}`" for own, ran in joined.items())
 
 
-def _command(
-    group: Group, suite: Suite, ran: Set[str], seeds: Sequence[int], changes: Mapping[str, str]
-) -> str:
+def _command(group: Group, suite: Suite, ran: Set[str], seeds: Sequence[int], changes: Mapping[str, str]) -> str:
     names = "--all" if ran == set(suite.architectures) else " ".join(sorted(ran))
     words = ["python -m harness run", names, f"--suite {suite.name}"]
-    if not datasets.info(suite.dataset).drawn:
+    if not datasets.info(suite.dataset).synthetic:
         words.append("--data-root FOLDER")
     if group.protocol.name != suite.protocol:
         words.append(f"--protocol {group.protocol.name}")

@@ -8,7 +8,7 @@ import datasets
 from harness.config.suite import Suite, load_suite, suite_names
 from harness.report import accuracy
 from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
-from harness.report.beside import beside_each_other
+from harness.report.beside import in_parallel
 from harness.report.checks import checks
 from harness.report.checks_tables import checks_files, published_miou
 from harness.report.claims import Collected, claims_files
@@ -39,9 +39,7 @@ from harness.system.files import write_atomically
 _KINDS = (".md", ".csv", ".tex", ".png")
 
 
-def write_suites(
-    results: Path, reports: Path, suites: Sequence[str] | None, data_root: str | None
-) -> list[Path]:
+def write_suites(results: Path, reports: Path, suites: Sequence[str] | None, data_root: str | None) -> list[Path]:
     """What `harness.report.write_reports` does."""
     written: list[Path] = []
     collected: dict[str, Collected] = {}
@@ -83,13 +81,13 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     together = families(records.suite, records.groups) if joins else ()
     # of a comparison of recipes the table that joins them is all
     apart = () if records.suite.table == "recipes" else records.groups
-    with beside_each_other(len(apart) + len(together) + 1) as pool:
+    with in_parallel(len(apart) + len(together) + 1) as pool:
         for group in apart:
             own = source if source is not None and source.digest == group.digest else None
             size = input_size(group.protocol, dataset)
-            if dataset.drawn and own and size not in baselines:
+            if dataset.synthetic and own and size not in baselines:
                 baselines[size] = floors(dataset, size)
-            found = baselines[size] if dataset.drawn and own else ()
+            found = baselines[size] if dataset.synthetic and own else ()
             context = PlotContext(group=group, dataset=dataset, palette=colors)
             groups.append(pool.submit(_group_files, context, records.suite, measurements, own, found))
         for family in together:
@@ -126,7 +124,7 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
 def _check_edition(records: SuiteRecords, source: Source, data_root: str | None) -> None:
     """A data root of which no run was scored would give no panel: say so rather than leave them out."""
     scored = [group.digest for group in records.groups if group.runs]
-    if data_root is not None and not records.dataset.drawn and scored and source.digest not in scored:
+    if data_root is not None and not records.dataset.synthetic and scored and source.digest not in scored:
         raise datasets.DatasetError(
             f"{records.dataset.name} in {data_root} is edition {source.test.variant} ({source.digest[:12]}), "
             "on which no recorded run was scored; name the data root of the runs, or none"

@@ -27,9 +27,7 @@ def family_files(
         name = f"Storage versus {metric}"
         data = None
         if measured is not None:
-            context = StorageContext(
-                family=family, dataset=dataset, palette=colors, frame=frame, measured=measured
-            )
+            context = StorageContext(family=family, dataset=dataset, palette=colors, frame=frame, measured=measured)
             data = storage_plot(context, metric)
         if data is None:
             reasons = sorted(set(frame["storage_bytes_reason"].dropna())) if measured else [NO_MEASUREMENT]
@@ -74,13 +72,9 @@ def accuracy_family_files(family: Family, records: SuiteRecords) -> tuple[dict[s
     return {f"{family.slug}/{name}": text.encode() for name, text in texts.items()}, entry
 
 
-def rates_family_files(
-    family: Family, records: SuiteRecords, colors: Palette
-) -> tuple[dict[str, bytes], FamilyPage]:
+def rates_family_files(family: Family, records: SuiteRecords, colors: Palette) -> tuple[dict[str, bytes], FamilyPage]:
     """The same of a comparison of recipes on val."""
-    made = rates_tables.Rates(
-        family=family, suite=records.suite, dataset=records.dataset, frame=rates(family)
-    )
+    made = rates_tables.Rates(family=family, suite=records.suite, dataset=records.dataset, frame=rates(family))
     texts = rates_tables.rates_files(made)
     files = {f"{family.slug}/{name}": text.encode() for name, text in texts.items()}
     plot, pictures = rates_tables.rates_plot(made, colors), {}

@@ -28,9 +28,7 @@ def storage_error(error: OSError) -> str | None:
 
 def printable(text: object) -> str:
     """The text as one line: what would break it, or can't be shown, such as in a file's name, is escaped."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in str(text)
-    )
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in str(text))
 
 
 def one_of(value: str, allowed: tuple[str, ...], what: str) -> str:

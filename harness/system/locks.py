@@ -34,9 +34,7 @@ def run_lock(folder: Path, run_id: str) -> Iterator[bool]:
 
 
 @contextmanager
-def training_on_this_machine(
-    on_wait: Callable[[], None], on_look: Callable[[], None] = lambda: None
-) -> Iterator[None]:
+def training_on_this_machine(on_wait: Callable[[], None], on_look: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Train beside others that train, once no measurement has the machine.
 
     Args:

@@ -75,9 +75,7 @@ class Card:
         reasons = self._clock_reasons()
         return Look(
             sm_clock_mhz=self._ask(lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_SM)),
-            memory_clock_mhz=self._ask(
-                lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_MEM)
-            ),
+            memory_clock_mhz=self._ask(lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_MEM)),
             temperature_c=self.temperature_c(),
             power_w=self._ask(lambda: library.nvmlDeviceGetPowerUsage(handle) / 1000),  # of milliwatts
             clock_reasons=reasons,

@@ -11,7 +11,7 @@ from types import FrameType
 from harness.system.errors import UserError
 
 STOPPED = 130  # exit code of a process that was stopped and can be resumed
-OVERDRAWN = 75  # of `run` whose budget is used up: the same command goes on
+TIME_LIMIT_REACHED = 75  # of `run` whose budget is used up: the same command goes on
 
 # Kept free at a budget's end for writing the checkpoint and leaving.
 RESERVE_S = 15.0
@@ -62,15 +62,13 @@ class StopRequest:
         parent: id of the process that started this one; none: its end does not matter.
     """
 
-    def __init__(
-        self, deadline_s: float | None = None, beat: Path | None = None, parent: int | None = None
-    ) -> None:
+    def __init__(self, deadline_s: float | None = None, beat: Path | None = None, parent: int | None = None) -> None:
         self._beat = beat
         self._parent = parent
         self._beaten_s = -BEAT_S
         self._asked = False
         self._asked_s = 0.0
-        self.overdrawn = False
+        self.time_limit_reached = False
         self._deadline_s = deadline_s
         self._last_s: float | None = None
         self._longest_s = 0.0
@@ -86,10 +84,10 @@ class StopRequest:
             self._beat.touch()
             self._beaten_s = now_s
         if self._deadline_s is not None and now_s + 2 * self._longest_s + RESERVE_S >= self._deadline_s:
-            self.overdrawn = True
+            self.time_limit_reached = True
         if self._parent is not None and os.getppid() != self._parent:
             self._asked = True
-        return self._asked or self.overdrawn
+        return self._asked or self.time_limit_reached
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now_s = time.monotonic()

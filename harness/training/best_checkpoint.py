@@ -8,7 +8,7 @@ from harness.records.weights_files import all_best_weights, best_weights, stored
 from harness.training.checkpoint import load_weights, save_weights
 
 
-class BestWeights:
+class BestCheckpoint:
     """Each best iteration has a file of its own, since the checkpoint that knows of it is written after it.
 
     Until then a killed run goes on from the checkpoint before, with the weights that this one knows of.

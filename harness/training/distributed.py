@@ -3,7 +3,7 @@
 Each takes its part of every batch; gradients, batch-norm statistics and the count of labeled pixels are
 those of the whole batch, so that the run is that of one process but for rounding and for dropout's random
 numbers.
-`ALONE` is a run in one process: it answers at once and asks torch.distributed for nothing.
+`SINGLE_PROCESS` is a run in one process: it answers at once and asks torch.distributed for nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from harness.config.worker_job import Job
-from harness.config.world import Member, part_of
+from harness.config.worker_job import WorkerJob
+from harness.config.world import WorldInfo, part_of
 from harness.records.run import Failure
 from harness.system.environment import available_cores
 from harness.system.errors import UserError
@@ -59,7 +59,7 @@ class Group:
     def __init__(
         self,
         rank: int = 0,
-        size: int = 1,
+        world_size: int = 1,
         *,
         local_size: int = 1,
         backend: Backend = "gloo",
@@ -67,14 +67,14 @@ class Group:
         meeting: str = "",
     ) -> None:
         self.rank = rank
-        self.size = size
+        self.world_size = world_size
         self.backend = backend
         self._local_size = local_size
         self._store = store
         self._meeting = meeting
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this process prints and writes."""
         return self.rank == 0
 
@@ -83,57 +83,57 @@ class Group:
         """This process's share of its machine's cores."""
         return max(1, available_cores() // self._local_size)
 
-    def part(self, batch: int) -> slice:
+    def shard(self, batch: int) -> slice:
         """Which images of a training batch are this process's."""
-        return part_of(batch, self.rank, self.size)
+        return part_of(batch, self.rank, self.world_size)
 
-    def turns(self, batches: Iterable[NDArray[np.int64]]) -> Iterator[Turn]:
+    def round_robin_batches(self, batches: Iterable[NDArray[np.int64]]) -> Iterator[Turn]:
         """Whole batches dealt out in turn, so that each is computed exactly as one process computes it."""
         left = iter(batches)
-        while taken := list(islice(left, self.size)):
+        while taken := list(islice(left, self.world_size)):
             own = taken[self.rank] if self.rank < len(taken) else None
             yield Turn(own=own, batches=len(taken), images=sum(len(batch) for batch in taken))
 
-    def total(self, tensor: Tensor) -> Tensor:
+    def all_reduce_sum(self, tensor: Tensor) -> Tensor:
         """The sum over all processes, the same to the bit in each; on a GPU the host does not wait for it."""
-        if self.size == 1:
+        if self.world_size == 1:
             return tensor
         summed = tensor.clone()
         dist.all_reduce(summed)
         return summed
 
-    def rows(self, tensor: Tensor) -> list[Tensor]:
+    def all_gather(self, tensor: Tensor) -> list[Tensor]:
         """The tensors of all processes, of one shape, by rank."""
-        if self.size == 1:
+        if self.world_size == 1:
             return [tensor]
-        found = [torch.empty_like(tensor) for _ in range(self.size)]
+        found = [torch.empty_like(tensor) for _ in range(self.world_size)]
         dist.all_gather(found, tensor)
         return found
 
-    def any_of(self, *flags: bool) -> tuple[bool, ...]:
+    def any_rank(self, *flags: bool) -> tuple[bool, ...]:
         """For each flag, whether it is set in any process. By way of the hosts: no GPU is waited for."""
-        if self.size == 1:
+        if self.world_size == 1:
             return flags
         found = torch.tensor(flags, dtype=torch.uint8)
         dist.all_reduce(found, dist.ReduceOp.MAX)
         return tuple(bool(flag) for flag in found.tolist())
 
-    def gathered(self, value: Value) -> list[Value]:
+    def gather_objects(self, value: Value) -> list[Value]:
         """The values of all processes, by rank; anything that can be pickled."""
-        if self.size == 1:
+        if self.world_size == 1:
             return [value]
-        found: list[Value | None] = [None] * self.size
+        found: list[Value | None] = [None] * self.world_size
         dist.all_gather_object(found, value)
         return found  # type: ignore[return-value]
 
-    def from_first(self, tree: Value) -> Value:
+    def broadcast(self, tree: Value) -> Value:
         """Rank 0's dicts and lists of tensors (on the CPU) and plain values, in all processes."""
-        if self.size == 1:
+        if self.world_size == 1:
             return tree
         tensors: list[Tensor] = []
-        outline = [_outline(tree, tensors) if self.leads else None]
+        outline = [_outline(tree, tensors) if self.is_main_process else None]
         dist.broadcast_object_list(outline, src=0)
-        tree = tree if self.leads else _allocated(outline[0], tensors)
+        tree = tree if self.is_main_process else _allocated(outline[0], tensors)
         for tensor in (tensor for tensor in tensors if tensor.numel()):
             dense = tensor.contiguous()
             dist.broadcast(dense, src=0)
@@ -156,15 +156,15 @@ class Group:
 
     def leave(self) -> None:
         """Part from the others when all are here. After an error the process just ends instead."""
-        if self.size > 1:
-            self.any_of(False)
+        if self.world_size > 1:
+            self.any_rank(False)
             dist.destroy_process_group()
 
 
-ALONE = Group()
+SINGLE_PROCESS = Group()
 
 
-def join(job: Job, stop: Callable[[], bool]) -> Group:
+def join(job: WorkerJob, stop: Callable[[], bool]) -> Group:
     """Meet the other processes of a run, which the job's member tells of.
 
     Args:
@@ -178,7 +178,7 @@ def join(job: Job, stop: Callable[[], bool]) -> Group:
     """
     member = job.member
     if member is None:
-        return ALONE
+        return SINGLE_PROCESS
     backend: Backend = "gloo"
     if job.device == "cuda":
         backend = "nccl"
@@ -191,7 +191,7 @@ def join(job: Job, stop: Callable[[], bool]) -> Group:
         store=dist.PrefixStore(meeting, store),
         rank=member.rank,
         world_size=member.processes,
-        timeout=timedelta(seconds=job.patience_s),
+        timeout=timedelta(seconds=job.heartbeat_timeout_s),
     )
     watch_over(connect, open_store(member), meeting, stop)
     return Group(
@@ -204,7 +204,7 @@ def join(job: Job, stop: Callable[[], bool]) -> Group:
     )
 
 
-def _take_gpu(member: Member) -> None:
+def _take_gpu(member: WorldInfo) -> None:
     there = torch.cuda.device_count()
     if member.local_rank >= there:
         raise UserError(

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from datasets import VOID
 from harness.config.run_spec import Precision
-from harness.data.split import SplitData
+from harness.data.split import DeviceDataset
 from harness.metrics.boundary_f1 import BoundaryPool
 from harness.training.amp import autocast
-from harness.training.distributed import ALONE, Group
+from harness.training.distributed import SINGLE_PROCESS, Group
 
 KEPT_PREDICTIONS = 3
 
@@ -89,7 +89,7 @@ class _MapsToHost:
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
-    data: SplitData,
+    data: DeviceDataset,
     *,
     num_classes: int,
     batch: int,
@@ -97,7 +97,7 @@ def evaluate(
     boundary: bool = False,
     keep: Collection[int] = (),
     on_batch: Callable[[int], None] = lambda images: None,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
 ) -> SplitScores:
     """Score every image of a split once.
 
@@ -130,7 +130,7 @@ def evaluate(
                     pool.submit(one, other)
             kept.update({int(i): maps[n].copy() for n, i in enumerate(indices) if int(i) in keep})
 
-        for turn in group.turns(data.in_order(batch)):
+        for turn in group.round_robin_batches(data.in_order(batch)):
             if (indices := turn.own) is not None:
                 with autocast(precision, data.device):
                     logits = model(data.images(indices))
@@ -149,7 +149,7 @@ def evaluate(
         counted = torch.cat([nothing, *matrices]).cpu().numpy()
         scores = pool.results() if boundary else None
     own = SplitScores(matrices=counted, boundary=scores, predictions=kept, finite=bool(finite))
-    return own if group.size == 1 else _joined(group.gathered((done, own)))
+    return own if group.world_size == 1 else _joined(group.gather_objects((done, own)))
 
 
 def _joined(parts: list[tuple[list[NDArray[np.int64]], SplitScores]]) -> SplitScores:

@@ -7,10 +7,10 @@ from torch import Tensor
 from datasets import VOID
 from harness.config.class_weighting import class_weights
 from harness.config.run_spec import RunSpec
-from harness.data.split import SplitData
+from harness.data.split import DeviceDataset
 
 
-def loss_weights(spec: RunSpec, train: SplitData, device: torch.device) -> Tensor | None:
+def loss_weights(spec: RunSpec, train: DeviceDataset, device: torch.device) -> Tensor | None:
     """A factor for the pixels of each class, (K,) float32, by the class weighting; none if it is natural."""
     class_weighting, (height, width) = spec.protocol.class_weighting, train.label_size
     if class_weighting == "natural":

@@ -9,13 +9,13 @@ from architectures.encoders.timm_weights import load_timm_encoder
 from architectures.encoders.weights import load_encoder_weights
 from architectures.external.wrapper import ForeignNetwork
 from harness.config.initial_weights import check_convertible, check_input, takes_own
-from harness.config.worker_job import Job
-from harness.training.distributed import ALONE, Group
+from harness.config.worker_job import WorkerJob
+from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.sync_batchnorm import synchronize
 
 
 def build_network(
-    job: Job, full_size: tuple[int, int], group: Group = ALONE
+    job: WorkerJob, full_size: tuple[int, int], group: Group = SINGLE_PROCESS
 ) -> tuple[Architecture, tuple[str, ...]]:
     """The network on its device, and the names of the encoder layers that initial weights set.
 
@@ -34,9 +34,7 @@ def build_network(
     spec, protocol = job.spec, job.spec.protocol
     info = architectures.info(spec.architecture)
     own = takes_own(info, spec.initial_weights)
-    network = architectures.build(
-        spec.architecture, spec.num_classes, protocol.size or full_size, own_weights=own
-    )
+    network = architectures.build(spec.architecture, spec.num_classes, protocol.size or full_size, own_weights=own)
     if protocol.dropout is not None:
         for module in network.modules():
             if isinstance(module, nn.Dropout):
@@ -51,7 +49,7 @@ def build_network(
     elif job.weights is not None and isinstance(network, ForeignNetwork) and info.timm_encoder:
         check_convertible(spec.architecture, protocol)
         layers_set = load_timm_encoder(network, job.weights, protocol.input_mean, protocol.input_std)
-    if group.size > 1:
+    if group.world_size > 1:
         synchronize(network, group)
     network.to(job.device)
     if job.device == "cuda":

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.config.run_spec import Precision
-from harness.data.split import SplitData
+from harness.data.split import DeviceDataset
 from harness.training.amp import autocast
-from harness.training.distributed import ALONE, Group
+from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.sync_batchnorm import SynchronisedBatchNorm2d
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
@@ -32,11 +32,11 @@ def statistics_order(seed: int, images: int) -> NDArray[np.int64]:
 @torch.no_grad()
 def reestimate(
     model: nn.Module,
-    train: SplitData,
+    train: DeviceDataset,
     batch: int,
     precision: Precision,
     on_batch: Callable[[int], None] = lambda images: None,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
     seed: int = 0,
 ) -> None:
     """Replace running means and variances by those of one pass over the training images.
@@ -77,11 +77,11 @@ def reestimate(
             norm.momentum = 1.0  # the buffers then hold the statistics of the last call alone
         _set_apart(norms, True)
         order = statistics_order(seed, len(train))
-        for turn in group.turns(train.in_order(batch, wrap=True, order=order)):
+        for turn in group.round_robin_batches(train.in_order(batch, wrap=True, order=order)):
             if turn.own is not None:
                 with autocast(precision, train.device):
                     model(train.images(turn.own))
-            for statistics in group.rows(passed.taken())[: turn.batches]:
+            for statistics in group.all_gather(passed.taken())[: turn.batches]:
                 sums += statistics
             on_batch(turn.images)
     finally:

@@ -52,9 +52,7 @@ class RunProgress:
         position: file for the position, used where the console is no terminal; none: nobody else shows it.
     """
 
-    def __init__(
-        self, console: Console, title: str, iterations: int, batch: int, position: Path | None = None
-    ) -> None:
+    def __init__(self, console: Console, title: str, iterations: int, batch: int, position: Path | None = None) -> None:
         self._console = console
         self._title = title
         self._iterations = iterations

@@ -18,8 +18,8 @@ from uuid import uuid4
 
 import torch.distributed as dist
 
-from harness.config.worker_job import Job
-from harness.config.world import Member
+from harness.config.worker_job import WorkerJob
+from harness.config.world import WorldInfo
 from harness.records.run import Failure
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
@@ -37,7 +37,7 @@ class LostProcess(Exception):
         self.failure = failure
 
 
-def open_store(member: Member, serve: bool = False) -> dist.Store:
+def open_store(member: WorldInfo, serve: bool = False) -> dist.Store:
     """The store of this launch.
 
     Args:
@@ -54,7 +54,7 @@ def open_store(member: Member, serve: bool = False) -> dist.Store:
     return dist.PrefixStore(f"segnet-harness/{member.launch}", store)
 
 
-def call_together(store: dist.Store, job: Job, stop: Callable[[], bool]) -> str:
+def call_together(store: dist.Store, job: WorkerJob, stop: Callable[[], bool]) -> str:
     """Announce rank 0's job and wait until all others are there; the name of their meeting.
 
     Args:
@@ -77,16 +77,14 @@ def call_together(store: dist.Store, job: Job, stop: Callable[[], bool]) -> str:
     return meeting
 
 
-def come(store: dist.Store, member: Member) -> str:
+def come(store: dist.Store, member: WorldInfo) -> str:
     """Say that this process, which follows, is ready; the name of the meeting."""
     assert member.meeting is not None
     store.set(_here(member.meeting, member.rank), "1")
     return member.meeting
 
 
-def watch_over(
-    connect: Callable[[], object], store: dist.Store, meeting: str, stop: Callable[[], bool]
-) -> None:
+def watch_over(connect: Callable[[], object], store: dist.Store, meeting: str, stop: Callable[[], bool]) -> None:
     """Let this process connect with the others, and give up where one of them will never come.
 
     Who connects hears nothing meanwhile, and waits for one that was killed as long as for one that is slow:
@@ -136,7 +134,7 @@ def next_job(store: dist.Store, last: bytes | None) -> bytes:
         time.sleep(LOOK_S)
 
 
-def tell(member: Member, failure: Failure) -> None:
+def tell(member: WorldInfo, failure: Failure) -> None:
     """Let rank 0 know why this process can't go on, unless another was first."""
     said = failure.model_copy(update={"message": f"{failure.message} (rank {member.rank})"})
     with suppress(dist.DistError):  # no store is left: then neither is anybody to tell

@@ -20,9 +20,7 @@ def _missing_images(run: Run) -> list[str]:
     wanted = datasets.info(run.spec.dataset).splits
     counts = {split: len(data) for split, data in run.data.items()}
     return [
-        f"{found:,} of {wanted[split]:,} {split} images"
-        for split, found in counts.items()
-        if found < wanted[split]
+        f"{found:,} of {wanted[split]:,} {split} images" for split, found in counts.items() if found < wanted[split]
     ]
 
 

@@ -81,7 +81,7 @@ class _Normalize(torch.autograd.Function):
         centerd = input.to(wide) - _across(mean)
         inverse = (variance + ctx.eps).rsqrt()
         sums = torch.stack([gradient.sum(_EACH), (gradient * centerd).sum(_EACH)])  # (2, C)
-        of_gradient, of_product = ctx.group.total(sums) / values
+        of_gradient, of_product = ctx.group.all_reduce_sum(sums) / values
         centerd.mul_(_across(-(inverse**2) * of_product)).add_(gradient).sub_(_across(of_gradient))
         centerd.mul_(_across(weight.to(wide) * inverse))
         to_weight = (sums[1] * inverse).to(weight.dtype)
@@ -95,7 +95,7 @@ def _statistics(input: Tensor, group: Group) -> tuple[Tensor, Tensor, Tensor]:
     variance, mean = torch.var_mean(input.to(wide), _EACH, correction=0)
     values = torch.full((1,), input.numel() // channels, dtype=torch.float64, device=input.device)
     own = torch.cat([mean.double(), variance.double() * values, values])
-    means, squares, counts = torch.split(torch.stack(group.rows(own)), [channels, channels, 1], dim=1)
+    means, squares, counts = torch.split(torch.stack(group.all_gather(own)), [channels, channels, 1], dim=1)
     count = counts.sum()
     joint = (means * counts).sum(0) / count
     joint_squares = (squares + counts * (means - joint) ** 2).sum(0)
@@ -118,9 +118,7 @@ def synchronize(network: nn.Module, group: Group) -> None:
             if not isinstance(module, nn.modules.batchnorm._BatchNorm):
                 continue
             if not (isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats):
-                raise UserError(
-                    f"layer {name}, {module}, can't be synchronized over processes: start one process"
-                )
+                raise UserError(f"layer {name}, {module}, can't be synchronized over processes: start one process")
             setattr(parent, name, _synchronized(module, group))
 
 

@@ -7,7 +7,7 @@ from harness.metrics import Scores
 from harness.system.errors import UserError
 
 
-class Board:
+class TensorBoardLogger:
     """Writes a run's curves for TensorBoard; does nothing where no folder is given.
 
     Args:
@@ -23,9 +23,7 @@ class Board:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
-                raise UserError(
-                    "--tensorboard needs the package tensorboard: pip install tensorboard"
-                ) from None
+                raise UserError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
             self._writer = SummaryWriter(str(folder))
 
     def step(self, iteration: int, loss: float, rate: float) -> None:

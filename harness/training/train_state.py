@@ -78,13 +78,11 @@ class _Stretch:
         if self._copied is not None:
             self._copied.synchronize()
         losses = self._losses.tolist()
-        return [
-            (iteration, loss, rate) for (iteration, _, rate), loss in zip(self._steps, losses, strict=True)
-        ]
+        return [(iteration, loss, rate) for (iteration, _, rate), loss in zip(self._steps, losses, strict=True)]
 
 
 @dataclass
-class Progression:
+class TrainState:
     """How far a run is: all but weights, optimizer state and random numbers."""
 
     iteration: int = 0
@@ -155,14 +153,14 @@ class Progression:
         }
 
 
-def restore(tensors: dict[str, Tensor], values: dict[str, Any]) -> Progression:
+def restore(tensors: dict[str, Tensor], values: dict[str, Any]) -> TrainState:
     """The progression that `tensors` and `values` were taken from."""
     values = {"processes": [1], **values}  # checkpoints from before there could be several have none
     values["history"] = [(int(i), float(loss), float(rate)) for i, loss, rate in values["history"]]
     values["validations"] = [Validation.model_validate(entry) for entry in values["validations"]]
     values["evaluations"] = [Evaluation.model_validate(entry) for entry in values["evaluations"]]
     pictures = {name: t for name, t in tensors.items() if name.startswith(_PICTURE)}
-    return Progression(
+    return TrainState(
         **values,
         arrays={name: t.numpy() for name, t in tensors.items() if name not in pictures},
         predictions={name.removeprefix(_PICTURE): t.numpy().tobytes() for name, t in pictures.items()},

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 
 import datasets
-from harness.config.worker_job import Job
-from harness.data.split import BatchStream, SplitData
+from harness.config.worker_job import WorkerJob
+from harness.data.split import BatchSampler, DeviceDataset
 from harness.metrics import scores
 from harness.records.run import BEST, Validation
 from harness.records.weights_files import final_weights
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
 from harness.training.amp import apply_precision, autocast
-from harness.training.best_checkpoint import BestWeights
+from harness.training.best_checkpoint import BestCheckpoint
 from harness.training.checkpoint import are_finite, load_checkpoint, save_checkpoint, save_weights
 from harness.training.compile import CompileClock, training_call
-from harness.training.distributed import ALONE, Group
+from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.evaluator import SplitScores, evaluate, kept_indices, label_png
 from harness.training.losses import labeled_pixels, loss_weights, masked_cross_entropy
 from harness.training.model import build_network
@@ -27,8 +27,8 @@ from harness.training.optimizers import build_optimizer, learning_rate, set_rate
 from harness.training.precise_bn import reestimate
 from harness.training.progress import RunProgress
 from harness.training.random_state import random_state, seed_follower, set_random_state
-from harness.training.tensorboard import Board
-from harness.training.train_state import Diverged, PendingLosses, Progression, restore
+from harness.training.tensorboard import TensorBoardLogger
+from harness.training.train_state import Diverged, PendingLosses, TrainState, restore
 
 CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations whose losses go to the host at once
@@ -43,24 +43,24 @@ class Run:
         stop_asked: looked at after each batch; true ends the run with a checkpoint.
     """
 
-    def __init__(self, job: Job, progress: RunProgress, stop_asked: Callable[[], bool]) -> None:
+    def __init__(self, job: WorkerJob, progress: RunProgress, stop_asked: Callable[[], bool]) -> None:
         self.job = job
         self.spec = job.spec
         self.protocol = job.spec.protocol
         self.device = torch.device(job.device)
         self.progress = progress
         self._stop_asked = stop_asked
-        self.group = ALONE
-        self.state = Progression()
+        self.group = SINGLE_PROCESS
+        self.state = TrainState()
         self._checkpoint = job.folder / "checkpoint.pt"
-        self._best = BestWeights(job.folder)
+        self._best = BestCheckpoint(job.folder)
         self._pending = PendingLosses()
         self._evaluated_at = frozenset(self.protocol.evaluation_points())
         self._compiling = CompileClock(job.spec.compiled)
 
     # -- preparation ---------------------------------------------------------------------------------------
 
-    def prepare(self, group: Group = ALONE) -> None:
+    def prepare(self, group: Group = SINGLE_PROCESS) -> None:
         """Open the data, build the network, load initial weights or a checkpoint.
 
         Args:
@@ -71,23 +71,21 @@ class Run:
         """
         self.group = group
         torch.set_num_threads(self.job.threads)
-        self.board = Board(self.job.folder / "tensorboard" if self.job.tensorboard else None)
+        self.board = TensorBoardLogger(self.job.folder / "tensorboard" if self.job.tensorboard else None)
         apply_precision(self.spec.precision)
         self.data = {split: self._open(split) for split in ("train", "val", "test")}
         self.class_weights = loss_weights(self.spec, self.data["train"], self.device)
         torch.manual_seed(self.spec.seed)
         self.model, self.layers_set = build_network(self.job, self.data["test"].label_size, group)
         self.encoder_layers = len(self.model.encoder_layers()) or len(self.layers_set)
-        several = group.size > 1
-        self.call = (
-            group.training_call(self.model) if several else training_call(self.model, self.spec.compiled)
-        )
-        part, images = group.part(self.protocol.batch_size), len(self.data["train"])
-        self.batches = BatchStream(self.protocol, self.spec.seed, images, self.device, part)
+        several = group.world_size > 1
+        self.call = group.training_call(self.model) if several else training_call(self.model, self.spec.compiled)
+        part, images = group.shard(self.protocol.batch_size), len(self.data["train"])
+        self.batches = BatchSampler(self.protocol, self.spec.seed, images, self.device, part)
         self.optimizer = build_optimizer(self.model, self.protocol)
         self._resume()
 
-    def _open(self, split: str) -> SplitData:
+    def _open(self, split: str) -> DeviceDataset:
         dataset = datasets.load(self.spec.dataset, split, self.job.data_root)
         if dataset.content_hash != self.spec.dataset_hash:
             raise UserError(
@@ -95,15 +93,15 @@ class Run:
                 f"content is {dataset.content_hash[:12]}, the run's {self.spec.dataset_hash[:12]}; start the "
                 "command anew, which plans a run of its own for the new content"
             )
-        return SplitData(dataset, self.protocol, self.job.cache, self.device)
+        return DeviceDataset(dataset, self.protocol, self.job.cache, self.device)
 
     def _resume(self) -> None:
         damaged: list[str] = []
-        stored = load_checkpoint(self._checkpoint, damaged.append) if self.group.leads else None
+        stored = load_checkpoint(self._checkpoint, damaged.append) if self.group.is_main_process else None
         instead = "the previous one is used" if stored else "starting from the beginning"
         for line in damaged:
             self.progress.say(f"{line}; {instead}")
-        stored = self.group.from_first(stored)
+        stored = self.group.broadcast(stored)
         random = None
         if stored is not None:
             tensors, values = stored
@@ -111,20 +109,18 @@ class Run:
             self.optimizer.load_state_dict(tensors["optimizer"])
             self.state = restore(tensors["arrays"], values)
             self._best.known(self.state.best_iteration)
-            random = tensors if self.group.leads else tensors.get("followers_rng", {}).get(self.group.rank)
-            self.progress.say(
-                f"goes on from iteration {self.state.iteration:,} of {self.protocol.iterations:,}"
-            )
+            random = tensors if self.group.is_main_process else tensors.get("followers_rng", {}).get(self.group.rank)
+            self.progress.say(f"goes on from iteration {self.state.iteration:,} of {self.protocol.iterations:,}")
         if random is not None:
             set_random_state(random, self.device)
-        elif not self.group.leads:
+        elif not self.group.is_main_process:
             seed_follower(self.spec.seed, self.group.rank, self.state.iteration)
-        self.state.begin_segment(self.group.size)
+        self.state.begin_segment(self.group.world_size)
 
     def _save(self) -> None:
         """Write a checkpoint: rank 0 does, with the random numbers of all."""
-        random = self.group.gathered(random_state(self.device))
-        if not self.group.leads:
+        random = self.group.gather_objects(random_state(self.device))
+        if not self.group.is_main_process:
             return
         tensors: dict[str, Any] = {
             "model": self.model.state_dict(),
@@ -151,7 +147,7 @@ class Run:
         while self.state.iteration < self.protocol.iterations and not self.state.ended:
             self._timed_step()
             due = time.monotonic() - saved > CHECKPOINT_SECONDS
-            stop, due = self.group.any_of(self._stop_asked(), due)
+            stop, due = self.group.any_rank(self._stop_asked(), due)
             if stop or due:
                 self._settle()
                 self._save()
@@ -183,12 +179,12 @@ class Run:
             logits = self.call(train.images(batch.indices, batch.mirrored, batch.augmented))
         height, width = logits.shape[2:]
         targets = train.targets(batch.indices, (height, width), batch.mirrored, batch.augmented)
-        pixels = self.group.total(labeled_pixels(targets))
+        pixels = self.group.all_reduce_sum(labeled_pixels(targets))
         loss = masked_cross_entropy(logits, targets, self.class_weights, pixels)
         loss.backward()  # type: ignore[no-untyped-call]
         set_rate(self.optimizer, rate)
         self.optimizer.step()
-        self._pending.add(iteration + 1, self.group.total(loss.detach()), rate)
+        self._pending.add(iteration + 1, self.group.all_reduce_sum(loss.detach()), rate)
 
     def _flush(self, last: bool = True) -> None:
         """Bring pending losses into the history: all, or unless `last` those of earlier stretches.
@@ -235,9 +231,7 @@ class Run:
         reestimate(self.model, train, batch, self.spec.precision, watch, self.group, seed)
         self._settle()
         last = at == self.protocol.iterations or self._loss_stopped_falling()
-        labels = tuple(
-            label for label, due in self.protocol.report_at.items() if due == at or (last and due > at)
-        )
+        labels = tuple(label for label, due in self.protocol.report_at.items() if due == at or (last and due > at))
         validated = self._score("val")
         tested = self._score("test") if labels and self.protocol.score_test else None
         trained = self._score("train") if last and self.protocol.score_train else None
@@ -272,7 +266,7 @@ class Run:
         score = result.miou if self.protocol.select_by == "mIoU" else result.global_accuracy
         if score > self.state.best_score:
             self.state.best_score, self.state.best_iteration = score, at
-            if self.group.leads:
+            if self.group.is_main_process:
                 self.state.best_sha256 = self._best.save(at, self.model)
         loss = self.state.history[-1][1]
         self.progress.say(
@@ -307,7 +301,7 @@ class Run:
 
         def on_batch(images: int) -> None:
             advance(images)
-            if any(self.group.any_of(self._stop_asked())):
+            if any(self.group.any_rank(self._stop_asked())):
                 raise Interrupted
 
         return on_batch
@@ -326,7 +320,7 @@ class Run:
         """
         state, best = self.state, self.state.best_iteration
         assert best is not None, "every report_at point is validated"
-        if self.group.leads:
+        if self.group.is_main_process:
             save_weights(final_weights(self.job.folder), self.model)
         scored = {e.split for e in state.evaluations if e.iteration == best}
         more = {"test": self.protocol.score_test, "train": self.protocol.score_train_selected}
@@ -339,15 +333,13 @@ class Run:
                 state.note_evaluation(split, best, (), self._score(split))
             state.evaluate_s += time.perf_counter() - started
         state.evaluations = [
-            e.model_copy(update={"labels": (*e.labels, BEST)})
-            if e.iteration == best and e.split in wanted
-            else e
+            e.model_copy(update={"labels": (*e.labels, BEST)}) if e.iteration == best and e.split in wanted else e
             for e in state.evaluations
         ]
 
     def _load_best(self, iteration: int) -> None:
-        if self.group.leads:
+        if self.group.is_main_process:
             self._best.load(iteration, self.model, self.state.best_sha256)
-        if self.group.size > 1:
+        if self.group.world_size > 1:
             weights = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
-            self.model.load_state_dict(self.group.from_first(weights))
+            self.model.load_state_dict(self.group.broadcast(weights))

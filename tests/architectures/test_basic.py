@@ -54,10 +54,7 @@ def test_totals_are_those_of_the_definitions(name: str, shared_file: Callable[[s
     with torch.device("meta"):
         network = built(name)
     norms = sum(
-        p.numel()
-        for module in network.modules()
-        if isinstance(module, BatchNorm2d)
-        for p in module.parameters()
+        p.numel() for module in network.modules() if isinstance(module, BatchNorm2d) for p in module.parameters()
     )
     weights = sum(p.numel() for p in network.parameters() if p.ndim == 4)
     total = sum(p.numel() for p in network.parameters())
@@ -89,9 +86,7 @@ def test_batch_norm_follows_every_deconvolution(name: str) -> None:
     assert {id(layer.weight) for layer, _ in followed} <= decayed
     assert {id(norm.bias) for _, norm in followed} <= shifts
     assert biases == {
-        id(module.bias)
-        for module in network.modules()
-        if isinstance(module, nn.Conv2d) and module.bias is not None
+        id(module.bias) for module in network.modules() if isinstance(module, nn.Conv2d) and module.bias is not None
     }
     assert len(decayed) + len(shifts) + len(biases) == len(list(network.parameters()))
 
@@ -99,9 +94,7 @@ def test_batch_norm_follows_every_deconvolution(name: str) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_sizes_are_the_published_ones(name: str) -> None:
     """Table 1's millions are file sizes of 4 bytes a parameter, rounded to 0.1 MB, over 4."""
-    published = {
-        row["variant"]: row["params_m"] for row in table("table1_decoder_variants").to_dict("records")
-    }
+    published = {row["variant"]: row["params_m"] for row in table("table1_decoder_variants").to_dict("records")}
     with torch.device("meta"):
         megabytes = 4 * sum(p.numel() for p in built(name).parameters()) / 1e6
     assert round(megabytes, 1) / 4 == pytest.approx(published[architectures.info(name).title])
@@ -141,9 +134,7 @@ def test_there_is_no_relu_in_a_decoder(name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [(360, 480), (240, 208), (201, 299)])
-@pytest.mark.parametrize(
-    "name", [name for name in VARIANTS if "segnet" not in name and "-addition" not in name]
-)
+@pytest.mark.parametrize("name", [name for name in VARIANTS if "segnet" not in name and "-addition" not in name])
 def test_upsampling_starts_with_gain_1(name: str, size: tuple[int, int]) -> None:
     """A constant goes through the untrained upsampling as it is, away from the borders."""
     network = built(name, size).eval()

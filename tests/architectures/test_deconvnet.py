@@ -7,12 +7,8 @@ from torch.nn import functional
 import architectures
 
 
-@pytest.mark.parametrize(
-    ("size", "kernel"), [((360, 480), (12, 15)), ((33, 97), (2, 4)), ((224, 224), (7, 7))]
-)
-def test_fully_connected_part_covers_the_whole_of_pool5(
-    size: tuple[int, int], kernel: tuple[int, int]
-) -> None:
+@pytest.mark.parametrize(("size", "kernel"), [((360, 480), (12, 15)), ((33, 97), (2, 4)), ((224, 224), (7, 7))])
+def test_fully_connected_part_covers_the_whole_of_pool5(size: tuple[int, int], kernel: tuple[int, int]) -> None:
     with torch.device("meta"):
         network = architectures.build("deconvnet", 3, size).eval()
         assert network(torch.zeros(1, 3, *size)).shape == (1, 3, *size)

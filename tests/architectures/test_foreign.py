@@ -53,9 +53,7 @@ OWN: dict[str, Callable[[int], nn.Module]] = {
     "torchvision:deeplabv3_mobilenet_v3_large": lambda k: of_torchvision(
         models.segmentation.deeplabv3_mobilenet_v3_large, k
     ),
-    "torchvision:lraspp_mobilenet_v3_large": lambda k: of_torchvision(
-        models.segmentation.lraspp_mobilenet_v3_large, k
-    ),
+    "torchvision:lraspp_mobilenet_v3_large": lambda k: of_torchvision(models.segmentation.lraspp_mobilenet_v3_large, k),
 }
 SMALL = ["smp:Unet/mobilenet_v2", "smp:DeepLabV3Plus/mobilenet_v2", "smp:Segformer/mit_b0"]
 SMALL += ["torchvision:lraspp_mobilenet_v3_large"]

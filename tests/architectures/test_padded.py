@@ -18,9 +18,7 @@ LAYERS = {
     "deconvolution": lambda: PaddedConvTranspose2d(11, 11, 4, stride=2, padding=1, bias=False),
     "large deconvolution": lambda: PaddedConvTranspose2d(37, 37, 16, stride=8, padding=4, bias=False),
     "deconvolution with bias": lambda: PaddedConvTranspose2d(12, 16, (7, 8), stride=2, padding=3),
-    "output padding": lambda: PaddedConvTranspose2d(
-        11, 11, (7, 8), stride=2, padding=3, output_padding=(1, 0)
-    ),
+    "output padding": lambda: PaddedConvTranspose2d(11, 11, (7, 8), stride=2, padding=3, output_padding=(1, 0)),
 }
 # how many layers of each kind of network are padded at 11 classes
 PADDED = {
@@ -112,9 +110,7 @@ def test_what_is_multiplied_has_multiples_of_8(name: str, monkeypatch: pytest.Mo
     assert all(0 <= more - own < 8 for more, own in zip(widened, kept, strict=True))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in PADDED]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in PADDED])
 def test_a_network_gives_the_same_and_has_the_same_state(name: str) -> None:
     torch.manual_seed(0)
     network = architectures.build(name, 11, (64, 64))

@@ -49,16 +49,13 @@ def same_bits(ours: Tensor, theirs: Tensor) -> bool:
         return True
     if ours.shape != theirs.shape or not torch.equal(ours.isnan(), theirs.isnan()):
         return False
-    clean = [
-        torch.where(given.isnan(), torch.zeros_like(given), given).contiguous() for given in (ours, theirs)
-    ]
+    clean = [torch.where(given.isnan(), torch.zeros_like(given), given).contiguous() for given in (ours, theirs)]
     return torch.equal(clean[0].view(bits), clean[1].view(bits))
 
 
 def same_layout(ours: Tensor, theirs: Tensor) -> bool:
     return all(
-        ours.is_contiguous(memory_format=layout) == theirs.is_contiguous(memory_format=layout)
-        for layout in LAYOUTS
+        ours.is_contiguous(memory_format=layout) == theirs.is_contiguous(memory_format=layout) for layout in LAYOUTS
     )
 
 
@@ -137,9 +134,7 @@ def test_pieces_join_without_a_seam(size: tuple[int, int], layout: torch.memory_
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("pool", SEGNET_POOLS, ids=str)
-def test_the_pools_of_segnet(
-    pool: tuple[int, int, int], dtype: torch.dtype, layout: torch.memory_format
-) -> None:
+def test_the_pools_of_segnet(pool: tuple[int, int, int], dtype: torch.dtype, layout: torch.memory_format) -> None:
     torch.manual_seed(0)
     x = torch.randn(1, *pool).relu().to(dtype).contiguous(memory_format=layout)
     assert_as_torch(x, torch.randn(x.shape).to(dtype).contiguous(memory_format=layout))

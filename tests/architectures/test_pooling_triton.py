@@ -52,9 +52,7 @@ def noise(shape: tuple[int, ...], dtype: torch.dtype, device: str = "cpu") -> Te
     specials = table[torch.randint(len(table), shape, device=device)]
     ties = torch.randint(-2, 3, shape, device=device).to(dtype)
     kind = torch.randint(3, shape, device=device)
-    x = torch.where(
-        kind == 0, specials, torch.where(kind == 1, ties, torch.randn(shape, device=device).to(dtype))
-    )
+    x = torch.where(kind == 0, specials, torch.where(kind == 1, ties, torch.randn(shape, device=device).to(dtype)))
     x[..., : shape[-2] // 2, shape[-1] // 2 :][torch.rand(shape[:2], device=device) < 0.3] = float("-inf")
     return x
 
@@ -77,9 +75,7 @@ def differences(x: Tensor) -> list[str]:
         return ["not available"]
     size, layout = (x.shape[-2], x.shape[-1]), layout_of(x)
     pooled, codes = pooling_plain.pool(x)
-    for name, result, expected in zip(
-        ("values", "codes"), pooling_triton.pool(x), (pooled, codes), strict=True
-    ):
+    for name, result, expected in zip(("values", "codes"), pooling_triton.pool(x), (pooled, codes), strict=True):
         compare(f"pool: {name}", result, expected, layout)
     wild = torch.randint_like(codes, 5)  # that name cells outside the maps too, or with 4 none
     values = noise(tuple(codes.shape), x.dtype, x.device.type).contiguous(memory_format=layout)
@@ -87,9 +83,7 @@ def differences(x: Tensor) -> list[str]:
     for name, some, there in (("codes", codes, layout), ("wild codes", wild, other)):
         given = some.contiguous(memory_format=there)
         maps = pooling_plain.spread(values, some, size)
-        compare(
-            f"spread by {name}: maps", pooling_triton.spread(values, given, size), maps, layout_of(values)
-        )
+        compare(f"spread by {name}: maps", pooling_triton.spread(values, given, size), maps, layout_of(values))
         picked = pooling_plain.pick(x, some)
         compare(f"pick by {name}: values", pooling_triton.pick(x, given), picked, layout)
     return found
@@ -256,9 +250,7 @@ def test_kernels_do_as_plain_torch_on_a_device(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("size", [(360, 480), (361, 483)], ids=str)
-def test_segnets_pools_on_a_device(
-    size: tuple[int, int], dtype: torch.dtype, layout: torch.memory_format
-) -> None:
+def test_segnets_pools_on_a_device(size: tuple[int, int], dtype: torch.dtype, layout: torch.memory_format) -> None:
     torch.manual_seed(0)
     height, width = size
     for channels in (64, 128, 256, 512, 512):
@@ -285,9 +277,7 @@ def test_more_values_than_32_bits_count(layout: torch.memory_format) -> None:
     assert torch.equal(bits_of(pooling_triton.pick(x, codes)[-1:]), bits_of(expected))
     del x
     maps = pooling_triton.spread(values, codes, (500, 500))
-    assert torch.equal(
-        bits_of(maps[-1:]), bits_of(pooling_plain.spread(expected, expected_codes, (500, 500)))
-    )
+    assert torch.equal(bits_of(maps[-1:]), bits_of(pooling_plain.spread(expected, expected_codes, (500, 500))))
 
 
 if __name__ == "__main__":

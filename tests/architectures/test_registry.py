@@ -77,9 +77,7 @@ def test_unknown_name_suggests_the_nearest() -> None:
 
 def test_duplicate_name_raises() -> None:
     info = architectures.info("segnet")
-    with pytest.raises(
-        architectures.ArchitectureError, match=r"'segnet' is registered twice: as .* and as a:B"
-    ):
+    with pytest.raises(architectures.ArchitectureError, match=r"'segnet' is registered twice: as .* and as a:B"):
         make_table([info, dataclasses.replace(info, target="a:B")])
 
 

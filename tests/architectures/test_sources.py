@@ -50,9 +50,7 @@ def test_an_edit_of_the_module_or_of_what_it_imports_from_beside_it_counts(folde
     assert source_hash(target) not in (first, changed)
 
 
-@pytest.mark.parametrize(
-    "line", ["from . import blocks", "from .blocks import block", "import pkg{n}.blocks"]
-)
+@pytest.mark.parametrize("line", ["from . import blocks", "from .blocks import block", "import pkg{n}.blocks"])
 def test_in_a_package_its_modules_count_and_its_neighbors_do_not(folder: Path, line: str) -> None:
     number = abs(hash(line)) % 10**6
     package = f"pkg{number}"

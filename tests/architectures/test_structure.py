@@ -190,9 +190,7 @@ POOLS = [((256, 45, 60), "conv3_3_relu"), ((512, 23, 30), "conv4_3_relu"), ((512
         ),
     ],
 )
-def test_dropout_stands_where_the_paper_has_it(
-    name: str, expected: list[tuple[tuple[int, ...], str]]
-) -> None:
+def test_dropout_stands_where_the_paper_has_it(name: str, expected: list[tuple[tuple[int, ...], str]]) -> None:
     """(input, layer before): pooled maps of blocks 3 to 5, then decoder blocks or fully connected layers."""
     steps = trace(name)
     found = [(step.inputs, steps[i - 1].name) for i, step in enumerate(steps) if step.kind == "dropout"]
@@ -209,9 +207,7 @@ def test_segnet_is_its_definition(shared_file: Callable[[str], Path]) -> None:
         assert parameters(step.module) == int(row["params"])
         if step.kind == "conv":
             assert step.name == row["name"]
-            assert geometry(step.module) == tuple(
-                int(row[key]) for key in ("kernel", "stride", "pad", "dilation")
-            )
+            assert geometry(step.module) == tuple(int(row[key]) for key in ("kernel", "stride", "pad", "dilation"))
         if step.kind == "bn":
             assert step.name == row["name"]
 
@@ -256,9 +252,7 @@ def test_deconvnet_is_its_definition(shared_file: Callable[[str], Path]) -> None
         assert step.outputs == (narrowed(row["out_channels"]), int(row["output_h"]), int(row["output_w"]))
         if step.kind in ("conv", "deconv"):
             assert step.name == row["name"].replace("-", "_").replace("seg_score_voc", "score")
-            assert geometry(step.module) == tuple(
-                int(row[key]) for key in ("kernel", "stride", "pad", "dilation")
-            )
+            assert geometry(step.module) == tuple(int(row[key]) for key in ("kernel", "stride", "pad", "dilation"))
             assert step.inputs[0] == narrowed(row["in_channels"])
         if "4096" not in (row["in_channels"], row["out_channels"]):
             assert parameters(step.module) == int(row["params"])
@@ -272,8 +266,6 @@ def test_deeplab_rounds_an_eighth_up(height: int) -> None:
 
 
 def test_the_average_pool_of_deeplab_counts_its_padding() -> None:
-    averaged = DeepLabLargeFOV(architectures.info("deeplab-largefov"), 3, (32, 32)).pool5a(
-        torch.ones(1, 1, 3, 3)
-    )
+    averaged = DeepLabLargeFOV(architectures.info("deeplab-largefov"), 3, (32, 32)).pool5a(torch.ones(1, 1, 3, 3))
     expected = torch.tensor([[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]) / 9
     torch.testing.assert_close(averaged[0, 0], expected)

@@ -134,9 +134,7 @@ def test_pth_files_and_missing_counters_are_taken(tmp_path: Path) -> None:
     check_timm_file(tmp_path / "a.pth", architectures.info(SMALL))
     network = fresh(SMALL)
     load_timm_encoder(network, tmp_path / "a.pth", MEAN, STD)
-    assert torch.equal(
-        network.encoder_module().state_dict()["model.conv_stem.weight"], state["conv_stem.weight"]
-    )
+    assert torch.equal(network.encoder_module().state_dict()["model.conv_stem.weight"], state["conv_stem.weight"])
 
 
 def broken(**changes: Tensor | None) -> dict[str, Tensor]:
@@ -179,17 +177,13 @@ def test_what_does_not_fit_is_named_and_changes_nothing(
 
 
 def test_a_classifier_is_left_out_whatever_its_shape(tmp_path: Path) -> None:
-    path = save(
-        tmp_path / "a.safetensors", broken(classifier__weight=torch.zeros(7, 1024), classifier__bias=None)
-    )
+    path = save(tmp_path / "a.safetensors", broken(classifier__weight=torch.zeros(7, 1024), classifier__bias=None))
     load_timm_encoder(fresh(SMALL), path, MEAN, STD)
 
 
 def test_a_file_of_another_encoder_is_refused_by_name(lite_file: Path, tmp_path: Path) -> None:
     info = architectures.info(SMALL)
-    with pytest.raises(
-        EncoderMismatch, match=r"lite0\.safetensors: does not fit smp:FPN/tu-mobilenetv3_small"
-    ):
+    with pytest.raises(EncoderMismatch, match=r"lite0\.safetensors: does not fit smp:FPN/tu-mobilenetv3_small"):
         check_timm_file(lite_file, info)
     vgg = save(tmp_path / "vgg.safetensors", {"features.0.weight": torch.zeros(64, 3, 3, 3)})
     says = r"vgg\.safetensors: holds no encoder layer of smp:FPN/.*, which needs timm's mobilenetv3_small_050"
@@ -199,7 +193,5 @@ def test_a_file_of_another_encoder_is_refused_by_name(lite_file: Path, tmp_path:
 
 def test_a_declared_input_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.safetensors", timm_model(SMALL).state_dict(), {"input": "RGB 0-255 minus mean"})
-    with pytest.raises(
-        WeightsError, match="metadata 'input' is 'RGB 0-255 minus mean', but weights by timm's"
-    ):
+    with pytest.raises(WeightsError, match="metadata 'input' is 'RGB 0-255 minus mean', but weights by timm's"):
         load_timm_encoder(fresh(SMALL), path, MEAN, STD)

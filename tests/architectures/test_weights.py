@@ -103,9 +103,7 @@ def test_the_real_file_sets_the_whole_encoder(name: str, shared_file: Callable[[
     assert all(torch.equal(layers[key].weight, value) for key, value in untouched.items())
 
 
-def test_values_of_half_the_precision_are_converted_before_they_are_scaled(
-    tiny: Tiny, tmp_path: Path
-) -> None:
+def test_values_of_half_the_precision_are_converted_before_they_are_scaled(tiny: Tiny, tmp_path: Path) -> None:
     state = {key: value.half() for key, value in tiny_state().items()}
     load_encoder_weights(tiny, save(tmp_path / "a.pth", state), (60.0, 50.0, 70.0))
     ratio = torch.tensor((60.0, 50.0, 70.0), dtype=torch.float64) / torch.tensor(TORCHVISION_STD)
@@ -116,9 +114,7 @@ def test_values_of_half_the_precision_are_converted_before_they_are_scaled(
 
 def test_a_file_of_another_encoder_is_told_by_its_names(tmp_path: Path) -> None:
     path = save(tmp_path / "a.pth", {"conv_stem.weight": torch.zeros(4, 3, 3, 3)})
-    with pytest.raises(
-        EncoderMismatch, match=r"a\.pth: holds no encoder layer of segnet, which needs VGG16's"
-    ):
+    with pytest.raises(EncoderMismatch, match=r"a\.pth: holds no encoder layer of segnet, which needs VGG16's"):
         check_encoder_file(path, "segnet")
     check_encoder_file(save(tmp_path / "b.pth", tiny_state()), "segnet")
 
@@ -167,9 +163,7 @@ def test_decimation_keeps_every_nth() -> None:
     assert torch.equal(decimate(grid, grid.shape), grid)
 
 
-@pytest.mark.parametrize(
-    ("metadata", "weights_std"), [({"input": RAW}, (1.0, 1.0, 1.0)), (None, TORCHVISION_STD)]
-)
+@pytest.mark.parametrize(("metadata", "weights_std"), [({"input": RAW}, (1.0, 1.0, 1.0)), (None, TORCHVISION_STD)])
 @pytest.mark.parametrize("input_std", [(58.0, 58.0, 58.0), (60.0, 50.0, 70.0)])
 def test_conv1_1_sees_what_it_was_trained_on(
     tiny: Tiny,
@@ -250,9 +244,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(
     assert all(torch.equal(value, before[key]) for key, value in tiny.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"hello world, this is text\n", bytes(range(256)) * 9, b"\x80\x02}q\x00"]
-)
+@pytest.mark.parametrize("content", [b"", b"hello world, this is text\n", bytes(range(256)) * 9, b"\x80\x02}q\x00"])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_damaged_files_are_refused(tiny: Tiny, tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"a{suffix}"
@@ -322,9 +314,7 @@ def test_imagenet_vgg16_takes_a_given_file(tmp_path: Path) -> None:
     assert imagenet_vgg16(tmp_path / "a.pth") == tmp_path / "a.pth"
 
 
-def test_imagenet_vgg16_downloads_once_into_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_imagenet_vgg16_downloads_once_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, str]] = []
 
     def download(url: str, dst: str, hash_prefix: str) -> None:
@@ -340,12 +330,8 @@ def test_imagenet_vgg16_downloads_once_into_the_cache(
     assert calls[0][0].endswith("/vgg16-397923af.pth") and calls[0][1] == "397923af"
 
 
-@pytest.mark.parametrize(
-    "error", [urllib.error.URLError("no route to host"), RuntimeError("invalid hash value\nx")]
-)
-def test_failed_download_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+@pytest.mark.parametrize("error", [urllib.error.URLError("no route to host"), RuntimeError("invalid hash value\nx")])
+def test_failed_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(url: str, dst: str, hash_prefix: str) -> None:
         raise error
 

@@ -8,9 +8,7 @@ from architectures.windows import SmallMapConv2d, WholeMapConv2d, WholeMapConvTr
 
 CASES = [
     pytest.param(SmallMapConv2d(5, 6, 7, padding=3), nn.Conv2d(5, 6, 7, padding=3), (3, 5, 3, 4), id="small"),
-    pytest.param(
-        SmallMapConv2d(5, 6, 3, padding=1), nn.Conv2d(5, 6, 3, padding=1), (1, 5, 9, 7), id="larger"
-    ),
+    pytest.param(SmallMapConv2d(5, 6, 3, padding=1), nn.Conv2d(5, 6, 3, padding=1), (1, 5, 9, 7), id="larger"),
     pytest.param(WholeMapConv2d(5, 6, (3, 4)), nn.Conv2d(5, 6, (3, 4)), (3, 5, 3, 4), id="whole"),
     pytest.param(
         WholeMapConvTranspose2d(5, 6, (3, 4)), nn.ConvTranspose2d(5, 6, (3, 4)), (3, 5, 1, 1), id="transposed"

@@ -31,9 +31,7 @@ def test_decode_a_pair(benchmark: BenchmarkFixture, camvid: datasets.Dataset) ->
     assert image.shape[:2] == label.shape == (360, 480)
 
 
-def test_read_a_pair_from_the_cache(
-    benchmark: BenchmarkFixture, camvid: datasets.Dataset, cached: CachedSplit
-) -> None:
+def test_read_a_pair_from_the_cache(benchmark: BenchmarkFixture, camvid: datasets.Dataset, cached: CachedSplit) -> None:
     number = count()
 
     def read() -> tuple[np.ndarray, np.ndarray]:
@@ -44,9 +42,7 @@ def test_read_a_pair_from_the_cache(
     assert np.array_equal(cached.images[5], camvid[5][0])
 
 
-def test_open_and_verify_an_entry(
-    benchmark: BenchmarkFixture, camvid: datasets.Dataset, tmp_path: Path
-) -> None:
+def test_open_and_verify_an_entry(benchmark: BenchmarkFixture, camvid: datasets.Dataset, tmp_path: Path) -> None:
     open_split(camvid, QUICK_SIZE, tmp_path)
     found = benchmark(open_split, camvid, QUICK_SIZE, tmp_path)
     assert found.images.shape == (101, *QUICK_SIZE, 3)

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from harness.config.suite import suite_names
-from tests.benchmarks.player import Job, JobTable, Settings, timed
+from tests.benchmarks.player import JobTable, Settings, WorkerJob, timed
 
 
 def run(*words: str) -> None:
@@ -18,12 +18,12 @@ def run(*words: str) -> None:
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def help_page(settings: Settings) -> Job:
+def help_page(settings: Settings) -> WorkerJob:
     """`python -m harness --help`."""
     return timed(lambda: run("--help"))
 
 
-def report(settings: Settings) -> Job:
+def report(settings: Settings) -> WorkerJob:
     """The report of the suite from the given records, into a folder of its own.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is compared with the plain way, how often, and what it should reach."""
+"""What is compared with the PyTorch baseline, how often, and what it should reach."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from harness.system.environment import Device
 
 OURS, PLAIN, COMMANDS = "tests.benchmarks.ours", "tests.benchmarks.plain.side", "tests.benchmarks.commands"
 FULL_SIZE, SMALL_SIZE = (360, 480), (90, 120)
-PLAIN_WAY = "the plain way"
+PLAIN_WAY = "the PyTorch baseline"
 TRAIN_IMAGES = 367
 # A CPU that emulates bfloat16 takes minutes for a step.
 EMULATED_ROUNDS = 1
@@ -142,7 +142,7 @@ def _reading(job: str, title: str, what: str, workers: int, target: float | None
     return Comparison(
         name=f"{job}-{workers}-workers",
         title=f"{title}, against {workers} workers",
-        what=f"CamVid's training split, {{size}}, shuffled, in batches of {{batch}}, {what}; the plain way's "
+        what=f"CamVid's training split, {{size}}, shuffled, in batches of {{batch}}, {what}; the PyTorch baseline's "
         f"DataLoader has {workers} worker processes",
         job=job,
         sample="training split",
@@ -201,7 +201,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         name="scoring",
         title="G, C, mIoU and BF of predictions",
         what="{images} test predictions at hand, 360 x 480, {predictions}; ours matches boundaries one to "
-        "one, the plain way takes distance transforms, which is less",
+        "one, the PyTorch baseline takes distance transforms, which is less",
         job="scoring",
         sample="predictions",
         full=Scale(rounds=3),

@@ -1,4 +1,4 @@
-"""Options of the comparison with the plain way; without `--performance` it is skipped."""
+"""Options of the comparison with the PyTorch baseline; without `--performance` it is skipped."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("performance", "comparison with the plain way")
+    group = parser.getgroup("performance", "comparison with the PyTorch baseline")
     group.addoption("--performance", choices=("full", "small"), help="compare, at 360x480 or at 90x120")
     group.addoption("--performance-device", choices=("cpu", "cuda"), default="cpu", help="of networks")
     group.addoption("--performance-only", default="", help="names of entries, with commas between them")

@@ -12,8 +12,8 @@ from datasets import VOID
 from harness.config.initial_weights import HE
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import RunSpec
-from harness.config.worker_job import Job as RunJob
-from harness.data.split import SplitData, batch_indices
+from harness.config.worker_job import WorkerJob as RunJob
+from harness.data.split import DeviceDataset, batch_indices
 from harness.metrics import BoundaryPool, dataset_bf, scores
 from harness.profiling.flops import moved_bytes
 from harness.profiling.roofline import measure_peaks
@@ -25,7 +25,7 @@ from harness.training.model import build_network
 from harness.training.optimizers import build_optimizer
 from harness.training.progress import RunProgress
 from harness.training.trainer import Run
-from tests.benchmarks.player import Job, JobTable, Settings, seconds, timed
+from tests.benchmarks.player import JobTable, Settings, WorkerJob, seconds, timed
 
 SEED = 0
 # How far made-up predictions are moved against the labels, in pixels down and right.
@@ -35,9 +35,7 @@ SHIFT = (3, 3)
 def protocol_of(settings: Settings) -> Protocol:
     """CamVid's protocol at the wanted size and batch."""
     height, width = settings.size
-    return load_protocol("camvid@2").override(
-        {"size": f"{height}x{width}", "batch_size": str(settings.batch)}
-    )
+    return load_protocol("camvid@2").override({"size": f"{height}x{width}", "batch_size": str(settings.batch)})
 
 
 def run_job(settings: Settings) -> RunJob:
@@ -66,10 +64,10 @@ def run_job(settings: Settings) -> RunJob:
     )
 
 
-def split(settings: Settings, name: str) -> SplitData:
+def split(settings: Settings, name: str) -> DeviceDataset:
     """A split as a run opens it, decoded into the cache if it is not there yet."""
     dataset = datasets.load("camvid", name, settings.data_root)
-    return SplitData(dataset, protocol_of(settings), settings.work / "cache", torch.device(settings.device))
+    return DeviceDataset(dataset, protocol_of(settings), settings.work / "cache", torch.device(settings.device))
 
 
 class BareStep:
@@ -104,7 +102,7 @@ class _EndOfStep(Exception):
     """Leaves the training loop after one step, without the checkpoint of a stop."""
 
 
-def overhead(settings: Settings) -> Job:
+def overhead(settings: Settings) -> WorkerJob:
     """One step of a run's own training loop, and one bare step beside it; in turns, the order swapped."""
     bare = BareStep(settings)
     job = run_job(settings)
@@ -132,7 +130,7 @@ def overhead(settings: Settings) -> Job:
         other = seconds(bare)
         return seconds(loop), other
 
-    return Job(turn=turn)
+    return WorkerJob(turn=turn)
 
 
 def network(settings: Settings) -> nn.Module:
@@ -151,7 +149,7 @@ def network(settings: Settings) -> nn.Module:
     return model.to(settings.device)
 
 
-def inference(settings: Settings) -> Job:
+def inference(settings: Settings) -> WorkerJob:
     """A forward pass as `harness.training.evaluator` has it, on a batch at hand."""
     model = network(settings)
     images = split(settings, "train").images(np.arange(settings.batch))
@@ -167,7 +165,7 @@ def inference(settings: Settings) -> Job:
     return timed(forward)
 
 
-def share_of_peak(settings: Settings) -> Job:
+def share_of_peak(settings: Settings) -> WorkerJob:
     """A bare training step, and the time that its operations would take at the device's matrix peak.
 
     The peak is that of a matrix product in the same precision, timed in the same process beside each step.
@@ -186,10 +184,10 @@ def share_of_peak(settings: Settings) -> Job:
         taken = seconds(step)
         return taken, flop / (measure_peaks(device, settings.precision).matmul_tflops * 1e12)
 
-    return Job(turn=turn)
+    return WorkerJob(turn=turn)
 
 
-def reading(settings: Settings) -> Job:
+def reading(settings: Settings) -> WorkerJob:
     """An epoch of the training split out of the cache: pixels and labels, uint8, in shuffled batches."""
     protocol = protocol_of(settings)
     dataset = datasets.load("camvid", "train", settings.data_root)
@@ -205,7 +203,7 @@ def reading(settings: Settings) -> Job:
     return timed(epoch)
 
 
-def batches(settings: Settings) -> Job:
+def batches(settings: Settings) -> WorkerJob:
     """An epoch of the training split as the network and the loss take it: float32 and int64."""
     torch.set_num_threads(settings.threads)
     data = split(settings, "train")
@@ -220,7 +218,7 @@ def batches(settings: Settings) -> Job:
     return timed(epoch)
 
 
-def predict(settings: Settings) -> Job:
+def predict(settings: Settings) -> WorkerJob:
     """Put the predictions of test images and their labels into the file of predictions.
 
     With weights: SegNet's, at the size it was trained at. Without: the labels themselves, moved.
@@ -250,7 +248,7 @@ def predict(settings: Settings) -> Job:
     return timed(write)
 
 
-def scoring(settings: Settings) -> Job:
+def scoring(settings: Settings) -> WorkerJob:
     """G, C, mIoU and exact BF of predictions at hand, as `harness.training.evaluator` scores them."""
     torch.set_num_threads(settings.threads)
     with np.load(settings.predictions) as stored:

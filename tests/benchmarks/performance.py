@@ -1,4 +1,4 @@
-"""The comparison with the plain way as a command: `python -m tests.benchmarks.performance`.
+"""The comparison with the PyTorch baseline as a command: `python -m tests.benchmarks.performance`.
 
 measure  carries out all comparisons and writes their record; `--small` for input 90x120
 check    the small ones against the committed record; exit code 1 where a ratio is worse by more than 25 %

@@ -49,7 +49,7 @@ def no_explanation() -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class WorkerJob:
     """A job that is prepared.
 
     turn: carries out one sample and returns its seconds; with an opponent of its own, that one's too.
@@ -60,7 +60,7 @@ class Job:
     explain: Callable[[], list[str]] = no_explanation
 
 
-JobTable = dict[str, Callable[[Settings], Job]]
+JobTable = dict[str, Callable[[Settings], WorkerJob]]
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -70,12 +70,12 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def timed(work: Callable[[], object], explain: Callable[[], list[str]] = no_explanation) -> Job:
+def timed(work: Callable[[], object], explain: Callable[[], list[str]] = no_explanation) -> WorkerJob:
     """The job whose turns carry out this work, which ends by waiting for the device if it has one."""
-    return Job(turn=lambda: (seconds(work),), explain=explain)
+    return WorkerJob(turn=lambda: (seconds(work),), explain=explain)
 
 
-def serve(job: Job, questions: Iterable[str], answers: TextIO) -> None:
+def serve(job: WorkerJob, questions: Iterable[str], answers: TextIO) -> None:
     """Answer questions until the end of them."""
     for question in questions:
         match question.strip():

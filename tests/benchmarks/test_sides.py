@@ -1,4 +1,4 @@
-"""The sides of the comparison with the plain way: turns, what is compared, and the plain network itself."""
+"""The sides of the comparison with the PyTorch baseline: turns, what is compared, and the plain network itself."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from tests.benchmarks.comparisons import on
 from tests.benchmarks.plain.data import CamVid, loader
 from tests.benchmarks.plain.scores import boundary_score, confusion_matrix, score
 from tests.benchmarks.plain.segnet import SegNet
-from tests.benchmarks.player import Job, Settings, serve
+from tests.benchmarks.player import Settings, WorkerJob, serve
 from tests.benchmarks.turns import Duel, Player, PlayerError, harness_environment, plain_environment
 
 TINY = "tests.benchmarks.tiny"
@@ -85,13 +85,13 @@ def test_predictions_of_a_trained_network_and_without_one(shared: Path, tmp_path
 
 def test_a_player_answers_until_the_end() -> None:
     answers = io.StringIO()
-    serve(Job(turn=lambda: (2.0,)), ["turn\n", "explain\n", "end\n", "turn\n"], answers)
+    serve(WorkerJob(turn=lambda: (2.0,)), ["turn\n", "explain\n", "end\n", "turn\n"], answers)
     assert [json.loads(line) for line in answers.getvalue().splitlines()] == [
         {"seconds": [2.0]},
         {"notes": []},
     ]
     with pytest.raises(ValueError, match="no 'dance'"):
-        serve(Job(turn=lambda: (2.0,)), ["dance"], answers)
+        serve(WorkerJob(turn=lambda: (2.0,)), ["dance"], answers)
 
 
 def test_the_plain_side_knows_nothing_of_the_harness_s_allocator() -> None:
@@ -131,7 +131,7 @@ def test_emulated_bfloat16_is_measured_with_few_samples() -> None:
     assert by_name["training-fp32"].scale(small=False, emulated=True).batch == 5
 
 
-# -- the plain way ------------------------------------------------------------------------------------------
+# -- the PyTorch baseline ------------------------------------------------------------------------------------------
 
 
 def norms(network: nn.Module) -> Sequence[nn.BatchNorm2d]:
@@ -159,10 +159,7 @@ def test_the_plain_network_has_the_same_parameters_and_dropouts() -> None:
     ours, plain = architectures.build("segnet", 11, (40, 56)), SegNet(11)
     assert sum(one.numel() for one in plain.parameters()) == 29_449_355
     assert sum(one.numel() for one in plain.parameters()) == sum(one.numel() for one in ours.parameters())
-    rates = [
-        [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
-        for network in (ours, plain)
-    ]
+    rates = [[module.p for module in network.modules() if isinstance(module, nn.Dropout)] for network in (ours, plain)]
     assert rates[0] == rates[1] == [0.5] * 4  # one module serves all three poolings of the encoder
 
 
@@ -209,8 +206,6 @@ def test_the_plain_loader_decodes_every_pair(tmp_path: Path) -> None:
     assert [tuple(images.shape) for images, _ in batches] == [(2, 3, 4, 6), (1, 3, 4, 6)]
     assert all(bool((labels == 11).all()) and labels.dtype == torch.int64 for _, labels in batches)
     image, label = CamVid(tmp_path, "train", normalize=False)[2]
-    assert (
-        image.dtype == label.dtype == torch.uint8 and image.shape == (8, 12, 3) and int(image[0, 0, 0]) == 80
-    )
+    assert image.dtype == label.dtype == torch.uint8 and image.shape == (8, 12, 3) and int(image[0, 0, 0]) == 80
     normal, _ = CamVid(tmp_path, "train")[0]
     assert normal[0, 0, 0].item() == pytest.approx(-0.485 / 0.229)

@@ -1,9 +1,9 @@
 """Jobs that cost nothing, for the tests of the turns."""
 
-from tests.benchmarks.player import Job, JobTable, Settings, timed
+from tests.benchmarks.player import JobTable, Settings, WorkerJob, timed
 
 
-def noted(settings: Settings) -> Job:
+def noted(settings: Settings) -> WorkerJob:
     """A job that notes its turns in a file that both sides write."""
 
     def turn() -> None:
@@ -13,11 +13,11 @@ def noted(settings: Settings) -> Job:
     return timed(turn, lambda: ["it was noted"])
 
 
-def failing(settings: Settings) -> Job:
+def failing(settings: Settings) -> WorkerJob:
     """A job whose second turn fails."""
     turns = iter([1.0])
     print("this is no answer")
-    return Job(turn=lambda: (next(turns),))
+    return WorkerJob(turn=lambda: (next(turns),))
 
 
 JOBS: JobTable = {"noted": noted, "failing": failing}

@@ -16,7 +16,7 @@ from tests.benchmarks.player import Settings
 
 # Threads of the side that has just finished still spin for a moment before they sleep.
 PAUSE_S = 0.05
-PATIENCE_S = 10.0
+HEARTBEAT_TIMEOUT_S = 10.0
 
 
 class PlayerError(Exception):
@@ -114,7 +114,7 @@ class Player:
             if self._process.stdin is not None:
                 self._process.stdin.close()
         try:
-            self._process.wait(PATIENCE_S)
+            self._process.wait(HEARTBEAT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -176,9 +176,7 @@ def test_a_damaged_source_leaves_nothing_behind(make_camvid: MakeCamVid, tmp_pat
     assert [p.name for p in (tmp_path / "cache").glob("*/*")] == ["val-9x12.lock"]
 
 
-def test_a_full_disk_is_one_line(
-    make_camvid: MakeCamVid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_one_line(make_camvid: MakeCamVid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = datasets.load("camvid", "val", make_camvid().parent)
 
     def full(_: int) -> None:

@@ -129,9 +129,7 @@ def test_downloads_and_then_leaves_it_alone(known: Path, site: Site, tmp_path: P
     result = fetch("camvid", root, site.url)
     assert (result.downloaded, result.variant, result.folder) == (True, "camvid", root / "CamVid")
     assert datasets.content_hash("camvid", root) == datasets.content_hash("camvid", known)
-    assert (
-        datasets.load("camvid", "train", root).image_ids == datasets.load("camvid", "train", known).image_ids
-    )
+    assert datasets.load("camvid", "train", root).image_ids == datasets.load("camvid", "train", known).image_ids
     assert [p.name for p in root.iterdir()] == ["CamVid"]
     again = fetch("camvid", root, site.url)
     assert not again.downloaded
@@ -256,9 +254,7 @@ def test_a_full_disk_is_told_beforehand(
     assert "0 MiB free" in refusal(tmp_path / "root", site.url)
 
 
-def test_absurd_lengths_are_refused(
-    known: Path, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_absurd_lengths_are_refused(known: Path, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch_module, "MAX_ARCHIVE_BYTES", 500)
     assert "announced, refused" in refusal(tmp_path / "root", site.url)
     site.length = False

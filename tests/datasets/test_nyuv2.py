@@ -54,7 +54,7 @@ class TestSplits:
     def test_info_has_the_classes_of_sunrgbd(self) -> None:
         info = datasets.info("nyuv2")
         assert info.classes is sunrgbd.CLASSES and info.colors is sunrgbd.COLORS
-        assert info.size == (360, 480) and not info.drawn
+        assert info.size == (360, 480) and not info.synthetic
 
     def test_each_image_is_in_one_split(self) -> None:
         numbers = nyuv2.split_numbers()

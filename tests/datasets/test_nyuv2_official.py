@@ -320,8 +320,6 @@ def test_memory_does_not_grow_with_the_release(tmp_path: Path) -> None:
         "prepare('nyuv2', sys.argv[1]); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     kib = 1 if sys.platform != "darwin" else 1024
     assert int(done.stdout) / kib < 300_000

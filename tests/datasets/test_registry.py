@@ -31,16 +31,16 @@ def test_roads_and_camvid_share_classes_and_colors() -> None:
     roads, camvid = datasets.info("roads"), datasets.info("camvid")
     assert roads.classes == camvid.classes
     assert roads.colors == camvid.colors
-    assert roads.drawn
-    assert not camvid.drawn
+    assert roads.synthetic
+    assert not camvid.synthetic
 
 
 def test_nyuv2_and_sunrgbd_share_classes_and_colors() -> None:
     nyu, sun = datasets.info("nyuv2"), datasets.info("sunrgbd")
     assert nyu.classes == sun.classes
     assert nyu.colors == sun.colors
-    assert not nyu.drawn
-    assert not sun.drawn
+    assert not nyu.synthetic
+    assert not sun.synthetic
 
 
 def test_unknown_name_suggests_the_nearest() -> None:

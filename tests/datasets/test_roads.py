@@ -81,9 +81,7 @@ def test_shares_of_some_pictures() -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_shares_of_a_split(split: str) -> None:
     """About CamVid's shares but for the cars, and every class in at least a third of the pictures."""
-    counts = np.stack(
-        [np.bincount(label.reshape(-1), minlength=256) for _, label in datasets.load("roads", split)]
-    )
+    counts = np.stack([np.bincount(label.reshape(-1), minlength=256) for _, label in datasets.load("roads", split)])
     present = (counts[:, :11] > 0).mean(axis=0)
     assert present.min() > 1 / 3, dict(zip(CLASSES, present, strict=True))
     shares = dict(zip(CLASSES, counts[:, :11].sum(axis=0) / counts.sum(), strict=True))
@@ -161,17 +159,13 @@ def test_nearer_things_hide_farther_ones() -> None:
     assert canvas.picture[:, 18, 18].tolist() == [0.5, 0.0, 0.0]
     area = box(30.0, 30.0, 32.0, 32.0)
     assert area == (slice(30, 32), slice(30, 32))
-    canvas.fill(
-        np.array([(30.0, 30.0), (32.0, 30.0), (32.0, 32.0), (30.0, 32.0)]), (0.0, 0.0, 1.0), POLE, 1.0
-    )
+    canvas.fill(np.array([(30.0, 30.0), (32.0, 30.0), (32.0, 32.0), (30.0, 32.0)]), (0.0, 0.0, 1.0), POLE, 1.0)
     assert (canvas.label == POLE).sum() == 4
 
 
 def test_camera_and_ground_agree() -> None:
     """A ground point seen in a pixel projects back into that pixel."""
-    camera = Camera(
-        focal_px=430.0, horizon_px=150.5, center_px=231.0, height_m=1.4, offset_m=-1.5, bend=0.004
-    )
+    camera = Camera(focal_px=430.0, horizon_px=150.5, center_px=231.0, height_m=1.4, offset_m=-1.5, bend=0.004)
     ahead, side = camera.ground(camera.first_ground_row)
     for row, column in ((30, 17), (90, 240), (200, 470)):
         z = float(ahead[row, 0])

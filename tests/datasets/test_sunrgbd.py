@@ -60,9 +60,7 @@ def test_splits_by_number(root: Path) -> None:
     assert image_ids["test"] == ("img-000001", "img-000002", "img-005050")
 
 
-@pytest.mark.parametrize(
-    ("split", "number", "first"), [("test", 2, 0), ("train", 3, 5050), ("val", 191, 5050)]
-)
+@pytest.mark.parametrize(("split", "number", "first"), [("test", 2, 0), ("train", 3, 5050), ("val", 191, 5050)])
 def test_an_item_is_the_pair_of_its_number(root: Path, split: str, number: int, first: int) -> None:
     dataset = datasets.load("sunrgbd", split, root)
     image, label = dataset[dataset.image_ids.index(f"img-{number:06d}")]

@@ -41,14 +41,10 @@ def test_pictures_and_labels_land_where_they_belong(tmp_path: Path) -> None:
         *(f"test/img-{n:06d}.jpg" for n in (1, 2)),
         *(f"train/img-{n:06d}.jpg" for n in (1, 2, 3)),
     ]
-    for place, (number, split) in enumerate(
-        [(1, "test"), (2, "test"), (1, "train"), (2, "train"), (3, "train")]
-    ):
+    for place, (number, split) in enumerate([(1, "test"), (2, "test"), (1, "train"), (2, "train"), (3, "train")]):
         (original,) = (tmp_path / "SUNRGBD" / names[place] / "image").iterdir()
         assert (folder / split / f"img-{number:06d}.jpg").read_bytes() == original.read_bytes()
-        label = np.asarray(
-            Image.open(folder / "labels" / f"img-{number + 5050 * (split == 'train'):06d}.png")
-        )
+        label = np.asarray(Image.open(folder / "labels" / f"img-{number + 5050 * (split == 'train'):06d}.png"))
         assert label.dtype == np.uint8 and np.array_equal(label, labels[place])
 
 
@@ -195,8 +191,6 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
         "prepare('sunrgbd', sys.argv[1]); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     kib = 1 if sys.platform != "darwin" else 1024
     assert int(done.stdout) / kib < 200_000

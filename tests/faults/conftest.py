@@ -1,4 +1,4 @@
-"""Places to harm the harness in, and what it leaves when nothing harms it."""
+"""RunContext to harm the harness in, and what it leaves when nothing harms it."""
 
 import shutil
 from pathlib import Path

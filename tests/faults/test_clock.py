@@ -37,7 +37,7 @@ def test_a_clock_that_runs_backwards_changes_nothing(
         [sys.executable, "-c", look], env={**os.environ, **backwards}, capture_output=True, text=True
     )
     assert float(shown.stdout) < -0.9
-    with Harness(*tiny("--patience", "60s"), cwd=place.folder, variables=backwards) as running:
+    with Harness(*tiny("--heartbeat-timeout", "60s"), cwd=place.folder, variables=backwards) as running:
         running.wait_for(place.checkpoints)
         running.signal_all(signal.SIGTERM)
         assert running.done().code == 130
@@ -45,7 +45,7 @@ def test_a_clock_that_runs_backwards_changes_nothing(
     assert beat.stat().st_mtime < time.time() - 20
     for path in (*place.results.rglob("*"), *place.work.rglob("*")):
         os.utime(path, (YEAR_2100_S, YEAR_2100_S))
-    assert "goes on from iteration" in trained(place, *tiny("--patience", "60s"), variables=backwards)
+    assert "goes on from iteration" in trained(place, *tiny("--heartbeat-timeout", "60s"), variables=backwards)
     assert outcome(place) == outcome(undisturbed)
     timing = place.records()[0]["timing"]
     assert min(timing["train_s"], timing["evaluate_s"]) >= 0 and 0 < timing["total_s"] < 200

@@ -71,9 +71,7 @@ def test_damaged_decoded_data_is_decoded_again(place: Place, undisturbed: Place,
     assert outcome(place) == outcome(undisturbed)
 
 
-@pytest.mark.parametrize(
-    "name", ["record.json", "history.json", "scores.npz", "prediction-*.png", "SHA256SUMS"]
-)
+@pytest.mark.parametrize("name", ["record.json", "history.json", "scores.npz", "prediction-*.png", "SHA256SUMS"])
 def test_a_damaged_record_is_listed_as_unreadable(undisturbed: Place, tmp_path: Path, name: str) -> None:
     place = Place(folder=tmp_path)
     shutil.copytree(undisturbed.results, place.results)
@@ -106,9 +104,7 @@ def test_a_damaged_measurement_is_listed_and_never_written_over(undisturbed: Pla
     damaged = path.read_bytes()
     done = harness("report", cwd=tmp_path)
     assert done.code == 0 and "Traceback" not in done.said, done
-    assert (
-        f"- unreadable: measurements/{path.parent.name}/{path.name}: not a measurement record" in place.page
-    )
+    assert f"- unreadable: measurements/{path.parent.name}/{path.name}: not a measurement record" in place.page
     (place.work).mkdir()
     (place.work / "cache").symlink_to(undisturbed.work / "cache")
     refused = harness(*tiny(), cwd=tmp_path)

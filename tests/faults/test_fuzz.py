@@ -104,9 +104,7 @@ def content(folder: Path) -> list[object]:
 @pytest.mark.parametrize("name", ["record.json", "history.json", "scores.npz", "prediction-test_000.png"])
 @given(change=changes())
 @bounded
-def test_records(
-    run_folder: Path, tmp_path: Path, name: str, summed: bool, change: Callable[[bytes], bytes]
-) -> None:
+def test_records(run_folder: Path, tmp_path: Path, name: str, summed: bool, change: Callable[[bytes], bytes]) -> None:
     folder = tmp_path / run_folder.name
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(run_folder, folder)
@@ -230,9 +228,7 @@ def test_archives(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
         assert one_line(error)
     else:
         for file in (file for file in out.rglob("*") if file.is_file()):
-            assert file.read_text("utf-8") in {
-                name * 20 for name in ("train/a.png", "trainannot/a.png", "train.txt")
-            }
+            assert file.read_text("utf-8") in {name * 20 for name in ("train/a.png", "trainannot/a.png", "train.txt")}
     assert {path.name for path in tmp_path.iterdir()} <= {"a.zip", "out"}
 
 
@@ -339,11 +335,7 @@ def test_sizes_and_times(text: str) -> None:
             assert one_line(error)
 
 
-@given(
-    changed=st.dictionaries(
-        st.sampled_from([*Protocol.model_fields, "other"]), st.text(max_size=12), max_size=3
-    )
-)
+@given(changed=st.dictionaries(st.sampled_from([*Protocol.model_fields, "other"]), st.text(max_size=12), max_size=3))
 @settings(bounded, max_examples=300)
 def test_overrides(changed: dict[str, str]) -> None:
     try:

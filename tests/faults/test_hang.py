@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_hung_worker_is_ended_and_the_others_run(place: Place) -> None:
-    with Harness(*tiny("--seeds", "0,1", "--patience", "20s"), cwd=place.folder) as running:
+    with Harness(*tiny("--seeds", "0,1", "--heartbeat-timeout", "20s"), cwd=place.folder) as running:
         running.wait_for(place.checkpoints)
         (worker,) = running.workers()
         os.kill(worker, signal.SIGSTOP)
@@ -32,7 +32,7 @@ def test_who_waits_for_a_measurement_is_not_taken_for_hung(place: Place) -> None
     machine = Path(tempfile.gettempdir()) / f"segnet-harness-{os.getuid()}.lock"
     with machine.open("w") as measuring:
         fcntl.flock(measuring, fcntl.LOCK_EX)
-        with Harness(*tiny("--patience", "10s"), cwd=place.folder) as running:
+        with Harness(*tiny("--heartbeat-timeout", "10s"), cwd=place.folder) as running:
             running.wait_for(lambda: "waiting until a measurement on this machine has ended" in running.said)
             time.sleep(20)
             assert running.alive and "FAILED" not in running.said

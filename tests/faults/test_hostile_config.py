@@ -73,9 +73,7 @@ def test_a_protocol_that_does_not_fit_is_one_line(
         ("title", ["no TOML file"]),
     ],
 )
-def test_a_suite_that_does_not_fit_is_one_line(
-    packages: Path, tmp_path: Path, content: str, says: list[str]
-) -> None:
+def test_a_suite_that_does_not_fit_is_one_line(packages: Path, tmp_path: Path, content: str, says: list[str]) -> None:
     path = packages / "harness" / "config" / "suites" / "mine.toml"
     path.write_text(content, "utf-8")
     try:
@@ -92,9 +90,7 @@ def test_a_suite_that_does_not_fit_is_one_line(
         (SUITE.replace('"segnet"', '"segnett"'), ["did you mean 'segnet'"]),
     ],
 )
-def test_a_suite_of_unknown_names_is_one_line(
-    packages: Path, tmp_path: Path, content: str, says: list[str]
-) -> None:
+def test_a_suite_of_unknown_names_is_one_line(packages: Path, tmp_path: Path, content: str, says: list[str]) -> None:
     path = packages / "harness" / "config" / "suites" / "mine.toml"
     path.write_text(content, "utf-8")
     try:
@@ -114,7 +110,7 @@ def test_a_suite_of_unknown_names_is_one_line(
         (["--override", "batch_size=" + "9" * 5000], ["batch_size"]),
         (["--override", "lr=\n"], ["lr"]),
         (["--budget", "soon"], ["budget 'soon'"]),
-        (["--patience", "-1s"], ["patience '-1s'"]),
+        (["--heartbeat-timeout", "-1s"], ["heartbeat-timeout '-1s'"]),
     ],
 )
 def test_odd_options_are_one_line(tmp_path: Path, arguments: list[str], says: list[str]) -> None:

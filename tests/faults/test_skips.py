@@ -18,9 +18,7 @@ def test_needs_what_is_not_there():
 """
 
 
-@pytest.mark.parametrize(
-    ("folder", "strict", "code"), [("faults", "1", 1), ("faults", "", 0), ("other", "1", 0)]
-)
+@pytest.mark.parametrize(("folder", "strict", "code"), [("faults", "1", 1), ("faults", "", 0), ("other", "1", 0)])
 def test_skips(tmp_path: Path, folder: str, strict: str, code: int) -> None:
     (tmp_path / "tests" / folder).mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")

@@ -19,7 +19,7 @@ from rich.console import Console
 from torch import nn
 
 from harness.config.protocol import Protocol
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.system.signals import Interrupted
 from harness.training.distributed import Group
 from harness.training.evaluator import SplitScores, evaluate
@@ -110,13 +110,13 @@ def collectives(group: Group) -> dict[str, Any]:
         "none": None,
         "lists": [torch.tensor(7), torch.empty(0), ("text", 1.5)],
     }
-    received = group.from_first(tree if group.leads else None)
+    received = group.broadcast(tree if group.is_main_process else None)
     return {
-        "total": group.total(own).tolist(),
+        "total": group.all_reduce_sum(own).tolist(),
         "own": own.tolist(),
-        "rows": [row.tolist() for row in group.rows(own)],
-        "any": group.any_of(group.rank == 1, False, True),
-        "gathered": group.gathered({"rank": group.rank}),
+        "rows": [row.tolist() for row in group.all_gather(own)],
+        "any": group.any_rank(group.rank == 1, False, True),
+        "gathered": group.gather_objects({"rank": group.rank}),
         "received": [
             received["weights"].tolist(),
             received["weights"].stride(),
@@ -143,17 +143,15 @@ def normalize(
     return {
         "output": output.detach(),
         "input": part.grad,
-        "weight": group.total(model[0].weight.grad),
-        "bias": group.total(model[0].bias.grad),
+        "weight": group.all_reduce_sum(model[0].weight.grad),
+        "bias": group.all_reduce_sum(model[0].bias.grad),
         **{name: buffer.clone() for name, buffer in model[0].named_buffers()},
     }
 
 
-def started(
-    work: Path, group: Group, name: str, protocol: Protocol, stop: Callable[[], bool] = lambda: False
-) -> Run:
+def started(work: Path, group: Group, name: str, protocol: Protocol, stop: Callable[[], bool] = lambda: False) -> Run:
     """A run of drawn scenes, ready to train."""
-    job = Job(
+    job = WorkerJob(
         spec=spec(architecture=name, protocol=protocol),
         device="cpu",
         threads=1,

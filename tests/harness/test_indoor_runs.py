@@ -22,9 +22,7 @@ def test_fetch_names_the_addresses(tmp_path: Path) -> None:
 
 
 def test_prepare_from_the_command_line(tmp_path: Path) -> None:
-    assert_one_line(
-        harness("data", "prepare", "sunrgbd", cwd=tmp_path), "no official SUN RGB-D release in data"
-    )
+    assert_one_line(harness("data", "prepare", "sunrgbd", cwd=tmp_path), "no official SUN RGB-D release in data")
     assert_one_line(harness("data", "prepare", "camvid", cwd=tmp_path), "needs no preparing")
     write_release(tmp_path / "official", test=1, train=2)
     done = harness("data", "prepare", "sunrgbd", "--release", "official", cwd=tmp_path)
@@ -56,9 +54,7 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
     write_extracted(tmp_path / "data", test=(1, 2), train=(1, 2, 3, 4, 191))
     suite, console = load_suite("sunrgbd"), Console()
     protocol = load_protocol("sunrgbd@2").override({"size": "32x40", "iterations": "3"})
-    balanced = load_protocol("sunrgbd@2").override(
-        {"class_weighting": "median", "size": "32x40", "iterations": "3"}
-    )
+    balanced = load_protocol("sunrgbd@2").override({"class_weighting": "median", "size": "32x40", "iterations": "3"})
     root = str(tmp_path / "data")
     specs = plan(
         PlanRequest(
@@ -73,7 +69,7 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
         )
     )
     folders = {name: tmp_path / name for name in ("results", "reports", "work")}
-    places = running.Places(**folders, data_root=root, weights=None, device="cpu", threads=1)
+    places = running.RunContext(**folders, data_root=root, weights=None, device="cpu", threads=1)
     running.prepare_data(specs, places, console)
     assert in_turn(specs, places, console).done == 4  # the dense CRF refines DeepLab
     assert report_command(folders["results"], folders["reports"], ["sunrgbd"], None) == 0

@@ -88,9 +88,7 @@ def test_imagenet_weights_are_the_library_s_own() -> None:
     own = fitted(smp, given)
     assert own.model_copy(update={"release": ""}) == OWN_IMAGENET and takes_own(smp, IMAGENET)
     assert fitted(segnet, given) == IMAGENET and not takes_own(segnet, IMAGENET)
-    with pytest.raises(
-        UserError, match=r"segnet-basic can't start from VGG16 .*: give --encoder-weights none$"
-    ):
+    with pytest.raises(UserError, match=r"segnet-basic can't start from VGG16 .*: give --encoder-weights none$"):
         fitted(architectures.info("segnet-basic"), given)
 
 
@@ -145,9 +143,7 @@ def test_bad_input_is_one_line_and_code_2(arguments: list[str], says: list[str],
 
 
 def test_list_names_libraries_and_plugins_without_torch(tmp_path: Path) -> None:
-    (tmp_path / "light.py").write_text(
-        "def net(num_classes):\n    import torch\n    return torch.nn.Flatten()\n"
-    )
+    (tmp_path / "light.py").write_text("def net(num_classes):\n    import torch\n    return torch.nn.Flatten()\n")
     done = harness("list", "--plugin", "light:net", cwd=tmp_path)
     for text in ("smp:DECODER/ENCODER", "torchvision:NETWORK", "plugin light:net", "camvid-modern@2"):
         assert text in done.stdout, done.stderr

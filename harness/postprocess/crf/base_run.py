@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.run_spec import RunSpec
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.records.run import RunRecord, finished
 from harness.records.weights_files import final_weights, stored_best_weights
 
@@ -83,12 +83,12 @@ def base_spec(spec: RunSpec) -> RunSpec:
     return spec.model_copy(update={"postprocess": ""})
 
 
-def base_job(job: Job) -> Job:
+def base_job(job: WorkerJob) -> WorkerJob:
     """The job that the refined run was; its initial weights are not needed again."""
     return job.model_copy(update={"spec": base_spec(job.spec), "weights": None})
 
 
-def find_base_run(job: Job) -> BaseRun:
+def find_base_run(job: WorkerJob) -> BaseRun:
     """The finished run that a job's CRF refines.
 
     Raises:

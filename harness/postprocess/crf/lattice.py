@@ -30,9 +30,7 @@ class _Rows:
 
     def __call__(self, values: Tensor) -> Tensor:
         """(columns, K) -> (R, K)."""
-        return F.embedding_bag(
-            self.indices, values, self.offsets, mode="sum", per_sample_weights=self.weights
-        )
+        return F.embedding_bag(self.indices, values, self.offsets, mode="sum", per_sample_weights=self.weights)
 
 
 class Lattice:
@@ -58,9 +56,7 @@ class Lattice:
             weights=shares.flatten()[order],
             offsets=first.nonzero().flatten().int(),
         )
-        self._slice = _Rows(
-            indices=vertex.view(corners, count).t().contiguous(), weights=shares.t().contiguous()
-        )
+        self._slice = _Rows(indices=vertex.view(corners, count).t().contiguous(), weights=shares.t().contiguous())
         self._points = ordered[first]
         self._blurs = [_blur(self._points, step) for step in _steps(strides)]
 

@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from harness.config.worker_job import Job
-from harness.data.split import SplitData
+from harness.config.worker_job import WorkerJob
+from harness.data.split import DeviceDataset
 from harness.postprocess.crf.base_run import BaseRunMissing, Checkpoint
 from harness.system.files import replacing
 from harness.training.amp import autocast
@@ -71,7 +71,11 @@ def require_weights(checkpoint: Checkpoint, run_id: str) -> None:
 
 @torch.inference_mode()
 def write_logits(
-    job: Job, checkpoint: Checkpoint, split: str, data: SplitData, on_images: OnImages = lambda images: None
+    job: WorkerJob,
+    checkpoint: Checkpoint,
+    split: str,
+    data: DeviceDataset,
+    on_images: OnImages = lambda images: None,
 ) -> Path:
     """Run the network over a split and keep its logits.
 

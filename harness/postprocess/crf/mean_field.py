@@ -66,9 +66,7 @@ def infer(unary: Tensor, kernels: Kernels, parameters: CrfParameters) -> Tensor:
 
 
 @torch.inference_mode()
-def mean_field(
-    unary: Tensor, image: Tensor, parameters: CrfParameters, filtering: Filtering | None = None
-) -> Tensor:
+def mean_field(unary: Tensor, image: Tensor, parameters: CrfParameters, filtering: Filtering | None = None) -> Tensor:
     """Marginals of the CRF, in the shape of `unary`.
 
     Args:

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import datasets
 from datasets.cache import open_split
 from harness.config.run_spec import RunSpec
-from harness.config.worker_job import Job
-from harness.data.split import SplitData
+from harness.config.worker_job import WorkerJob
+from harness.data.split import DeviceDataset
 from harness.postprocess.crf import search
 from harness.postprocess.crf.base_run import BaseRunMissing, Checkpoint, base_job, find_base_run
 from harness.postprocess.crf.logits import load_logits, require_weights, write_logits
@@ -31,7 +31,7 @@ from harness.system.errors import UserError
 from harness.system.files import write_atomically
 from harness.system.signals import Interrupted
 from harness.training.amp import apply_precision
-from harness.training.distributed import ALONE, Group
+from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.evaluator import kept_indices
 from harness.training.progress import RunProgress
 
@@ -80,7 +80,7 @@ class CrfRun:
         stop_asked: looked at after each image.
     """
 
-    def __init__(self, job: Job, progress: RunProgress, stop_asked: Callable[[], bool]) -> None:
+    def __init__(self, job: WorkerJob, progress: RunProgress, stop_asked: Callable[[], bool]) -> None:
         self.job = job
         self.spec = job.spec
         self.device = torch.device(job.device)
@@ -91,7 +91,7 @@ class CrfRun:
 
     # -- preparation ---------------------------------------------------------------------------------------
 
-    def prepare(self, group: Group = ALONE) -> None:
+    def prepare(self, group: Group = SINGLE_PROCESS) -> None:
         """Find the run to refine, and see to its logits.
 
         Args:
@@ -101,7 +101,7 @@ class CrfRun:
             BaseRunMissing: it is not finished, or neither its weights nor its logits are there.
             UserError, datasets.DatasetError: bad data.
         """
-        assert group.size == 1, "others leave it to rank 0"
+        assert group.world_size == 1, "others leave it to rank 0"
         torch.set_num_threads(self.job.threads)
         apply_precision(self.spec.precision)
         self.base = find_base_run(self.job)
@@ -123,7 +123,7 @@ class CrfRun:
         if logits is None:
             require_weights(checkpoint, run_id)  # before the data are decoded
             open_split(dataset, self.spec.protocol.size, self.job.cache, self._on_decoded)
-            data = SplitData(dataset, self.spec.protocol, self.job.cache, self.device)
+            data = DeviceDataset(dataset, self.spec.protocol, self.job.cache, self.device)
             watch = self._watch(f"logits of {split}", len(data))
             write_logits(base_job(self.job), checkpoint, split, data, watch)
             logits = load_logits(path, run_id, split, image_ids)

@@ -58,9 +58,7 @@ def to_do(trials: Sequence[Trial], score: Score) -> list[list[CrfParameters]]:
     return [list(group) for _, group in groupby(left, key=lambda parameters: parameters.sigmas)]
 
 
-def _grid(
-    weights: Sequence[float], sigmas_px: Sequence[float], color_sigmas: Sequence[float]
-) -> list[CrfParameters]:
+def _grid(weights: Sequence[float], sigmas_px: Sequence[float], color_sigmas: Sequence[float]) -> list[CrfParameters]:
     """Every combination, those with the same sigmas next to each other."""
     return [
         CrfParameters(bilateral_weight=weight, bilateral_sigma_px=sigma, color_sigma=color)

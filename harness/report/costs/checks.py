@@ -79,14 +79,10 @@ def record_size(stored: Sequence[StoredRun]) -> RecordSize | NotMeasured:
             rest.append(whole - size)
     if not per_image:
         return NotMeasured(reason="no finished run is on record")
-    return RecordSize(
-        runs=len(per_image), image_bytes=statistics.median(per_image), rest_bytes=statistics.median(rest)
-    )
+    return RecordSize(runs=len(per_image), image_bytes=statistics.median(per_image), rest_bytes=statistics.median(rest))
 
 
-def _check(
-    record: RunRecord, machines: Sequence[Machine], records: Sequence[MeasurementRecord]
-) -> Check | NotMeasured:
+def _check(record: RunRecord, machines: Sequence[Machine], records: Sequence[MeasurementRecord]) -> Check | NotMeasured:
     machine = _machine(record, machines)
     if isinstance(machine, NotMeasured):
         return machine

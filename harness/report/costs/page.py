@@ -87,9 +87,7 @@ def _left_out(plan: Plan) -> list[str]:
     return list(dict.fromkeys(reason for part in plan.parts for reason in part.uncounted))
 
 
-def _short(
-    plan: Plan, times: Sequence[tuple[Machine, Sequence[Forecast]]], checked: Sequence[Check]
-) -> list[str]:
+def _short(plan: Plan, times: Sequence[tuple[Machine, Sequence[Forecast]]], checked: Sequence[Check]) -> list[str]:
     pflop = figure(sum(run.flop for run in plan.own) / 1e15)
     lacking = [part.part.suite for part in plan.parts if not part.part.beside and not part.whole]
     without = f" (incomplete: {', '.join(lacking)})" if lacking else ""
@@ -97,14 +95,10 @@ def _short(
     for machine, forecasts in times:
         ends = ", ".join(f"{figure(one.makespan.median / 3600)} h on {one.devices}" for one in forecasts)
         busy = figure(forecasts[0].busy.median / 3600)
-        lines.append(
-            f"{machine.letter}, {machine.title}: {busy} device hours with losses; done after {ends}."
-        )
+        lines.append(f"{machine.letter}, {machine.title}: {busy} device hours with losses; done after {ends}.")
     if checked:
         ratio = _middle([check.train_ratio for check in checked])
-        lines.append(
-            f"Runs that were made took {ratio} times the computed time of training: {_extent(checked)}."
-        )
+        lines.append(f"Runs that were made took {ratio} times the computed time of training: {_extent(checked)}.")
     return lines
 
 

@@ -106,9 +106,7 @@ def costed(part: Part, records: Sequence[MeasurementRecord]) -> CostedPart:
         else:
             runs.append(CostedRun(run=run, work=work_of(run), counts=counts))
     reasons = [_how_to_count(list(dict.fromkeys(names)), shape) for shape, names in uncounted.items()]
-    return CostedPart(
-        part=part, runs=tuple(runs), uncounted=(part.missing,) if part.missing else tuple(reasons)
-    )
+    return CostedPart(part=part, runs=tuple(runs), uncounted=(part.missing,) if part.missing else tuple(reasons))
 
 
 def _how_to_count(names: Sequence[str], shape: str) -> str:

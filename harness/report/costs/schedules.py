@@ -67,9 +67,7 @@ def forecast(
         back_s=assumed.device_back_s.value,
         checkpoint_every_s=CHECKPOINT_EVERY_S,
     )
-    disturbed = [
-        simulate(durations_s, devices, start_s=start_s, losses=losses, seed=seed) for seed in range(draws)
-    ]
+    disturbed = [simulate(durations_s, devices, start_s=start_s, losses=losses, seed=seed) for seed in range(draws)]
     with_start_s = [start_s + duration_s for duration_s in durations_s]
     return Forecast(
         devices=devices,

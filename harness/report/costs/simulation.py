@@ -64,7 +64,7 @@ def simulate(
         raise ValueError(f"{devices} devices: there must be at least 1")
     if min(durations_s, default=1.0) <= 0:
         raise ValueError(f"durations must be positive, the shortest is {min(durations_s)} s")
-    return _Simulation(durations_s, devices, start_s, losses, random.Random(seed)).carry_out()
+    return _Simulation(durations_s, devices, start_s, losses, random.Random(seed)).execute()
 
 
 class _Simulation:
@@ -91,7 +91,7 @@ class _Simulation:
         self._busy_s = self._lost_s = self._end_s = 0.0
         self._lost = 0
 
-    def carry_out(self) -> Schedule:
+    def execute(self) -> Schedule:
         now_s = 0.0
         self._hand_out(now_s)
         while self._events:

@@ -129,8 +129,7 @@ def _disk_row(name: str, runs: Sequence[CostedRun], size: RecordSize | NotMeasur
 def _at_work_bytes(runs: Sequence[CostedRun]) -> float:
     """Of the run that needs most while it runs."""
     return max(
-        CHECKPOINTS * checkpoint_bytes(run.run, run.work, run.counts) + weights_bytes(run.counts)
-        for run in runs
+        CHECKPOINTS * checkpoint_bytes(run.run, run.work, run.counts) + weights_bytes(run.counts) for run in runs
     )
 
 

@@ -89,6 +89,4 @@ def checkpoints_written(work: Work, duration_s: float) -> int:
 def cache_bytes(runs: Sequence[PlannedRun]) -> int:
     """Of the decoded data that the runs read: images (3 bytes a pixel) at each size, labels at full size."""
     entries = {(run.dataset, run.size): run for run in runs}.values()
-    return sum(
-        sum(run.splits.values()) * (3 * math.prod(run.size) + math.prod(run.label_size)) for run in entries
-    )
+    return sum(sum(run.splits.values()) * (3 * math.prod(run.size) + math.prod(run.label_size)) for run in entries)

@@ -24,9 +24,7 @@ class CamVid(Dataset[tuple[Tensor, Tensor]]):
             decoded, uint8 (H, W, 3) and (H, W).
     """
 
-    def __init__(
-        self, folder: Path, split: str, size: tuple[int, int] | None = None, normalize: bool = True
-    ) -> None:
+    def __init__(self, folder: Path, split: str, size: tuple[int, int] | None = None, normalize: bool = True) -> None:
         self.images = sorted((folder / split).glob("*.png"))
         self.labels = sorted((folder / f"{split}annot").glob("*.png"))
         self.size = size

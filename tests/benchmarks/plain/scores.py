@@ -9,9 +9,7 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 TOLERANCE = 0.0075  # of the image's diagonal
 
 
-def confusion_matrix(
-    prediction: NDArray[np.uint8], label: NDArray[np.uint8], num_classes: int
-) -> NDArray[np.int64]:
+def confusion_matrix(prediction: NDArray[np.uint8], label: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
     """(K, K) of one image, rows are truth; labels of K and above are left out."""
     matrix = np.zeros((num_classes, num_classes), dtype=np.int64)
     for truth in range(num_classes):

@@ -177,9 +177,7 @@ def test_a_failed_run_is_a_row_and_the_others_go_on(tmp_path: Path, drawn_cache:
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(
-    tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path: Path, drawn_cache: Path) -> None:
     arguments = tiny("segnet", iterations=4000)  # far longer than it is let run
     place = with_cache(tmp_path, drawn_cache)
     said = interrupted(arguments, place)

@@ -32,9 +32,7 @@ def requests(**changes: Any) -> list[Request]:
 
 
 def test_every_combination_is_a_record_of_its_own() -> None:
-    found = requests(
-        names=("segnet", "fcn8s"), sizes=("90x120", "64x64"), variants=("plain", "folded+channels-last")
-    )
+    found = requests(names=("segnet", "fcn8s"), sizes=("90x120", "64x64"), variants=("plain", "folded+channels-last"))
     assert [request.spec.file_name for request in found] == [
         "segnet-90x120-k11-fp32-cpu.json",
         "fcn8s-90x120-k11-fp32-cpu.json",

@@ -13,7 +13,7 @@ from architectures.external.wrapper import ForeignNetwork
 from harness.config.initial_weights import OWN_IMAGENET, fitted, locate, resolve
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import InitialWeights
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.system.errors import UserError
 from harness.training.model import build_network
 from tests.harness.cli.test_cli import assert_one_line, harness, tiny
@@ -59,9 +59,7 @@ def test_each_network_takes_the_first_that_fits_its_encoder(vgg: Path, mobile: P
 def test_each_run_s_own_file_is_located(vgg: Path, mobile: Path) -> None:
     given = resolve([str(mobile), str(vgg)])
     names = ("segnet", TIMM)
-    specs = [
-        spec(architecture=name, initial_weights=fitted(architectures.info(name), given)) for name in names
-    ]
+    specs = [spec(architecture=name, initial_weights=fitted(architectures.info(name), given)) for name in names]
     assert specs[0].run_id != spec().run_id
     files = locate(specs, given)
     assert [files[one.initial_weights.key] for one in specs] == [vgg.resolve(), mobile.resolve()]
@@ -89,8 +87,8 @@ def test_what_fits_no_given_file_is_refused_by_name(vgg: Path, mobile: Path, tmp
         fitted(architectures.info("segnet"), resolve([str(tmp_path / "broken.pth"), str(vgg)]))
 
 
-def job(path: Path, folder: Path, **changes: object) -> Job:
-    return Job(
+def job(path: Path, folder: Path, **changes: object) -> WorkerJob:
+    return WorkerJob(
         spec=spec(architecture=TIMM, initial_weights=of(path, "MobileNet"), **changes),
         device="cpu",
         threads=1,
@@ -124,9 +122,7 @@ def test_a_protocol_whose_input_cannot_be_converted_is_refused(mobile: Path, tmp
         build_network(job(mobile, tmp_path, protocol=protocol), (64, 64))
 
 
-def test_the_option_is_repeated_and_a_misfit_ends_the_command(
-    vgg: Path, mobile: Path, tmp_path: Path
-) -> None:
+def test_the_option_is_repeated_and_a_misfit_ends_the_command(vgg: Path, mobile: Path, tmp_path: Path) -> None:
     both = ["--encoder-weights", str(vgg), "--encoder-weights", str(mobile)]
     done = harness(*tiny("segnet", TIMM), *both, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

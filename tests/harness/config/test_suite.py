@@ -31,7 +31,7 @@ def options(**changes: object) -> RunOptions:
         "tensorboard": False,
         "threads": 1,
         "budget": None,
-        "patience": "30m",
+        "heartbeat_timeout": "30m",
         "results": ROOT,
         "reports": ROOT,
         "work": ROOT,
@@ -54,9 +54,7 @@ def test_each_balancing_of_a_suite_is_a_protocol_of_its_own() -> None:
 
 def test_a_balancing_that_is_asked_for_replaces_the_suite_s() -> None:
     assert names(override=("class_weighting=natural",)) == ["decoders@2+class_weighting=natural"]
-    assert names(override=("class_weighting=segnet-release",)) == [
-        "decoders@2+class_weighting=segnet-release"
-    ]
+    assert names(override=("class_weighting=segnet-release",)) == ["decoders@2+class_weighting=segnet-release"]
 
 
 def test_each_recipe_of_a_suite_is_a_protocol_of_its_own() -> None:

@@ -20,7 +20,7 @@ from harness.data.augmentation import (
     window_of_images,
     window_of_labels,
 )
-from harness.data.split import STRETCH, BatchStream, SplitData
+from harness.data.split import STRETCH, BatchSampler, DeviceDataset
 from harness.system.errors import UserError
 from harness.training.optimizers import learning_rate
 from tests.harness.helpers import tiny_protocol
@@ -59,7 +59,7 @@ def test_what_is_drawn_keeps_to_the_protocol() -> None:
 def test_a_protocol_without_augmentation_has_none() -> None:
     plain = tiny_protocol()
     assert not augments(plain)
-    assert BatchStream(plain, 0, 7, torch.device("cpu")).at(0).augmented is None
+    assert BatchSampler(plain, 0, 7, torch.device("cpu")).at(0).augmented is None
     drawn = torch.zeros(2, 6)
     assert as_drawn(tiny_protocol(color_jitter="0.1"), drawn).windows is None
     assert as_drawn(tiny_protocol(scale_max="1.5"), drawn).colors is None
@@ -67,7 +67,7 @@ def test_a_protocol_without_augmentation_has_none() -> None:
 
 def test_the_stream_holds_each_iteration_s_draws_wherever_it_is_entered() -> None:
     protocol = augmented_protocol()
-    stream = BatchStream(protocol, 5, 7, torch.device("cpu"))
+    stream = BatchSampler(protocol, 5, 7, torch.device("cpu"))
     for iteration in (0, 1, STRETCH - 1, STRETCH, 3 * STRETCH + 7, 2):
         batch = stream.at(iteration)
         expected = torch.from_numpy(draw(protocol, 5, iteration, batch.indices.tolist()))
@@ -129,9 +129,7 @@ def test_image_and_labels_stay_together() -> None:
     ("place", "adjust"),
     [(0, reference.adjust_brightness), (1, reference.adjust_contrast), (2, reference.adjust_saturation)],
 )
-def test_each_color_is_torchvision_s(
-    place: int, adjust: Callable[[torch.Tensor, float], torch.Tensor]
-) -> None:
+def test_each_color_is_torchvision_s(place: int, adjust: Callable[[torch.Tensor, float], torch.Tensor]) -> None:
     pixels = torch.rand(2, 5, 6, 3) * 255
     for factor in (0.6, 1.0, 1.4):
         factors = torch.ones(2, 3)
@@ -150,7 +148,7 @@ def test_each_image_has_factors_of_its_own() -> None:
 
 def test_a_split_s_images_and_targets_are_changed_together(drawn_cache: Path) -> None:
     protocol = augmented_protocol(standardize="false")
-    data = SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
+    data = DeviceDataset(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
     indices = np.array([2, 0])
     drawn = as_drawn(protocol, torch.from_numpy(draw(protocol, 0, 3, [2, 0])))
     images, targets = data.images(indices, None, drawn), data.targets(indices, (16, 20), None, drawn)
@@ -158,9 +156,7 @@ def test_a_split_s_images_and_targets_are_changed_together(drawn_cache: Path) ->
     assert targets.shape == (2, 16, 20) and targets.dtype == torch.int64
     assert drawn.windows is not None
     whole = Augmented(windows=drawn.windows, colors=None)
-    torch.testing.assert_close(
-        data.images(indices, None, whole), window_of_images(data.images(indices), drawn.windows)
-    )
+    torch.testing.assert_close(data.images(indices, None, whole), window_of_images(data.images(indices), drawn.windows))
     assert torch.equal(targets, window_of_labels(data.labels(indices), drawn.windows, (16, 20)).long())
     everywhere = Augmented(windows=torch.tensor([[0.0, 0.0, 1.0]] * 2, dtype=torch.float64), colors=None)
     assert torch.equal(data.targets(indices, (32, 40), None, everywhere), data.targets(indices, (32, 40)))

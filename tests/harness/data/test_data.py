@@ -9,14 +9,14 @@ import torch
 
 import datasets
 from harness.config.protocol import load_protocol
-from harness.data.split import STRETCH, BatchStream, SplitData, batch_indices, flips
+from harness.data.split import STRETCH, BatchSampler, DeviceDataset, batch_indices, flips
 from tests.harness.helpers import tiny_protocol
 
 
 @pytest.fixture(scope="module")
-def data(drawn_cache: Path) -> SplitData:
+def data(drawn_cache: Path) -> DeviceDataset:
     protocol = tiny_protocol(standardize="false")
-    return SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
+    return DeviceDataset(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
 
 
 def test_each_image_comes_once_an_epoch_and_batches_run_over_its_end() -> None:
@@ -43,7 +43,7 @@ def test_mirroring_depends_on_seed_iteration_and_index_alone() -> None:
 @pytest.mark.parametrize("flip", ["true", "false"])
 def test_the_stream_holds_each_iteration_s_batch_wherever_it_is_entered(flip: str) -> None:
     protocol = tiny_protocol(batch_size="3", hflip=flip)
-    stream = BatchStream(protocol, 5, 7, torch.device("cpu"))
+    stream = BatchSampler(protocol, 5, 7, torch.device("cpu"))
     mirrored = 0
     for iteration in (0, 1, STRETCH - 1, STRETCH, 3 * STRETCH + 7, 3 * STRETCH + 8, 2):
         batch = stream.at(iteration)
@@ -58,7 +58,7 @@ def test_the_stream_holds_each_iteration_s_batch_wherever_it_is_entered(flip: st
     assert flip == "false" or 0 < mirrored < 21
 
 
-def test_batches_are_the_same_from_tensors_as_from_arrays(data: SplitData) -> None:
+def test_batches_are_the_same_from_tensors_as_from_arrays(data: DeviceDataset) -> None:
     indices, mirrored = np.array([3, 1]), np.array([True, False])
     tensors = torch.from_numpy(indices), torch.from_numpy(mirrored)
     assert torch.equal(data.images(*tensors), data.images(indices, mirrored))
@@ -67,7 +67,7 @@ def test_batches_are_the_same_from_tensors_as_from_arrays(data: SplitData) -> No
     assert np.array_equal(data.host_labels(indices), data.labels(indices).numpy())
 
 
-def test_input_is_scaled_rgb(data: SplitData) -> None:
+def test_input_is_scaled_rgb(data: DeviceDataset) -> None:
     batch = data.images(np.array([2, 0]))
     assert batch.shape == (2, 3, 32, 40)
     assert batch.dtype == torch.float32
@@ -77,20 +77,18 @@ def test_input_is_scaled_rgb(data: SplitData) -> None:
     assert batch[0, :, 5, 6].numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_standardized_input_has_mean_0_and_deviation_1_in_each_channel(
-    data: SplitData, drawn_cache: Path
-) -> None:
+def test_standardized_input_has_mean_0_and_deviation_1_in_each_channel(data: DeviceDataset, drawn_cache: Path) -> None:
     protocol = tiny_protocol(standardize="true")
-    other = SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
+    other = DeviceDataset(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
     batch, plain = other.images(np.array([2, 0])), data.images(np.array([2, 0]))
     assert batch.mean((2, 3)).abs().max() < 1e-5
     assert batch.std((2, 3)).numpy() == pytest.approx(np.ones((2, 3)), abs=1e-4)
     assert torch.corrcoef(torch.stack([batch[1, 0].flatten(), plain[1, 0].flatten()]))[0, 1] > 0.9999
 
 
-def test_local_response_is_torch_s_layer_on_grey_values(data: SplitData, drawn_cache: Path) -> None:
+def test_local_response_is_torch_s_layer_on_grey_values(data: DeviceDataset, drawn_cache: Path) -> None:
     protocol = load_protocol("decoders@2").override({"size": "32x40"})
-    other = SplitData(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
+    other = DeviceDataset(datasets.load("roads", "val"), protocol, drawn_cache, torch.device("cpu"))
     batch = other.images(np.array([2, 0]))
     gray = torch.from_numpy(np.asarray(data._images)[[2, 0]]).permute(0, 3, 1, 2).float()
     expected = torch.nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(gray)
@@ -98,14 +96,14 @@ def test_local_response_is_torch_s_layer_on_grey_values(data: SplitData, drawn_c
     assert batch.min() >= 0 and batch.max() > 40
 
 
-def test_class_pixels_are_counted_by_image(data: SplitData) -> None:
+def test_class_pixels_are_counted_by_image(data: DeviceDataset) -> None:
     counts = data.class_pixels(11)
     labels = data.labels(np.arange(len(data))).numpy()
     assert counts.shape == (len(data), 11)
     assert counts.tolist() == [[int((label == k).sum()) for k in range(11)] for label in labels]
 
 
-def test_targets_are_taken_at_cell_centers(data: SplitData) -> None:
+def test_targets_are_taken_at_cell_centers(data: DeviceDataset) -> None:
     full = data.labels(np.array([1]))[0]
     height, width = data.label_size
     target = data.targets(np.array([1]), (32, 40))[0]
@@ -115,7 +113,7 @@ def test_targets_are_taken_at_cell_centers(data: SplitData) -> None:
     assert torch.equal(data.targets(np.array([1]), data.label_size)[0], full.long())
 
 
-def test_image_and_target_are_mirrored_together(data: SplitData) -> None:
+def test_image_and_target_are_mirrored_together(data: DeviceDataset) -> None:
     indices, mirrored = np.array([0, 1]), np.array([True, False])
     plain, flipped = data.images(indices), data.images(indices, mirrored)
     assert torch.equal(flipped[0], plain[0].flip(2))
@@ -129,7 +127,7 @@ def _all(batches: Sequence[np.ndarray]) -> list[int]:
     return [int(i) for batch in batches for i in batch]
 
 
-def test_a_split_is_read_in_order_with_or_without_a_full_last_batch(data: SplitData) -> None:
+def test_a_split_is_read_in_order_with_or_without_a_full_last_batch(data: DeviceDataset) -> None:
     count = len(data)
     plain = list(data.in_order(7))
     assert _all(plain) == list(range(count))

@@ -1,11 +1,11 @@
-"""What tests of engines share: small runs, and whether two of them came to the same."""
+"""What tests of launchers share: small runs, and whether two of them came to the same."""
 
 from pathlib import Path
 from typing import Any
 
 from harness.config.protocol import Protocol
-from harness.config.worker_job import Job
-from harness.launchers.run import Places
+from harness.config.worker_job import WorkerJob
+from harness.launchers.run import RunContext
 from harness.records.run import load_run, runs_folder
 from harness.system.environment import Device
 from tests.harness.helpers import spec, tiny_protocol
@@ -18,8 +18,8 @@ def long_protocol() -> Protocol:
     return tiny_protocol(iterations="100000", eval_interval="100000")
 
 
-def places(folder: Path, **changes: Any) -> Places:
-    """Places in a folder; any field can be changed."""
+def context(folder: Path, **changes: Any) -> RunContext:
+    """RunContext in a folder; any field can be changed."""
     device: Device = "cpu"
     values: dict[str, Any] = {
         "results": folder / "results",
@@ -33,13 +33,13 @@ def places(folder: Path, **changes: Any) -> Places:
     }
     for name in ("results", "work"):
         values[name].mkdir(parents=True, exist_ok=True)
-    return Places(**values)
+    return RunContext(**values)
 
 
-def job(folder: Path, **changes: Any) -> Job:
+def job(folder: Path, **changes: Any) -> WorkerJob:
     """A job in a folder; fields of its spec can be changed."""
-    here = places(folder)
-    return Job(
+    here = context(folder)
+    return WorkerJob(
         spec=spec(**changes),
         device="cpu",
         threads=1,

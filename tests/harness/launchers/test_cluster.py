@@ -1,4 +1,4 @@
-"""What the engine plans with, by hand."""
+"""What the launcher plans with, by hand."""
 
 import time
 from pathlib import Path
@@ -12,7 +12,7 @@ from harness.launchers.scheduling import count, still_to_do
 from harness.system.errors import UserError
 from harness.system.locks import run_lock
 from tests.harness.helpers import spec
-from tests.harness.launchers.runs import job, places
+from tests.harness.launchers.runs import context, job
 
 
 def node(cpus: float, gpus: float = 0) -> Node:
@@ -33,7 +33,7 @@ def test_a_run_on_a_gpu_takes_at_most_the_share_of_a_card() -> None:
 
 def test_a_job_s_paths_hold_on_every_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    here = places(
+    here = context(
         Path(),
         data_root="data",
         weights={HE.key: Path("vgg.safetensors")},
@@ -49,8 +49,8 @@ def test_a_job_s_paths_hold_on_every_machine(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_budget_s_end_is_told_by_the_wall_clock(tmp_path: Path) -> None:
-    assert budget_end_s(places(tmp_path)) is None
-    end_s = budget_end_s(places(tmp_path, deadline_s=time.monotonic() + 100.0))
+    assert budget_end_s(context(tmp_path)) is None
+    end_s = budget_end_s(context(tmp_path, deadline_s=time.monotonic() + 100.0))
     assert end_s is not None and end_s - time.time() == pytest.approx(100.0, abs=1.0)
 
 
@@ -72,10 +72,10 @@ def test_endings_are_counted(tmp_path: Path) -> None:
     outcome = Outcome()
     for code in (0, 0, 1, 2, 3):
         count(outcome, code)
-    assert (outcome.done, outcome.failed, outcome.stopped, outcome.overdrawn) == (2, 2, False, False)
+    assert (outcome.done, outcome.failed, outcome.stopped, outcome.time_limit_reached) == (2, 2, False, False)
     count(outcome, 75)
     count(outcome, 130)
-    assert outcome.stopped and outcome.overdrawn
+    assert outcome.stopped and outcome.time_limit_reached
     assert (outcome.done, outcome.failed) == (2, 2)
 
 
@@ -83,5 +83,5 @@ def test_all_is_to_do_where_nothing_is_finished(tmp_path: Path) -> None:
     from rich.console import Console
 
     outcome = Outcome()
-    assert still_to_do([spec()], places(tmp_path), Console(quiet=True), outcome) == [spec()]
+    assert still_to_do([spec()], context(tmp_path), Console(quiet=True), outcome) == [spec()]
     assert outcome.skipped == 0

@@ -1,4 +1,4 @@
-"""Which engine is meant, and what is refused."""
+"""Which launcher is meant, and what is refused."""
 
 import subprocess
 import sys
@@ -6,36 +6,36 @@ from typing import Any
 
 import pytest
 
-from harness.launchers import engine_named
+from harness.launchers import launcher_named
 from harness.launchers.local import LocalEngine
 from harness.launchers.run import Outcome
 from harness.system.errors import UserError
 
 
 def test_local_is_an_engine_of_this_machine() -> None:
-    with engine_named("local", jobs=2) as engine:
-        assert isinstance(engine, LocalEngine)
-        assert engine.pick_device("cpu") == "cpu"
+    with launcher_named("local", jobs=2) as launcher:
+        assert isinstance(launcher, LocalEngine)
+        assert launcher.pick_device("cpu") == "cpu"
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"name": "slurm"}, "engine 'slurm': must be one of local, ray"),
-        ({"name": "local", "ray_address": "here:6379"}, "--ray-address is of the engine ray"),
-        ({"name": "ray", "jobs": 2}, "--jobs is of the engine local"),
+        ({"name": "slurm"}, "launcher 'slurm': must be one of local, ray"),
+        ({"name": "local", "ray_address": "here:6379"}, "--ray-address is of the launcher ray"),
+        ({"name": "ray", "jobs": 2}, "--jobs is of the launcher local"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
-        engine_named(**options)
+        launcher_named(**options)
 
 
 def test_without_ray_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
     monkeypatch.delitem(sys.modules, "harness.launchers.ray", raising=False)
     with pytest.raises(UserError) as refused:
-        engine_named("ray")
+        launcher_named("ray")
     assert "segnet-harness[ray]" in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -50,8 +50,8 @@ def test_the_commands_load_without_ray() -> None:
     [
         ({}, 0),
         ({"failed": 1, "done": 3}, 1),
-        ({"failed": 1, "overdrawn": True}, 75),
-        ({"overdrawn": True, "stopped": True}, 130),
+        ({"failed": 1, "time_limit_reached": True}, 75),
+        ({"time_limit_reached": True, "stopped": True}, 130),
     ],
 )
 def test_exit_codes(fields: dict[str, Any], code: int) -> None:
@@ -61,7 +61,7 @@ def test_exit_codes(fields: dict[str, Any], code: int) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999"])
 def test_a_cluster_that_is_not_there_is_said_at_once(address: str) -> None:
     pytest.importorskip("ray", reason="needs the extra ray")
-    with pytest.raises(UserError) as refused, engine_named("ray", ray_address=address):
+    with pytest.raises(UserError) as refused, launcher_named("ray", ray_address=address):
         pass
     assert str(refused.value).startswith(f"--ray-address {address}: no Ray cluster answers there (")
     assert "\n" not in str(refused.value)

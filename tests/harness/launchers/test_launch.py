@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from harness.config.protocol import load_protocol
-from harness.config.world import Member, check_sharing, launched_member
+from harness.config.world import WorldInfo, check_sharing, launched_member
 from harness.launchers.torchrun import follower_job
 from harness.records.run import RunRecord, load_run
 from harness.system.errors import UserError
@@ -32,9 +32,9 @@ LAUNCHED = {
 }
 
 
-def member(rank: int = 0, processes: int = 2) -> Member:
+def member(rank: int = 0, processes: int = 2) -> WorldInfo:
     """One of several on this machine."""
-    return Member(
+    return WorldInfo(
         rank=rank,
         processes=processes,
         local_rank=rank,
@@ -92,9 +92,9 @@ def test_processes_are_no_part_of_a_run_s_identity() -> None:
 
 
 def test_a_follower_leaves_budget_and_logs_to_rank_0(tmp_path: Path) -> None:
-    from harness.config.worker_job import Job
+    from harness.config.worker_job import WorkerJob
 
-    job = Job(
+    job = WorkerJob(
         spec=spec(protocol=tiny_protocol()),
         device="cpu",
         threads=4,
@@ -107,7 +107,7 @@ def test_a_follower_leaves_budget_and_logs_to_rank_0(tmp_path: Path) -> None:
         member=member().model_copy(update={"meeting": "here"}),
     )
     followed = follower_job(job, member(rank=1))
-    assert job.leads and not followed.leads
+    assert job.is_main_process and not followed.is_main_process
     assert (followed.deadline_s, followed.tensorboard, followed.threads) == (None, False, 4)
     assert followed.member is not None and followed.member.meeting == "here"
     assert followed.member.rank == 1
@@ -180,9 +180,7 @@ def heartbeats(cwd: Path, rank: int) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_one_command_in_two_processes_leaves_one_record_of_each_run(
-    tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_one_command_in_two_processes_leaves_one_record_of_each_run(tmp_path: Path, drawn_cache: Path) -> None:
     """Two runs one after another, each with a meeting of its own; scores as one process has them."""
     shared = with_cache(tmp_path, drawn_cache)
     done = subprocess.run(
@@ -226,9 +224,7 @@ def terminated(arguments: list[str], cwd: Path) -> str:
 
 
 @pytest.mark.slow
-def test_sigterm_to_the_launcher_stops_all_and_the_same_command_goes_on(
-    tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_sigterm_to_the_launcher_stops_all_and_the_same_command_goes_on(tmp_path: Path, drawn_cache: Path) -> None:
     """Twice on the way, with dropout: the losses are those of a run that nothing disturbed."""
     arguments = [*tiny("segnet", iterations=40), "--override", "dropout=0.5"]
     for name in ("calm", "stopped"):
@@ -245,14 +241,10 @@ def test_sigterm_to_the_launcher_stops_all_and_the_same_command_goes_on(
         )
         assert done.returncode == 0, done.stdout + done.stderr
         [record] = records(tmp_path / name)
-        histories.append(
-            json.loads((tmp_path / name / "results/runs" / record.run_id / "history.json").read_text())
-        )
+        histories.append(json.loads((tmp_path / name / "results/runs" / record.run_id / "history.json").read_text()))
         assert record.timing is not None and record.timing.segments == (3 if name == "stopped" else 1)
     assert histories[0] == histories[1]
-    scores = [
-        np.load(next((tmp_path / name).glob("results/runs/*/scores.npz"))) for name in ("stopped", "calm")
-    ]
+    scores = [np.load(next((tmp_path / name).glob("results/runs/*/scores.npz"))) for name in ("stopped", "calm")]
     assert scores[0].files == scores[1].files
     for name in scores[0].files:
         np.testing.assert_array_equal(scores[0][name], scores[1][name])

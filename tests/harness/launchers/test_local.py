@@ -16,7 +16,7 @@ from harness.records.run import load_runs
 from tests.harness.cli.test_cli import assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.launchers.namespace import ROOT
-from tests.harness.launchers.runs import outcomes, places
+from tests.harness.launchers.runs import context, outcomes
 
 
 def test_more_jobs_than_threads_are_one_line(tmp_path: Path, drawn_cache: Path) -> None:
@@ -36,10 +36,10 @@ def test_runs_at_once_come_to_the_same_as_in_turn(tmp_path: Path, drawn_cache: P
     for name in ("turn", "once"):
         (tmp_path / name).mkdir()
         with_cache(tmp_path / name, drawn_cache)
-    in_turn(specs, places(tmp_path / "turn"), Console(quiet=True))
+    in_turn(specs, context(tmp_path / "turn"), Console(quiet=True))
     said = io.StringIO()
-    engine, here = LocalEngine(jobs=2), places(tmp_path / "once", threads=2)
-    outcome = engine.carry_out(specs, here, Console(file=said, width=200))
+    launcher, here = LocalEngine(jobs=2), context(tmp_path / "once", threads=2)
+    outcome = launcher.execute(specs, here, Console(file=said, width=200))
     assert (outcome.done, outcome.failed, outcome.exit_code) == (2, 1, 1)
     assert len(outcomes(here.results)) == 3
     assert outcomes(here.results) == outcomes(tmp_path / "turn" / "results")
@@ -48,15 +48,13 @@ def test_runs_at_once_come_to_the_same_as_in_turn(tmp_path: Path, drawn_cache: P
     assert {record.environment["torch_threads"] for record in finished} == {1}
     for record in finished:
         assert f"{record.run_id}: iteration 3 of 3" in said.getvalue()
-    again = engine.carry_out(specs[::2], here, Console(quiet=True))
+    again = launcher.execute(specs[::2], here, Console(quiet=True))
     assert (again.done, again.skipped) == (0, 2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_leaves_a_checkpoint_of_each(
-    tmp_path: Path, drawn_cache: Path, number: signal.Signals
-) -> None:
+def test_a_stop_leaves_a_checkpoint_of_each(tmp_path: Path, drawn_cache: Path, number: signal.Signals) -> None:
     arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "eval_interval=100000"]
     arguments += ["--threads", "2", "--jobs", "2", "--seeds", "0,1,2"]
     place = with_cache(tmp_path, drawn_cache)

@@ -12,12 +12,12 @@ import pytest
 
 from harness.launchers import worker
 from harness.launchers.cluster import until, worked_on
-from harness.launchers.nodes import Answer, Mark, carry_out, code_digest, introduce, marked
+from harness.launchers.nodes import Answer, Mark, code_digest, execute, introduce, marked
 from harness.launchers.scheduling import log_file
 from harness.records.run import finished
 from harness.system.environment import device_slug
 from harness.system.locks import run_lock
-from harness.system.signals import OVERDRAWN, STOPPED
+from harness.system.signals import STOPPED, TIME_LIMIT_REACHED
 from harness.training.checkpoint import load_checkpoint
 from harness.training.progress import read_position
 from tests.harness.launchers.namespace import ROOT
@@ -79,32 +79,30 @@ def test_a_run_that_is_no_longer_wanted_is_not_begun(tmp_path: Path) -> None:
         assert mark.wanted()
         mark.withdraw()
         assert not mark.wanted()
-        assert carry_out(one, mark, None).code == STOPPED
+        assert execute(one, mark, None).code == STOPPED
     assert not one.folder.exists()
 
 
 def test_a_run_is_not_begun_at_the_budget_s_end(tmp_path: Path) -> None:
     one = job(tmp_path)
     with marked(one.results, one.work) as mark:
-        ended = carry_out(one, mark, time.time() + 30.0)
-    assert ended.code == OVERDRAWN and "budget" in ended.line
+        ended = execute(one, mark, time.time() + 30.0)
+    assert ended.code == TIME_LIMIT_REACHED and "budget" in ended.line
     assert not one.folder.exists()
 
 
-def test_a_run_that_another_process_keeps_is_left_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_another_process_keeps_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.launchers.nodes.HANDOVER_S", 0.1)
     one = job(tmp_path)
     with marked(one.results, one.work) as mark, run_lock(one.results, one.spec.run_id):
-        assert carry_out(one, mark, None).code == worker.ELSEWHERE
+        assert execute(one, mark, None).code == worker.ELSEWHERE
 
 
 @pytest.mark.slow
 def test_a_run_is_carried_out_and_its_log_kept(tmp_path: Path, drawn_cache: Path) -> None:
     one = job(with_drawn(tmp_path, drawn_cache), architecture="segnet-basic")
     with marked(one.results, one.work) as mark, run_lock_for(one.results, one.spec.run_id, 1.0):
-        assert carry_out(one, mark, time.time() + 3600.0).code == worker.FINISHED
+        assert execute(one, mark, time.time() + 3600.0).code == worker.FINISHED
     assert finished(one.results, one.spec) is not None
     assert "iteration 4 of 4" in log_file(one.folder).read_text()
     position = read_position(one.folder)
@@ -122,28 +120,24 @@ def test_a_withdrawn_mark_stops_a_run_with_its_checkpoint(tmp_path: Path, drawn_
 
         thread = threading.Thread(target=withdraw_in_the_midst)
         thread.start()
-        assert carry_out(one, mark, None).code == STOPPED
+        assert execute(one, mark, None).code == STOPPED
         thread.join()
     assert load_checkpoint(one.folder / "checkpoint.pt") is not None
     assert "stopped at iteration" in log_file(one.folder).read_text()
 
 
 @pytest.mark.slow
-def test_a_worker_whose_machine_s_process_was_killed_saves_and_leaves(
-    tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_a_worker_whose_machine_s_process_was_killed_saves_and_leaves(tmp_path: Path, drawn_cache: Path) -> None:
     """What is left of a machine that the cluster gave up lets go of the run, which another then takes."""
     one = job(with_drawn(tmp_path, drawn_cache), architecture="segnet-basic", protocol=long_protocol())
     script = f"""
-from harness.launchers.nodes import carry_out, marked
-from harness.config.worker_job import Job
-job = Job.model_validate_json({one.model_dump_json()!r})
+from harness.launchers.nodes import execute, marked
+from harness.config.worker_job import WorkerJob
+job = WorkerJob.model_validate_json({one.model_dump_json()!r})
 with marked(job.results, job.work) as mark:
-    carry_out(job, mark, None)
+    execute(job, mark, None)
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
         assert until(lambda: read_position(one.folder) is not None, 120.0)
         assert worked_on(one)
         process.send_signal(signal.SIGKILL)

@@ -9,7 +9,7 @@ from harness.launchers.local import in_turn
 from harness.records.run import load_runs
 from tests.harness.cli.test_cli import tiny, with_cache
 from tests.harness.launchers.namespace import isolated
-from tests.harness.launchers.runs import outcomes, places
+from tests.harness.launchers.runs import context, outcomes
 
 HERE = Path(__file__).resolve().parent
 
@@ -21,7 +21,7 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
         (tmp_path / name).mkdir()
     disturbed = with_cache(tmp_path / "disturbed", drawn_cache)
     arguments = [*tiny("segnet-basic", iterations=40), "--override", "eval_interval=10", "--seeds", "0,1"]
-    done = isolated(str(HERE / "lose_node.py"), *arguments, "--engine", "ray", cwd=disturbed, limit_s=540.0)
+    done = isolated(str(HERE / "lose_node.py"), *arguments, "--launcher", "ray", cwd=disturbed, limit_s=540.0)
     assert done.returncode == 0, done.stdout
     assert "LOST a machine" in done.stdout
     assert done.stdout.count("its machine was lost (1 of 5 times allowed); goes on from") == 1
@@ -33,7 +33,7 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
     assert not list((disturbed / "work").glob(".cluster-*"))
 
     undisturbed = with_cache(tmp_path / "undisturbed", drawn_cache)
-    in_turn([run.record.spec for run in runs], places(undisturbed), Console(quiet=True))
+    in_turn([run.record.spec for run in runs], context(undisturbed), Console(quiet=True))
     assert outcomes(disturbed / "results") == outcomes(undisturbed / "results")
 
 
@@ -41,7 +41,7 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
 def test_ctrl_c_stops_a_cluster_of_our_own_with_checkpoints(tmp_path: Path, drawn_cache: Path) -> None:
     arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "eval_interval=100000"]
     place = with_cache(tmp_path, drawn_cache)
-    done = isolated(str(HERE / "interrupt.py"), *arguments, "--engine", "ray", cwd=place, limit_s=540.0)
+    done = isolated(str(HERE / "interrupt.py"), *arguments, "--launcher", "ray", cwd=place, limit_s=540.0)
     assert done.returncode == 130, done.stdout
     assert "stopped at iteration" in done.stdout
     assert "WORKERS LEFT: 0" in done.stdout
@@ -58,9 +58,7 @@ def test_a_temporary_folder_too_long_for_sockets_is_one_line(
     long.mkdir()
     monkeypatch.setenv("RAY_TMPDIR", str(long))
     arguments = tiny("segnet-basic", iterations=4)
-    done = isolated("-m", "harness", *arguments, "--engine", "ray", cwd=place, limit_s=120.0)
+    done = isolated("-m", "harness", *arguments, "--launcher", "ray", cwd=place, limit_s=120.0)
     assert done.returncode == 2, done.stdout
-    assert (
-        done.stdout.rstrip().splitlines()[-1].endswith("name a shorter folder with the variable RAY_TMPDIR")
-    )
+    assert done.stdout.rstrip().splitlines()[-1].endswith("name a shorter folder with the variable RAY_TMPDIR")
     assert "Traceback" not in done.stdout

@@ -1,4 +1,4 @@
-"""Watching over a process: patience, signs of life, Ctrl-C."""
+"""Watching over a process: heartbeat_timeout, signs of life, Ctrl-C."""
 
 import os
 import signal

@@ -52,9 +52,7 @@ class TestBoundaryPixels:
 
     def test_agrees_with_the_definition_block_by_block(self) -> None:
         mask = np.random.default_rng(0).random((20, 30)) < 0.8
-        expected = [
-            [np.ptp(mask[i : i + 2, j : j + 2].astype(int)) > 0 for j in range(30)] for i in range(20)
-        ]
+        expected = [[np.ptp(mask[i : i + 2, j : j + 2].astype(int)) > 0 for j in range(30)] for i in range(20)]
         np.testing.assert_array_equal(boundary_pixels(mask), expected)
 
 

@@ -101,13 +101,9 @@ def test_labels_at_an_eighth_score_as_high_as_such_a_size_allows() -> None:
         small = torch.from_numpy(label)[None, None].float()
         small = torch.nn.functional.interpolate(small, size=(45, 60), mode="nearest-exact")
         logits = (small == torch.arange(CLASSES).view(1, CLASSES, 1, 1)).float()  # zeros where void
-        logits = torch.nn.functional.interpolate(
-            logits, size=(360, 480), mode="bilinear", align_corners=False
-        )
+        logits = torch.nn.functional.interpolate(logits, size=(360, 480), mode="bilinear", align_corners=False)
         predictions.append(logits.argmax(1)[0].numpy())
-    matrix = np.sum(
-        [confusion_matrix(p, t, CLASSES) for p, t in zip(predictions, labels, strict=True)], axis=0
-    )
+    matrix = np.sum([confusion_matrix(p, t, CLASSES) for p, t in zip(predictions, labels, strict=True)], axis=0)
     bf = dataset_bf(bf_of_images(predictions, labels, CLASSES))
     assert scores(matrix).miou == pytest.approx(0.806, abs=0.002)
     assert bf == pytest.approx(0.706, abs=0.002)

@@ -57,9 +57,7 @@ class TestConfusionMatrix:
             ([[0.0, 1.0]], [[0, 1]], "prediction must hold integers, not float64"),
         ],
     )
-    def test_bad_input_is_named(
-        self, prediction: list[list[int]], label: list[list[int]], message: str
-    ) -> None:
+    def test_bad_input_is_named(self, prediction: list[list[int]], label: list[list[int]], message: str) -> None:
         with pytest.raises(ValueError, match=message):
             confusion_matrix(np.array(prediction), np.array(label), 2)
 

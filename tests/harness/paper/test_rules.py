@@ -30,9 +30,7 @@ class TestPaper:
         assert tuple(len(one.paper) for one in paper().values()) == COMPARISONS
 
     def test_every_figure_that_a_rule_names_is_in_the_paper(self) -> None:
-        missing = [
-            one for judgement in paper().values() for one in judgement.paper if one.outcome == "missing"
-        ]
+        missing = [one for judgement in paper().values() for one in judgement.paper if one.outcome == "missing"]
         assert missing == []
 
     @pytest.mark.parametrize("number", NUMBERS)
@@ -80,12 +78,8 @@ class TestCouples:
         assert named == [("a", "c", "x"), ("b", "c", "x"), ("a", "c", "y"), ("b", "c", "y")]
 
     def test_one_with_itself_in_two_rows(self) -> None:
-        statement = More(
-            judge="more", networks=("a",), higher_row="median", lower_row="natural", quantities=("C",)
-        )
-        assert statement.couples() == [
-            (Subject(network="a", row="median"), Subject(network="a", row="natural"))
-        ]
+        statement = More(judge="more", networks=("a",), higher_row="median", lower_row="natural", quantities=("C",))
+        assert statement.couples() == [(Subject(network="a", row="median"), Subject(network="a", row="natural"))]
 
     def test_without_rows(self) -> None:
         statement = Times(judge="times", pairs=(("a", "b"),), quantities=("decoder_storage",), factor=2.0)

@@ -43,12 +43,10 @@ def settings_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def small_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device's peaks from products and copies that take no time."""
     work = Work(side=512, copied_bytes=2**20)
-    monkeypatch.setattr(
-        cell, "measure_peaks", lambda device, precision: measure_peaks(device, precision, work)
-    )
+    monkeypatch.setattr(cell, "measure_peaks", lambda device, precision: measure_peaks(device, precision, work))
 
 
-def carry_out(task: Task, build: Build, phases: list[str] | None = None) -> Found:
+def execute(task: Task, build: Build, phases: list[str] | None = None) -> Found:
     """All turns of a task in this process."""
     measuring = Measuring(Bench(task, build), (phases if phases is not None else []).append)
     measuring.prepare()
@@ -96,7 +94,7 @@ def test_memory_of_a_process(small: Build, phase: str, batch: int) -> None:
 )
 def test_a_timed_phase(small: Build, phase: str, batch: int) -> None:
     phases: list[str] = []
-    found = carry_out(make_task(phase, batch), small, phases)
+    found = execute(make_task(phase, batch), small, phases)
     assert found.failure is None
     assert [len(one.samples_ms) for one in found.rounds] == [3, 3, 3]
     assert all(sample > 0 for one in found.rounds for sample in one.samples_ms)
@@ -111,8 +109,8 @@ def test_a_timed_phase(small: Build, phase: str, batch: int) -> None:
 
 
 def test_a_training_step_does_three_times_the_work_of_a_forward_pass(small: Build) -> None:
-    forward = carry_out(make_task("forward", 2), small).roofline
-    step = carry_out(make_task("training-step", 2), small).roofline
+    forward = execute(make_task("forward", 2), small).roofline
+    step = execute(make_task("training-step", 2), small).roofline
     assert isinstance(forward, Roofline) and isinstance(step, Roofline)
     assert 2 * forward.pass_gflop < step.pass_gflop <= 3 * forward.pass_gflop
     assert step.pass_gb > 2 * forward.pass_gb
@@ -136,7 +134,7 @@ class Greedy(nn.Module):
 @pytest.mark.parametrize("phase", ["training-memory", "training-step", "forward"])
 def test_out_of_memory_makes_a_failed_cell(phase: str) -> None:
     refused = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
-    found = carry_out(make_task(phase, 4), lambda: Greedy(refused))
+    found = execute(make_task(phase, 4), lambda: Greedy(refused))
     assert found.failure is not None
     assert (found.failure.kind, found.failure.message) == ("oom", "OOM at batch 4")
     assert (found.rounds, found.memory) == ((), None)
@@ -156,16 +154,16 @@ class PooledNorm(nn.Module):
 
 
 def test_a_network_that_cannot_train_on_one_image_is_no_failure_of_the_measurement() -> None:
-    found = carry_out(make_task("backward", 1), PooledNorm)
+    found = execute(make_task("backward", 1), PooledNorm)
     assert found.failure is not None and found.failure.kind == "impossible"
     assert found.failure.message.endswith("it can't be trained at batch 1")
-    assert carry_out(make_task("backward", 2), PooledNorm).failure is None
-    assert carry_out(make_task("forward", 1), PooledNorm).failure is None
+    assert execute(make_task("backward", 2), PooledNorm).failure is None
+    assert execute(make_task("forward", 1), PooledNorm).failure is None
 
 
 def test_another_error_ends_the_measurement() -> None:
     with pytest.raises(RuntimeError, match="something else"):
-        carry_out(make_task("forward", 4), lambda: Greedy(RuntimeError("something else")))
+        execute(make_task("forward", 4), lambda: Greedy(RuntimeError("something else")))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +218,7 @@ def test_folding_leaves_no_batch_norm() -> None:
 
 @pytest.mark.slow
 def test_compiling_takes_time_that_is_told_apart(small: Build) -> None:
-    found = carry_out(make_task("forward", options=("compiled",)), small)
+    found = execute(make_task("forward", options=("compiled",)), small)
     assert value(found.compile_s) > 10 * max(found.rounds[0].samples_ms) / 1e3
 
 
@@ -259,7 +257,7 @@ def test_a_device_that_is_not_there_is_said(small: Build) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("phase", ["forward", "end-to-end", "backward", "training-step"])
 def test_times_on_a_gpu(small: Build, phase: str) -> None:
-    found = carry_out(make_task(phase, 1, device="cuda"), small)
+    found = execute(make_task(phase, 1, device="cuda"), small)
     assert len(found.rounds) == 3
     assert phase not in ("forward", "training-step") or isinstance(found.roofline, Roofline)
 

@@ -36,9 +36,7 @@ def test_counts_by_hand() -> None:
 
 def test_training_by_hand() -> None:
     """The first convolution needs no gradient of its input, the frozen deconvolution none of its weight."""
-    assert count(Two, (16, 20)).training_gmacs * 1e9 == pytest.approx(
-        2 * 80 * (3 * 8 * 9) + 2 * 80 * (8 * 5 * 16)
-    )
+    assert count(Two, (16, 20)).training_gmacs * 1e9 == pytest.approx(2 * 80 * (3 * 8 * 9) + 2 * 80 * (8 * 5 * 16))
 
 
 def test_groups_take_part_in_the_backward_pass() -> None:
@@ -53,9 +51,7 @@ def test_groups_take_part_in_the_backward_pass() -> None:
     assert counts.training_gmacs * 1e9 == pytest.approx(2 * first + 3 * grouped)
 
 
-@pytest.mark.parametrize(
-    "name", ["segnet-basic", "segnet-basic-single-channel-decoder", "fcn8s", "deconvnet"]
-)
+@pytest.mark.parametrize("name", ["segnet-basic", "segnet-basic-single-channel-decoder", "fcn8s", "deconvnet"])
 def test_training_is_three_times_a_forward_pass_but_for_the_image_gradient(name: str) -> None:
     """Forward, gradient of inputs, gradient of weights, of which the first layer leaves out one.
 
@@ -136,9 +132,7 @@ class Pooling(nn.Module):
 @pytest.mark.parametrize(("storage", "indices"), [("int64", 8 * 60), ("uint8", 60), ("2bit", 15)])
 def test_poolings_move_their_indices_as_they_are_stored(storage: Storage, indices: int) -> None:
     """3 maps of 8 x 10 pool to 4 x 5."""
-    _, moved = moved_bytes(
-        lambda: Pooling(storage), (8, 10), batch=1, training=False, num_classes=3, precision="fp32"
-    )
+    _, moved = moved_bytes(lambda: Pooling(storage), (8, 10), batch=1, training=False, num_classes=3, precision="fp32")
     maps, values = 4 * 3 * 80, 4 * 60
     assert moved == 2 * (maps + values + indices)
 

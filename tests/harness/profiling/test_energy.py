@@ -181,9 +181,7 @@ def test_an_error_of_the_pass_is_not_swallowed(world: World, library: Any) -> No
         raise RuntimeError("CUDA out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        measure_energy(
-            run, world.synchronize, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=1.0, timer=world.timer
-        )
+        measure_energy(run, world.synchronize, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=1.0, timer=world.timer)
     assert library.open == 0
 
 

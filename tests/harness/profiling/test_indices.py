@@ -11,9 +11,7 @@ from harness.system.errors import UserError
 
 
 def spec(architecture: str) -> IndexSpec:
-    return IndexSpec(
-        architecture=architecture, num_classes=3, size=(64, 96), precision="fp32", device="cpu", threads=1
-    )
+    return IndexSpec(architecture=architecture, num_classes=3, size=(64, 96), precision="fp32", device="cpu", threads=1)
 
 
 @pytest.fixture

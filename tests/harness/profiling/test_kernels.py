@@ -22,9 +22,7 @@ CPU = torch.device("cpu")
         ([(1.0, 2.0), (2.0, 3.0), (2.0, 2.0)], 2.0),  # touching, and an empty one
     ],
 )
-def test_what_several_intervals_cover_counts_once(
-    intervals: list[tuple[float, float]], length: float
-) -> None:
+def test_what_several_intervals_cover_counts_once(intervals: list[tuple[float, float]], length: float) -> None:
     assert union_length(intervals) == length
 
 

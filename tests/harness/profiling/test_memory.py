@@ -32,9 +32,7 @@ def live(peak_bytes: int, state_bytes: int = 0) -> Live:
 class Allocator:
     """A stand-in of torch's CUDA allocator that notes what is asked of it."""
 
-    def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, retries: int = 0, physical_bytes: int = 1000 * MIB
-    ) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, retries: int = 0, physical_bytes: int = 1000 * MIB) -> None:
         self.calls: list[str] = []
         self.peak_bytes = 0
         for name in ("empty_cache", "synchronize"):

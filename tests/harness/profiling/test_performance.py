@@ -1,4 +1,4 @@
-"""The comparison with the plain way: record, ratios, and the regression gate."""
+"""The comparison with the PyTorch baseline: record, ratios, and the regression gate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def entry(name: str = "training-fp32", **changes: Any) -> Entry:
         "name": name,
         "title": "A step",
         "what": "one step",
-        "opponent": "the plain way",
+        "opponent": "the PyTorch baseline",
         "precision": "fp32",
         "images": 5,
         "ours_s": (9.0, 16.0, 10.0),
@@ -112,7 +112,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert path == tmp_path / "performance" / "cpu-made-up-2c-90x120.json"
     assert load_performance(tmp_path) == [written]
     (performance_folder(tmp_path) / "broken.json").write_text("{}")
-    with pytest.raises(UserError, match=r"broken\.json: not a comparison with the plain way"):
+    with pytest.raises(UserError, match=r"broken\.json: not a comparison with the PyTorch baseline"):
         load_performance(tmp_path)
 
 
@@ -151,7 +151,7 @@ def test_the_gate_closes_beyond_a_quarter() -> None:
     [found] = regressions(record(entry()), record(slower(1.3)))
     assert found.name == "training-fp32"
     # 1.3 times 0.8, 0.9 and 1.0
-    assert "1.170 [1.105, 1.235] of the plain way's time, committed 0.900: worse by 30 %" in found.message
+    assert "1.170 [1.105, 1.235] of the PyTorch baseline's time, committed 0.900: worse by 30 %" in found.message
 
 
 def test_a_slower_machine_slows_both_sides_and_closes_no_gate() -> None:

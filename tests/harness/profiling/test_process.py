@@ -63,7 +63,7 @@ def test_a_killed_worker_is_recognized() -> None:
 
 
 def test_a_worker_that_is_left_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(process, "_HEARTBEAT_TIMEOUT_S", 0.2)
     deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)"
     script = f"{deaf}; print('ready', flush=True); time.sleep(60)"
     with pytest.raises(KeyError), Worker(python(script)) as worker:
@@ -96,9 +96,7 @@ def test_an_exit_code_is_explained_by_what_was_said(error: str, kind: str, messa
 
 
 def test_the_line_of_an_error() -> None:
-    script = (
-        "try:\n  1/0\nexcept ZeroDivisionError as e:\n  raise RuntimeError('first line\\nsecond line') from e"
-    )
+    script = "try:\n  1/0\nexcept ZeroDivisionError as e:\n  raise RuntimeError('first line\\nsecond line') from e"
     done = subprocess.run(python(script), capture_output=True, text=True, check=False)
     assert error_line(f"a warning\n{done.stderr}") == "RuntimeError: first line"
     assert error_line("one\ntwo\n") == "two"
@@ -124,7 +122,7 @@ def test_ctrl_c_to_the_parent_alone_ends_both(tmp_path: Path, heeds: bool) -> No
         f"pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(60)"
     )
     parent = (
-        "import sys; from harness.profiling import process; process._PATIENCE_S = 0.5\n"
+        "import sys; from harness.profiling import process; process._HEARTBEAT_TIMEOUT_S = 0.5\n"
         f"with process.Worker([sys.executable, '-c', {child!r}]) as worker: worker.ready()"
     )
     running = subprocess.Popen(python(parent), cwd=ROOT, stderr=subprocess.PIPE, text=True)
@@ -188,9 +186,7 @@ def test_a_worker_killed_on_its_way_keeps_what_it_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [130, -signal.SIGINT])
-def test_a_stopped_worker_stops_the_parent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
+def test_a_stopped_worker_stops_the_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     worker = CellWorker(make_task("forward", 1), tmp_path / "one")
     monkeypatch.setattr(worker, "end", lambda: Ending(code=code, phase="start", error="", oom_kills=0))
     with pytest.raises(KeyboardInterrupt):

@@ -148,9 +148,7 @@ def test_a_cell_has_what_its_phase_gives_or_a_failure(changes: dict[str, Any]) -
 
 
 def test_a_live_peak_is_the_sum_of_its_parts() -> None:
-    parts = dict.fromkeys(
-        [name for name in Live.model_fields if name not in ("batch_size", "peak_bytes")], 10
-    )
+    parts = dict.fromkeys([name for name in Live.model_fields if name not in ("batch_size", "peak_bytes")], 10)
     assert Live(batch_size=1, peak_bytes=70, **parts).peak_bytes == 70
     with pytest.raises(ValidationError, match="parts add up to 70, the peak is 71"):
         Live(batch_size=1, peak_bytes=71, **parts)
@@ -259,8 +257,6 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_records_need_no_torch() -> None:
-    script = (
-        "import sys; import harness.profiling, harness.records.measurement; print('torch' in sys.modules)"
-    )
+    script = "import sys; import harness.profiling, harness.records.measurement; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

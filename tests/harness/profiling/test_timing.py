@@ -30,9 +30,7 @@ NOTHING = Pass(prepare=lambda: None, run=lambda: None)
 class ScriptedClock:
     """Gives out the samples of a list, each of which takes its own length of a simulated time."""
 
-    def __init__(
-        self, samples: Iterator[float], monkeypatch: pytest.MonkeyPatch, uncovered: float = 0.0
-    ) -> None:
+    def __init__(self, samples: Iterator[float], monkeypatch: pytest.MonkeyPatch, uncovered: float = 0.0) -> None:
         self._samples = samples
         self._uncovered = uncovered
         self.now_s = 0.0
@@ -89,9 +87,7 @@ def test_thinning_is_even_over_time() -> None:
     assert thin([float(n) for n in range(1000)])[:4] == (0.0, 5.0, 10.0, 15.0)
 
 
-@pytest.mark.parametrize(
-    ("before", "last", "steady"), [(10.0, 10.05, True), (10.0, 10.2, False), (10.0, 9.8, False)]
-)
+@pytest.mark.parametrize(("before", "last", "steady"), [(10.0, 10.05, True), (10.0, 10.2, False), (10.0, 9.8, False)])
 def test_steady(before: float, last: float, steady: bool) -> None:
     assert is_steady([50.0] * 5 + [before] * 10 + [last] * 10, 0.01) is steady
 

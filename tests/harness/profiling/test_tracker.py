@@ -23,9 +23,7 @@ MIB = 2**20
 
 def train_small(build: Build, precision: Precision, fake: bool = True) -> Live:
     size = (36, 48)
-    return live_training(
-        build, batch=4, size=size, label_size=size, num_classes=4, precision=precision, fake=fake
-    )
+    return live_training(build, batch=4, size=size, label_size=size, num_classes=4, precision=precision, fake=fake)
 
 
 def tensor(kilobytes: int) -> Tensor:
@@ -148,8 +146,7 @@ def test_training_by_hand() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_fake_inference_equals_a_real_one(small: Callable[[], nn.Module], precision: Precision) -> None:
     fake, real = (
-        live_inference(small, batch=1, size=(36, 48), precision=precision, fake=fake)
-        for fake in (True, False)
+        live_inference(small, batch=1, size=(36, 48), precision=precision, fake=fake) for fake in (True, False)
     )
     assert fake == real
     assert fake.weights_bytes == 4 * sum(parameter.numel() for parameter in small().parameters())

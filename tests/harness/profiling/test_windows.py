@@ -22,9 +22,7 @@ def make_window(
 
 def test_two_windows_by_hand() -> None:
     power = Range(low=1.0, median=2.0, high=3.0)
-    both = joined_windows(
-        [make_window(10, 20, "idle", power=power), make_window(14, 26, "power cap", "idle")]
-    )
+    both = joined_windows([make_window(10, 20, "idle", power=power), make_window(14, 26, "power cap", "idle")])
     assert isinstance(both, DeviceWindow)
     assert (both.samples, both.busy_samples) == (60, 40)
     assert both.sm_clock_mhz == Range(low=10, median=17.5, high=26)

@@ -137,9 +137,7 @@ class Store:
                 evaluations.append(evaluation)
                 arrays[f"{evaluation.key}-matrices"] = values.astype(np.int32)
                 if split == "test":
-                    arrays[f"{evaluation.key}-bf"] = np.full(
-                        (len(values), spec.num_classes), bf, dtype=np.float32
-                    )
+                    arrays[f"{evaluation.key}-bf"] = np.full((len(values), spec.num_classes), bf, dtype=np.float32)
         record = RunRecord(
             run_id=spec.run_id,
             spec=spec,
@@ -188,9 +186,7 @@ class Store:
     ) -> Path:
         """Save a finished run with noisy scores on 25 images and three kept predictions."""
         size = datasets.info(protocol.dataset).size
-        image_ids = {
-            stem: blocks(size, number) for number, stem in enumerate(("test_003", "test_030", "test_050"))
-        }
+        image_ids = {stem: blocks(size, number) for number, stem in enumerate(("test_003", "test_030", "test_050"))}
         matrices = {
             label: noisy_matrices(len(architecture) + number, 25, accuracy)
             for number, label in enumerate(protocol.report_at)

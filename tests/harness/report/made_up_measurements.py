@@ -129,9 +129,7 @@ def measured(
             continue
         own = energy_mj if (phase, batch) == ("forward", 1) else None
         timing = _timing(_time(median_ms, spread_percent, rounds), gpu, own, "compiled" in options)
-        cells.append(
-            _cell(phase, batch, timing=timing, flags=flags if (phase, batch) == ("forward", 1) else ())
-        )
+        cells.append(_cell(phase, batch, timing=timing, flags=flags if (phase, batch) == ("forward", 1) else ()))
     return MeasurementRecord(
         spec=spec,
         device_name="Made-up GPU" if gpu else "Made-up CPU (2 cores)",
@@ -154,9 +152,7 @@ def _cell(phase: Phase, batch: int, **fields: Any) -> Cell:
     )
 
 
-def _shapes(
-    model_size_mb: float, peaks_mib: tuple[float, float], weights_mib: float, kept: tuple[int, ...]
-) -> Shapes:
+def _shapes(model_size_mb: float, peaks_mib: tuple[float, float], weights_mib: float, kept: tuple[int, ...]) -> Shapes:
     inference, training = peaks_mib
     return Shapes(
         parameters=round(model_size_mb * 1e6 / 4),

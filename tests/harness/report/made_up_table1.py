@@ -36,9 +36,7 @@ def of_class_weighting(protocol: Protocol, class_weighting: str) -> Protocol:
     return protocol.override({"class_weighting": class_weighting})
 
 
-def add(
-    store: Store, protocol: Protocol, name: str = "segnet-basic", class_weighting: str = "median"
-) -> Path:
+def add(store: Store, protocol: Protocol, name: str = "segnet-basic", class_weighting: str = "median") -> Path:
     """A run that is right in part on test, and wholly on train."""
     spec = store.spec(name, protocol=of_class_weighting(protocol, class_weighting))
     return store.run(spec, {"end": PART}, train=WHOLE, parameters=1_416_587)
@@ -59,8 +57,6 @@ def made(store: Store) -> Table1:
 
 
 def row(frame: pd.DataFrame, variant: str, class_weighting: str = "median", split: str = "test") -> pd.Series:
-    wanted = (
-        frame["variant"].eq(variant) & frame["class_weighting"].eq(class_weighting) & frame["split"].eq(split)
-    )
+    wanted = frame["variant"].eq(variant) & frame["class_weighting"].eq(class_weighting) & frame["split"].eq(split)
     (index,) = frame.index[wanted]
     return frame.loc[index]

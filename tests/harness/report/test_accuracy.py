@@ -68,9 +68,7 @@ class TestTable3:
         assert found["G_std"] == pytest.approx((100 - G_PART) / 2**0.5)
         assert np.isnan(found["G_low"])
 
-    def test_best_by_val_stands_last_and_may_differ_between_seeds(
-        self, store: Store, camvid: Protocol
-    ) -> None:
+    def test_best_by_val_stands_last_and_may_differ_between_seeds(self, store: Store, camvid: Protocol) -> None:
         for seed, best in ((0, "half"), (1, "end")):
             spec = store.spec("segnet", protocol=camvid, seed=seed)
             store.run(spec, {"half": PART, "end": WHOLE}, best=best)
@@ -95,17 +93,12 @@ class TestTable3:
         assert np.isnan(found["G_paper"])
 
     def test_failed_run_stays_as_a_row(self, store: Store, camvid: Protocol) -> None:
-        store.failed(
-            store.spec("segnet", protocol=camvid), Failure(kind="diverged", message="NaN", iteration=3)
-        )
+        store.failed(store.spec("segnet", protocol=camvid), Failure(kind="diverged", message="NaN", iteration=3))
         group = only_group(store)
         frame = accuracy.table3(group, datasets.info("camvid"))
         assert row(frame, "SegNet", "half")["status"] == "failed (diverged)"
         text = table3_files(group, datasets.info("camvid"), frame)["table3.md"]
-        assert (
-            "| SegNet | half | 40,000 | – | He et al. | 0 (1 failed) | 88.81 | failed (diverged) | – |"
-            in text
-        )
+        assert "| SegNet | half | 40,000 | – | He et al. | 0 (1 failed) | 88.81 | failed (diverged) | – |" in text
 
     def test_absent_class_is_left_out_and_said(self, store: Store, camvid: Protocol) -> None:
         absent = np.stack([matrix([60, *[100] * 9, 0], wrong=40)] * 20)

@@ -80,9 +80,7 @@ class TestColorPositionClassifier:
     def test_seed_decides_the_outcome(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("harness.report.baselines.STEPS", 30)
         data = scenes(2, 0)
-        first, again, other = (
-            ColorPositionClassifier.fit(*data, 3, pixels=2000, seed=seed) for seed in (0, 0, 1)
-        )
+        first, again, other = (ColorPositionClassifier.fit(*data, 3, pixels=2000, seed=seed) for seed in (0, 0, 1))
         np.testing.assert_array_equal(first.layers[0][0], again.layers[0][0])
         assert not np.array_equal(first.layers[0][0], other.layers[0][0])
 
@@ -91,8 +89,7 @@ class TestColorPositionClassifier:
         images = np.full((4, 10, 10, 3), 128, np.uint8)
         labels = (np.random.default_rng(0).random((4, 10, 10)) < 0.1).astype(np.uint8)
         plain, balanced = (
-            ColorPositionClassifier.fit(images, labels, 2, balance=balance, pixels=5000)
-            for balance in (0.0, 1.0)
+            ColorPositionClassifier.fit(images, labels, 2, balance=balance, pixels=5000) for balance in (0.0, 1.0)
         )
         shares = [np.mean(c.predict(images[0], (10, 10)) == 1) for c in (plain, balanced)]
         assert shares[0] < shares[1]
@@ -137,7 +134,5 @@ class TestOnCamVid:
     def test_color_raises_the_score_well_above_the_prior(self) -> None:
         classifier = ColorPositionClassifier.fit(camvid_images("train"), camvid_labels("train"), 11)
         pairs = zip(camvid_images("val"), camvid_labels("val"), strict=True)
-        matrix = np.sum(
-            [confusion_matrix(classifier.predict(x, (360, 480)), y, 11) for x, y in pairs], axis=0
-        )
+        matrix = np.sum([confusion_matrix(classifier.predict(x, (360, 480)), y, 11) for x, y in pairs], axis=0)
         assert scores(matrix).miou > 0.32

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from datasets import DatasetError
-from harness.report.beside import beside_each_other
+from harness.report.beside import in_parallel
 from harness.system.environment import available_cores
 
 
@@ -17,20 +17,20 @@ def fail(line: str) -> None:
 
 @pytest.mark.parametrize("parts", [1, 4])
 def test_results_come_in_the_order_asked_for(parts: int) -> None:
-    with beside_each_other(parts) as pool:
+    with in_parallel(parts) as pool:
         made = [pool.submit(double, number) for number in range(4)]
         assert [one.result()[0] for one in made] == [0, 2, 4, 6]
 
 
 @pytest.mark.skipif(available_cores() < 2, reason="one core: all is made in this process")
 def test_several_parts_are_made_in_other_processes() -> None:
-    with beside_each_other(2) as pool:
+    with in_parallel(2) as pool:
         assert pool.submit(double, 1).result()[1] != os.getpid()
-    with beside_each_other(1) as pool:
+    with in_parallel(1) as pool:
         assert pool.submit(double, 1).result()[1] == os.getpid()
 
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_an_error_comes_through_as_it_was(parts: int) -> None:
-    with pytest.raises(DatasetError, match="no such file"), beside_each_other(parts) as pool:
+    with pytest.raises(DatasetError, match="no such file"), in_parallel(parts) as pool:
         pool.submit(fail, "no such file").result()

@@ -91,9 +91,7 @@ class TestNotes:
         frame = checks(group, CAMVID, Published()).assign(loss_change=-0.5)
         assert "the schedule is over" in checks_notes(group, CAMVID, frame)[0]
 
-    def test_what_training_images_do_not_hold_back_is_left_to_the_rest(
-        self, store: Store, camvid: Protocol
-    ) -> None:
+    def test_what_training_images_do_not_hold_back_is_left_to_the_rest(self, store: Store, camvid: Protocol) -> None:
         reduced = camvid.override({"size": "90x120"})
         group = made(store, reduced, WHOLE)
         text = " ".join(checks_notes(group, CAMVID, checks(group, CAMVID, Published(test={"SegNet": 101.0}))))
@@ -117,9 +115,7 @@ class TestPublished:
         assert frame.loc[0, "unfitted"] == pytest.approx(92.7 - 100)
         assert "its networks had fitted" not in " ".join(checks_notes(group, CAMVID, frame))
         worse = frame.assign(train=50.0, unfitted=42.7)
-        assert "points more than ours: its networks had fitted" in " ".join(
-            checks_notes(group, CAMVID, worse)
-        )
+        assert "points more than ours: its networks had fitted" in " ".join(checks_notes(group, CAMVID, worse))
 
     def test_none_of_other_recipes(self, store: Store, camvid: Protocol) -> None:
         assert published_miou(made(store, camvid, WHOLE), CAMVID, "none") == Published()

@@ -26,9 +26,7 @@ class TestVerdicts:
         seven(store, decoders, better=PART, worse=WHOLE)
         found = judgement(store, 7)
         assert found.words == "contradicted"
-        against = {
-            (one.kind, one.quantity) for one in found.standings[0].findings if one.outcome == "against"
-        }
+        against = {(one.kind, one.quantity) for one in found.standings[0].findings if one.outcome == "against"}
         assert against == {("more", "G"), ("more", "C"), ("more", "mIoU")}
 
     def test_one_comparison_against_is_enough(self, store: Store, decoders: Protocol) -> None:
@@ -42,8 +40,7 @@ class TestVerdicts:
         (median_g,) = [
             one
             for one in found.standings[0].findings
-            if (one.kind, one.quantity, one.higher.row, one.higher.network)
-            == ("more", "G", "median", "SegNet-Basic")
+            if (one.kind, one.quantity, one.higher.row, one.higher.network) == ("more", "G", "median", "SegNet-Basic")
         ]
         assert median_g.difference is not None
         # resamples hold one block twice, or both: differences of -3.6, 0 and 3.6 points

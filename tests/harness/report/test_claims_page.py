@@ -43,10 +43,7 @@ class TestPage:
         assert "| **reproduced** | – | 3 hold | bear it out | Table 6 |" in rows[0]
         assert "| **reproduced** | – | 28 hold | bear it out | Table 1 |" in rows[6]
         assert "do not bear it out" in rows[4]
-        assert (
-            "| **not tested** | no record of suite `sunrgbd` or `nyuv2` | – | bear it out | Table 4 |"
-            in rows[13]
-        )
+        assert "| **not tested** | no record of suite `sunrgbd` or `nyuv2` | – | bear it out | Table 4 |" in rows[13]
 
     def test_says_where_the_paper_does_not_bear_a_claim_out(self, page: dict[str, str]) -> None:
         text = page["claims.md"]
@@ -88,9 +85,7 @@ class TestPage:
         never = text.split("\n## 10.")[1].split("\n## 11.")[0]
         assert "| at | should be |" in never  # the paper's own figures, where there are no others
 
-    def test_written_with_the_reports_and_links_lead_there(
-        self, tmp_path: Path, page: dict[str, str]
-    ) -> None:
+    def test_written_with_the_reports_and_links_lead_there(self, tmp_path: Path, page: dict[str, str]) -> None:
         store = filled(tmp_path)
         written = write_reports(store.results, tmp_path / "reports")
         assert [path.name for path in written[-2:]] == ["claims.md", "claims.json"]

@@ -22,9 +22,7 @@ def test_each_difference_makes_a_group_of_its_own(store: Store, camvid: Protocol
     store.run(store.spec("segnet", protocol=camvid), SCORES)
     store.run(store.spec("segnet", protocol=camvid, weights=weights), SCORES)
     store.run(store.spec("segnet", protocol=camvid, precision="bf16"), SCORES)
-    compiled = store.spec("segnet", protocol=camvid, precision="bf16").model_copy(
-        update={"compiled": "graphs"}
-    )
+    compiled = store.spec("segnet", protocol=camvid, precision="bf16").model_copy(update={"compiled": "graphs"})
     store.run(compiled, SCORES)
     store.run(store.spec("segnet", protocol=camvid, variant="camvid-jpeg93"), SCORES)
     store.run(store.spec("segnet", protocol=camvid.override({"lr": "0.002"})), SCORES)
@@ -73,9 +71,7 @@ def test_other_revision_of_an_architecture_is_left_out_and_named(store: Store, c
 
 @pytest.mark.parametrize("name", ["scores.npz", "history.json"])
 @pytest.mark.parametrize("damage", ["missing", "cut"])
-def test_damaged_run_is_named_and_the_others_stay(
-    store: Store, camvid: Protocol, name: str, damage: str
-) -> None:
+def test_damaged_run_is_named_and_the_others_stay(store: Store, camvid: Protocol, name: str, damage: str) -> None:
     folder = store.run(store.spec("segnet", protocol=camvid), SCORES)
     store.run(store.spec("deconvnet", protocol=camvid), SCORES)
     if damage == "missing":

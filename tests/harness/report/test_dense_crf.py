@@ -35,9 +35,7 @@ def add_refined(store: Store, protocol: Protocol, **changes: Any) -> Path:
         search=(Trial(parameters=CHOSEN, scores=AFTER),),
         search_image_ids=("a", "b"),
         without=BEFORE,
-        time=CrfTime(
-            median_ms=940.0, lowest_ms=900.0, highest_ms=990.0, images=10, height=360, width=480, threads=2
-        ),
+        time=CrfTime(median_ms=940.0, lowest_ms=900.0, highest_ms=990.0, images=10, height=360, width=480, threads=2),
     )
     record = load_run(folder).record.model_copy(update={"crf": crf, "device": "Another CPU"})
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".npz", ".png")}
@@ -57,9 +55,7 @@ def test_a_refined_network_has_the_paper_s_name() -> None:
     assert title("unknown+network") == "unknown+network"
 
 
-def test_its_row_stands_beside_the_paper_s_and_leaves_the_network_s_alone(
-    store: Store, camvid: Protocol
-) -> None:
+def test_its_row_stands_beside_the_paper_s_and_leaves_the_network_s_alone(store: Store, camvid: Protocol) -> None:
     add_refined(store, camvid)
     group = only_group(store)
     assert group.networks == ["deeplab-largefov", "deeplab-largefov+dense-crf@1"]
@@ -109,8 +105,7 @@ def test_seeds_of_a_network_and_its_refined_output_are_paired(store: Store, camv
         add_refined(store, camvid, seed=seed)
     group = only_group(store)
     plain, after = (
-        sample(group.of(name), "test", "end", "G")
-        for name in ("deeplab-largefov", "deeplab-largefov+dense-crf@1")
+        sample(group.of(name), "test", "end", "G") for name in ("deeplab-largefov", "deeplab-largefov+dense-crf@1")
     )
     assert plain is not None and after is not None
     assert len(set(plain.trainings)) == 2

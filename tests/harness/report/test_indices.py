@@ -66,9 +66,7 @@ def test_targets_are_judged_by_the_figures() -> None:
     assert "2bit: index bytes 0.03125 of int64's (target 0.03125): met." in lines
     assert "uint8: peak of a training step 10.0 MiB under int64's (target: lower): met." in lines
     assert "2bit: peak of a training step 0.0 MiB under int64's (target: lower): NOT met." in lines
-    assert any(
-        "uint8, training step, contiguous: 1.020" in line and line.endswith(": met.") for line in lines
-    )
+    assert any("uint8, training step, contiguous: 1.020" in line and line.endswith(": met.") for line in lines)
     assert any("2bit, training step, contiguous: 1.200" in line and "NOT met" in line for line in lines)
 
 

@@ -57,12 +57,9 @@ def test_gains_and_the_order(filled: Store) -> None:
     _, gains, order = lengths_notes(*found(filled))
     segnet, deeplab = miou(75) - (miou(40) + miou(50)) / 2, miou(65) - miou(60)
     assert gains == (
-        f"mIoU on test from 1,000 to 2,000 iterations, points: SegNet +{segnet:.2f}, "
-        f"DeepLab-LargeFOV +{deeplab:.2f}."
+        f"mIoU on test from 1,000 to 2,000 iterations, points: SegNet +{segnet:.2f}, DeepLab-LargeFOV +{deeplab:.2f}."
     )
-    assert order == (
-        "The order on test changes: 1,000: DeepLab-LargeFOV > SegNet; 2,000: SegNet > DeepLab-LargeFOV."
-    )
+    assert order == ("The order on test changes: 1,000: DeepLab-LargeFOV > SegNet; 2,000: SegNet > DeepLab-LargeFOV.")
 
 
 def test_an_order_that_stays_is_named_once(store: Store, camvid: Protocol) -> None:

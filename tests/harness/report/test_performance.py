@@ -1,4 +1,4 @@
-"""The report on the comparison with the plain way, from made-up records with figures to check by hand."""
+"""The report on the comparison with the PyTorch baseline, from made-up records with figures to check by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def entry(name: str, **changes: Any) -> Entry:
         "name": name,
         "title": name.capitalize(),
         "what": "one sample",
-        "opponent": "the plain way",
+        "opponent": "the PyTorch baseline",
         "precision": "fp32",
         "images": 5,
         "ours_s": (20.0, 22.0, 21.0),
@@ -72,9 +72,7 @@ def record(size: tuple[int, int] = (360, 480), **changes: Any) -> PerformanceRec
 def test_figures_are_medians_and_ratios_those_of_rounds() -> None:
     rows = frame(record()).set_index("entry")
     # 20/25, 22/22, 21/20
-    assert list(rows.loc["training-fp32", ["ratio_low", "ratio", "ratio_high"]]) == pytest.approx(
-        [0.9, 1.0, 1.025]
-    )
+    assert list(rows.loc["training-fp32", ["ratio_low", "ratio", "ratio_high"]]) == pytest.approx([0.9, 1.0, 1.025])
     assert rows.loc["training-fp32", "ours_s"] == 21.0 and rows.loc["training-fp32", "opponent_s"] == 22.0
     assert rows.loc["reading", "ratio"] == pytest.approx(0.011)
     assert list(rows["met"].fillna("")) == ["NOT met", "met", "", "met", "NOT met", "NOT met"]
@@ -82,9 +80,9 @@ def test_figures_are_medians_and_ratios_those_of_rounds() -> None:
 
 def test_a_missed_target_stands_with_its_reason() -> None:
     assert targets(record()) == [
-        "Training-fp32: 1.000 of the plain way's time (target: at most 0.93): NOT met: most of it is in "
+        "Training-fp32: 1.000 of the PyTorch baseline's time (target: at most 0.93): NOT met: most of it is in "
         "convolutions.",
-        "Reading: 0.011 of the plain way's time (target: at most 0.93): met.",
+        "Reading: 0.011 of the PyTorch baseline's time (target: at most 0.93): met.",
         "Help: 0.200 s (target: at most 0.5 s): met.",
         "Report: 11.0 s (target: at most 10 s): NOT met: no reason was found by the measurement itself.",
         "Folded: n/a (target 0.93): NOT met: No module named 'folding'.",
@@ -111,9 +109,7 @@ def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
     page = files["README.md"].decode()
     assert page.index("## Input 360 x 480, Made-up CPU") < page.index("## Input 90 x 120, Made-up CPU")
     assert page.count("**REDUCED: input 90 x 120; for the regression gate**") == 1
-    assert (
-        "| Reading | 2 | 0.0110 | 1.00 | 0.0110 [0.0105, 0.0115] | at most 0.93 of its time | met |" in page
-    )
+    assert "| Reading | 2 | 0.0110 | 1.00 | 0.0110 [0.0105, 0.0115] | at most 0.93 of its time | met |" in page
     assert "| Inference | 3 | 21.0 | 22.0 | 1.00 [0.900, 1.02] | – | – |" in page
     assert "| Help | 1 | 0.200 | – | – | at most 0.5 s | met |" in page
     assert "| Folded | n/a | n/a | n/a | n/a | at most 0.93 of its time | NOT met |" in page
@@ -146,10 +142,7 @@ def test_a_step_beyond_the_matrix_peak_is_explained(tmp_path: Path) -> None:
     save_performance(tmp_path, record(entries=(slower,)))
     assert "no upper bound" not in performance_files(tmp_path)["README.md"].decode()
     save_performance(tmp_path, record(entries=(entry("peak-fp32", target=None, ours_s=(10.0, 10.0, 10.0)),)))
-    assert (
-        "which therefore is no upper bound on this device."
-        in performance_files(tmp_path)["README.md"].decode()
-    )
+    assert "which therefore is no upper bound on this device." in performance_files(tmp_path)["README.md"].decode()
 
 
 def test_without_a_record_there_is_no_page(tmp_path: Path) -> None:
@@ -160,7 +153,7 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     path = performance_folder(tmp_path) / "cpu.json"
     path.parent.mkdir(parents=True)
     path.write_text("{")
-    with pytest.raises(UserError, match=r"cpu\.json: not a comparison with the plain way"):
+    with pytest.raises(UserError, match=r"cpu\.json: not a comparison with the PyTorch baseline"):
         load_performance(tmp_path)
     (page,) = performance_files(tmp_path).values()
-    assert "unreadable: performance/cpu.json: not a comparison with the plain way" in page.decode()
+    assert "unreadable: performance/cpu.json: not a comparison with the PyTorch baseline" in page.decode()

@@ -51,9 +51,7 @@ def filled(store: Store) -> Store:
     put(store, LOW, segnet=40, fcn8s=70)
     put(store, OWN, segnet=60, fcn8s=65)
     put(store, HIGH, segnet=50)
-    store.failed(
-        store.spec("fcn8s", protocol=HIGH), Failure(kind="diverged", message="not finite", iteration=9)
-    )
+    store.failed(store.spec("fcn8s", protocol=HIGH), Failure(kind="diverged", message="not finite", iteration=9))
     return store
 
 

@@ -117,8 +117,7 @@ class TestWording:
         store.pictures("fcn8s", protocol, accuracy=0.5, seed=2, weights=weights, precision="bf16")
         records = collect(store.results, load_suite("camvid"))
         changed = (
-            "--suite camvid --data-root FOLDER --iterations 300 --override 'lr=0.01' --size 90x120 "
-            "--precision bf16"
+            "--suite camvid --data-root FOLDER --iterations 300 --override 'lr=0.01' --size 90x120 --precision bf16"
         )
         assert commands(records.groups[0], records.suite) == (
             f"`python -m harness run fcn8s segnet {changed} --seeds 2 --encoder-weights FILE` and "
@@ -127,9 +126,7 @@ class TestWording:
 
     def test_command_of_a_whole_suite(self, store: Store, quick: Protocol) -> None:
         for name in load_suite("quick").architectures:
-            store.failed(
-                store.spec(name, protocol=quick, weights=HE), Failure(kind="killed", message="ended")
-            )
+            store.failed(store.spec(name, protocol=quick, weights=HE), Failure(kind="killed", message="ended"))
         records = collect(store.results, load_suite("quick"))
         expected = "`python -m harness run --all --suite quick --seeds 0 --encoder-weights none`"
         assert commands(records.groups[0], records.suite) == expected

@@ -37,9 +37,7 @@ class TestGrowth:
 
     def test_points_by_batch_are_of_one_image(self) -> None:
         assert batch_size(series()) == (360, 480)
-        assert batch_lines(series(), (360, 480)) == [
-            Line(network="SegNet", points=((1.0, 100.0), (8.0, 80.0)))
-        ]
+        assert batch_lines(series(), (360, 480)) == [Line(network="SegNet", points=((1.0, 100.0), (8.0, 80.0)))]
 
     def test_batch_falls_back_to_the_largest_size_that_has_two(self) -> None:
         found = Series(
@@ -143,10 +141,7 @@ class TestPage:
         reports = store.results.parent / "reports"
         write_reports(store.results, reports, ["camvid"])
         page = (reports / "camvid" / "README.md").read_text("utf-8")
-        assert (
-            "- Energy versus accuracy: no plot, since no network here has a measurement: measured on a CPU."
-            in page
-        )
+        assert "- Energy versus accuracy: no plot, since no network here has a measurement: measured on a CPU." in page
 
 
 @pytest.mark.parametrize("options", [("compiled",), ("channels-last", "folded")])

@@ -74,10 +74,7 @@ def test_what_one_network_lacks_is_na_with_the_cells_reason() -> None:
 
 def test_compiling_stands_where_a_network_was_compiled() -> None:
     text = text_of(group(on_gpu(options=("channels-last", "compiled"))))
-    assert (
-        "# Resources in full on Made-up GPU, input 360 x 480, fp32, channels-last, compiled, preset lease"
-        in text
-    )
+    assert "# Resources in full on Made-up GPU, input 360 x 480, fp32, channels-last, compiled, preset lease" in text
     assert "| forward, batch 1: compiling, s |" in text
     assert "| SegNet | 12.5 | 31.0 |" in text
 

@@ -83,9 +83,7 @@ class TestTables:
         assert "a tie" not in text
         assert " = |" not in text
 
-    def test_splits_and_classes_have_seeds_spread_and_initial_weights(
-        self, store: Store, camvid: Protocol
-    ) -> None:
+    def test_splits_and_classes_have_seeds_spread_and_initial_weights(self, store: Store, camvid: Protocol) -> None:
         weights = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
         for seed, values in enumerate((PART, WHOLE)):
             spec = store.spec("segnet", protocol=camvid, seed=seed, weights=weights)
@@ -101,9 +99,7 @@ class TestTables:
         assert f"| {dataset.classes[0]} | 80.0 ± 28.3 |" in classes["per-class.md"]
         assert "initial_weights" in classes["per-class.csv"].splitlines()[0]
 
-    def test_drawn_fully_connected_layers_have_a_mark_and_a_note(
-        self, store: Store, camvid: Protocol
-    ) -> None:
+    def test_drawn_fully_connected_layers_have_a_mark_and_a_note(self, store: Store, camvid: Protocol) -> None:
         """Of FCN-8s the file held none, DeconvNet's cannot be loaded, SegNet has none."""
         weights = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
         some, all_of_them = ("conv1_1", "conv1_2"), ("conv1_1", "fc6", "fc7")

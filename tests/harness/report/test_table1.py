@@ -61,10 +61,7 @@ class TestScores:
         assert found["G_ours"] == pytest.approx(G_PART)
         assert row(table.frame, "FCN-Basic", split="train")["G_ours"] == pytest.approx(G_PART)
         text = table1_files(table)["table1.md"]
-        assert (
-            "| FCN-Basic | He et al. | 1 | 7,000 | 4,000 | 81.70 | 96.36 [96.4, 96.4] | +14.66 | 62.40 |"
-            in text
-        )
+        assert "| FCN-Basic | He et al. | 1 | 7,000 | 4,000 | 81.70 | 96.36 [96.4, 96.4] | +14.66 | 62.40 |" in text
         assert "the iteration of highest val global accuracy" in text
 
     def test_missing_and_failed_variants_stay_as_rows(self, store: Store, decoders: Protocol) -> None:

@@ -120,9 +120,7 @@ class TestReport:
     def test_only_the_suite_with_records_and_table1_alone(self, report: Path) -> None:
         assert {path.name for path in report.iterdir()} == {"decoders", "claims.md", "claims.json"}
         found = {
-            str(path.relative_to(report / "decoders"))
-            for path in (report / "decoders").rglob("*")
-            if path.is_file()
+            str(path.relative_to(report / "decoders")) for path in (report / "decoders").rglob("*") if path.is_file()
         }
         own = {"table1.md", "table1.csv", "table1.tex", "storage-miou.png", "storage-bf.png"}
         assert {f"table1-{FULL}/{name}" for name in own} <= found
@@ -153,9 +151,7 @@ class TestReport:
             assert path.stat().st_size < 100_000, path
             assert 500 <= Image.open(path).width <= 1000, path
 
-    def test_trained_iterations_where_the_loss_stopped_falling(
-        self, store: Store, decoders: Protocol
-    ) -> None:
+    def test_trained_iterations_where_the_loss_stopped_falling(self, store: Store, decoders: Protocol) -> None:
         store.run(store.spec("fcn-basic", protocol=decoders), {"end": PART}, trained=7000)
         write_reports(store.results, store.results.parent / "reports")
         page = (store.results.parent / "reports" / "decoders" / "README.md").read_text("utf-8")

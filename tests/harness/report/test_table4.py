@@ -76,9 +76,7 @@ class TestTable4:
             assert (missing["status"], missing["G_paper"]) == ("not run", g)
         assert len(found) == len(paper.sun_accuracies()) == 14
 
-    def test_the_balanced_segnet_is_a_row_in_its_place(
-        self, store: Store, sun: Protocol, median: Protocol
-    ) -> None:
+    def test_the_balanced_segnet_is_a_row_in_its_place(self, store: Store, sun: Protocol, median: Protocol) -> None:
         store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
         store.run(store.spec("deconvnet", protocol=sun), {"80K": PART, "140K": WHOLE})
         store.run(store.spec("segnet", protocol=median), {"80K": WHOLE, "140K": PART})
@@ -255,10 +253,7 @@ class TestPages:
         assert "### Table 4 on NYU Depth v2, test split: nyuv2@1, data nyuv2" in full
         assert "#### Table 5 on NYU Depth v2" in full
         assert MEDIAN in full and MEDIAN not in half.split("#### Table 5")[1]
-        assert (
-            "79 of them are held out as val, and scores are over 654 test images, the paper's over 5050"
-            in full
-        )
+        assert "79 of them are held out as val, and scores are over 654 test images, the paper's over 5050" in full
         assert "The paper's rows at fixed iterations are left out" in full
         assert "**REDUCED: input 180 x 240 instead of 360 x 480**" in half
         assert "80K" not in page and "140K" not in page

@@ -30,11 +30,7 @@ WHOLE = np.stack([matrix([100] * 11)] * 3)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def page_of(folder: Path, suite: str) -> str:
@@ -54,9 +50,7 @@ class TestFiles:
         assert not [name for name in found if name.endswith("panels.png")]
 
     def test_pictures_are_small_and_of_readable_width(self, example: Path) -> None:
-        pictures = {
-            name: data for name, data in contents(example / "reports").items() if name.endswith(".png")
-        }
+        pictures = {name: data for name, data in contents(example / "reports").items() if name.endswith(".png")}
         assert len(pictures) > 12
         for name, data in pictures.items():
             assert len(data) < 100_000, name
@@ -144,9 +138,7 @@ class TestPage:
         reduced = page_of(example, "camvid").split("## REDUCED runs")[1]
         assert "Memory versus accuracy: no plot, since no network here has a measurement in fp32." in reduced
 
-    def test_two_editions_of_the_data_have_headings_of_their_own(
-        self, store: Store, camvid: Protocol
-    ) -> None:
+    def test_two_editions_of_the_data_have_headings_of_their_own(self, store: Store, camvid: Protocol) -> None:
         for digest in ("a" * 64, "b" * 64):
             spec = store.spec("segnet", protocol=camvid, variant="camvid-unknown", digest=digest)
             store.failed(spec, Failure(kind="killed", message="ended by SIGTERM"))
@@ -169,17 +161,13 @@ class TestDrawnData:
                 assert "Titan" not in data.decode(), name
 
     def test_other_edition_has_no_baselines_and_says_so(self, example: Path) -> None:
-        assert "No baselines and no pictures: the runs were scored on another edition" in page_of(
-            example, "quick"
-        )
+        assert "No baselines and no pictures: the runs were scored on another edition" in page_of(example, "quick")
 
     def test_baselines_and_whether_segnet_exceeds_them(
         self, store: Store, quick: Protocol, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rest = {"bf": 0.1, "class_accuracy_all": 0.3, "miou_all": 0.2, "labeled": 11, "present": 11}
-        low = Floor(
-            name="low", margin=0.1, global_accuracy=0.6, class_accuracy=0.3, miou=0.2, num_classes=11, **rest
-        )
+        low = Floor(name="low", margin=0.1, global_accuracy=0.6, class_accuracy=0.3, miou=0.2, num_classes=11, **rest)
         high = low.model_copy(update={"name": "high", "margin": 0.05, "miou": 0.96})
         monkeypatch.setattr("harness.report.write.floors", lambda dataset, size: (low, high))
         _, digest = datasets.content_hash("roads")
@@ -267,9 +255,7 @@ class TestRealData:
         assert local == f"camvid/local/camvid-epochs@2-{variant}-fp32-weights-none/panels.png"
         assert {name: found[name] for name in without} == without
 
-    def test_data_root_of_another_edition_is_refused(
-        self, store: Store, camvid: Protocol, shared: Path
-    ) -> None:
+    def test_data_root_of_another_edition_is_refused(self, store: Store, camvid: Protocol, shared: Path) -> None:
         store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": WHOLE})
         with pytest.raises(datasets.DatasetError, match="on which no recorded run was scored"):
             write_reports(store.results, store.results.parent / "reports", None, str(shared / "data"))

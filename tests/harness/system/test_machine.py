@@ -75,9 +75,7 @@ def test_the_slug_of_this_machine_is_a_plain_folder_name() -> None:
         ("", 8, 8),
     ],
 )
-def test_cores_by_affinity_and_share(
-    monkeypatch: pytest.MonkeyPatch, quota: str, allowed: int, expected: int
-) -> None:
+def test_cores_by_affinity_and_share(monkeypatch: pytest.MonkeyPatch, quota: str, allowed: int, expected: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(allowed)), raising=False)
     monkeypatch.setattr(machine, "_read", lambda path: quota if path.endswith("cpu.max") else "")
     assert available_cores() == expected
@@ -126,9 +124,7 @@ def test_the_commit_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert state() == (commit, False)  # records are no code
     (tmp_path / "harness/code.py").write_text("2", "utf-8")
     assert state() == (commit, True)
-    monkeypatch.setattr(
-        machine, "_ROOT", tmp_path.resolve() / "harness"
-    )  # installed inside a foreign repository
+    monkeypatch.setattr(machine, "_ROOT", tmp_path.resolve() / "harness")  # installed inside a foreign repository
     assert state() == (None, None)
 
 

@@ -29,9 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90.0), ("25m", 1500.0), ("1.5h", 5400.0), (" 2 m ", 120.0)]
-)
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("25m", 1500.0), ("1.5h", 5400.0), (" 2 m ", 120.0)])
 def test_budgets(text: str, seconds: float) -> None:
     assert parse_time(text, "budget") == seconds
 
@@ -47,7 +45,7 @@ def test_a_signal_is_remembered_and_a_second_one_ends(number: signal.Signals, cl
     stop = StopRequest()
     assert not stop()
     os.kill(os.getpid(), number)
-    assert stop() and stop() and not stop.overdrawn
+    assert stop() and stop() and not stop.time_limit_reached
     clock[0] += 0.5
     os.kill(os.getpid(), number)  # the same one, passed on by the parent
     assert stop()
@@ -66,7 +64,7 @@ def test_a_budget_keeps_time_for_two_more_stretches_and_the_checkpoint(clock: li
     clock[0] = 1100.0 - 2 * 20.0 - RESERVE_S - 0.1  # 4.9 s later
     assert not stop()
     clock[0] += 0.2
-    assert stop() and stop.overdrawn
+    assert stop() and stop.time_limit_reached
 
 
 def test_without_a_budget_time_does_not_matter(clock: list[float]) -> None:
@@ -92,4 +90,4 @@ def test_each_question_is_a_sign_of_life(clock: list[float], tmp_path: Path) -> 
 def test_the_end_of_the_process_that_started_it_stops(tmp_path: Path) -> None:
     assert not StopRequest(parent=os.getppid())()
     gone = StopRequest(parent=os.getpid())  # as if another had adopted this one
-    assert gone() and not gone.overdrawn
+    assert gone() and not gone.time_limit_reached

@@ -8,7 +8,7 @@ import pytest
 
 from harness.config.protocol import Protocol
 from harness.config.world import part_of
-from harness.training.distributed import ALONE, Group
+from harness.training.distributed import SINGLE_PROCESS, Group
 from tests.harness.helpers import tiny_protocol
 from tests.harness.pair import Processes, collectives, losses, losses_in_float64, scored, whole
 from tests.harness.training.test_train import decoders
@@ -95,30 +95,26 @@ def test_what_processes_add_gather_and_hand_on(pair: Processes) -> None:
 
 
 def test_one_process_asks_nobody() -> None:
-    assert collectives(ALONE)["total"] == [0.0, 1.0, 2.0]
-    assert ALONE.any_of(False, True) == (False, True)
-    assert ALONE.part(5) == slice(0, 5)
-    ALONE.leave()
+    assert collectives(SINGLE_PROCESS)["total"] == [0.0, 1.0, 2.0]
+    assert SINGLE_PROCESS.any_rank(False, True) == (False, True)
+    assert SINGLE_PROCESS.part(5) == slice(0, 5)
+    SINGLE_PROCESS.leave()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRACES)
-def test_the_loss_trace_is_that_of_one_process(
-    name: str, pair: Processes, tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_the_loss_trace_is_that_of_one_process(name: str, pair: Processes, tmp_path: Path, drawn_cache: Path) -> None:
     task, protocol, tolerance = TRACES[name]
-    alone = task(ALONE, place(tmp_path, "one", drawn_cache), name, protocol, STEPS)
+    alone = task(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), name, protocol, STEPS)
     shared = pair(task, place(tmp_path, "two", drawn_cache), name, protocol, STEPS)
     assert shared[0] == shared[1]
     assert shared[0] == pytest.approx(alone, rel=tolerance)
     assert len(alone) == STEPS and np.ptp(alone) > 0.01  # it learns: the trace is not that of one state
 
 
-def test_a_short_loss_trace_is_that_of_one_process(
-    pair: Processes, tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_a_short_loss_trace_is_that_of_one_process(pair: Processes, tmp_path: Path, drawn_cache: Path) -> None:
     _, protocol, _ = TRACES["segnet-basic"]
-    alone = losses(ALONE, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol, 4)
+    alone = losses(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol, 4)
     shared = pair(losses, place(tmp_path, "two", drawn_cache), "segnet-basic", protocol, 4)
     assert shared[0] == shared[1]
     assert shared[0] == pytest.approx(alone, rel=TOLERANCE)
@@ -130,7 +126,7 @@ def test_scores_are_those_of_one_process_to_the_bit(
     batch: str, pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:
     protocol: Protocol = decoders(batch=batch)
-    wanted, buffers = scored(ALONE, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol)
+    wanted, buffers = scored(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol)
     found = pair(scored, place(tmp_path, "two", drawn_cache), "segnet-basic", protocol)
     for scores, own in found:
         assert own.keys() == buffers.keys()
@@ -144,9 +140,7 @@ def test_scores_are_those_of_one_process_to_the_bit(
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    pair: Processes, tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path
-) -> list[dict[str, Any]]:
+def undisturbed(pair: Processes, tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> list[dict[str, Any]]:
     """A run in two processes, with dropout, by rank."""
     work = place(tmp_path_factory.mktemp("undisturbed"), "work", drawn_cache)
     found: list[dict[str, Any]] = pair(whole, work, "segnet", STOPPED)
@@ -190,10 +184,10 @@ def test_another_number_of_processes_goes_on_from_a_checkpoint(
 ) -> None:
     """Dropout off: from two processes to one and back, the losses stay those of one process throughout."""
     protocol = decoders(lr="1e-3", dropout="0", iterations="6", eval_interval="6")
-    alone = whole(ALONE, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol)
+    alone = whole(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol)
     work = place(tmp_path, "changing", drawn_cache)
     assert pair(whole, work, "segnet-basic", protocol, 2)[0]["iteration"] == 2
-    between = whole(ALONE, work, "segnet-basic", protocol, 2)
+    between = whole(SINGLE_PROCESS, work, "segnet-basic", protocol, 2)
     assert (between["begun at"], between["iteration"]) == (2, 4)
     end = pair(whole, work, "segnet-basic", protocol)[0]
     assert end["processes"] == [2, 1, 2]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import datasets
-from harness.data.split import SplitData
+from harness.data.split import DeviceDataset
 from harness.metrics import confusion_matrix
 from harness.metrics.boundary_f1 import boundary_f1
 from harness.training.evaluator import SplitScores, evaluate, image_matrices
@@ -21,7 +21,7 @@ SIZE = (6, 8)
 
 
 class _Split:
-    """Stands in for SplitData: images whose first channels are the logits that the network shall give."""
+    """Stands in for DeviceDataset: images whose first channels are the logits that the network shall give."""
 
     device = torch.device("cpu")
     label_size = SIZE
@@ -111,7 +111,7 @@ def test_on_a_gpu_scores_are_the_same_and_the_host_waits_but_once(drawn_cache: P
     network = nn.Conv2d(3, 11, 1)
     found = []
     for name in ("cpu", "cuda"):
-        data = SplitData(dataset, tiny_protocol(), drawn_cache, torch.device(name))
+        data = DeviceDataset(dataset, tiny_protocol(), drawn_cache, torch.device(name))
         network.to(name)
         found.append(evaluate(network, data, num_classes=11, batch=4, precision="fp32", keep={2}))
     shares = [split.matrices.sum(0) / split.matrices.sum() for split in found]

@@ -26,9 +26,7 @@ def test_bf16_costs_no_accuracy_that_seeds_do_not(tmp_path: Path, drawn_cache: P
     is due to precision alone. Their mean may be as large as two standard errors of a float32 mean over as
     many seeds: a cost of that size could not be told from having drawn other seeds.
     """
-    protocol = tiny_protocol(
-        size="20x24", iterations=str(ITERATIONS), lr="0.003", score_train="false", dropout="0.0"
-    )
+    protocol = tiny_protocol(size="20x24", iterations=str(ITERATIONS), lr="0.003", score_train="false", dropout="0.0")
     found: dict[str, list[float]] = {}
     for precision, seeds in (("fp32", FP32_SEEDS), ("bf16", BF16_SEEDS)):
         found[precision] = []
@@ -49,9 +47,7 @@ def test_bf16_costs_no_accuracy_that_seeds_do_not(tmp_path: Path, drawn_cache: P
     fp32, bf16 = np.array(found["fp32"]), np.array(found["bf16"])
     cost = fp32[: len(bf16)].mean() - bf16.mean()
     allowed = 2 * fp32.std(ddof=1) / np.sqrt(len(bf16))
-    print(
-        f"\nval mIoU on roads, fp32 {fp32.round(4)}, bf16 {bf16.round(4)}: cost {cost:.4f} of {allowed:.4f}"
-    )
+    print(f"\nval mIoU on roads, fp32 {fp32.round(4)}, bf16 {bf16.round(4)}: cost {cost:.4f} of {allowed:.4f}")
     assert fp32.min() > 1 / 11  # more than any single class everywhere can give
     assert not np.array_equal(bf16, fp32[: len(bf16)])  # it was another precision
     assert abs(cost) <= allowed

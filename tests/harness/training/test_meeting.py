@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 
-from harness.config.worker_job import Job
-from harness.config.world import Member
+from harness.config.worker_job import WorkerJob
+from harness.config.world import WorldInfo
 from harness.records.run import Failure
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
@@ -36,20 +36,20 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def leader() -> tuple[Member, dist.Store]:
+def leader() -> tuple[WorldInfo, dist.Store]:
     """Rank 0 of three, and the store that it keeps."""
-    first = Member(
+    first = WorldInfo(
         rank=0, processes=3, local_rank=0, local_processes=3, host="localhost", port=free_port(), hosted=False
     )
     return first, open_store(first, serve=True)
 
 
-def follower(leader: Member, rank: int, meeting: str) -> Member:
+def follower(leader: WorldInfo, rank: int, meeting: str) -> WorldInfo:
     return leader.model_copy(update={"rank": rank, "local_rank": rank, "meeting": meeting})
 
 
-def job(member: Member, folder: Path) -> Job:
-    return Job(
+def job(member: WorldInfo, folder: Path) -> WorkerJob:
+    return WorkerJob(
         spec=spec(),
         device="cpu",
         threads=1,
@@ -67,7 +67,7 @@ def announced_meeting(store: dist.Store, last: bytes) -> tuple[bytes, str]:
     return announced, meeting
 
 
-def test_all_meet_under_a_name_of_this_run_alone(leader: tuple[Member, dist.Store], tmp_path: Path) -> None:
+def test_all_meet_under_a_name_of_this_run_alone(leader: tuple[WorldInfo, dist.Store], tmp_path: Path) -> None:
     first, store = leader
     names, looks, last = [], [0], b""
 
@@ -76,14 +76,12 @@ def test_all_meet_under_a_name_of_this_run_alone(leader: tuple[Member, dist.Stor
         return False
 
     for _ in range(2):
-        caller = threading.Thread(
-            target=lambda: names.append(call_together(store, job(first, tmp_path), look))
-        )
+        caller = threading.Thread(target=lambda: names.append(call_together(store, job(first, tmp_path), look)))
         caller.start()
         for rank in (1, 2):
             own = open_store(first)
             last, meeting = announced_meeting(own, last if rank == 1 else b"")
-            assert Job.model_validate_json(last).spec == spec()
+            assert WorkerJob.model_validate_json(last).spec == spec()
             assert come(own, follower(first, rank, meeting)) == meeting
         caller.join(10.0)
     assert len(set(names)) == 2
@@ -92,7 +90,7 @@ def test_all_meet_under_a_name_of_this_run_alone(leader: tuple[Member, dist.Stor
     assert next_job(open_store(first), last) == b""
 
 
-def test_those_who_come_when_nothing_was_to_be_done_are_let_go(leader: tuple[Member, dist.Store]) -> None:
+def test_those_who_come_when_nothing_was_to_be_done_are_let_go(leader: tuple[WorldInfo, dist.Store]) -> None:
     first, store = leader
     store.set("job", "")  # before any job
     assert next_job(open_store(first), None) == b""
@@ -106,7 +104,7 @@ def test_those_who_come_when_nothing_was_to_be_done_are_let_go(leader: tuple[Mem
     ],
 )
 def test_one_that_cannot_come_is_heard_of(
-    kind: str, raised: type[Exception], says: str, leader: tuple[Member, dist.Store], tmp_path: Path
+    kind: str, raised: type[Exception], says: str, leader: tuple[WorldInfo, dist.Store], tmp_path: Path
 ) -> None:
     first, store = leader
     failure = Failure.model_validate({"kind": kind, "message": "ended by SIGKILL"})
@@ -124,7 +122,7 @@ def test_one_that_cannot_come_is_heard_of(
     other.join(10.0)
 
 
-def test_a_stop_while_waiting_is_a_stop(leader: tuple[Member, dist.Store], tmp_path: Path) -> None:
+def test_a_stop_while_waiting_is_a_stop(leader: tuple[WorldInfo, dist.Store], tmp_path: Path) -> None:
     first, store = leader
     with pytest.raises(Interrupted):
         call_together(store, job(first, tmp_path), lambda: True)
@@ -132,7 +130,7 @@ def test_a_stop_while_waiting_is_a_stop(leader: tuple[Member, dist.Store], tmp_p
 
 @pytest.mark.parametrize("way", ["a failure", "another job", "nothing more", "a stop"])
 def test_one_that_connects_does_not_wait_for_who_never_comes(
-    way: str, leader: tuple[Member, dist.Store], tmp_path: Path
+    way: str, leader: tuple[WorldInfo, dist.Store], tmp_path: Path
 ) -> None:
     first, store = leader
     asked, never, due = threading.Event(), threading.Event(), threading.Event()
@@ -159,7 +157,7 @@ def test_one_that_connects_does_not_wait_for_who_never_comes(
     never.set()
 
 
-def test_what_connecting_fails_of_is_raised(leader: tuple[Member, dist.Store], tmp_path: Path) -> None:
+def test_what_connecting_fails_of_is_raised(leader: tuple[WorldInfo, dist.Store], tmp_path: Path) -> None:
     first, store = leader
     store.set("job", job(follower(first, 1, "that one"), tmp_path).model_dump_json())
     watch_over(lambda: None, open_store(first), "that one", lambda: False)
@@ -171,7 +169,7 @@ def test_what_connecting_fails_of_is_raised(leader: tuple[Member, dist.Store], t
         watch_over(fail, open_store(first), "that one", lambda: False)
 
 
-def test_last_words_are_waited_for_a_little(leader: tuple[Member, dist.Store]) -> None:
+def test_last_words_are_waited_for_a_little(leader: tuple[WorldInfo, dist.Store]) -> None:
     first, store = leader
     began = time.monotonic()
     assert told(store, "nobody", 0.3) is None

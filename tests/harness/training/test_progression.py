@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from harness.training.train_state import Diverged, PendingLosses, Progression, restore
+from harness.training.train_state import Diverged, PendingLosses, TrainState, restore
 
 
 def noted(losses: PendingLosses, *values: float, start: int = 1) -> None:
@@ -45,11 +45,11 @@ def test_a_loss_that_is_not_finite_is_named_by_its_iteration(bad: float) -> None
 
 
 def test_a_progression_comes_back_from_a_checkpoint() -> None:
-    state = Progression(iteration=7, history=[(7, 0.5, 0.1)], train_s=2.0, compile_s=31.5, segments=2)
+    state = TrainState(iteration=7, history=[(7, 0.5, 0.1)], train_s=2.0, compile_s=31.5, segments=2)
     assert restore(state.tensors(), state.values()) == state
 
 
 def test_a_checkpoint_from_before_compiling_was_an_option_can_be_read() -> None:
-    values = Progression(iteration=7).values()
+    values = TrainState(iteration=7).values()
     del values["compile_s"]
     assert restore({}, values).compile_s == 0.0

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import architectures
 from harness.system.errors import UserError
-from harness.training.distributed import ALONE
+from harness.training.distributed import SINGLE_PROCESS
 from harness.training.sync_batchnorm import SynchronisedBatchNorm2d, synchronize
 from tests.harness.pair import Processes, normalize
 
@@ -93,7 +93,7 @@ def test_a_network_keeps_its_weights_and_their_names(name: str) -> None:
         network = architectures.build(name, 11, (64, 64))
         before = dict(network.state_dict(keep_vars=True))
         norms = {path: m for path, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
-        synchronize(network, ALONE)
+        synchronize(network, SINGLE_PROCESS)
     after = network.state_dict(keep_vars=True)
     assert list(after) == list(before)
     assert all(after[key] is before[key] for key in before)
@@ -107,7 +107,7 @@ def test_apart_and_in_evaluation_it_is_the_layer_it_replaces() -> None:
     torch.manual_seed(0)
     plain = nn.Sequential(nn.BatchNorm2d(CHANNELS))
     layered = nn.Sequential(nn.BatchNorm2d(CHANNELS))
-    synchronize(layered, ALONE)
+    synchronize(layered, SINGLE_PROCESS)
     layered[0].apart = True
     inputs = torch.randn(2, CHANNELS, 3, 3)
     assert torch.equal(plain(inputs), layered(inputs))
@@ -122,4 +122,4 @@ def test_apart_and_in_evaluation_it_is_the_layer_it_replaces() -> None:
 )
 def test_another_batch_norm_is_refused(layer: nn.Module) -> None:
     with pytest.raises(UserError, match="can't be synchronized"):
-        synchronize(nn.Sequential(layer), ALONE)
+        synchronize(nn.Sequential(layer), SINGLE_PROCESS)

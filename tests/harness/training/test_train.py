@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from harness.config.protocol import Protocol, load_protocol
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.metrics import scores
 from harness.records.run import BEST, load_run, save_run
 from harness.system.environment import Device, environment
@@ -18,7 +18,7 @@ from harness.system.signals import Interrupted
 from harness.training.checkpoint import load_checkpoint
 from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
-from harness.training.train_state import Diverged, Progression
+from harness.training.train_state import Diverged, TrainState
 from harness.training.trainer import Run
 from tests.harness.helpers import spec, tiny_protocol
 
@@ -26,9 +26,7 @@ from tests.harness.helpers import spec, tiny_protocol
 # and float32 amplifies that: with AVX-512 instructions SegNet's fourth loss is 0.8 % off the one with AVX2.
 # Float64 gives the same losses to seven digits with SSE, AVX2 and AVX-512; its initial weights and dropout
 # are other draws than float32's.
-GOLDEN = tiny_protocol(
-    lr="0.01", optimizer="sgd", class_weighting="natural", dropout="0.5", standardize="false"
-)
+GOLDEN = tiny_protocol(lr="0.01", optimizer="sgd", class_weighting="natural", dropout="0.5", standardize="false")
 GOLDEN_TRACE = (2.54869, 2.64019, 2.41303, 2.28974)
 GOLDEN_TRACE_64 = (3.0219927, 2.8198092, 2.6277411, 2.4344544)
 TOLERANCES = (1e-5, 1e-3, 2e-2, 2e-2, 2e-2, 2e-2)
@@ -39,9 +37,7 @@ def decoders(**changes: str) -> Protocol:
     """decoders@2 on drawn roads, made so small that a run takes seconds."""
     values = load_protocol("decoders@2").model_dump() | {"dataset": "roads", "name": "decoders@2"}
     roads = Protocol.model_validate(values)
-    return roads.override(
-        {"size": "32x40", "batch_size": "2", "iterations": "12", "eval_interval": "2", **changes}
-    )
+    return roads.override({"size": "32x40", "batch_size": "2", "iterations": "12", "eval_interval": "2", **changes})
 
 
 # The same of other architectures, in float32 and in float64, between them every way from a stored picture to
@@ -76,7 +72,7 @@ def make_run(
     cache.mkdir(exist_ok=True)
     if not (work / "cache").exists():
         (work / "cache").symlink_to(cache)
-    job = Job(
+    job = WorkerJob(
         spec=spec(**changes),
         device=device,
         threads=1,
@@ -86,9 +82,7 @@ def make_run(
         weights=None,
     )
     protocol = job.spec.protocol
-    progress = RunProgress(
-        Console(quiet=True), job.spec.architecture, protocol.iterations, protocol.batch_size
-    )
+    progress = RunProgress(Console(quiet=True), job.spec.architecture, protocol.iterations, protocol.batch_size)
     run = Run(job, progress, stop)
     run.prepare()
     return run
@@ -253,9 +247,7 @@ def assert_same_outcome(one: Run, other: Run) -> None:
         assert torch.equal(one.model.state_dict()[name], tensor), name
 
 
-def test_logits_that_are_not_finite_outside_training_end_the_run_as_diverged(
-    tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_logits_that_are_not_finite_outside_training_end_the_run_as_diverged(tmp_path: Path, drawn_cache: Path) -> None:
     run = make_run(tmp_path, drawn_cache)
 
     def spoiled(network: torch.nn.Module, inputs: tuple[torch.Tensor], logits: torch.Tensor) -> torch.Tensor:
@@ -308,9 +300,7 @@ def test_training_ends_where_the_loss_no_longer_falls(tmp_path: Path, drawn_cach
     assert again.state.iteration == 4
 
 
-def test_the_iteration_is_chosen_by_the_score_that_the_protocol_names(
-    tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_the_iteration_is_chosen_by_the_score_that_the_protocol_names(tmp_path: Path, drawn_cache: Path) -> None:
     chosen = {}
     for score in ("G", "mIoU"):
         work = tmp_path / score
@@ -328,7 +318,7 @@ def test_the_iteration_is_chosen_by_the_score_that_the_protocol_names(
 
 
 def test_a_fall_is_the_share_that_the_mean_loss_lost() -> None:
-    state = Progression(history=[(i + 1, loss, 0.1) for i, loss in enumerate([9.0, 4.0, 2.0, 3.0, 1.5])])
+    state = TrainState(history=[(i + 1, loss, 0.1) for i, loss in enumerate([9.0, 4.0, 2.0, 3.0, 1.5])])
     assert state.fall(2) == pytest.approx(1 - 4.5 / 6)
     assert state.fall(3) is None
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import architectures
 from harness.config.protocol import load_protocol
-from harness.config.worker_job import Job
+from harness.config.worker_job import WorkerJob
 from harness.metrics import confusion_matrix
 from harness.training.evaluator import image_matrices, kept_indices, label_maps
 from harness.training.losses import masked_cross_entropy
@@ -69,7 +69,7 @@ def test_every_trainable_parameter_is_in_exactly_one_group(name: str) -> None:
 @pytest.mark.parametrize("name", ["segnet", "fcn8s", "deeplab-largefov"])
 def test_a_protocol_sets_the_rate_of_every_dropout(name: str, tmp_path: Path) -> None:
     for protocol, rate in ((tiny_protocol(dropout="0.25"), 0.25), (load_protocol("camvid@2"), 0.5)):
-        job = Job(
+        job = WorkerJob(
             spec=spec(architecture=name, protocol=protocol),
             device="cpu",
             threads=1,
@@ -103,7 +103,7 @@ def test_loss_is_the_mean_over_labeled_pixels() -> None:
 
 
 class _Images:
-    """Stands in for SplitData: a few fixed images on the CPU."""
+    """Stands in for DeviceDataset: a few fixed images on the CPU."""
 
     device = torch.device("cpu")
 

@@ -21,9 +21,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def options(folder: Path) -> CrfOptions:
-    return CrfOptions(
-        data_root=None, device="cpu", threads=1, results=folder / "results", work=folder / "work"
-    )
+    return CrfOptions(data_root=None, device="cpu", threads=1, results=folder / "results", work=folder / "work")
 
 
 def test_a_run_that_there_is_not_is_one_line(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import torch
 
 import datasets
 from harness.config.run_spec import refined
-from harness.config.worker_job import Job
-from harness.data.split import SplitData
+from harness.config.worker_job import WorkerJob
+from harness.data.split import DeviceDataset
 from harness.postprocess.crf.base_run import BaseRun, BaseRunMissing, Checkpoint, base_spec
 from harness.postprocess.crf.logits import load_logits, write_logits
 from harness.records.run import BEST, Evaluation, RunRecord
@@ -19,10 +19,10 @@ from tests.harness.helpers import spec, tiny_protocol
 SHORT = tiny_protocol(size="32x40")
 
 
-def make_job(work: Path, cache: Path) -> Job:
+def make_job(work: Path, cache: Path) -> WorkerJob:
     (work / "cache").symlink_to(cache)
     cache.mkdir(exist_ok=True)
-    return Job(
+    return WorkerJob(
         spec=spec(architecture="deeplab-largefov", protocol=SHORT),
         device="cpu",
         threads=1,
@@ -33,20 +33,16 @@ def make_job(work: Path, cache: Path) -> Job:
     )
 
 
-def checkpoint_of(job: Job, iteration: int = 4) -> Checkpoint:
-    return Checkpoint(
-        iteration=iteration, labels=(BEST,), weights=job.folder / "final.safetensors", folder=job.folder
-    )
+def checkpoint_of(job: WorkerJob, iteration: int = 4) -> Checkpoint:
+    return Checkpoint(iteration=iteration, labels=(BEST,), weights=job.folder / "final.safetensors", folder=job.folder)
 
 
-def val(job: Job) -> SplitData:
+def val(job: WorkerJob) -> DeviceDataset:
     dataset = datasets.load("roads", "val", None)
-    return SplitData(dataset, job.spec.protocol, job.cache, torch.device("cpu"))
+    return DeviceDataset(dataset, job.spec.protocol, job.cache, torch.device("cpu"))
 
 
-def test_logits_are_those_of_the_weights_at_the_network_s_own_stride(
-    tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_logits_are_those_of_the_weights_at_the_network_s_own_stride(tmp_path: Path, drawn_cache: Path) -> None:
     job = make_job(tmp_path, drawn_cache)
     data, checkpoint = val(job), checkpoint_of(job)
     torch.manual_seed(1)

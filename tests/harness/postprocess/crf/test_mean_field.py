@@ -40,9 +40,7 @@ def small_scene(index: int) -> tuple[Tensor, Tensor]:
 
 def test_two_pixels_by_hand() -> None:
     image = torch.tensor([[[10, 20, 30], [13, 24, 30]]], dtype=torch.uint8)  # 5 apart in color
-    chosen = parameters(
-        gaussian_weight=2, gaussian_sigma_px=1, bilateral_sigma_px=2, color_sigma=5, iterations=1
-    )
+    chosen = parameters(gaussian_weight=2, gaussian_sigma_px=1, bilateral_sigma_px=2, color_sigma=5, iterations=1)
     unary = torch.tensor([[[0.0, 1.0]], [[1.5, 0.0]]])  # (2 classes, 1, 2 pixels)
     near, alike = math.exp(-1 / 2), math.exp(-1 / 8 - 1 / 2)
     first = [1 / (1 + math.exp(-1.5)), 1 / (1 + math.exp(1.0))]  # probability of class 0 in each pixel
@@ -92,9 +90,7 @@ def test_few_pixels_by_loops() -> None:
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 @pytest.mark.parametrize(("weight", "sigma_px", "color"), [(5, 8, 5), (5, 12, 9)])
-def test_the_lattice_agrees_with_dense_matrices(
-    index: int, weight: float, sigma_px: float, color: float
-) -> None:
+def test_the_lattice_agrees_with_dense_matrices(index: int, weight: float, sigma_px: float, color: float) -> None:
     """Sigmas as in the search, in proportion to an image of an eighth of the width and height or so."""
     image, unary = small_scene(index)
     chosen = parameters(bilateral_weight=weight, bilateral_sigma_px=sigma_px, color_sigma=color)

@@ -23,9 +23,7 @@ def theirs(unary: np.ndarray, image: np.ndarray, chosen: CrfParameters) -> np.nd
     crf = densecrf.DenseCRF2D(width, height, classes)
     crf.setUnaryEnergy(np.ascontiguousarray(unary.reshape(classes, -1)))
     symmetric = densecrf.NORMALIZE_SYMMETRIC
-    crf.addPairwiseGaussian(
-        sxy=chosen.gaussian_sigma_px, compat=chosen.gaussian_weight, normalization=symmetric
-    )
+    crf.addPairwiseGaussian(sxy=chosen.gaussian_sigma_px, compat=chosen.gaussian_weight, normalization=symmetric)
     crf.addPairwiseBilateral(
         sxy=chosen.bilateral_sigma_px,
         srgb=chosen.color_sigma,

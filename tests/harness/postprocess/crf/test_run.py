@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from harness.config.run_spec import refined
-from harness.config.worker_job import Job
-from harness.launchers.worker import FAILED, FINISHED, carry_out
+from harness.config.worker_job import WorkerJob
+from harness.launchers.worker import FAILED, FINISHED, execute
 from harness.metrics import scores
 from harness.postprocess.crf import search
 from harness.postprocess.crf.base_run import BaseRunMissing, base_spec, find_base_run
@@ -27,13 +27,13 @@ from tests.harness.helpers import spec, tiny_protocol
 PROTOCOL = tiny_protocol(iterations="4", score_train="false")
 
 
-def make_job(work: Path, cache: Path, postprocess: bool) -> Job:
+def make_job(work: Path, cache: Path, postprocess: bool) -> WorkerJob:
     cache.mkdir(exist_ok=True)
     work.mkdir(exist_ok=True)
     if not (work / "cache").exists():
         (work / "cache").symlink_to(cache)
     plain = spec(architecture="deeplab-largefov", protocol=PROTOCOL)
-    return Job(
+    return WorkerJob(
         spec=refined(plain) if postprocess else plain,
         device="cpu",
         threads=1,
@@ -44,7 +44,7 @@ def make_job(work: Path, cache: Path, postprocess: bool) -> Job:
     )
 
 
-def progress(job: Job) -> RunProgress:
+def progress(job: WorkerJob) -> RunProgress:
     return RunProgress(Console(quiet=True), job.spec.network, 1, 1)
 
 
@@ -81,7 +81,7 @@ def all_but_two_trials(run: CrfRun) -> None:
 
 def test_without_the_network_s_run_it_fails_and_says_which(tmp_path: Path, drawn_cache: Path) -> None:
     job = make_job(tmp_path, drawn_cache, postprocess=True)
-    assert carry_out(job, Console(quiet=True)) == FAILED
+    assert execute(job, Console(quiet=True)) == FAILED
     record = load_run(job.results / "runs" / job.spec.run_id).record
     assert record.failure is not None and record.failure.kind == "data"
     assert "deeplab-largefov-roads-s0-" in record.failure.message
@@ -130,7 +130,7 @@ def test_a_run_from_stop_to_record(trained: Path, drawn_cache: Path) -> None:
         if not weights.name.startswith("logits"):
             weights.rename(weights.with_suffix(".away"))
     job = stopped.job
-    assert carry_out(job, Console(quiet=True)) == FINISHED
+    assert execute(job, Console(quiet=True)) == FINISHED
     stored, base = load_run(job.results / "runs" / job.spec.run_id), find_base_run(job).record
     record = stored.record
     assert record.timing is not None and record.timing.segments == 3 and record.timing.total_s > 100.0
@@ -138,9 +138,7 @@ def test_a_run_from_stop_to_record(trained: Path, drawn_cache: Path) -> None:
     assert (record.parameters, record.best_iteration) == (base.parameters, base.best_iteration)
     assert {(e.split, e.boundary) for e in record.evaluations} == {("val", False), ("test", True)}
     assert any(BEST in e.labels for e in record.evaluations if e.split == "test")
-    assert len(record.image_ids) == 3 and all(
-        stored.prediction_path(stem).exists() for stem in record.image_ids
-    )
+    assert len(record.image_ids) == 3 and all(stored.prediction_path(stem).exists() for stem in record.image_ids)
     assert sum(file.stat().st_size for file in stored.folder.iterdir()) < 150_000
     for evaluation in record.evaluations:
         matrices = stored.matrices(evaluation)

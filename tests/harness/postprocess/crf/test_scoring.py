@@ -60,9 +60,7 @@ def test_a_split_is_scored_image_by_image(data: CrfData) -> None:
         expected = expected_map(data, index)
         matrix = confusion_matrix(expected, data.labels[index], CLASSES)
         np.testing.assert_array_equal(found.matrices[index], matrix)
-        np.testing.assert_array_equal(
-            found.boundary[index], boundary_f1(expected, data.labels[index], CLASSES)
-        )
+        np.testing.assert_array_equal(found.boundary[index], boundary_f1(expected, data.labels[index], CLASSES))
     np.testing.assert_array_equal(found.predictions[4], expected_map(data, 4))
 
 

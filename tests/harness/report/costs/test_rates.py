@@ -14,9 +14,7 @@ GPU = load_matrix().assumed.gpu_tflops
 
 def test_counts_at_the_very_size_are_exact() -> None:
     records = [measured("segnet", size=QUARTER), measured("segnet")]
-    assert counts_of(records, "segnet", FULL, 11) == Counts(
-        parameters=29_450_000, gmacs=160.5, training_gmacs=480.25
-    )
+    assert counts_of(records, "segnet", FULL, 11) == Counts(parameters=29_450_000, gmacs=160.5, training_gmacs=480.25)
 
 
 def test_counts_at_another_size_are_multiplied_by_the_ratio_of_pixels() -> None:

@@ -137,8 +137,6 @@ def test_a_run_does_the_work_that_is_counted(tmp_path: Path, drawn_cache: Path) 
     final = (run.job.folder / "final.safetensors").stat().st_size
     assert final / weights_bytes(counts) == pytest.approx(1.0, abs=0.005)
     decoded = [
-        path.stat().st_size
-        for split in expected.splits
-        for path in (run.job.cache.glob(f"*/{split}-32x40/*.npy"))
+        path.stat().st_size for split in expected.splits for path in (run.job.cache.glob(f"*/{split}-32x40/*.npy"))
     ]
     assert sum(decoded) - cache_bytes([expected]) == 6 * 128  # headers of the arrays

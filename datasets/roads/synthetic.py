@@ -1,4 +1,4 @@
-"""Drawn datasets: each picture follows from the drawing's revision, its split and its index alone."""
+"""SyntheticDataset datasets: each picture follows from the drawing's revision, its split and its index alone."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from datasets.base import SPLITS, Dataset, DatasetInfo, Pixels, require_split
 Draw = Callable[[tuple[int, int, int]], tuple[Pixels, Pixels]]
 
 
-class Drawn(Dataset):
+class SyntheticDataset(Dataset):
     """One split of a drawn dataset. Drawing takes tens of ms a picture: read it through the cache.
 
     Args:
@@ -40,10 +40,10 @@ class Drawn(Dataset):
     @property
     def content_hash(self) -> str:
         """SHA-256 of what determines the pictures."""
-        return drawn_hash(self.info, self._revision)[1]
+        return synthetic_hash(self.info, self._revision)[1]
 
 
-def drawn_hash(info: DatasetInfo, revision: int) -> tuple[str, str]:
+def synthetic_hash(info: DatasetInfo, revision: int) -> tuple[str, str]:
     """(name, SHA-256) of what determines the pictures: revision, size and numbers of images."""
     recipe = {"name": info.name, "revision": revision, "size": info.size, "splits": dict(info.splits)}
     return info.name, hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
