@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from enum import IntEnum, unique
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,18 @@ METRICS_REVISION = 1
 # The same for evaluation: 1 took batch-norm statistics over the training images in the order of their list,
 # 2 takes them over a shuffled one (harness.training.precise_bn).
 EVALUATION_REVISION = 2
+
+
+@unique
+class RandomStream(IntEnum):
+    """What random numbers are drawn for: part of every seed, so that no two uses draw the same ones."""
+
+    ORDER = 1
+    FLIP = 2
+    AUGMENTATION = 3
+    FOLLOWER_DROPOUT = 4
+    STATISTICS_ORDER = 10
+
 
 Precision = Literal["fp32", "tf32", "bf16"]
 # How training steps are compiled: not at all, by torch.compile, or by it and replayed as CUDA graphs.

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from datasets import VOID
 from harness.config.protocol import Protocol
+from harness.config.run_spec import RandomStream
 
-AUGMENT_STREAM = 3  # of random numbers; `data` has 1 and 2
 DRAWN = 6  # numbers an image: top, left and extent of its window; brightness, contrast, saturation
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's and torchvision's gray
 
@@ -53,7 +53,10 @@ def draw(protocol: Protocol, seed: int, iteration: int, indices: Sequence[int]) 
     extent is 1/s; its place is drawn evenly among those inside the image or, where it is larger than the
     image, among those around it. Each color factor lies evenly in 1 - c ... 1 + c.
     """
-    rows = [np.random.default_rng((AUGMENT_STREAM, seed, iteration, int(index))).random(DRAWN) for index in indices]
+    rows = [
+        np.random.default_rng((RandomStream.AUGMENTATION, seed, iteration, int(index))).random(DRAWN)
+        for index in indices
+    ]
     numbers = np.stack(rows)
     low, high = math.log(protocol.scale_min), math.log(protocol.scale_max)
     extents = np.exp(-(low + numbers[:, 2] * (high - low)))

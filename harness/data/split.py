@@ -17,6 +17,7 @@ from torch import Tensor
 import datasets
 from datasets.cache import nearest_exact_indices, open_split
 from harness.config.protocol import Protocol
+from harness.config.run_spec import RandomStream
 from harness.data.augmentation import (
     Augmented,
     as_drawn,
@@ -27,9 +28,6 @@ from harness.data.augmentation import (
     window_of_labels,
 )
 
-# Streams of random numbers, so that no two uses draw the same ones.
-ORDER_STREAM = 1
-FLIP_STREAM = 2
 STRETCH = 20  # iterations whose batches are sent to the device in one copy
 
 Indices = NDArray[np.int64] | Tensor
@@ -43,7 +41,7 @@ def batch_indices(seed: int, iteration: int, batch: int, images: int) -> NDArray
     """
     positions = np.arange(iteration * batch, (iteration + 1) * batch)
     orders = {
-        int(epoch): np.random.default_rng((ORDER_STREAM, seed, int(epoch))).permutation(images)
+        int(epoch): np.random.default_rng((RandomStream.ORDER, seed, int(epoch))).permutation(images)
         for epoch in np.unique(positions // images)
     }
     chosen = [orders[int(position // images)][position % images] for position in positions]
@@ -52,7 +50,7 @@ def batch_indices(seed: int, iteration: int, batch: int, images: int) -> NDArray
 
 def flips(seed: int, iteration: int, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which images of a batch are mirrored: drawn from (seed, iteration, index)."""
-    draws = [np.random.default_rng((FLIP_STREAM, seed, iteration, int(i))).random() < 0.5 for i in indices]
+    draws = [np.random.default_rng((RandomStream.FLIP, seed, iteration, int(i))).random() < 0.5 for i in indices]
     return np.asarray(draws, dtype=bool)
 
 

@@ -13,20 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.config.run_spec import Precision
+from harness.config.run_spec import Precision, RandomStream
 from harness.data.split import DeviceDataset
 from harness.training.amp import autocast
 from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.sync_batchnorm import SynchronisedBatchNorm2d
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
-# Stream of random numbers, apart from those of harness.data.split and harness.data.augmentation
-STATISTICS_STREAM = 10
 
 
 def statistics_order(seed: int, images: int) -> NDArray[np.int64]:
     """The order (images,) in which the training images are taken: drawn from the protocol's own seed."""
-    return np.random.default_rng((STATISTICS_STREAM, seed)).permutation(images).astype(np.int64)
+    return np.random.default_rng((RandomStream.STATISTICS_ORDER, seed)).permutation(images).astype(np.int64)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-DROPOUT_STREAM = 3  # beside those of harness/data/split.py
+from harness.config.run_spec import RandomStream
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
@@ -33,5 +33,5 @@ def seed_follower(seed: int, rank: int, iteration: int) -> None:
         rank: from 1.
         iteration: where it begins: 0, or that of a checkpoint of fewer processes.
     """
-    drawn = np.random.SeedSequence((DROPOUT_STREAM, seed, rank, iteration)).generate_state(1, np.uint64)
+    drawn = np.random.SeedSequence((RandomStream.FOLLOWER_DROPOUT, seed, rank, iteration)).generate_state(1, np.uint64)
     torch.manual_seed(int(drawn[0]) >> 1)
