@@ -103,7 +103,7 @@ def test_list_names_everything() -> None:
         ),
         (["run", "--results", "README.md/results"], ["--results", "Not a directory"]),
         (["measure", "segnet", "--preset", "huge"], ["preset 'huge'"]),
-        (["measure", "segnet", "--variant", "sideways"], ["way 'sideways'", "channels-last"]),
+        (["measure", "segnet", "--variant", "sideways"], ["variant 'sideways'", "channels-last"]),
         (["measure", "nothing"], ["unknown architecture"]),
         (["check", "nothing"], ["unknown architecture"]),
         (["report", "--results", "nowhere"], ["no records"]),

@@ -5,8 +5,8 @@ import pytest
 from typer.testing import CliRunner
 
 import architectures
+from harness.cli import measure as measure_commands
 from harness.cli.app import app
-from harness.cli.app import measure as measure_commands
 from harness.cli.measure import MeasureOptions
 from harness.profiling.scheduler import Request
 from harness.system.errors import UserError

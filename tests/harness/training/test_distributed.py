@@ -69,7 +69,7 @@ def test_five_are_split_into_three_and_two() -> None:
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_every_batch_has_one_turn_in_one_process(processes: int) -> None:
     batches = [np.arange(start, min(start + 3, 14)) for start in range(0, 14, 3)]  # five, the last of two
-    turns = [list(Group(rank, processes).turns(iter(batches))) for rank in range(processes)]
+    turns = [list(Group(rank, processes).round_robin_batches(iter(batches))) for rank in range(processes)]
     for of_all in zip(*turns, strict=True):
         own = [turn.own for turn in of_all if turn.own is not None]
         assert {turn.batches for turn in of_all} == {len(own)}
@@ -97,7 +97,7 @@ def test_what_processes_add_gather_and_hand_on(pair: Processes) -> None:
 def test_one_process_asks_nobody() -> None:
     assert collectives(SINGLE_PROCESS)["total"] == [0.0, 1.0, 2.0]
     assert SINGLE_PROCESS.any_rank(False, True) == (False, True)
-    assert SINGLE_PROCESS.part(5) == slice(0, 5)
+    assert SINGLE_PROCESS.shard(5) == slice(0, 5)
     SINGLE_PROCESS.leave()
 
 
