@@ -20,6 +20,9 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, str
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_BIT_DEPTH_AT = 24
+# By what Pillow multiplies the values of gray PNGs of few bits, so that the largest becomes 255
+_GRAY_SCALE = {2: 85, 4: 17}
+_ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is to be shown as stored
 
 
 def read_image(path: Path) -> Pixels:
@@ -40,12 +43,15 @@ def read_label(path: Path, num_classes: int, void: int, first: int = 0) -> Pixel
 
     DatasetError if it is no such file or holds a value that is neither a class nor void.
     """
-    image = _open(path, read_bytes(path), ("PNG",))
+    data = read_bytes(path)
+    image = _open(path, data, ("PNG",))
     if image.mode not in ("L", "P"):
         raise DatasetError(
             f"{path}: the label is {image.mode}, not 8-bit gray or palette: save one class index a pixel, not colors"
         )
     label = _decode(path, image)
+    if image.mode == "L":
+        label //= np.uint8(_GRAY_SCALE.get(data[_PNG_BIT_DEPTH_AT], 1))
     wrong = ((label < first) | (label >= first + num_classes)) & (label != void)
     if wrong.any():
         row, column = (int(v) for v in np.argwhere(wrong)[0])
@@ -83,11 +89,31 @@ def _open(path: Path, data: bytes, formats: tuple[str, ...]) -> Image.Image:
         raise DatasetError(f"{path}: refused: {one_line(error)}") from error
     except _BROKEN as error:
         raise DatasetError(
-            f"{path}: no readable {' or '.join(formats)} file ({len(data)} bytes): fetch it again"
+            f"{path}: no readable {' or '.join(formats)} file ({len(data)} bytes; {_reason(error)}): "
+            "fetch it again, or save it anew without metadata"
         ) from error
     if image.width * image.height > MAX_PIXELS:
         raise DatasetError(f"{path}: refused: {image.width} x {image.height} pixels is absurdly large")
+    orientation = _orientation(image)
+    if orientation != _UPRIGHT:
+        raise DatasetError(
+            f"{path}: its metadata says that it is to be shown turned or mirrored (EXIF orientation {orientation}), "
+            "and its pair may not be: save it as it is to be seen, without that entry"
+        )
     return image
+
+
+def _orientation(image: Image.Image) -> object:
+    """How a picture is to be turned, by its metadata; upright where that can't be read."""
+    try:
+        return image.getexif().get(_ORIENTATION, _UPRIGHT)
+    except _BROKEN:
+        return _UPRIGHT
+
+
+def _reason(error: Exception) -> str:
+    """What Pillow says, without the name of the buffer that it read from."""
+    return one_line(error).partition(" <_io")[0] or type(error).__name__
 
 
 def _decode(path: Path, image: Image.Image) -> Pixels:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from datasets.base import VOID, DatasetError
 from datasets.pictures import read_image, read_label, read_size
@@ -137,3 +138,58 @@ def test_classes_of_a_file_that_begin_at_1(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0]], np.uint8)).save(path)
     with pytest.raises(DatasetError, match=r"value 0 at row 0, column 0"):
         read_label(path, 37, void=255, first=1)
+
+
+@pytest.mark.parametrize(("depth", "kind"), [(2, 0), (4, 0), (8, 0), (2, 3), (4, 3), (8, 3)])
+def test_labels_of_few_bits_keep_their_values(tmp_path: Path, depth: int, kind: int) -> None:
+    """Gray (kind 0) and palette (kind 3): Pillow multiplies the former by 85 or 17, and leaves the latter."""
+    values = [0, 1, 2, 3]
+    packed = 0
+    for value in values:
+        packed = packed << depth | value
+    rows = b"\0" + packed.to_bytes(depth * len(values) // 8, "big")
+    path = tmp_path / "label.png"
+    data = png(4, 1, depth, kind, rows)
+    if kind == 3:
+        colors = bytes(range(12))
+        palette = struct.pack(">I", 12) + b"PLTE" + colors + struct.pack(">I", zlib.crc32(b"PLTE" + colors))
+        data = data.replace(
+            struct.pack(">I", len(zlib.compress(rows))) + b"IDAT",
+            palette + struct.pack(">I", len(zlib.compress(rows))) + b"IDAT",
+        )
+    path.write_bytes(data)
+    assert read_label(path, num_classes=4, void=255).tolist() == [values]
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_pictures_that_are_to_be_shown_turned_are_refused(tmp_path: Path, orientation: int, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"turned.{suffix}"
+    Image.new("RGB", (4, 4)).save(path, exif=exif)
+    with pytest.raises(DatasetError, match=rf"turned or mirrored \(EXIF orientation {orientation}\)"):
+        read_image(path)
+    with pytest.raises(DatasetError, match="save it as it is to be seen"):
+        read_size(path)
+    exif[0x0112] = 1
+    Image.new("RGB", (4, 4)).save(path, exif=exif)
+    assert read_image(path).shape == (4, 4, 3)
+
+
+def test_a_label_that_is_to_be_shown_turned_is_refused(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "label.png"
+    Image.new("L", (4, 4)).save(path, exif=exif)
+    with pytest.raises(DatasetError, match="EXIF orientation 6"):
+        read_label(path, num_classes=4, void=255)
+
+
+def test_a_png_with_too_much_text_is_refused_with_the_reason(tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text("note", "x" * 2_000_000, zip=True)
+    path = tmp_path / "wordy.png"
+    Image.new("RGB", (4, 4)).save(path, pnginfo=info)
+    with pytest.raises(DatasetError, match=r"(?i)text.*save it anew without metadata"):
+        read_image(path)
