@@ -92,7 +92,7 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"none\.png: cannot be read: No such file"):
         read_image(tmp_path / "none.png")
     (tmp_path / "empty.png").write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"empty\.png: no readable PNG or JPEG file \(0 bytes\)"):
+    with pytest.raises(DatasetError, match=r"empty\.png: no readable PNG or JPEG file \(0 bytes; "):
         read_size(tmp_path / "empty.png")
 
 
@@ -153,10 +153,8 @@ def test_labels_of_few_bits_keep_their_values(tmp_path: Path, depth: int, kind: 
     if kind == 3:
         colors = bytes(range(12))
         palette = struct.pack(">I", 12) + b"PLTE" + colors + struct.pack(">I", zlib.crc32(b"PLTE" + colors))
-        data = data.replace(
-            struct.pack(">I", len(zlib.compress(rows))) + b"IDAT",
-            palette + struct.pack(">I", len(zlib.compress(rows))) + b"IDAT",
-        )
+        start = data.index(b"IDAT") - 4
+        data = data[:start] + palette + data[start:]
     path.write_bytes(data)
     assert read_label(path, num_classes=4, void=255).tolist() == [values]
 
