@@ -37,7 +37,8 @@ from harness.profiling.workload import (
 from harness.records.measurement import TIMED, Failure
 from harness.records.measurement_values import DeviceWindow, Live
 from harness.system.corruption import is_out_of_memory
-from harness.system.environment import available_cores, device_name, device_slug, environment, is_wsl
+from harness.system.environment import available_cores, device_name, device_slug, environment
+from harness.system.nvml import is_wsl
 from harness.system.quantities import NotMeasured, Quantity
 
 # torch's refusal, as of batch norm behind global pooling

@@ -12,6 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.system.errors import UserError
+from harness.system.nvml import driver_version, is_wsl
+
 Device = Literal["cpu", "cuda"]
 
 # What changes speed, memory, the choice of the card or what networks there are.
@@ -47,7 +50,7 @@ def environment() -> dict[str, Any]:
         "torchvision": _version("torchvision"),
         "segmentation_models_pytorch": _version("segmentation_models_pytorch"),
         "timm": _version("timm"),
-        "driver": _driver(),
+        "driver": driver_version(),
         "cpu_model": cpu_model(),
         "cpu_cores": available_cores(),
         "ram_bytes": _ram_bytes(),
@@ -72,8 +75,6 @@ def device_name(device: Device) -> str:
         cores = available_cores()
         return f"{cpu_model()} ({cores} core{'s' if cores > 1 else ''})"
     import torch
-
-    from harness.system.errors import UserError
 
     if not torch.cuda.is_available():
         raise UserError("device cuda: torch finds no CUDA device here; choose the device cpu")
@@ -130,12 +131,6 @@ def emulates_bfloat16() -> bool:
 
 
 @cache
-def is_wsl() -> bool:
-    """Whether this is Linux under Windows, where the GPU's memory may spill into the host's."""
-    return "microsoft" in platform.release().lower()
-
-
-@cache
 def in_container() -> bool:
     """Whether this process runs in a container, as far as its marks show it."""
     marked = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ
@@ -165,12 +160,6 @@ def _torch_state() -> dict[str, Any]:
             "gpu_capability": f"{properties.major}.{properties.minor}",
         }
     return state
-
-
-def _driver() -> str | None:
-    from harness.system.nvml import driver_version
-
-    return driver_version()
 
 
 def _version(package: str) -> str | None:

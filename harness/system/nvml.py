@@ -6,12 +6,13 @@ so only the difference to an idle baseline says anything of this process, and on
 card. Clocks, power and energy are the whole card's too: there are none for a MIG slice.
 """
 
+import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from harness.system.environment import is_wsl
 from harness.system.quantities import NotMeasured, Quantity
 
 BUSY_PERCENT = 5  # of the card's time, from which it counts as used by others
@@ -229,3 +230,9 @@ def _other_use(library: Any, handle: Any) -> str | None:
         return f"{processes} other compute process{'es' if processes > 1 else ''} on the GPU"
     percent = library.nvmlDeviceGetUtilizationRates(handle).gpu
     return f"the GPU was {percent} % busy before the measurement" if percent >= BUSY_PERCENT else None
+
+
+@cache
+def is_wsl() -> bool:
+    """Whether this is Linux under Windows, where the GPU's memory may spill into the host's."""
+    return "microsoft" in platform.release().lower()
