@@ -33,7 +33,7 @@ VARIABLES = (
     "SEGNET_PLUGINS",
 )
 COMMIT = "SEGNET_COMMIT"  # the code's, for copies of it without their repository, as in a container image
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _CODE = ("architectures", "datasets", "harness")
 _CONTAINER_GROUPS = re.compile(r"docker|kubepods|containerd|libpod|lxc")
 
