@@ -15,7 +15,7 @@ class ArchitectureInfo:
     """What is known of an architecture without building it.
 
     name           key of the table, as typed on the command line
-    title          what the SegNet paper calls it in its Tables 1, 3 and 6
+    title          what the SegNet paper calls it in its Tables 1, 3 and 6; ours for what it does not have
     target         "module:Class" of the `Architecture`
     revision       raised with every change that alters results, so that old runs are not taken for new ones
     output_stride  s in (N, 3, H, W) -> (N, K, ceil(H/s), ceil(W/s))
@@ -27,6 +27,8 @@ class ArchitectureInfo:
     timm_encoder   timm's name of its encoder, where a file of timm's weights can start that; else empty
     fully_connected  which of VGG16's fc6 and fc7 it has, in whatever size
     initialization how its parameters are drawn, for tables
+    context        what a pixel's logits depend on: the image around it, its own color and position ("pixel"),
+                   or its position alone; the latter two are baselines for the others
     wraps          what makes a network from elsewhere: "Unet/resnet34", "module:function"; empty for ours
     source         SHA-256 of a plugin's target and sources; empty for all others, which have a revision
     """
@@ -44,6 +46,7 @@ class ArchitectureInfo:
     timm_encoder: str = ""
     fully_connected: tuple[str, ...] = ()
     initialization: str = "He et al."
+    context: Literal["image", "pixel", "position"] = "image"
     wraps: str = ""
     source: str = ""
 

@@ -163,6 +163,32 @@ _BUILT_IN = (
         summary="FCN-Basic with 64 maps and without the added encoder maps",
         imagenet="none",
     ),
+    ArchitectureInfo(
+        name="position-prior",
+        title="Position prior",
+        target="architectures.pixel_mlp:PositionPrior",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=1,
+        reference="none; ours",
+        summary="baseline: three 1x1 convolutions of a pixel's position, blind to the image",
+        imagenet="none",
+        context="position",
+    ),
+    ArchitectureInfo(
+        name="pixel-mlp",
+        title="Pixel MLP",
+        target="architectures.pixel_mlp:PixelMLP",
+        revision=1,
+        output_stride=1,
+        fixed_size=False,
+        min_size=1,
+        reference="none; ours",
+        summary="baseline: three 1x1 convolutions of a pixel's color and position",
+        imagenet="none",
+        context="pixel",
+    ),
 )
 
 
@@ -182,6 +208,9 @@ def make_table(entries: Iterable[ArchitectureInfo]) -> Mapping[str, Architecture
 TABLE = make_table(_BUILT_IN)
 
 
-def names() -> list[str]:
-    """Names of all architectures of this package, in the order in which reports list them."""
-    return list(TABLE)
+def names(*, baselines: bool = True) -> list[str]:
+    """Names of all architectures of this package, in the order in which reports list them.
+
+    baselines  with those that see no context, which are not the paper's
+    """
+    return [name for name, info in TABLE.items() if baselines or info.context == "image"]

@@ -25,7 +25,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _architectures() -> Table:
-    table = _table("architectures", "name", "in the paper", "output stride", "input size", "summary")
+    table = _table("architectures", "name", "title", "output stride", "input size", "summary")
     for name in architectures.names():
         info = architectures.info(name)
         size = "the one it is built for" if info.fixed_size else f"from {info.min_size} x {info.min_size}"

@@ -54,7 +54,7 @@ def _requests(options: MeasureOptions, device: Device) -> list[Request]:
     phases: tuple[Phase, ...] = tuple(one for one in PHASES if one in options.phases)
     for phase in options.phases:
         one_of(phase, PHASES, "phase")
-    names = options.names or tuple(architectures.names())
+    names = options.names or tuple(architectures.names(baselines=False))
     sizes = [parse_size(text) for text in options.sizes]
     for name, size in product(names, sizes):
         check_architecture(name, size)

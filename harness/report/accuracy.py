@@ -134,7 +134,6 @@ class _Row:
 def table3(
     group: Group,
     dataset: DatasetInfo,
-    further: Sequence[Mapping[str, object]] = (),
     published: Sequence[paper.Accuracy] | None = None,
     alone: bool = False,
 ) -> pd.DataFrame:
@@ -145,12 +144,12 @@ def table3(
     chose), initial_weights, layers_loaded, layers_drawn, seeds, failed_seeds, status, images, then for each
     metric M_paper, M_ours, M_difference, M_std, M_low, M_high, what the class means are over, M_tie: whether
     it ties with the highest of its checkpoint, and the dense CRF's time where some network has it.
-    `further` rows (of baselines) are put at the end. `published`: the paper's rows; none: those of Table 3.
+    `published`: the paper's rows; none: those of Table 3.
     """
     alone = alone or dataset.synthetic
     theirs = paper.accuracies() if published is None else published
     rows = [_table3_row(group, row) for row in _table3_rows(group, () if alone else theirs)]
-    frame = pd.DataFrame([*rows, *further], columns=list(rows[0]))
+    frame = pd.DataFrame(rows)
     frame = frame.astype(dict.fromkeys(_COUNTS, "Int64"))
     frame = with_ties(
         frame,

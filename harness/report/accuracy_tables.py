@@ -11,7 +11,6 @@ from harness.records.run import BEST
 from harness.report.accuracy import FINISHED, METRICS, SPLITS
 from harness.report.comparability import as_column, difference_note, not_like_for_like
 from harness.report.dense_crf import crf_notes, crf_time_cells
-from harness.report.floors import BASELINE
 from harness.report.groups import BLOCK, SCORE_NAMES, Group
 from harness.report.samples import TIE_NOTE
 from harness.report.tables import csv, latex, listing, markdown, percent, signed, spread
@@ -32,16 +31,15 @@ def table3_files(
     group: Group,
     dataset: DatasetInfo,
     frame: pd.DataFrame,
-    verdicts: Sequence[str] = (),
     table: Table = "table3",
 ) -> dict[str, str]:
-    """`table3.md`, `.csv` and `.tex` of a group, from `accuracy.table3`; on drawn data with its verdicts.
+    """`table3.md`, `.csv` and `.tex` of a group, from `accuracy.table3`.
 
     `accuracy.md` and so on where the recipe is not the paper's.
     """
     heading = f"{TABLE_NAMES[table]} on {dataset.title}, test split: {group_title(group)}"
     mark = reduced_mark(group)
-    notes = [*verdicts, *table3_notes(group, dataset, frame, table)]
+    notes = table3_notes(group, dataset, frame, table)
     text = [f"# {heading}\n", f"**{mark}**\n" if mark else "", markdown(table3_text(frame, dataset), 2)]
     text.append(listing(notes))
     caption = ". ".join(part.rstrip(".") for part in (heading, mark) if part) + "."
@@ -125,7 +123,7 @@ def ours_cells(frame: pd.DataFrame, metric: str) -> list[str]:
         value = row[f"{metric}_ours"]
         shown = spread(value, std=row[f"{metric}_std"], low=row[f"{metric}_low"], high=row[f"{metric}_high"])
         shown += " =" if row[f"{metric}_tie"] else ""
-        cells.append(shown if row["status"] in (FINISHED, BASELINE) else str(row["status"]))
+        cells.append(shown if row["status"] == FINISHED else str(row["status"]))
     return cells
 
 

@@ -55,7 +55,7 @@ def gallery(
     ]
     if context.dataset.synthetic and source is None:
         remarks.append(
-            "No baselines and no pictures: the runs were scored on another edition of the drawn data than "
+            "No pictures: the runs were scored on another edition of the drawn data than "
             "this version of the program draws."
         )
     return Gallery(pictures=tuple(pictures), remarks=tuple(remarks))

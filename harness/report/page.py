@@ -41,14 +41,12 @@ from harness.report.wording import (
 class GroupPage:
     """What the page shows of one group.
 
-    table3: none in a suite that fills another table. verdicts: whether SegNet exceeds the baselines, on drawn
-    data. checks: of `checks.checks`, none without a finished run. pictures: title -> file, of the plots and
-    panels that there are. remarks: what is missing, and why.
+    table3: none in a suite that fills another table. checks: of `checks.checks`, none without a finished run.
+    pictures: title -> file, of the plots and panels that there are. remarks: what is missing, and why.
     """
 
     group: Group
     table3: pd.DataFrame | None
-    verdicts: Sequence[str]
     splits: pd.DataFrame
     checks: pd.DataFrame | None
     pictures: Mapping[str, str]
@@ -150,7 +148,7 @@ def _group_section(records: SuiteRecords, one: GroupPage) -> list[str]:
     if one.table3 is not None:
         text += [
             f"#### {TABLE_NAMES[table]} (test split)\n\n{markdown(table3_text(one.table3, dataset), 2)}",
-            listing([*one.verdicts, *table3_notes(group, dataset, one.table3, table)]),
+            listing(table3_notes(group, dataset, one.table3, table)),
             file_links("Files", files, tuple(f"{stem(table)}.{kind}" for kind in ("md", "csv", "tex"))),
         ]
     else:

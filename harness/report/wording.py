@@ -203,7 +203,7 @@ def measure_command(group: MeasurementGroup) -> str:
     """The command line that makes a device's measurements, rebuilt from their specs."""
     spec = group.first.spec
     measured = {record.spec.architecture for record in group.records}
-    names = "--all" if measured == set(architectures.names()) else " ".join(sorted(measured))
+    names = "--all" if measured == set(architectures.names(baselines=False)) else " ".join(sorted(measured))
     words = [f"python -m harness measure {names} --size {spec.size[0]}x{spec.size[1]}"]
     words.append(f"--classes {spec.num_classes} --device {spec.device} --precision {spec.precision}")
     options = [f"--variant {'+'.join(spec.options)}"] if spec.options else []

@@ -15,9 +15,8 @@ from harness.report.claims import Collected, claims_files
 from harness.report.collect import collect
 from harness.report.families import families
 from harness.report.figures import palette
-from harness.report.floors import Floor, floor_rows, floors, verdicts
 from harness.report.gallery import Gallery, gallery
-from harness.report.groups import SuiteRecords, input_size
+from harness.report.groups import SuiteRecords
 from harness.report.indices import FOLDER as INDICES
 from harness.report.indices import indices_files
 from harness.report.lengths import lengths, lengths_frame
@@ -28,7 +27,6 @@ from harness.report.performance import FOLDER as PERFORMANCE
 from harness.report.performance import performance_files
 from harness.report.plots import PlotContext
 from harness.report.resources import Measurements, collect_measurements
-from harness.report.table6 import REFERENCES
 from harness.report.tables import csv
 from harness.report.write_devices import measurement_files
 from harness.report.write_family import accuracy_family_files, family_files, rates_family_files
@@ -76,7 +74,6 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     colors = palette(records.suite, records.networks)
     groups: list[Future[tuple[dict[str, bytes], GroupPage]]] = []
     joined: list[Future[tuple[dict[str, bytes], FamilyPage]]] = []
-    baselines: dict[tuple[int, int], tuple[Floor, ...]] = {}
     joins = records.suite.table in ("table1", "table4", "recipes")
     together = families(records.suite, records.groups) if joins else ()
     # of a comparison of recipes the table that joins them is all
@@ -84,12 +81,8 @@ def suite_files(records: SuiteRecords, measurements: Measurements, data_root: st
     with in_parallel(len(apart) + len(together) + 1) as pool:
         for group in apart:
             own = source if source is not None and source.digest == group.digest else None
-            size = input_size(group.protocol, dataset)
-            if dataset.synthetic and own and size not in baselines:
-                baselines[size] = floors(dataset, size)
-            found = baselines[size] if dataset.synthetic and own else ()
             context = PlotContext(group=group, dataset=dataset, palette=colors)
-            groups.append(pool.submit(_group_files, context, records.suite, measurements, own, found))
+            groups.append(pool.submit(_group_files, context, records.suite, measurements, own))
         for family in together:
             if records.suite.table == "recipes":
                 joined.append(pool.submit(rates_family_files, family, records, colors))
@@ -136,16 +129,13 @@ def _group_files(
     suite: Suite,
     measurements: Measurements,
     source: Source | None,
-    baselines: Sequence[Floor],
 ) -> tuple[dict[str, bytes], GroupPage]:
     group, dataset = context.group, context.dataset
     splits = accuracy.splits(group)
     table3, texts = None, {}
-    found_verdicts = verdicts(group, REFERENCES[suite.table], baselines) if baselines else []
     if suite.table in ("table3", "none"):
-        alone = suite.table == "none"
-        table3 = accuracy.table3(group, dataset, floor_rows(baselines), alone=alone)
-        texts = table3_files(group, dataset, table3, found_verdicts, suite.table)
+        table3 = accuracy.table3(group, dataset, alone=suite.table == "none")
+        texts = table3_files(group, dataset, table3, suite.table)
     found, checked = Gallery(pictures=(), remarks=()), None
     if group.runs:
         checked = checks(group, dataset, published_miou(group, dataset, suite.table))
@@ -158,7 +148,6 @@ def _group_files(
     entry = GroupPage(
         group=group,
         table3=table3,
-        verdicts=found_verdicts,
         splits=splits,
         checks=checked,
         pictures={picture.title: picture.path for picture in found.pictures if picture.shown},

@@ -15,7 +15,9 @@ from architectures.folding import BatchNorm, fold_batch_norm
 CLASSES = 5
 SIZE = (64, 64)
 LARGE = ("fcn8s", "fcn8s-bilinear", "deconvnet")  # half a gigabyte and more of weights
-NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in architectures.names()]
+NAMES = [
+    pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in architectures.names(baselines=False)
+]
 
 
 def norms(network: nn.Module) -> list[nn.Module]:

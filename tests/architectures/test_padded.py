@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import architectures
 from architectures import padded
+from architectures.base import Architecture
 from architectures.padded import PaddedConv2d, PaddedConvTranspose2d, set_padded
 
 LAYERS = {
@@ -35,21 +36,24 @@ PADDED = {
     "fcn-basic-no-addition": 5,
     "fcn-basic-no-dim-reduction": 1,
     "fcn-basic-no-addition-no-dim-reduction": 1,
+    "position-prior": 1,
+    "pixel-mlp": 1,
 }
 LARGE = ("fcn8s", "fcn8s-bilinear", "deconvnet")  # half a gigabyte and more of weights
 
 
 def with_gradients(network: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Output, and gradients of input and parameters under the same gradient of the output."""
+    """Output, and gradients of the parameters, and of an input that is seen, under the same gradient of the output."""
     images = images.clone(memory_format=torch.preserve_format).requires_grad_()
     network.zero_grad()
     torch.manual_seed(3)  # of dropout
     output = network(images)
     generator = torch.Generator().manual_seed(4)
     output.backward(torch.randn(output.shape, generator=generator))
-    assert images.grad is not None
     gradients = {key: p.grad.clone() for key, p in network.named_parameters() if p.grad is not None}
-    return output.detach(), {"images": images.grad, **gradients}
+    blind = isinstance(network, Architecture) and network.info.context == "position"
+    assert (images.grad is None) == blind
+    return output.detach(), gradients if images.grad is None else {"images": images.grad, **gradients}
 
 
 def assert_alike(network: nn.Module, images: Tensor) -> None:

@@ -24,10 +24,12 @@ BASIC = [
     "fcn-basic-no-dim-reduction",
     "fcn-basic-no-addition-no-dim-reduction",
 ]
+BASELINES = ["position-prior", "pixel-mlp"]
 
 
 def test_names() -> None:
-    assert architectures.names() == [*VGG_SIZED, *BASIC]
+    assert architectures.names() == [*VGG_SIZED, *BASIC, *BASELINES]
+    assert architectures.names(baselines=False) == [*VGG_SIZED, *BASIC]
 
 
 def test_listing_does_not_import_torch() -> None:
@@ -46,11 +48,11 @@ def test_listing_does_not_import_torch() -> None:
 def test_entry_is_complete(name: str) -> None:
     info = architectures.info(name)
     assert info.name == name
-    assert info.min_size == (32 if name in VGG_SIZED else 16)
+    assert info.min_size == (32 if name in VGG_SIZED else 16 if name in BASIC else 1)
     assert info.output_stride == (8 if name == "deeplab-largefov" else 1)
     assert info.fixed_size == (name == "deconvnet")
     assert info.revision >= 1
-    assert "arXiv" in info.reference
+    assert ("arXiv" in info.reference) == (info.context == "image")
     assert "\n" not in info.reference + info.summary
     with pytest.raises(dataclasses.FrozenInstanceError):
         info.revision = 99  # type: ignore[misc]
@@ -61,9 +63,9 @@ def test_titles_are_those_of_the_paper(shared_file: Callable[[str], Path]) -> No
     for table, column in (("table3_camvid", "network"), ("table1_decoder_variants", "variant")):
         with shared_file(f"paper/{table}.csv").open(newline="") as file:
             in_paper |= {row[column] for row in csv.DictReader(file)}
-    assert {architectures.info(name).title for name in architectures.names()} == in_paper - {
-        "DeepLab-LargeFOV-denseCRF"
-    }
+    titles = {architectures.info(name).title for name in architectures.names(baselines=False)}
+    assert titles == in_paper - {"DeepLab-LargeFOV-denseCRF"}
+    assert not {architectures.info(name).title for name in BASELINES} & in_paper
 
 
 def test_unknown_name_suggests_the_nearest() -> None:

@@ -137,8 +137,8 @@ def test_unreadable_weights_are_one_line(tmp_path: Path, drawn_cache: Path) -> N
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     done = harness("run", "--all", "--seeds", "0,1", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0
-    assert "10 runs" in done.stdout
-    assert done.stdout.count("to do") == 10
+    assert "14 runs" in done.stdout
+    assert done.stdout.count("to do") == 14
     assert os.listdir(tmp_path) == []
 
 

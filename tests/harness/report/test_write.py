@@ -15,7 +15,6 @@ from harness import paper
 from harness.config.protocol import Protocol
 from harness.records.run import Failure
 from harness.report import write_reports
-from harness.report.floors import Floor
 from harness.system.errors import UserError
 from tests.harness.report.conftest import fill
 from tests.harness.report.links import dead_links
@@ -26,6 +25,7 @@ REDUCED = "camvid-epochs@2+iterations=300+size=90x120-camvid-fp32-weights-none"
 QUICK = "quick@1-roads-fp32-weights-none"
 PLOTS = {"learning-curves.png", "per-class.png", "confusion.png", "memory-accuracy.png", "time-accuracy.png"}
 TABLES = {"table3.md", "table3.csv", "table3.tex", "splits.md", "splits.csv", "per-class.md", "per-class.csv"}
+TITLES = ("SegNet", "Position prior", "Pixel MLP")
 WHOLE = np.stack([matrix([100] * 11)] * 3)
 
 
@@ -160,27 +160,16 @@ class TestDrawnData:
                 assert "not like for like" not in data.decode(), name
                 assert "Titan" not in data.decode(), name
 
-    def test_other_edition_has_no_baselines_and_says_so(self, example: Path) -> None:
-        assert "No baselines and no pictures: the runs were scored on another edition" in page_of(example, "quick")
+    def test_other_edition_has_no_pictures_and_says_so(self, example: Path) -> None:
+        assert "No pictures: the runs were scored on another edition" in page_of(example, "quick")
 
-    def test_baselines_and_whether_segnet_exceeds_them(
-        self, store: Store, quick: Protocol, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        rest = {"bf": 0.1, "class_accuracy_all": 0.3, "miou_all": 0.2, "labeled": 11, "present": 11}
-        low = Floor(name="low", margin=0.1, global_accuracy=0.6, class_accuracy=0.3, miou=0.2, num_classes=11, **rest)
-        high = low.model_copy(update={"name": "high", "margin": 0.05, "miou": 0.96})
-        monkeypatch.setattr("harness.report.write.floors", lambda dataset, size: (low, high))
-        _, digest = datasets.content_hash("roads")
-        store.pictures("deconvnet", quick, accuracy=0.5, digest=digest)
-        store.run(store.spec("segnet", protocol=quick, digest=digest), {"end": WHOLE})
+    def test_networks_without_context_are_rows_like_any_other(self, store: Store, quick: Protocol) -> None:
+        for name, accuracy in (("pixel-mlp", 0.4), ("segnet", 0.6), ("position-prior", 0.3)):
+            store.pictures(name, quick, accuracy=accuracy)
         write_reports(store.results, store.results.parent / "reports")
         page = page_of(store.results.parent, "quick")
-        assert "| baseline: low | – | – | – | – | 60.00 | 30.00 | 20.00 | 10.00 |" in page
-        assert "SegNet's mIoU is 1.000 at 'end', that of the low 0.200. Exceeds it by 0.10: **yes**" in page
-        assert "that of the high 0.960. Exceeds it by 0.05: **NO**" in page
-        folder = store.results.parent / "reports" / "quick" / QUICK
-        assert (folder / "panels.png").exists()
-        assert "baseline: high" in (folder / "table3.tex").read_text("utf-8")
+        places = [page.index(f"| {name} | end | 250 | He et al. | 1 |") for name in TITLES]
+        assert places == sorted(places)
 
 
 class TestChoice:
@@ -224,7 +213,7 @@ class TestChoice:
 
 @pytest.mark.slow
 class TestRealData:
-    def test_drawn_roads_with_their_baselines(self, store: Store, quick: Protocol) -> None:
+    def test_drawn_roads_with_their_pictures(self, store: Store, quick: Protocol) -> None:
         _, digest = datasets.content_hash("roads")
         matrices = {"end": noisy_matrices(0, 60, 0.9)}
         image_ids = {"test_003": np.zeros(datasets.info("roads").size, dtype=np.uint8)}
@@ -232,9 +221,6 @@ class TestRealData:
         reports = store.results.parent / "reports"
         write_reports(store.results, reports)
         first = contents(reports)
-        page = page_of(store.results.parent, "quick")
-        assert "| baseline: position prior |" in page
-        assert "| baseline: per-pixel classifier on color and position |" in page
         assert len(first[f"quick/{QUICK}/panels.png"]) < 100_000
         write_reports(store.results, reports)
         assert contents(reports) == first
