@@ -4,7 +4,6 @@ What a protocol fixes is no command-line flag. An override makes a differently t
 (`camvid@2+size=90x120`), so that its results can't pass for the original's.
 """
 
-import difflib
 import math
 import re
 import tomllib
@@ -15,7 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.config.class_weighting import ClassWeighting, check_class_weighting
-from harness.system.errors import UserError
+from harness.system.errors import UserError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -137,8 +136,7 @@ class Protocol(BaseModel):
         allowed = sorted(set(Protocol.model_fields) - fixed)
         for field in changes:
             if field not in allowed:
-                hint = difflib.get_close_matches(field, allowed, 1)
-                near = f"did you mean {hint[0]!r}? " if hint else ""
+                near = nearest(field, allowed)
                 raise UserError(f"override {field!r}: no such field of a protocol; {near}allowed: {', '.join(allowed)}")
         values: dict[str, Any] = self.model_dump()
         values.update(changes)
@@ -218,8 +216,8 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Mode
         given = repr(first["input"])
         given = given if len(given) <= _SHOWN_SIGNS else f"{given[:_SHOWN_SIGNS]} ..."
         shown = "" if first["type"] in ("missing", "value_error") else f" (got {given})"
-        hint = difflib.get_close_matches(field, model.model_fields, 1)
-        near = f"; did you mean {hint[0]!r}?" if hint and first["type"] == "extra_forbidden" else ""
+        hint = nearest(field, model.model_fields).rstrip() if first["type"] == "extra_forbidden" else ""
+        near = f"; {hint}" if hint else ""
         raise UserError(f"{where}: {field}: {first['msg']}{shown}{near}") from None
 
 
@@ -227,9 +225,7 @@ def read_toml(folder: str, name: str, kind: str) -> dict[str, Any]:
     """Read `harness/<folder>/<name>.toml`; an unknown name suggests the nearest."""
     known = toml_names(folder)
     if name not in known:
-        hint = difflib.get_close_matches(name, known, 1)
-        near = f"did you mean {hint[0]!r}? " if hint else ""
-        raise UserError(f"unknown {kind} {name!r}; {near}known: {', '.join(known)}")
+        raise UserError(f"unknown {kind} {name!r}; {nearest(name, known)}known: {', '.join(known)}")
     path = files("harness.config") / folder / f"{name}.toml"
     return parse_toml(path.read_bytes(), f"{kind} {name}", str(path))
 

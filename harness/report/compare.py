@@ -1,6 +1,5 @@
 """Two networks side by side: every score of every group that both were run in, and whether they differ."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from harness.report.accuracy import METRICS
 from harness.report.collect import collect
 from harness.report.groups import Group
 from harness.report.samples import sample
-from harness.system.errors import UserError
+from harness.system.errors import UserError, nearest
 
 Winner = Literal["first", "second", "tie", "unknown"]
 
@@ -86,9 +85,7 @@ def _check_ran(name: str, ran: Sequence[str], results: Path, suites: Sequence[st
         return
     if not ran:
         raise UserError(f"no finished run of suite {', '.join(suites)} in {results}")
-    hint = difflib.get_close_matches(name, ran, 1)
-    near = f"did you mean {hint[0]!r}? " if hint else ""
-    raise UserError(f"no finished run of {name!r} in {results}; {near}there are runs of {', '.join(ran)}")
+    raise UserError(f"no finished run of {name!r} in {results}; {nearest(name, ran)}there are runs of {', '.join(ran)}")
 
 
 def _lines(group: Group, first: str, second: str) -> list[Line]:

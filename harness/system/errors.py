@@ -1,6 +1,8 @@
 """Errors that end the command with one clear line."""
 
+import difflib
 import errno
+from collections.abc import Iterable
 
 # What the system says where a disk is full, over its quota, broken, or not to be written to.
 _STORAGE = (
@@ -29,6 +31,13 @@ def storage_error(error: OSError) -> str | None:
 def printable(text: object) -> str:
     """The text as one line: what would break it, or can't be shown, such as in a file's name, is escaped."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in str(text))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'camvid@2'? `, to be put into an error; empty where no known name is near."""
+    by_lower = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"did you mean {by_lower[found[0]]!r}? " if found else ""
 
 
 def one_of(value: str, allowed: tuple[str, ...], what: str) -> str:
