@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import architectures
 from harness.profiling.flops import count
-from harness.training.losses import masked_cross_entropy
+from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.run_record import parameter_count
 
 CLASSES = 11

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.config.class_weighting import ClassWeighting, check_class_weighting
+from harness.config.losses import LOSSES, check_loss
 from harness.system.errors import UserError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -53,6 +54,7 @@ class Protocol(BaseModel):
     color_jitter: float = Field(
         0.0, ge=0, lt=1, description="how far factors of brightness, contrast and saturation lie from 1"
     )
+    loss: str = Field("cross_entropy", description="harness/training/losses")
     optimizer: Literal["sgd", "adamw"] = "sgd"
     class_weighting: ClassWeighting = Field(
         "natural", description="class weights in the loss: harness/config/class_weighting.py"
@@ -96,6 +98,14 @@ class Protocol(BaseModel):
         except UserError as error:
             raise ValueError(str(error)) from None
 
+    @field_validator("loss")
+    @classmethod
+    def _is_registered(cls, name: str) -> str:
+        try:
+            return LOSSES.check(name)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         beyond = {label: at for label, at in self.report_at.items() if not 1 <= at <= self.iterations}
@@ -103,6 +113,7 @@ class Protocol(BaseModel):
             raise ValueError(f"report_at {self.report_at} must name iterations from 1 to {self.iterations}")
         try:
             check_class_weighting(self.class_weighting, self.dataset)
+            check_loss(self.loss, self.class_weighting)
         except UserError as error:
             raise ValueError(str(error)) from None
         if self.size is not None and min(self.size) < 1:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.config.losses import check_splits
 from harness.config.run_spec import RunSpec
 from harness.system.errors import UserError
 
@@ -63,7 +64,7 @@ def check_sharing(member: WorldInfo | None, specs: Iterable[RunSpec]) -> None:
     """Refuse runs that several processes can't share.
 
     Raises:
-        UserError: a batch of fewer images than processes, or compiled steps.
+        UserError: a batch of fewer images than processes, a loss that does not split, or compiled steps.
     """
     if member is None:
         return
@@ -73,6 +74,7 @@ def check_sharing(member: WorldInfo | None, specs: Iterable[RunSpec]) -> None:
                 f"{member.processes} processes can't share protocol {spec.protocol.title}'s batch of "
                 f"{spec.protocol.batch_size}: start at most as many (torchrun --nproc-per-node)"
             )
+        check_splits(spec.protocol.loss, member.processes)
         if spec.compiled != "no":
             raise UserError(
                 f"compile {spec.compiled!r}: steps that several processes share are not compiled; "

@@ -32,6 +32,7 @@ from harness.report.wording import (
     class_weighting_words,
     commands,
     extent,
+    loss_words,
     ranking_notes,
     reduced_mark,
 )
@@ -206,6 +207,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"{', local response normalization' if protocol.local_response_norm else ''}"
         f"{', mirrored at random' if protocol.hflip else ''}"
         f"{augmentation_words(protocol)}"
+        f"{loss_words(protocol)}"
         f"{f', {weighted}' if (weighted := class_weighting_words(protocol)) else ''}"
         f"{_dropout(protocol)}{_choice(protocol)}. "
         f"Scored at the labels' full size, {extent(dataset.size)}.",

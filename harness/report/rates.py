@@ -11,12 +11,12 @@ from harness.report.accuracy import status, summarize
 from harness.report.checks import loss_change
 from harness.report.families import Family
 from harness.report.groups import Group, title
-from harness.report.wording import OPTIMIZERS
+from harness.report.wording import OPTIMIZERS, loss_words
 
 
 def recipe_name(protocol: Protocol) -> str:
-    """`AdamW 0.001, warmup-cosine`."""
-    return f"{OPTIMIZERS[protocol.optimizer]} {protocol.lr:g}, {protocol.lr_scheduler}"
+    """`AdamW 0.001, warmup-cosine`, and the loss where it is not cross-entropy."""
+    return f"{OPTIMIZERS[protocol.optimizer]} {protocol.lr:g}, {protocol.lr_scheduler}{loss_words(protocol)}"
 
 
 def ordered(family: Family) -> list[Group]:

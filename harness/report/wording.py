@@ -35,6 +35,11 @@ def class_weighting_words(protocol: Protocol) -> str:
     return "" if plain else BALANCINGS[protocol.class_weighting]
 
 
+def loss_words(protocol: Protocol) -> str:
+    """The loss; empty where it is cross-entropy, the paper's."""
+    return "" if protocol.loss == "cross_entropy" else f", loss {protocol.loss}"
+
+
 def augmentation_words(protocol: Protocol) -> str:
     """How training images are changed beside mirroring; empty where they are not."""
     text = ""

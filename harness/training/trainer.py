@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import datasets
+from harness.config.losses import LOSSES
 from harness.config.worker_job import WorkerJob
 from harness.data.split import BatchSampler, DeviceDataset
 from harness.metrics import scores
@@ -18,10 +19,11 @@ from harness.system.signals import Interrupted
 from harness.training.amp import apply_precision, autocast
 from harness.training.best_checkpoint import BestCheckpoint
 from harness.training.checkpoint import are_finite, load_checkpoint, save_checkpoint, save_weights
+from harness.training.class_weights import loss_weights
 from harness.training.compile import CompileClock, training_call
 from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.evaluator import SplitScores, evaluate, kept_indices, label_png
-from harness.training.losses import labeled_pixels, loss_weights, masked_cross_entropy
+from harness.training.losses.cross_entropy import labeled_pixels
 from harness.training.model import build_network
 from harness.training.optimizers import build_optimizer, learning_rate, set_rate
 from harness.training.precise_bn import reestimate
@@ -74,7 +76,7 @@ class Run:
         self.board = TensorBoardLogger(self.job.folder / "tensorboard" if self.job.tensorboard else None)
         apply_precision(self.spec.precision)
         self.data = {split: self._open(split) for split in ("train", "val", "test")}
-        self.class_weights = loss_weights(self.spec, self.data["train"], self.device)
+        self.loss = LOSSES[self.protocol.loss].build(loss_weights(self.spec, self.data["train"], self.device))
         torch.manual_seed(self.spec.seed)
         self.model, self.layers_set = build_network(self.job, self.data["test"].label_size, group)
         self.encoder_layers = len(self.model.encoder_layers()) or len(self.layers_set)
@@ -171,7 +173,7 @@ class Run:
         self.state.train_s += step_s - compile_s
 
     def _step(self, iteration: int) -> None:
-        """Queue a step on the device. On a GPU nothing here may make the host wait for it."""
+        """Queue a step on the device. On a GPU nothing here may make the host wait for it, but for some losses."""
         train, batch = self.data["train"], self.batches.at(iteration)
         rate = learning_rate(self.protocol, iteration)
         self.optimizer.zero_grad(set_to_none=True)  # first: the forward pass then has their memory
@@ -180,7 +182,7 @@ class Run:
         height, width = logits.shape[2:]
         targets = train.targets(batch.indices, (height, width), batch.mirrored, batch.augmented)
         pixels = self.group.all_reduce_sum(labeled_pixels(targets))
-        loss = masked_cross_entropy(logits, targets, self.class_weights, pixels)
+        loss = self.loss(logits, targets, pixels)
         loss.backward()  # type: ignore[no-untyped-call]
         set_rate(self.optimizer, rate)
         self.optimizer.step()

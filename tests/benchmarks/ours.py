@@ -20,7 +20,7 @@ from harness.profiling.roofline import measure_peaks
 from harness.profiling.timing import synchronize
 from harness.training.amp import apply_precision, autocast
 from harness.training.evaluator import image_matrices, label_maps
-from harness.training.losses import masked_cross_entropy
+from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.model import build_network
 from harness.training.optimizers import build_optimizer
 from harness.training.progress import RunProgress

@@ -120,6 +120,8 @@ def test_reductions_say_what_is_smaller() -> None:
         ({"lr": "-1"}, "lr: Input should be greater than 0"),
         ({"lr": "fast"}, "lr"),
         ({"lr_scheduler": "cosine"}, "lr_scheduler"),
+        ({"loss": "dise"}, "loss: .*unknown loss 'dise'; did you mean 'dice'"),
+        ({"loss": "lovasz", "class_weighting": "median"}, "class_weighting median: the loss lovasz takes no"),
         ({"iterations": "many"}, "whole number"),
         ({"size": "90"}, "height x width"),
         ({"name": "mine"}, "no such field"),

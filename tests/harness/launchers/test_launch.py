@@ -82,6 +82,9 @@ def test_runs_that_processes_cannot_share_are_refused() -> None:
     check_sharing(member(processes=2), [spec()])
     with pytest.raises(UserError, match=r"3 processes can't share .* batch of 2: start at most as many"):
         check_sharing(member(processes=3), [spec()])
+    check_sharing(member(processes=2), [spec(protocol=tiny_protocol(loss="focal"))])
+    with pytest.raises(UserError, match=r"loss dice: .* 2 processes can't split .* one of cross_entropy, focal$"):
+        check_sharing(member(processes=2), [spec(protocol=tiny_protocol(loss="dice"))])
     with pytest.raises(UserError, match="compile 'default'"):
         check_sharing(member(), [spec(compiled="default")])
 

@@ -112,8 +112,11 @@ def test_the_loss_trace_is_that_of_one_process(name: str, pair: Processes, tmp_p
     assert len(alone) == STEPS and np.ptp(alone) > 0.01  # it learns: the trace is not that of one state
 
 
-def test_a_short_loss_trace_is_that_of_one_process(pair: Processes, tmp_path: Path, drawn_cache: Path) -> None:
-    _, protocol, _ = TRACES["segnet-basic"]
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+def test_a_short_loss_trace_is_that_of_one_process(
+    loss: str, pair: Processes, tmp_path: Path, drawn_cache: Path
+) -> None:
+    protocol = TRACES["segnet-basic"][1].override({"loss": loss})
     alone = losses(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol, 4)
     shared = pair(losses, place(tmp_path, "two", drawn_cache), "segnet-basic", protocol, 4)
     assert shared[0] == shared[1]

@@ -16,7 +16,7 @@ from harness.config.protocol import load_protocol
 from harness.config.worker_job import WorkerJob
 from harness.metrics import confusion_matrix
 from harness.training.evaluator import image_matrices, kept_indices, label_maps
-from harness.training.losses import masked_cross_entropy
+from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.model import build_network
 from harness.training.optimizers import build_optimizer, learning_rate, set_rate
 from harness.training.precise_bn import reestimate, statistics_order

@@ -1,23 +1,14 @@
-"""The loss, and the weights of the classes in it."""
+"""Cross-entropy, the SegNet paper's loss, as the original's loss layer normalizes it (Caffe's SoftmaxWithLoss)."""
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from datasets import VOID
-from harness.config.class_weighting import class_weights
-from harness.config.run_spec import RunSpec
-from harness.data.split import DeviceDataset
+from harness.config.losses import Loss, LossFunction
 
-
-def loss_weights(spec: RunSpec, train: DeviceDataset, device: torch.device) -> Tensor | None:
-    """A factor for the pixels of each class, (K,) float32, by the class weighting; none if it is natural."""
-    class_weighting, (height, width) = spec.protocol.class_weighting, train.label_size
-    if class_weighting == "natural":
-        return None
-    pixels = train.class_pixels(spec.num_classes)
-    weights = class_weights(class_weighting, spec.dataset, pixels, height * width)
-    return torch.from_numpy(weights).to(device)
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def labeled_pixels(target: Tensor) -> Tensor:
@@ -39,6 +30,15 @@ def masked_cross_entropy(
         weights: (K,), a factor for the pixels of each class.
         pixels: labeled ones of the whole batch, of which this may be a part; none: of `target`.
     """
-    total = F.cross_entropy(logits.float(), target, weights, ignore_index=VOID, reduction="sum")
+    from torch.nn import functional
+
+    total = functional.cross_entropy(logits.float(), target, weights, ignore_index=VOID, reduction="sum")
     counted = labeled_pixels(target) if pixels is None else pixels
     return total / counted.clamp(min=1)
+
+
+def _build(class_weights: Tensor | None) -> LossFunction:
+    return lambda logits, target, pixels: masked_cross_entropy(logits, target, class_weights, pixels)
+
+
+LOSS = Loss(build=_build, class_weights=True, splits=True)

@@ -1,0 +1,63 @@
+"""The losses that a protocol can name, and what they ask of it. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.config.class_weighting import ClassWeighting
+from harness.system.errors import UserError
+from harness.system.registry import Registry, entries_of_package
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# (logits (B, K, h, w) of any float type, target (B, h, w) int64 with void as 255, labeled pixels of the whole
+# batch (), of which this may be a part) -> loss (), float32; a batch without labeled pixels gives 0.
+LossFunction = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A loss by name.
+
+    build: class weights (K,) float32, or none, -> the function of a training step; may import what it needs.
+    class_weights: whether it takes any.
+    splits: whether the losses of a batch's parts add up to that of the batch, as sums over pixels do.
+    """
+
+    build: Callable[[Tensor | None], LossFunction]
+    class_weights: bool
+    splits: bool
+
+
+LOSSES: Registry[Loss] = Registry("loss", entries_of_package("harness.training.losses", "LOSS"))
+
+
+def check_loss(loss: str, class_weighting: ClassWeighting) -> None:
+    """Refuse a loss that can't weight classes where the protocol does.
+
+    Raises:
+        UserError: one line.
+    """
+    if class_weighting != "natural" and not LOSSES[loss].class_weights:
+        able = ", ".join(name for name in LOSSES if LOSSES[name].class_weights)
+        raise UserError(
+            f"class_weighting {class_weighting}: the loss {loss} takes no class weights; write natural, or choose one "
+            f"of {able}"
+        )
+
+
+def check_splits(loss: str, processes: int) -> None:
+    """Refuse a loss that several processes can't split exactly.
+
+    Raises:
+        UserError: one line.
+    """
+    if not LOSSES[loss].splits:
+        able = ", ".join(name for name in LOSSES if LOSSES[name].splits)
+        raise UserError(
+            f"loss {loss}: it is no sum over pixels, so that {processes} processes can't split a batch exactly; start "
+            f"one process, or choose one of {able}"
+        )
