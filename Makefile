@@ -47,9 +47,8 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-report: $(STAMP)  ## regenerate reports/ and docs/scaling.md from results/
+report: $(STAMP)  ## regenerate reports/ from results/
 	$(BIN)/python -m harness report
-	$(BIN)/python -m harness plan-cost --page docs/scaling.md
 
 extras: $(STAMP)  ## what some tests are skipped without: Ray, and the package that our CRF is held against
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-extras.lock

@@ -78,7 +78,9 @@ def run(
     compile: Annotated[
         str | None, typer.Option(help="Compile training steps: default, or graphs (CUDA graphs).")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan, with about how long it takes, and stop.")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
     threads: Threads = 0,
     budget: Annotated[
@@ -228,23 +230,6 @@ def report(
     from harness.cli.run import report_command
 
     raise typer.Exit(report_command(results, reports, suite, data_root))
-
-
-@app.command("plan-cost")
-def plan_cost(
-    devices: Annotated[str, typer.Option(help="Numbers of devices to plan for.")] = "1,8,64",
-    seeds: Annotated[int | None, typer.Option(help="Seeds of each run; default: 5.", min=1)] = None,
-    tflops: Annotated[
-        float | None, typer.Option(help="What a GPU is assumed to reach, where none was measured.")
-    ] = None,
-    page: Annotated[Path | None, typer.Option(help="Write it to this file; default: print it.")] = None,
-    results: Results = DEFAULT_RESULTS,
-) -> None:
-    """What every table of the paper would cost: device hours, disk, network, from the records at hand."""
-    from harness.cli.plan_cost import plan_cost_command
-
-    code = plan_cost_command(devices=devices, seeds=seeds, gpu_tflops=tflops, written=page, results=results)
-    raise typer.Exit(code)
 
 
 @app.command()

@@ -20,9 +20,11 @@ from harness.config.world import WorldInfo, check_sharing, launched_member
 from harness.launchers import Launcher, launcher_named
 from harness.launchers import run as running
 from harness.launchers.scheduling import waves
+from harness.records.estimate import Machine, this_machine
 from harness.records.measurement import Preset
 from harness.system.environment import available_cores, emulates_bfloat16
 from harness.system.errors import UserError, one_of
+from harness.system.quantities import NotMeasured
 from harness.system.signals import parse_time
 
 
@@ -96,7 +98,7 @@ def _run(options: RunOptions, member: WorldInfo | None) -> int:
         )
     )
     if options.dry_run:
-        running.print_plan(specs, options.results, console)
+        running.print_plan(specs, options.results, console, _planned_machine(options))
         return 0
     if member is not None and (options.launcher != "local" or options.jobs != 1):
         raise UserError("torchrun starts the processes of each run itself; leave out --launcher and --jobs")
@@ -290,6 +292,15 @@ def _seeds(text: str) -> list[int]:
     if not all(re.fullmatch(r"[0-9]{1,18}", part) for part in parts):  # torch takes 64 bits
         raise UserError(f"seeds {text!r}: write whole numbers with commas between them, such as 0,1,2")
     return list(dict.fromkeys(int(part) for part in parts))
+
+
+def _planned_machine(options: RunOptions) -> Machine | NotMeasured:
+    """This machine's device that the runs would be made on; a plan may be of another machine's runs."""
+    wanted = one_of(options.device, ("auto", "cpu", "cuda"), "device")
+    try:
+        return this_machine(running.pick_device(wanted), options.threads or available_cores())
+    except UserError as error:
+        return NotMeasured(reason=str(error))
 
 
 def _compiled(value: str | None) -> Compiled:

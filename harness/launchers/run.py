@@ -1,6 +1,7 @@
 """What goes into carrying out a plan and what comes of it; the measurements beside the runs."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from harness.config.worker_job import HEARTBEAT_TIMEOUT_S
 from harness.config.world import WorldInfo
 from harness.launchers import worker
 from harness.profiling.scheduler import Request, cell_keys, measure_cells
-from harness.records.measurement import MeasureSpec, Preset
+from harness.records.estimate import Estimate, Machine, estimate
+from harness.records.measurement import MeasureSpec, Preset, load_measurements
 from harness.records.run import finished, load_run, runs_folder
 from harness.system.environment import Device
 from harness.system.errors import UserError
 from harness.system.locks import measuring_on_this_machine
+from harness.system.quantities import NotMeasured
 from harness.system.signals import STOPPED, TIME_LIMIT_REACHED
 
 
@@ -87,11 +90,21 @@ def status_of(results: Path, spec: RunSpec) -> str:
     return f"to do (failed before: {failure.message})" if failure else "to do (its record is damaged)"
 
 
-def print_plan(specs: Sequence[RunSpec], results: Path, console: Console) -> None:
-    """The plan for a terminal of any width: what all runs share in one line, then a table of the rest."""
+def print_plan(specs: Sequence[RunSpec], results: Path, console: Console, machine: Machine | NotMeasured) -> None:
+    """The plan for a terminal of any width: what all runs share, a table of the rest, hours of what is left to do.
+
+    Args:
+        specs: the runs.
+        results: the results folder, whose records tell what is finished and how fast the machine is.
+        console: where to print.
+        machine: whose time is estimated, or why none is.
+    """
     each = [_traits(spec) for spec in specs]
     shared = [text for text in each[0] if all(text in traits for traits in each)]
     console.print(f"{len(specs)} runs, all of them: {', '.join(shared)}", soft_wrap=True, highlight=False, markup=False)
+    statuses = [status_of(results, spec) for spec in specs]
+    records, unreadable = load_measurements(results)
+    estimates = [estimate(spec, records, machine) for spec in specs]
     table = Table(box=SIMPLE_HEAD)
     longest = max(len(spec.run_id) for spec in specs)
     table.add_column("run", overflow="fold", no_wrap=longest <= console.width // 2)
@@ -99,10 +112,41 @@ def print_plan(specs: Sequence[RunSpec], results: Path, console: Console) -> Non
     if any(rest):
         table.add_column("where they differ", overflow="fold")
     table.add_column("status", overflow="fold")
-    for spec, differs in zip(specs, rest, strict=True):
-        cells = [spec.run_id, *([differs] if any(rest) else []), status_of(results, spec)]
+    table.add_column("hours, about", justify="right")
+    for spec, differs, status, hours in zip(specs, rest, statuses, estimates, strict=True):
+        cells = [spec.run_id, *([differs] if any(rest) else []), status]
+        cells.append("" if status == "finished" else _hours(hours.hours) if isinstance(hours, Estimate) else "n/a")
         table.add_row(*(escape(cell) for cell in cells))
     console.print(table)
+    left = [hours for hours, status in zip(estimates, statuses, strict=True) if status != "finished"]
+    for line in _on_hours(left, machine):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    for _, reason in unreadable:
+        console.print(f"left out: {reason}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _hours(hours: float) -> str:
+    if hours < 0.005:
+        return "< 0.01"
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
+
+
+def _on_hours(left: Sequence[Estimate | NotMeasured], machine: Machine | NotMeasured) -> Iterator[str]:
+    """The total of the runs that are left, what it is from, and why some have no estimate."""
+    found = [one for one in left if isinstance(one, Estimate)]
+    if found and isinstance(machine, Machine):
+        measured = [record for one in found for record in one.measured]
+        dates = sorted({cell.measured_at[:10] for record in measured for cell in record.cells})
+        when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+        presets = ", ".join(sorted({record.spec.preset for record in measured}))
+        yield (
+            f"about {_hours(sum(one.hours for one in found))} hours on {machine.name}, one run after another, "
+            f"for {len(found)} of {len(left)} runs left, from measurements of {when}, preset {presets}"
+        )
+    for note, runs in Counter(note for one in found for note in one.notes).items():
+        yield f"{runs} of {len(left)} runs: {note}"
+    for reason, runs in Counter(one.reason for one in left if isinstance(one, NotMeasured)).items():
+        yield f"{runs} of {len(left)} runs have no estimate: {reason}"
 
 
 def _traits(spec: RunSpec) -> list[str]:

@@ -139,6 +139,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "14 runs" in done.stdout
     assert done.stdout.count("to do") == 14
+    assert "14 of 14 runs have no estimate: nothing was measured on" in done.stdout
     assert os.listdir(tmp_path) == []
 
 
