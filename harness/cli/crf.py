@@ -90,7 +90,7 @@ def crf_command(run_ids: tuple[str, ...], budget_s: float | None, heartbeat_time
         device=running.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
         threads=options.threads or available_cores(),
         deadline_s=None if budget_s is None else began_s + budget_s,
-        heartbeat_timeout_s=parse_time(heartbeat_timeout, "heartbeat_timeout"),
+        heartbeat_timeout_s=parse_time(heartbeat_timeout, "heartbeat-timeout"),
     )
     return in_turn(specs, context, Console()).exit_code
 

@@ -80,7 +80,7 @@ def _run(options: RunOptions, member: WorldInfo | None) -> int:
 
     console, began_s = Console(), time.monotonic()
     budget_s = parse_time(options.budget, "budget") if options.budget else None
-    heartbeat_timeout_s = parse_time(options.heartbeat_timeout, "heartbeat_timeout")
+    heartbeat_timeout_s = parse_time(options.heartbeat_timeout, "heartbeat-timeout")
     suite = load_suite(options.suite)
     protocols = _protocols(options, suite)
     given_weights = resolve(options.encoder_weights or (suite.encoder_weights,))

@@ -9,18 +9,24 @@ import re
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from harness.config.class_weighting import ClassWeighting, check_class_weighting
 from harness.config.losses import LOSSES, check_loss
+from harness.config.optimizers import LR_SCHEDULERS, OPTIMIZERS, check_momentum
 from harness.system.errors import UserError, nearest
+from harness.system.registry import Registry
 
 Model = TypeVar("Model", bound=BaseModel)
 
 MOST_ITERATIONS = 10**9
 _SHOWN_SIGNS = 80  # of a bad value, in the error
+_REGISTRIES: Mapping[str, Registry[Any]] = MappingProxyType(
+    {"loss": LOSSES, "optimizer": OPTIMIZERS, "lr_scheduler": LR_SCHEDULERS}
+)
 
 
 class Protocol(BaseModel):
@@ -55,7 +61,7 @@ class Protocol(BaseModel):
         0.0, ge=0, lt=1, description="how far factors of brightness, contrast and saturation lie from 1"
     )
     loss: str = Field("cross_entropy", description="harness/training/losses")
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: str = Field("sgd", description="harness/config/optimizers.py")
     class_weighting: ClassWeighting = Field(
         "natural", description="class weights in the loss: harness/config/class_weighting.py"
     )
@@ -63,8 +69,8 @@ class Protocol(BaseModel):
         None, ge=0, lt=1, description="rate of all dropout layers; none: as the architecture has it"
     )
     lr: float = Field(gt=0)
-    lr_scheduler: Literal["fixed", "warmup-cosine", "poly"] = "fixed"
-    momentum: float = Field(ge=0, lt=1, description="of AdamW: beta 1")
+    lr_scheduler: str = Field("fixed", description="harness/training/lr_schedulers.py")
+    momentum: float = Field(ge=0, lt=1, description="of AdamW and its kind: beta 1")
     weight_decay: float = Field(ge=0)
     decay_bn_bias: bool = Field(False, description="whether batch-norm shifts decay, as their scales do")
     bias_lr_mult: float = Field(2.0, gt=0, description="rate of conv biases over that of weights")
@@ -98,11 +104,11 @@ class Protocol(BaseModel):
         except UserError as error:
             raise ValueError(str(error)) from None
 
-    @field_validator("loss")
+    @field_validator("loss", "optimizer", "lr_scheduler")
     @classmethod
-    def _is_registered(cls, name: str) -> str:
+    def _is_registered(cls, name: str, field: ValidationInfo) -> str:
         try:
-            return LOSSES.check(name)
+            return _REGISTRIES[str(field.field_name)].check(name)
         except UserError as error:
             raise ValueError(str(error)) from None
 
@@ -114,6 +120,7 @@ class Protocol(BaseModel):
         try:
             check_class_weighting(self.class_weighting, self.dataset)
             check_loss(self.loss, self.class_weighting)
+            check_momentum(self.optimizer, self.momentum)
         except UserError as error:
             raise ValueError(str(error)) from None
         if self.size is not None and min(self.size) < 1:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from datasets import DatasetInfo
+from harness.config.optimizers import OPTIMIZERS
 from harness.config.protocol import Protocol
 from harness.records.run import RunRecord
 from harness.report.accuracy_tables import (
@@ -27,7 +28,6 @@ from harness.report.page_resources import DevicePage, GrowthPage, device_section
 from harness.report.resources import Measurements
 from harness.report.tables import listing, markdown
 from harness.report.wording import (
-    OPTIMIZERS,
     augmentation_words,
     class_weighting_words,
     commands,
@@ -200,7 +200,7 @@ def _facts(records: SuiteRecords, group: Group) -> list[str]:
         f"Data: {dataset.title}, variant `{group.variant}`, {images}; SHA-256 of its content `{group.digest}`.",
         f"Protocol `{protocol.title}`: {protocol.summary}. Input {size}, batch {protocol.batch_size}, "
         f"{protocol.iterations:,} iterations, "
-        f"{OPTIMIZERS[protocol.optimizer]}, rate {protocol.lr:g} ({protocol.lr_scheduler}), momentum "
+        f"{OPTIMIZERS[protocol.optimizer].title}, rate {protocol.lr:g} ({protocol.lr_scheduler}), momentum "
         f"{protocol.momentum:g}, weight decay {protocol.weight_decay:g}"
         f"{' (of batch-norm shifts too)' if protocol.decay_bn_bias else ''}"
         f"{', each image standardized' if protocol.standardize else ''}"

@@ -6,17 +6,18 @@ Scores in frames are percent, of val at the last iteration: all runs of a compar
 import numpy as np
 import pandas as pd
 
+from harness.config.optimizers import OPTIMIZERS
 from harness.config.protocol import Protocol
 from harness.report.accuracy import status, summarize
 from harness.report.checks import loss_change
 from harness.report.families import Family
 from harness.report.groups import Group, title
-from harness.report.wording import OPTIMIZERS, loss_words
+from harness.report.wording import loss_words
 
 
 def recipe_name(protocol: Protocol) -> str:
     """`AdamW 0.001, warmup-cosine`, and the loss where it is not cross-entropy."""
-    return f"{OPTIMIZERS[protocol.optimizer]} {protocol.lr:g}, {protocol.lr_scheduler}{loss_words(protocol)}"
+    return f"{OPTIMIZERS[protocol.optimizer].title} {protocol.lr:g}, {protocol.lr_scheduler}{loss_words(protocol)}"
 
 
 def ordered(family: Family) -> list[Group]:
@@ -24,9 +25,10 @@ def ordered(family: Family) -> list[Group]:
     return sorted(family.groups, key=_order)
 
 
-def _order(group: Group) -> tuple[bool, str, float, float]:
+def _order(group: Group) -> tuple[bool, str, str, float, float]:
     protocol = group.protocol
-    return protocol.optimizer != "sgd", protocol.lr_scheduler, protocol.lr, protocol.weight_decay
+    optimizer = protocol.optimizer
+    return optimizer != "sgd", optimizer, protocol.lr_scheduler, protocol.lr, protocol.weight_decay
 
 
 def rates(family: Family) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from datasets import DatasetInfo
+from harness.config.optimizers import OPTIMIZERS
 from harness.config.suite import Suite
 from harness.report.accuracy import FINISHED
 from harness.report.accuracy_tables import val_remark, with_origin
@@ -150,13 +151,14 @@ def rates_plot(rates: Rates, palette: Palette) -> bytes | None:
                 rows["mIoU"],
                 color=palette.colors[str(network)],
                 marker=palette.markers[str(network)],
-                linestyle="-" if optimizer == "adamw" else "none",
-                markerfacecolor=palette.colors[str(network)] if optimizer == "adamw" else "white",
+                linestyle="-" if optimizer != "sgd" else "none",
+                markerfacecolor=palette.colors[str(network)] if optimizer != "sgd" else "white",
             )
         axes.set(xscale="log", xlabel="learning rate", ylabel="mIoU on val (%)", ylim=(0, None))
         sns.despine(ax=axes)
         legend(figure, context, names)
-        what = "mIoU on val by learning rate; filled: AdamW, hollow: SGD"
+        filled = ", ".join(OPTIMIZERS[one].title for one in data["optimizer"].unique() if one != "sgd") or "AdamW"
+        what = f"mIoU on val by learning rate; filled: {filled}, hollow: SGD"
         figure.suptitle(figure_heading(what, rates.dataset, rates.family.first))
 
     return png(draw, 4.2 + legend_height(names))

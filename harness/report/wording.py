@@ -18,8 +18,6 @@ FCN_WINDOW = 7
 # times a 7 x 7 convolution and a 2 x 2 pooling.
 BASIC_FIELD = 106
 
-OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
-
 # Class weights in the loss, by a protocol's name for them.
 BALANCINGS = {
     "natural": "classes not weighted",

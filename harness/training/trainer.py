@@ -24,8 +24,9 @@ from harness.training.compile import CompileClock, training_call
 from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.evaluator import SplitScores, evaluate, kept_indices, label_png
 from harness.training.losses.cross_entropy import labeled_pixels
+from harness.training.lr_schedulers import learning_rate
 from harness.training.model import build_network
-from harness.training.optimizers import build_optimizer, learning_rate, set_rate
+from harness.training.optimizers import build_optimizer, set_rate
 from harness.training.precise_bn import reestimate
 from harness.training.progress import RunProgress
 from harness.training.random_state import random_state, seed_follower, set_random_state

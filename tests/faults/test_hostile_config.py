@@ -34,10 +34,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (GOOD.replace("batch = 2", "bacth = 2"), ["bacth: Extra inputs", "did you mean 'batch'"]),
+        (GOOD.replace("batch_size = 2", "bacth_size = 2"), ["bacth_size: Extra inputs", "did you mean 'batch_size'"]),
         (GOOD + "learning_rate = 1.0\n", ["learning_rate: Extra inputs are not permitted"]),
-        (GOOD.replace("batch = 2", 'batch = "five"'), ["batch: ", "'five'"]),
-        (GOOD.replace("batch = 2", "batch = 0"), ["batch: ", "greater than or equal to 1"]),
+        (GOOD.replace("batch_size = 2", 'batch_size = "five"'), ["batch_size: ", "'five'"]),
+        (GOOD.replace("batch_size = 2", "batch_size = 0"), ["batch_size: ", "greater than or equal to 1"]),
         (GOOD.replace("lr = 0.1", "lr = inf"), ["lr: ", "finite"]),
         (GOOD.replace("lr = 0.1", "lr = [1]"), ["lr: "]),
         (GOOD + 'size = "big"\n', ["size: ", "height x width"]),
@@ -46,7 +46,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (GOOD.replace('{ "end" = 4 }', '{ "end" = 5 }'), ["report_at", "from 1 to 4"]),
         (GOOD + 'name = "camvid@2"\n', ["name: ", "remove the line"]),
         (GOOD + "lr = 0.2\n", ["no TOML file", "line"]),
-        ("batch = \n", ["no TOML file", "line 1"]),
+        ("batch_size = \n", ["no TOML file", "line 1"]),
         ("x = " + "[" * 100_000, ["no TOML file"]),
         ("x = " + "9" * 10_000, ["no TOML file"]),
         ("\x00", ["no TOML file"]),

@@ -22,6 +22,7 @@ from tests.harness.helpers import spec, tiny_protocol
         {"protocol": tiny_protocol(lr="0.01")},
         {"protocol": tiny_protocol(hflip="false")},
         {"protocol": tiny_protocol(loss="dice")},
+        {"protocol": tiny_protocol(optimizer="lamb")},
         {"seed": 1},
         {"initial_weights": IMAGENET},
         {"initial_weights": IMAGENET.model_copy(update={"release": "another"})},

@@ -22,7 +22,7 @@ from harness.data.augmentation import (
 )
 from harness.data.split import STRETCH, BatchSampler, DeviceDataset
 from harness.system.errors import UserError
-from harness.training.optimizers import learning_rate
+from harness.training.lr_schedulers import learning_rate
 from tests.harness.helpers import tiny_protocol
 from tests.harness.training.test_train import losses_of, make_run
 

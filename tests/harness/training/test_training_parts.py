@@ -17,8 +17,9 @@ from harness.config.worker_job import WorkerJob
 from harness.metrics import confusion_matrix
 from harness.training.evaluator import image_matrices, kept_indices, label_maps
 from harness.training.losses.cross_entropy import masked_cross_entropy
+from harness.training.lr_schedulers import learning_rate
 from harness.training.model import build_network
-from harness.training.optimizers import build_optimizer, learning_rate, set_rate
+from harness.training.optimizers import build_optimizer, set_rate
 from harness.training.precise_bn import reestimate, statistics_order
 from tests.harness.helpers import spec, tiny_protocol
 
