@@ -1,4 +1,4 @@
-"""What is known of an architecture without building it, and the error of all that concerns one. No torch."""
+"""What is known of an architecture without building it, and the errors of all that concerns one. No torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from typing import Literal
 
 class ArchitectureError(ValueError):
     """An architecture was asked for something it cannot do: one line that says what, and what is allowed."""
+
+
+class WeightsError(ArchitectureError):
+    """A weights file is missing, cannot be read or does not fit: one line that says which, and what to do."""
+
+
+class EncoderMismatch(WeightsError):
+    """A readable weights file holds another encoder than the architecture has."""
 
 
 @dataclass(frozen=True, kw_only=True)

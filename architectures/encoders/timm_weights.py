@@ -17,11 +17,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from architectures.architecture_info import ArchitectureInfo
+from architectures.architecture_info import ArchitectureInfo, EncoderMismatch, WeightsError
 from architectures.encoders.weights_files import (
     Channels,
-    EncoderMismatch,
-    WeightsError,
     check_tensor,
     read_shapes,
     read_tensors,

@@ -14,11 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from architectures.architecture_info import EncoderMismatch, WeightsError
 from architectures.base import Architecture
 from architectures.encoders.weights_files import (
     Channels,
-    EncoderMismatch,
-    WeightsError,
     check_tensor,
     first_line,
     read_shapes,

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from architectures.architecture_info import ArchitectureError
+from architectures.architecture_info import WeightsError
 
 Channels = tuple[float, float, float]  # R, G, B
 
@@ -27,14 +27,6 @@ _UNREADABLE = (
     TypeError,
     ValueError,
 )
-
-
-class WeightsError(ArchitectureError):
-    """A weights file is missing, cannot be read or does not fit: one line that says which, and what to do."""
-
-
-class EncoderMismatch(WeightsError):
-    """A readable weights file holds another encoder than the architecture has."""
 
 
 def read_tensors(path: Path, keys: Collection[str] | None = None) -> tuple[dict[str, Tensor], Mapping[str, str]]:

@@ -17,7 +17,7 @@ from harness.config.protocol import Protocol, load_protocol, parse_size
 from harness.config.run_spec import Compiled, RunSpec
 from harness.config.suite import PlanRequest, Suite, load_suite, plan
 from harness.config.world import WorldInfo, check_sharing, launched_member
-from harness.launchers import Launcher, launcher_named
+from harness.launchers import LAUNCHERS, Launcher, launcher_named
 from harness.launchers import run as running
 from harness.launchers.scheduling import waves
 from harness.records.estimate import Machine, this_machine
@@ -76,9 +76,8 @@ def run_command(options: RunOptions) -> int:
 
 
 def _run(options: RunOptions, member: WorldInfo | None) -> int:
-    from harness.training.compile import check_compiling
-
     console, began_s = Console(), time.monotonic()
+    LAUNCHERS.check(options.launcher)
     budget_s = parse_time(options.budget, "budget") if options.budget else None
     heartbeat_timeout_s = parse_time(options.heartbeat_timeout, "heartbeat-timeout")
     suite = load_suite(options.suite)
@@ -100,6 +99,8 @@ def _run(options: RunOptions, member: WorldInfo | None) -> int:
     if options.dry_run:
         running.print_plan(specs, options.results, console, _planned_machine(options))
         return 0
+    from harness.training.compile import check_compiling
+
     if member is not None and (options.launcher != "local" or options.jobs != 1):
         raise UserError("torchrun starts the processes of each run itself; leave out --launcher and --jobs")
     with launcher_named(options.launcher, jobs=options.jobs, ray_address=options.ray_address) as launcher:

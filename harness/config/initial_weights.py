@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import architectures
+from architectures.architecture_info import EncoderMismatch
 from harness.config.protocol import Protocol
 from harness.config.run_spec import InitialWeights, RunSpec
 from harness.system.errors import UserError
@@ -66,8 +67,6 @@ def fitted(info: architectures.ArchitectureInfo, given: Sequence[GivenWeights]) 
         UserError: it can start from none of them.
         architectures.ArchitectureError: a file that can't be read.
     """
-    from architectures.encoders.weights_files import EncoderMismatch  # late: it imports torch
-
     reasons = []
     for one in given:
         try:

@@ -3,8 +3,10 @@
 `local` (the default) is this machine, one run after the other or several at once; `ray` is a Ray cluster.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Protocol, Self
 
 from rich.console import Console
@@ -13,9 +15,8 @@ from harness.config.run_spec import RunSpec
 from harness.launchers.run import Outcome, RunContext
 from harness.profiling.scheduler import Request
 from harness.system.environment import Device
-from harness.system.errors import UserError, one_of
-
-LAUNCHERS = ("local", "ray")
+from harness.system.errors import UserError
+from harness.system.registry import Registry
 
 
 class Launcher(AbstractContextManager["Launcher"], Protocol):
@@ -54,6 +55,31 @@ class Launcher(AbstractContextManager["Launcher"], Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class LauncherInfo:
+    """A launcher by name.
+
+    target: "module:Class" of a `Launcher`. options: its own command-line options -> the class's argument for each.
+    extra: this project's extra and the module that it brings, where the launcher needs one.
+    """
+
+    target: str
+    options: Mapping[str, str]
+    extra: str | None = None
+
+
+LAUNCHERS: Registry[LauncherInfo] = Registry(
+    "launcher",
+    [
+        ("local", LauncherInfo(target="harness.launchers.local:LocalEngine", options={"jobs": "jobs"})),
+        (
+            "ray",
+            LauncherInfo(target="harness.launchers.ray:RayEngine", options={"ray_address": "address"}, extra="ray"),
+        ),
+    ],
+)
+
+
 def launcher_named(name: str, *, jobs: int = 1, ray_address: str | None = None) -> Launcher:
     """The launcher of that name.
 
@@ -63,26 +89,22 @@ def launcher_named(name: str, *, jobs: int = 1, ray_address: str | None = None) 
         ray_address: of `ray`: an existing cluster; none: one is started on this machine.
 
     Raises:
-        UserError: no such launcher, an option of another one, or Ray is not installed.
+        UserError: no such launcher, an option of another one, or what it needs is not installed.
     """
-    one_of(name, LAUNCHERS, "launcher")
-    if name == "local":
-        from harness.launchers.local import LocalEngine
-
-        if ray_address is not None:
-            raise UserError("--ray-address is of the launcher ray; add --launcher ray, or leave it out")
-        return LocalEngine(jobs)
-    if jobs != 1:
-        raise UserError(
-            "--jobs is of the launcher local; the launcher ray runs as many at once as the cluster has room for"
-        )
+    info, given = LAUNCHERS[name], {"jobs": jobs, "ray_address": ray_address}
+    for option, default in (("jobs", 1), ("ray_address", None)):
+        if option not in info.options and given[option] != default:
+            owner = next(other for other in LAUNCHERS if option in LAUNCHERS[other].options)
+            shown = option.replace("_", "-")
+            raise UserError(f"--{shown} is of the launcher {owner}; add --launcher {owner}, or leave --{shown} out")
     try:
-        from harness.launchers.ray import RayEngine
+        make = resolve_name(info.target)
     except ModuleNotFoundError as error:
-        if error.name != "ray":
+        if info.extra is None or error.name != info.extra:
             raise
         raise UserError(
-            "launcher ray: Ray is not installed; `pip install 'segnet-harness[ray]'` brings it, or choose "
-            "--launcher local"
+            f"launcher {name}: {info.extra} is not installed; `pip install 'segnet-harness[{info.extra}]'` brings it, "
+            "or choose --launcher local"
         ) from None
-    return RayEngine(ray_address)
+    launcher: Launcher = make(**{argument: given[option] for option, argument in info.options.items()})
+    return launcher

@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import architectures
+from architectures.architecture_info import EncoderMismatch, WeightsError
 from architectures.encoders.timm_weights import check_timm_file, load_timm_encoder, pretrained_input
-from architectures.encoders.weights_files import Channels, EncoderMismatch, WeightsError
+from architectures.encoders.weights_files import Channels
 from architectures.external.wrapper import ForeignNetwork
 
 LITE = "smp:Unet/tu-tf_efficientnet_lite0"

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import architectures
+from architectures.architecture_info import EncoderMismatch, WeightsError
 from architectures.base import Architecture
 from architectures.encoders.weights import (
     TORCHVISION_STD,
@@ -21,7 +22,6 @@ from architectures.encoders.weights import (
     imagenet_vgg16,
     load_encoder_weights,
 )
-from architectures.encoders.weights_files import EncoderMismatch, WeightsError
 from architectures.layers import BatchNorm2d
 
 RAW = "RGB 0-255 minus mean (123.68,116.779,103.939)"

@@ -69,9 +69,13 @@ def test_help_and_list_answer_at_once_without_torch() -> None:
             elapsed.append(time.perf_counter() - started)
             assert done.returncode == 0, done.stderr
         assert min(elapsed) < 1.5  # 0.5 s on a machine that does nothing else
-    code = "import sys; sys.argv = ['harness', 'list']; import harness.__main__ as m\n"
-    code += "try: m.main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)
+    for arguments in (
+        ["list"],
+        ["run", "--all", "--dry-run", "--override", "loss=dice", "--override", "optimizer=lion"],
+    ):
+        code = f"import sys; sys.argv = {['harness', *arguments]}; import harness.__main__ as m\n"
+        code += "try: m.main()\nexcept SystemExit as e: assert not e.code\nassert 'torch' not in sys.modules"
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)
 
 
 def test_list_names_everything() -> None:
@@ -95,6 +99,8 @@ def test_list_names_everything() -> None:
         (["run", "--override", "lr"], ["field=value"]),
         (["run", "--override", "rate=1"], ["no such field"]),
         (["run", "--protocol", "camvid@2"], ["not of suite 'quick'"]),
+        (["run", "--override", "optimizer=adamm", "--dry-run"], ["unknown optimizer 'adamm'", "did you mean 'adam'"]),
+        (["run", "--launcher", "locale", "--dry-run"], ["unknown launcher 'locale'", "did you mean 'local'"]),
         (["run", "--device", "tpu"], ["device 'tpu'"]),
         (["run", "--encoder-weights", "missing.pth"], ["missing.pth", "No such file"]),
         (

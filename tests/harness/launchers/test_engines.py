@@ -21,7 +21,8 @@ def test_local_is_an_engine_of_this_machine() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"name": "slurm"}, "launcher 'slurm': must be one of local, ray"),
+        ({"name": "nowhere"}, "unknown launcher 'nowhere'; known: local, ray"),
+        ({"name": "locale"}, "unknown launcher 'locale'; did you mean 'local'"),
         ({"name": "local", "ray_address": "here:6379"}, "--ray-address is of the launcher ray"),
         ({"name": "ray", "jobs": 2}, "--jobs is of the launcher local"),
     ],
