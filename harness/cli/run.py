@@ -17,8 +17,8 @@ from harness.config.protocol import Protocol, load_protocol, parse_size
 from harness.config.run_spec import Compiled, RunSpec
 from harness.config.suite import PlanRequest, Suite, load_suite, plan
 from harness.config.world import WorldInfo, check_sharing, launched_member
-from harness.launchers import LAUNCHERS, Launcher, launcher_named
 from harness.launchers import run as running
+from harness.launchers.base import LAUNCHERS, Launcher, launcher_named
 from harness.launchers.scheduling import waves
 from harness.records.estimate import Machine, this_machine
 from harness.records.measurement import Preset

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.launchers import launcher_named
+from harness.launchers.base import launcher_named
 from harness.launchers.local import LocalEngine
 from harness.launchers.run import Outcome
 from harness.system.errors import UserError

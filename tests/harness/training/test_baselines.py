@@ -8,7 +8,7 @@ import architectures
 import datasets
 from datasets.cache import reduce_area
 from harness.config.protocol import load_protocol
-from harness.training.losses import masked_cross_entropy
+from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.optimizers import build_optimizer, set_rate
 
 SIZE = (24, 32)
