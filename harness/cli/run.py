@@ -22,7 +22,7 @@ from harness.launchers.base import LAUNCHERS, Launcher, launcher_named
 from harness.launchers.scheduling import waves
 from harness.records.estimate import Machine, this_machine
 from harness.records.measurement import Preset
-from harness.system.environment import available_cores, emulates_bfloat16
+from harness.system.environment import available_cores, emulates_bfloat16, may_have_gpu
 from harness.system.errors import UserError, one_of
 from harness.system.quantities import NotMeasured
 from harness.system.signals import parse_time
@@ -299,7 +299,9 @@ def _planned_machine(options: RunOptions) -> Machine | NotMeasured:
     """This machine's device that the runs would be made on; a plan may be of another machine's runs."""
     wanted = one_of(options.device, ("auto", "cpu", "cuda"), "device")
     try:
-        return this_machine(running.pick_device(wanted), options.threads or available_cores())
+        # torch takes seconds to import, and is asked only where the driver of some GPU has left its mark
+        device = "cpu" if wanted == "auto" and not may_have_gpu() else running.pick_device(wanted)
+        return this_machine(device, options.threads or available_cores())
     except UserError as error:
         return NotMeasured(reason=str(error))
 

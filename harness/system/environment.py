@@ -81,6 +81,12 @@ def device_name(device: Device) -> str:
     return str(torch.cuda.get_device_name(0))
 
 
+def may_have_gpu() -> bool:
+    """Whether the driver of some GPU that torch may use is loaded; true wherever that can't be told."""
+    marks = ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/nvmap", "/dev/dxg", "/dev/kfd")
+    return platform.system() != "Linux" or any(Path(mark).exists() for mark in marks)
+
+
 def device_slug(device: Device) -> str:
     """The device as a folder's name, such as "cuda-nvidia-h200" or "cpu-amd-epyc-7763-2c".
 

@@ -167,3 +167,15 @@ def test_bfloat16_is_emulated_without_instructions_for_it(
 ) -> None:
     monkeypatch.setattr(machine, "_read", lambda path: flags)
     assert machine.emulates_bfloat16() is emulated
+
+
+@pytest.mark.parametrize(
+    ("system", "marks", "may"),
+    [("Linux", (), False), ("Linux", ("/dev/nvidiactl",), True), ("Linux", ("/dev/kfd",), True), ("Windows", (), True)],
+)
+def test_without_a_driver_there_is_no_gpu_to_ask_torch_about(
+    monkeypatch: pytest.MonkeyPatch, system: str, marks: tuple[str, ...], may: bool
+) -> None:
+    monkeypatch.setattr(machine.platform, "system", lambda: system)
+    monkeypatch.setattr(Path, "exists", lambda path: str(path) in marks)
+    assert machine.may_have_gpu() is may
