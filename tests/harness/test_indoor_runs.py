@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from harness.cli.run import report_command
-from harness.config.initial_weights import HE
+from harness.config.initial_weights import resolve
 from harness.config.protocol import load_protocol
 from harness.config.suite import PlanRequest, load_suite, plan
 from harness.launchers import run as running
@@ -64,12 +64,12 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
             architectures=["segnet", "deeplab-largefov"],
             seeds=[0],
             precision="fp32",
-            initial_weights=HE,
+            initial_weights=resolve(["none"]),
             further=[("segnet", balanced)],
         )
     )
     folders = {name: tmp_path / name for name in ("results", "reports", "work")}
-    places = running.RunContext(**folders, data_root=root, weights=None, device="cpu", threads=1)
+    places = running.RunContext(**folders, data_root=root, weights={}, device="cpu", threads=1)
     running.prepare_data(specs, places, console)
     assert in_turn(specs, places, console).done == 4  # the dense CRF refines DeepLab
     assert report_command(folders["results"], folders["reports"], ["sunrgbd"], None) == 0

@@ -128,7 +128,7 @@ def test_a_short_loss_trace_is_that_of_one_process(
 def test_scores_are_those_of_one_process_to_the_bit(
     batch: str, pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:
-    protocol: Protocol = decoders(batch=batch)
+    protocol: Protocol = decoders(batch_size=batch)
     wanted, buffers = scored(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol)
     found = pair(scored, place(tmp_path, "two", drawn_cache), "segnet-basic", protocol)
     for scores, own in found:
