@@ -64,6 +64,7 @@ class Entry(_Frozen):
     opponent: str | None = Field(description="what ours is compared with; none: with its target alone")
     precision: Precision | None = Field(description="of our side; none where no network runs")
     images: int | None = Field(ge=1, description="images of one sample; none where it has no images")
+    opponent_workers: int = Field(0, ge=0, description="processes that the other side's DataLoader starts")
     ours_s: tuple[float, ...] = Field(description="seconds of our side, by round")
     opponent_s: tuple[float, ...] = Field(description="seconds of the other side, by the same rounds")
     target: Target | None

@@ -99,6 +99,7 @@ class Recorder:
             opponent=comparison.opponent,
             precision=comparison.precision,
             images=comparison.sample_images(scale),
+            opponent_workers=int(comparison.changes.get("workers", 0)),
             ours_s=tuple(round(value, 6) for value in found.ours_s),
             opponent_s=tuple(round(value, 6) for value in found.opponent_s),
             target=self._target(comparison),

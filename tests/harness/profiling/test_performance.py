@@ -186,6 +186,14 @@ def test_bfloat16_is_judged_on_the_same_device_only() -> None:
     assert regressions(record(before), record(now, device_slug="cpu-other-2c")) == []
 
 
+def test_a_loader_with_processes_of_its_own_is_judged_on_the_same_device_only() -> None:
+    before, now = entry(opponent_workers=2), slower(2).model_copy(update={"opponent_workers": 2})
+    assert len(regressions(record(before), record(now))) == 1
+    assert regressions(record(before), record(now, device_slug="cpu-other-2c")) == []
+    alone = slower(2)
+    assert len(regressions(record(entry()), record(alone, device_slug="cpu-other-2c"))) == 1
+
+
 # -- the command --------------------------------------------------------------------------------------------
 
 
