@@ -8,7 +8,9 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests --benchmark-skip
 BESIDE := -n $(WORKERS) --dist worksteal
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-slow bench performance performance-baseline performance-check lint types report extras lock clean
+.PHONY: setup run test test-slow bench performance performance-baseline performance-check lint types report site extras lock clean
+
+setup: $(STAMP)  ## the virtual environment alone
 
 run: $(STAMP)  ## train, evaluate and measure all networks on the embedded road scenes
 	$(BIN)/python -m harness run --all
@@ -50,13 +52,16 @@ types: $(STAMP)
 report: $(STAMP)  ## regenerate reports/ from results/
 	$(BIN)/python -m harness report
 
-extras: $(STAMP)  ## what some tests are skipped without: Ray, and the package that our CRF is held against
+site: $(STAMP)  ## make site/ from results/
+	$(BIN)/python -m harness site
+
+extras: $(STAMP)  ## what some tests are skipped without: Ray, OpenVINO, and the package that our CRF is held against
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-extras.lock
 
 lock:  ## resolve the versions anew (needs uv)
 	uv pip compile --upgrade --universal --generate-hashes --no-header --extra dev --extra prepare --extra tensorboard \
-	    pyproject.toml -o requirements.lock
-	printf 'ray\npydensecrf2\n' | uv pip compile --upgrade --universal --generate-hashes --no-header \
+	    --extra video pyproject.toml -o requirements.lock
+	printf 'ray\npydensecrf2\nnncf>=3.4\nopenvino\n' | uv pip compile --upgrade --universal --generate-hashes --no-header \
 	    --constraint requirements.lock - -o requirements-extras.lock
 
 clean:

@@ -42,7 +42,7 @@ class PixelMLP(Architecture):
         )
 
     def logits(self, images: Tensor) -> Tensor:
-        at = positions(images).expand(len(images), -1, -1, -1)
+        at = positions(images).expand(images.shape[0], -1, -1, -1)
         return self._scored(torch.cat([images, at], 1))
 
     def encoder_layers(self) -> Mapping[str, nn.Conv2d]:
@@ -60,7 +60,7 @@ class PositionPrior(PixelMLP):
     features = 2
 
     def logits(self, images: Tensor) -> Tensor:
-        return self._scored(positions(images)).repeat(len(images), 1, 1, 1)
+        return self._scored(positions(images)).repeat(images.shape[0], 1, 1, 1)
 
 
 def positions(images: Tensor) -> Tensor:

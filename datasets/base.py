@@ -58,8 +58,10 @@ class DatasetInfo:
     """A dataset's description.
 
     `size` is (height, width) of its images, `splits` the number of images of each split, `colors` one
-    (red, green, blue) per class, and `drawn` is true where a program draws the pictures (then no accuracy
-    on it stands beside a figure of the paper). `by_hand` says how to get it where no download is offered.
+    (red, green, blue) per class. `synthetic` is true where a program draws the pictures, `own` where the
+    dataset is the user's: no accuracy on either stands beside a figure of the paper. Images of own data may
+    be of any sizes: `size` is then what they are read at. `by_hand` says how to get it where no download is
+    offered.
     """
 
     name: str
@@ -71,6 +73,7 @@ class DatasetInfo:
     source: str
     synthetic: bool
     by_hand: str = ""
+    own: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -91,12 +94,15 @@ class Dataset(ABC):
     """One split of a dataset: a sequence of (image, label) pairs.
 
     `dataset[i]` is a uint8 image (H, W, 3) in RGB and its uint8 label (H, W), where a pixel is a class
-    index or VOID. All images of a split have the size `info.size`.
+    index or VOID. All have the size `info.size`, unless `sizes` names the (height, width) of each.
+    `thread_safe`: whether several threads may read items at once.
     """
 
     info: DatasetInfo
     split: str
     image_ids: tuple[str, ...]
+    sizes: tuple[Size, ...] | None = None
+    thread_safe: bool = False
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -143,4 +149,4 @@ def data_folder(root: Path | str | None, name: str) -> Path:
     """The data root as a path; DatasetError where a dataset that lies in files was given none."""
     if root is None:
         raise DatasetError(f"dataset {name} lies in files: name the folder that holds them (--data-root FOLDER)")
-    return Path(root)
+    return Path(root).expanduser()

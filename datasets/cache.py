@@ -1,7 +1,8 @@
 """Splits decoded once into memory-mapped arrays.
 
-An entry is a folder `<dataset>-<hash>/<split>-<height>x<width>/` with `images.npy` (reduced by area
-averaging), `labels.npy` (always at the full size) and `manifest.json` with their checksums. It is built in
+An entry is a folder `<dataset>-<hash>/<split>-<height>x<width>/` with `images.npy` (brought to that size by
+area averaging), `labels.npy` (always at their own size; where sizes differ, one after another in one row) and
+`manifest.json` with their checksums. It is built in
 a folder beside it and renamed when complete, so that nobody sees half an entry; a damaged one is rebuilt.
 """
 
@@ -12,7 +13,9 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,8 @@ from numpy.typing import NDArray
 from datasets.base import Dataset, DatasetError, Pixels, Size, one_line
 
 FORMAT = 1
+_LARGE = 4 << 20  # values of an image
+_THREADS = 4  # that decode at once
 _MANIFEST = "manifest.json"
 _IMAGES, _LABELS = "images.npy", "labels.npy"
 
@@ -31,12 +36,35 @@ Progress = Callable[[int, int], None]
 """Called with (images done, images in all) while an entry is built."""
 
 
+class RaggedLabels:
+    """Labels of several sizes in one row of pixels, read as a sequence of maps (H, W).
+
+    Args:
+        row: all pixels, (P,) uint8.
+        sizes: (height, width) of each label, in order.
+    """
+
+    def __init__(self, row: Pixels, sizes: Sequence[Size]) -> None:
+        self._row = row
+        self._sizes = sizes
+        self._starts = np.concatenate([[0], np.cumsum([height * width for height, width in sizes], dtype=np.int64)])
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __getitem__(self, index: int) -> Pixels:
+        """One label (H, W); IndexError past the end."""
+        place = range(len(self))[index]
+        label: Pixels = self._row[self._starts[place] : self._starts[place + 1]].reshape(self._sizes[place])
+        return label
+
+
 @dataclass(frozen=True, kw_only=True)
 class CachedSplit:
-    """A split in memory maps: images (N, h, w, 3) uint8, labels (N, H, W) uint8 with void as 255."""
+    """A split in memory maps: images (N, h, w, 3) uint8, labels (N, H, W) or ragged, uint8 with void as 255."""
 
     images: Pixels
-    labels: Pixels
+    labels: Pixels | RaggedLabels
     image_ids: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -44,14 +72,15 @@ class CachedSplit:
 
 
 def open_split(dataset: Dataset, size: Size | None, folder: Path, progress: Progress | None = None) -> CachedSplit:
-    """The split with its images at `size` (height, width), None for their own size; labels stay whole.
+    """The split with its images at `size` (height, width), None for the dataset's own size; labels stay whole.
 
     Builds the entry under `folder` if it is missing or damaged; several processes may ask for one at once.
     DatasetError if `size` is larger than the images, a file is damaged or the entry cannot be written.
     """
     full = dataset.info.size
     size = full if size is None else size
-    if not (1 <= size[0] <= full[0] and 1 <= size[1] <= full[1]):
+    fits = 1 <= size[0] <= full[0] and 1 <= size[1] <= full[1]
+    if not fits and (dataset.sizes is None or min(size) < 1):
         raise DatasetError(
             f"{dataset.info.name}: size {size[0]} x {size[1]} asked for, but the images have {full[0]} x "
             f"{full[1]} (height x width): images are only ever reduced"
@@ -77,26 +106,36 @@ def nearest_exact_indices(full: int, reduced: int) -> NDArray[np.int64]:
     """Indices (reduced,) into `full` rows at the centers of `reduced` cells: floor((i + 0.5) full / reduced).
 
     This takes labels where a reduced image's pixels lie. PyTorch calls it "nearest-exact"; its `nearest`
-    takes floor(i full / reduced), which is shifted by half a cell. DatasetError unless 1 <= reduced <= full.
+    takes floor(i full / reduced), which is shifted by half a cell. More cells than rows repeat rows.
+    DatasetError unless both are at least 1.
     """
-    if not 1 <= reduced <= full:
-        raise DatasetError(f"cannot take {reduced} cell centers out of {full}: at least 1, at most {full}")
+    if min(reduced, full) < 1:
+        raise DatasetError(f"cannot take {reduced} cell centers out of {full}: at least 1 of each")
     cells = np.arange(reduced, dtype=np.int64)
     return (2 * cells + 1) * full // (2 * reduced)
 
 
 def reduce_area(image: Pixels, size: Size) -> Pixels:
-    """An image (H, W, 3) reduced to `size` (h, w): each pixel is the mean over the area that it covers.
+    """An image (H, W, 3) brought to `size` (h, w): each pixel is the mean over the area that it covers.
 
-    Exact for any factor, halves rounded up. (Pillow's BOX filter counts a pixel wholly or not at all, which
-    is not the mean over the area unless the factor is a whole number.)
+    A larger size repeats pixels, with the mean where two meet. Exact for any factor, halves rounded up.
+    (Pillow's BOX filter counts a pixel wholly or not at all, which is not the mean over the area unless the
+    factor is a whole number.)
     """
     height, width = image.shape[:2]
     if size == (height, width):
         return image
     rows, columns = _overlaps(height, size[0]), _overlaps(width, size[1])
     # All products are whole numbers far below 2^53: float64 sums them exactly, on every machine.
-    sums = rows @ image.reshape(height, -1).astype(np.float64)
+    flat = image.reshape(height, -1)
+    if image.size < _LARGE:
+        sums = rows @ flat.astype(np.float64)
+    else:  # row by row of those that a cell covers: a large image is never in memory as float64
+        sums = np.empty((size[0], flat.shape[1]))
+        for cell, shares in enumerate(rows):
+            (covered,) = np.nonzero(shares)
+            part = slice(covered[0], covered[-1] + 1)
+            sums[cell] = shares[part] @ flat[part].astype(np.float64)
     sums = columns @ sums.reshape(size[0], width, 3)
     area = rows[0].sum() * columns[0].sum()
     reduced: Pixels = np.floor((2.0 * sums + area) / (2.0 * area)).astype(np.uint8)
@@ -131,12 +170,21 @@ class _Entry:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each array."""
-        count = len(self.dataset)
-        return {_IMAGES: (count, *self.size, 3), _LABELS: (count, *self.dataset.info.size)}
+        count, sizes = len(self.dataset), self.dataset.sizes
+        labels = (count, *self._label_size) if self._label_size else (sum(h * w for h, w in sizes or ()),)
+        return {_IMAGES: (count, *self.size, 3), _LABELS: labels}
+
+    @property
+    def _label_size(self) -> Size | None:
+        """(height, width) of all labels; none where they differ."""
+        sizes = set(self.dataset.sizes or (self.dataset.info.size,))
+        return sizes.pop() if len(sizes) == 1 else None
 
     def key(self) -> dict[str, Any]:
         """What the manifest must say about the entry for it to be the one asked for."""
+        ragged = {} if self._label_size else {"sizes": [list(size) for size in self.dataset.sizes or ()]}
         return {
+            **ragged,
             "format": FORMAT,
             "dataset": self.dataset.info.name,
             "content_hash": self.dataset.content_hash,
@@ -155,7 +203,10 @@ class _Entry:
         except (OSError, ValueError, KeyError, TypeError):
             # Missing, or damaged in whatever way: it is built again either way.
             return None
-        return CachedSplit(images=maps[_IMAGES], labels=maps[_LABELS], image_ids=self.dataset.image_ids)
+        labels: Pixels | RaggedLabels = maps[_LABELS]
+        if not self._label_size:
+            labels = RaggedLabels(maps[_LABELS], self.dataset.sizes or ())
+        return CachedSplit(images=maps[_IMAGES], labels=labels, image_ids=self.dataset.image_ids)
 
     def _map(self, name: str, checksum: str) -> Pixels:
         """An array as a read-only memory map; ValueError if it is not what was written."""
@@ -188,6 +239,12 @@ class _Entry:
         if alone:
             for left in self.path.parent.glob(f"{prefix}*"):
                 shutil.rmtree(left, ignore_errors=True)
+        needed, free = sum(math.prod(shape) for shape in self.shapes.values()), shutil.disk_usage(self.path.parent).free
+        if needed > free:
+            raise DatasetError(
+                f"{self.path.parent}: {free >> 20:,} MiB free, but the decoded {self.dataset.split} split of "
+                f"{self.dataset.info.name} takes {needed >> 20:,} MiB: make room, or name another folder with --work"
+            )
         work = self.path.with_name(f"{prefix}{os.getpid()}-{secrets.token_hex(4)}")
         work.mkdir()
         try:
@@ -208,13 +265,29 @@ class _Entry:
             writers = {_IMAGES: _Writer(images), _LABELS: _Writer(labels)}
             for name, shape in self.shapes.items():
                 writers[name].header(shape)
-            for index in range(len(self.dataset)):
-                image, label = self.dataset[index]
-                writers[_IMAGES].write(reduce_area(image, self.size).tobytes())
+            for index, (image, label) in enumerate(self._decoded()):
+                writers[_IMAGES].write(image.tobytes())
                 writers[_LABELS].write(label.tobytes())
                 if progress is not None:
                     progress(index + 1, len(self.dataset))
             return {name: writer.close() for name, writer in writers.items()}
+
+    def _decoded(self) -> Iterator[tuple[Pixels, Pixels]]:
+        """Images at the entry's size and labels, decoded on several threads a few ahead."""
+
+        def decode(index: int) -> tuple[Pixels, Pixels]:
+            image, label = self.dataset[index]
+            return reduce_area(image, self.size), label
+
+        threads = _THREADS if self.dataset.thread_safe else 1
+        with ThreadPoolExecutor(threads) as pool:
+            ahead = deque[Future[tuple[Pixels, Pixels]]]()
+            for index in range(len(self.dataset)):
+                ahead.append(pool.submit(decode, index))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
     def _put_in_place(self, work: Path) -> None:
         """Rename the finished entry; a damaged one in its place is moved out of the way first."""

@@ -9,27 +9,22 @@ database", Pattern Recognition Letters 2009; splits and classes of github.com/al
 
 import hashlib
 import os
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import cached_property
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from datasets.base import (
     ROAD_CLASSES,
     ROAD_COLORS,
     SPLITS,
-    Dataset,
     DatasetError,
     DatasetInfo,
     Pair,
     Pixels,
     Size,
-    data_folder,
-    require_split,
     with_order,
 )
+from datasets.files import Listed, Survey, find_folder, is_plain, read_list, same_text, sound
 from datasets.pictures import read_bytes, read_image, read_label, read_size
 
 FOLDER = "CamVid"
@@ -58,57 +53,19 @@ Pillow 13.0 with libjpeg-turbo 3.2 writes them; another encoder's bytes may diff
 UNKNOWN_VARIANT = "camvid-unknown"
 
 
-class CamVid(Dataset):
-    """One split of CamVid. `info.size` and the split's count are those of the files found."""
-
-    def __init__(self, split: str, root: Path | str | None) -> None:
-        require_split(INFO.name, split)
-        self.folder = locate(root)
-        self.split = split
-        self._pairs = _sound_pairs(self.folder, split)
-        self.image_ids = tuple(pair.stem for pair in self._pairs)
-        size = read_size(self._pairs[0].image)
-        self.info = replace(INFO, size=size, splits={**INFO.splits, split: len(self._pairs)})
-
-    def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
-        """Image (H, W, 3) and label (H, W); IndexError past the end, DatasetError naming a damaged file."""
-        return read_pair(self._pairs[index], self.info.size)
-
-    @cached_property
-    def _hash(self) -> tuple[str, str]:
-        return _hash_folder(self.folder)
-
-    @property
-    def variant(self) -> str:
-        """ "camvid", "camvid-jpeg93" or "camvid-unknown"; reads all files the first time."""
-        return self._hash[0]
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 of the files of all splits; reads them the first time."""
-        return self._hash[1]
-
-
-def load(split: str, root: Path | str | None) -> CamVid:
-    """One split from the data root (the folder that holds `CamVid`, or that folder itself)."""
-    return CamVid(split, root)
-
-
-def content_hash(root: Path | str | None) -> tuple[str, str]:
-    """(variant, SHA-256) of all images and labels, and of the order in which training takes them."""
-    return _hash_folder(locate(root))
-
-
 def locate(root: Path | str | None) -> Path:
     """The folder `CamVid` under the data root, or the root itself if it is that folder; else DatasetError."""
-    base = data_folder(root, INFO.name)
-    for folder in (base / FOLDER, base):
-        if any((folder / split).is_dir() for split in SPLITS):
-            return folder
-    raise DatasetError(
-        f"no CamVid in {base}: run `python -m harness data fetch camvid --data-root {base}`, "
-        f"or put SegNet's folder at {base / FOLDER}"
-    )
+
+    def fits(folder: Path) -> bool:
+        return any((folder / split).is_dir() for split in SPLITS)
+
+    how = "run `python -m harness data fetch camvid --data-root {base}`, or put SegNet's folder at {place}"
+    return find_folder(root, INFO, FOLDER, fits, how)
+
+
+def full_size(first: Pair) -> Size:
+    """(height, width) of all images: that of the first."""
+    return read_size(first.image)
 
 
 def read_pair(pair: Pair, size: Size) -> tuple[Pixels, Pixels]:
@@ -123,32 +80,26 @@ def read_pair(pair: Pair, size: Size) -> tuple[Pixels, Pixels]:
     return image, label
 
 
-def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+def survey(folder: Path, split: str) -> Survey:
     """The pairs of a split in the list file's order (else by stem), and all that is wrong with it."""
     problems: list[str] = []
     images = _by_stem(folder / split, (".png", ".jpg", ".jpeg"), problems)
     labels = _by_stem(folder / f"{split}annot", (".png",), problems)
-    if images and labels:
-        problems += [f"{images[s]}: image without label" for s in images if s not in labels]
-        problems += [f"{labels[s]}: label without image" for s in labels if s not in images]
-    image_ids: Sequence[str] = sorted(images.keys() & labels.keys())
-    listing = folder / f"{split}.txt"
+    pairs = [Listed(image=stem, label=stem) for stem in sorted(images)]
+    listing, wrong = folder / f"{split}.txt", list[str]()
     if listing.is_file():
-        listed = _listed_stems(listing, problems)
-        if listed is not None:
-            problems += [f"{listing}: lists {s}, but there is no such image" for s in listed if s not in images]
-            problems += [f"{listing}: does not list {s}" for s in image_ids if s not in listed]
-            image_ids = [s for s in listed if s in images and s in labels]
-    return tuple(Pair(stem=s, image=images[s], label=labels[s]) for s in image_ids), tuple(problems)
-
-
-def _sound_pairs(folder: Path, split: str) -> tuple[Pair, ...]:
-    """The pairs of a split; DatasetError with the first problem if there is any."""
-    pairs, problems = survey(folder, split)
-    if problems:
-        more = f" (and {len(problems) - 1} more: `python -m harness data check camvid`)" if problems[1:] else ""
-        raise DatasetError(problems[0] + more)
-    return pairs
+        listed = read_list(listing, images, labels, wrong)
+        if listed or not wrong:  # else it can't be read
+            named = {pair.image for pair in listed}
+            wrong += [f"{listing}: does not list {stem}" for stem in images if stem not in named]
+            pairs = listed
+    if images and labels:
+        used = {pair.label for pair in pairs} | images.keys()
+        problems += [f"{images[pair.image]}: image without label" for pair in pairs if pair.label not in labels]
+        problems += [f"{labels[stem]}: label without image" for stem in labels if stem not in used]
+    pairs = [pair for pair in pairs if pair.label in labels]
+    found = tuple(Pair(stem=pair.image, image=images[pair.image], label=labels[pair.label]) for pair in pairs)
+    return found, (*problems, *wrong)
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> dict[str, Path]:
@@ -162,55 +113,26 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> di
         problems.append(f"{folder}: cannot be listed: {error.strerror}")
         return {}
     found: dict[str, Path] = {}
+    seen: dict[str, Path] = {}
     for path in paths:
         if path.name.startswith(".") or path.suffix.lower() not in suffixes:
             continue
-        if not _is_plain(path.name):
+        if not is_plain(path.name):
             problems.append(f"{folder}: the name {path.name!r} holds signs that can't be shown: rename the file")
             continue
-        if path.stem in found:
-            problems.append(f"{path}: a second file of the same stem as {found[path.stem].name}: remove one")
+        other = seen.setdefault(same_text(path.stem), path)
+        if other is not path:
+            problems.append(f"{path}: a second file of the same stem as {other.name}: remove one")
         found.setdefault(path.stem, path)
     if not found:
         problems.append(f"{folder}: holds no {' or '.join(suffixes)} file: fetch CamVid again")
     return found
 
 
-def _is_plain(name: str) -> bool:
-    """Whether a file's name is text of one line: no control signs, and bytes that are UTF-8."""
-    return not any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in name)
-
-
-def _listed_stems(listing: Path, problems: list[str]) -> dict[str, None] | None:
-    """Stems in the order of a list file (lines are `image label` or only `image`); None if unreadable."""
-    try:
-        lines = read_bytes(listing).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        problems.append(
-            f"{listing}: not a UTF-8 text: remove it (the images are then taken by name) or save it as UTF-8"
-        )
-        return None
-    image_ids: dict[str, None] = {}
-    for line in filter(str.strip, lines):
-        words = line.split()
-        # A name may hold blanks; then image and label hold equally many, and the halves show one stem.
-        halves = [" ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])]
-        paths = halves if _stem(halves[0]) == _stem(halves[1]) else [line.strip()]
-        stem = _stem(paths[0])
-        if stem in image_ids:
-            problems.append(f"{listing}: lists {stem} twice")
-        image_ids[stem] = None
-    return image_ids
-
-
-def _stem(path: str) -> str:
-    return PurePosixPath(path.replace("\\", "/")).stem
-
-
-def _hash_folder(folder: Path) -> tuple[str, str]:
+def hash_folder(folder: Path) -> tuple[str, str]:
     """(variant, SHA-256): the variant by the files alone, the hash by the order of the training list too."""
     content = files_hash(folder)
-    order = [pair.stem for pair in _sound_pairs(folder, "train")]
+    order = [pair.stem for pair in sound(*survey(folder, "train"), INFO.name)]
     return KNOWN_VARIANTS.get(content, UNKNOWN_VARIANT), with_order(content, order)
 
 
@@ -218,7 +140,7 @@ def files_hash(folder: Path) -> str:
     """SHA-256 over split, kind, stem and content hash of each file, in sorted order."""
     whole = hashlib.sha256()
     for split in sorted(SPLITS):
-        for pair in sorted(_sound_pairs(folder, split), key=lambda pair: pair.stem):
+        for pair in sorted(sound(*survey(folder, split), INFO.name), key=lambda pair: pair.stem):
             for kind, path in (("image", pair.image), ("label", pair.label)):
                 part = hashlib.sha256(read_bytes(path)).hexdigest()
                 words = (split.encode(), kind.encode(), os.fsencode(pair.stem), part.encode())

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.base import SPLITS, VOID, DatasetError, DatasetInfo, Pair, Size
+from datasets.files import FileModule
 from datasets.pictures import read_size
-from datasets.registry import FileDatasetModule, content_hash, file_module, info, load
+from datasets.registry import content_hash, file_module, info, load
 
 Histogram = tuple[int, ...]
 Progress = Callable[[int, int], None]
@@ -71,15 +72,16 @@ def check(name: str, root: Path | str | None = None, progress: Progress | None =
 
     DatasetError only if the name is unknown or there is no such folder at all.
     """
-    described = info(name)
+    described = info(name, root)
     problems: list[str] = []
-    if described.synthetic:
-        folder, splits = None, _drawn_splits(described, problems, progress)
+    source = file_module(name)
+    folder: Path | None = None
+    if source is None:
+        splits = _plain_splits(described, root, problems, progress)
     else:
-        source = file_module(name)
         folder = source.locate(root)
         splits = _file_splits(source, folder, problems, progress)
-    variant, digest = _identity(name, folder, problems)
+    variant, digest = _identity(name, folder or root, source, problems)
     return CheckReport(
         info=described,
         folder=folder,
@@ -90,20 +92,22 @@ def check(name: str, root: Path | str | None = None, progress: Progress | None =
     )
 
 
-def _identity(name: str, folder: Path | None, problems: list[str]) -> tuple[str | None, str | None]:
+def _identity(
+    name: str, folder: Path | str | None, source: FileModule | None, problems: list[str]
+) -> tuple[str | None, str | None]:
     """(variant, content hash), and the problem if they are not known."""
     try:
         variant, digest = content_hash(name, folder)
     except DatasetError:
         # The folders do not fit together, which is among the problems already.
         return None, None
-    if folder is not None and variant == file_module(name).UNKNOWN_VARIANT:
+    if source is not None and variant == source.UNKNOWN_VARIANT:
         problems.append(f"{folder}: content hash {digest[:16]} is of no known edition: results are marked {variant}")
     return variant, digest
 
 
 def _file_splits(
-    source: FileDatasetModule, folder: Path, problems: list[str], progress: Progress | None
+    source: FileModule, folder: Path, problems: list[str], progress: Progress | None
 ) -> tuple[SplitCheck, ...]:
     described = source.INFO
     surveys = {split: source.survey(folder, split) for split in SPLITS}
@@ -124,7 +128,7 @@ def _file_splits(
     return tuple(found)
 
 
-def _file_pair(source: FileDatasetModule, pair: Pair, sizes: set[Size], problems: list[str]) -> NDArray[np.int64]:
+def _file_pair(source: FileModule, pair: Pair, sizes: set[Size], problems: list[str]) -> NDArray[np.int64]:
     """Label pixels a class of one pair; zeros and a problem where a file is damaged."""
     num_classes = source.INFO.num_classes
     try:
@@ -136,12 +140,15 @@ def _file_pair(source: FileDatasetModule, pair: Pair, sizes: set[Size], problems
     return _count(label, num_classes)
 
 
-def _drawn_splits(described: DatasetInfo, problems: list[str], progress: Progress | None) -> tuple[SplitCheck, ...]:
+def _plain_splits(
+    described: DatasetInfo, root: Path | str | None, problems: list[str], progress: Progress | None
+) -> tuple[SplitCheck, ...]:
+    """What a dataset that does not lie in files of ours gives: drawn ones, and plugins'."""
     total = sum(described.splits.values())
     found: list[SplitCheck] = []
     done = 0
     for split in described.splits:
-        dataset = load(described.name, split)
+        dataset = load(described.name, split, root)
         sizes: set[Size] = set()
         pixels = np.zeros(described.num_classes + 1, np.int64)
         for index in range(len(dataset)):

@@ -89,7 +89,7 @@ def _present(base: Path) -> FetchResult | None:
         except DatasetError:
             return None
     try:
-        variant, _ = camvid.content_hash(target)
+        variant, _ = camvid.hash_folder(camvid.locate(target))
     except DatasetError as error:
         raise DatasetError(f"{target} is no complete CamVid ({error}): move it away, then fetch again") from error
     if variant == camvid.UNKNOWN_VARIANT:
@@ -117,7 +117,7 @@ def _install(archive: Path, staging: Path, base: Path) -> FetchResult:
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         unpack(archive, fresh, camvid.FOLDER)
-        variant, digest = camvid.content_hash(fresh)
+        variant, digest = camvid.hash_folder(fresh)
         if variant == camvid.UNKNOWN_VARIANT:
             raise DatasetError(f"the archive holds other files than CamVid's (content hash {digest[:16]})")
     except DatasetError as error:

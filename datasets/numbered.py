@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.base import DatasetError, Pair
+from datasets.base import Pair
 from datasets.pictures import read_bytes
 
 
@@ -57,14 +57,6 @@ class Naming:
             pattern = f"{self.prefix}{'N' * self.digits}{suffixes[0]}"
             problems.append(f"{folder}: holds no {pattern} file: put {self.title}'s files there")
         return found
-
-
-def sound(pairs: tuple[Pair, ...], problems: Sequence[str], name: str) -> tuple[Pair, ...]:
-    """The pairs of a split as they are; DatasetError with the first problem if there is any."""
-    if problems:
-        more = f" (and {len(problems) - 1} more: `python -m harness data check {name}`)"
-        raise DatasetError(problems[0] + (more if problems[1:] else ""))
-    return pairs
 
 
 def hash_splits(splits: Mapping[str, Sequence[Pair]]) -> str:

@@ -12,24 +12,21 @@ Source: Silberman, Hoiem, Kohli, Fergus, "Indoor segmentation and support infere
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
 from datasets.base import (
     SPLITS,
-    Dataset,
     DatasetError,
     DatasetInfo,
     Pair,
     Pixels,
     Size,
-    data_folder,
-    require_split,
 )
-from datasets.numbered import Naming, hash_splits, sound
+from datasets.files import Survey, find_folder, sound
+from datasets.numbered import Naming, hash_splits
 from datasets.pictures import read_image, read_label
 from datasets.sunrgbd import CLASSES, COLORS
 
@@ -61,57 +58,24 @@ UNKNOWN_VARIANT = "nyuv2-partial"
 its counts alone."""
 
 
-class NyuV2(Dataset):
-    """One split of NYU Depth v2. The split's count is that of the files found."""
-
-    def __init__(self, split: str, root: Path | str | None) -> None:
-        require_split(INFO.name, split)
-        self.folder = locate(root)
-        self.split = split
-        self._pairs = sound(*survey(self.folder, split), INFO.name)
-        self.image_ids = tuple(pair.stem for pair in self._pairs)
-        self.info = replace(INFO, splits={**INFO.splits, split: len(self._pairs)})
-
-    def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
-        """Image (360, 480, 3) and label (360, 480); IndexError past the end, DatasetError if damaged."""
-        return read_pair(self._pairs[index], INFO.size)
-
-    @cached_property
-    def _hash(self) -> tuple[str, str]:
-        return _hash_folder(self.folder)
-
-    @property
-    def variant(self) -> str:
-        """ "nyuv2" where all images are there, else "nyuv2-partial"; reads all files the first time."""
-        return self._hash[0]
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 of the files of all splits and of the splits' order; reads them the first time."""
-        return self._hash[1]
-
-
-def load(split: str, root: Path | str | None) -> NyuV2:
-    """One split from the data root (the folder that holds `NYUv2`, or that folder itself)."""
-    return NyuV2(split, root)
-
-
-def content_hash(root: Path | str | None) -> tuple[str, str]:
-    """(variant, SHA-256) of all images and labels, by split, in the splits' order."""
-    return _hash_folder(locate(root))
-
-
 def locate(root: Path | str | None) -> Path:
     """The folder `NYUv2` under the data root, or the root itself if it is that; else DatasetError."""
-    base = data_folder(root, INFO.name)
-    for folder in (base / FOLDER, base):
-        if any((folder / name / "labels37").is_dir() for name in ("train", "test")):
-            return folder
-    raise DatasetError(
-        f"no NYU Depth v2 in {base}: put the folder with train and test at {base / FOLDER}, or put the "
-        f"official release into {base} (`python -m harness data fetch nyuv2` names the files) and run "
-        f"`python -m harness data prepare nyuv2 --data-root {base}`"
+
+    def fits(folder: Path) -> bool:
+        return any((folder / name / "labels37").is_dir() for name in ("train", "test"))
+
+    how = (
+        "put the folder with train and test at {place}, or put the official release into {base} "
+        "(`python -m harness data fetch nyuv2` names the files) and run "
+        "`python -m harness data prepare nyuv2 --data-root {base}`"
     )
+    return find_folder(root, INFO, FOLDER, fits, how)
+
+
+def full_size(first: Pair) -> Size:
+    """(height, width) that all images are read at."""
+    del first
+    return INFO.size
 
 
 @cache
@@ -161,7 +125,7 @@ def read_pair(pair: Pair, size: Size) -> tuple[Pixels, Pixels]:
     return image, label
 
 
-def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+def survey(folder: Path, split: str) -> Survey:
     """The pairs of a split in its order, and all that is wrong with it."""
     problems: list[str] = []
     name = folder_of(split)
@@ -186,7 +150,7 @@ def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]
     return tuple(pairs), tuple(problems)
 
 
-def _hash_folder(folder: Path) -> tuple[str, str]:
+def hash_folder(folder: Path) -> tuple[str, str]:
     """(variant, SHA-256) of a folder; DatasetError where images and labels do not fit together."""
     splits = {split: sound(*survey(folder, split), INFO.name) for split in SPLITS}
     counts = {split: len(pairs) for split, pairs in splits.items()}

@@ -5,9 +5,11 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from datasets.base import VOID, DatasetError, Pixels, Size, one_line
 
@@ -23,6 +25,17 @@ _PNG_BIT_DEPTH_AT = 24
 # By what Pillow multiplies the values of gray PNGs of few bits, so that the largest becomes 255
 _GRAY_SCALE = {2: 85, 4: 17}
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is to be shown as stored
+_ON_ITS_SIDE = (5, 6, 7, 8)
+_JPEG_MAGIC = b"\xff\xd8\xff"
+
+PHOTO_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+LABEL_FORMATS = ("PNG", "BMP", "TIFF")
+Orientation = Literal["refuse", "apply", "stored"]
+"""What is done with a picture that EXIF says is to be shown turned or mirrored."""
+
+
+class TurnedPicture(DatasetError):
+    """A picture that is to be shown otherwise than it is stored."""
 
 
 def read_image(path: Path) -> Pixels:
@@ -33,7 +46,8 @@ def read_image(path: Path) -> Pixels:
     if image.mode != "RGB" or deep:
         depth = f"{data[_PNG_BIT_DEPTH_AT]}-bit " if deep else ""
         raise DatasetError(f"{path}: the image is {depth}{image.mode}, not 8-bit RGB: save it as 8-bit RGB")
-    return _decode(path, image)
+    pixels: Pixels = _decode(path, image)
+    return pixels
 
 
 def read_label(path: Path, num_classes: int, void: int, first: int = 0) -> Pixels:
@@ -49,7 +63,7 @@ def read_label(path: Path, num_classes: int, void: int, first: int = 0) -> Pixel
         raise DatasetError(
             f"{path}: the label is {image.mode}, not 8-bit gray or palette: save one class index a pixel, not colors"
         )
-    label = _decode(path, image)
+    label: Pixels = _decode(path, image)
     if image.mode == "L":
         label //= np.uint8(_GRAY_SCALE.get(data[_PNG_BIT_DEPTH_AT], 1))
     wrong = ((label < first) | (label >= first + num_classes)) & (label != void)
@@ -65,10 +79,46 @@ def read_label(path: Path, num_classes: int, void: int, first: int = 0) -> Pixel
     return label
 
 
-def read_size(path: Path) -> Size:
+def read_photo(path: Path, orientation: Orientation = "refuse") -> Pixels:
+    """An image file of most kinds as 8-bit RGB (H, W, 3): gray is repeated, alpha dropped; DatasetError otherwise."""
+    image = _open(path, read_bytes(path), PHOTO_FORMATS, orientation)
+    if image.mode not in ("RGB", "L", "P", "RGBA", "LA", "1", "CMYK", "YCbCr"):
+        raise DatasetError(f"{path}: the image is {image.mode}, not 8-bit: save it as 8-bit RGB or gray")
+    pixels: Pixels = _decode(path, image, "RGB", orientation)
+    return pixels
+
+
+def read_values(path: Path, orientation: Orientation = "refuse") -> NDArray[np.uint16] | Pixels:
+    """A label file as it is: one value a pixel (H, W) uint16, or a picture in colors (H, W, 3) uint8.
+
+    Of a palette the index counts, never its color; gray of any number of bits keeps its values; three equal
+    channels count as one. DatasetError for other kinds, and for JPEG, which changes values.
+    """
+    data = read_bytes(path)
+    if data.startswith(_JPEG_MAGIC):
+        raise DatasetError(f"{path}: a label as JPEG, whose compression changes values: save labels as PNG")
+    image = _open(path, data, LABEL_FORMATS, orientation)
+    if image.mode == "RGB":
+        colors: Pixels = _decode(path, image, orientation=orientation)
+        return colors
+    if image.mode not in ("L", "P", "1", "I;16", "I;16B", "I;16L", "I"):
+        raise DatasetError(
+            f"{path}: the label is {image.mode}: save one class index a pixel (8-bit gray), or colors without alpha"
+        )
+    values: NDArray[np.int64] = _decode(path, image, orientation=orientation, kind=np.int64)
+    if image.mode == "L" and data.startswith(_PNG_MAGIC):
+        values //= _GRAY_SCALE.get(data[_PNG_BIT_DEPTH_AT], 1)
+    if values.size and not 0 <= int(values.min()) <= int(values.max()) <= 65535:
+        raise DatasetError(f"{path}: label values {values.min()} to {values.max()}: they must be 0 to 65535")
+    return values.astype(np.uint16)
+
+
+def read_size(path: Path, formats: tuple[str, ...] = ("PNG", "JPEG"), orientation: Orientation = "refuse") -> Size:
     """(height, width) from a picture's header."""
-    width, height = _open(path, read_bytes(path), ("PNG", "JPEG")).size
-    return height, width
+    image = _open(path, read_bytes(path), formats, orientation)
+    width, height = image.size
+    turned = orientation == "apply" and _orientation(image) in _ON_ITS_SIDE
+    return (width, height) if turned else (height, width)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -79,8 +129,8 @@ def read_bytes(path: Path) -> bytes:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or one_line(error)}") from error
 
 
-def _open(path: Path, data: bytes, formats: tuple[str, ...]) -> Image.Image:
-    """The picture with its header read, of a format and a size that are allowed."""
+def _open(path: Path, data: bytes, formats: tuple[str, ...], orientation: Orientation = "refuse") -> Image.Image:
+    """The picture with its header read, of a format, a size and an orientation that are allowed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -94,10 +144,10 @@ def _open(path: Path, data: bytes, formats: tuple[str, ...]) -> Image.Image:
         ) from error
     if image.width * image.height > MAX_PIXELS:
         raise DatasetError(f"{path}: refused: {image.width} x {image.height} pixels is absurdly large")
-    orientation = _orientation(image)
-    if orientation != _UPRIGHT:
-        raise DatasetError(
-            f"{path}: its metadata says that it is to be shown turned or mirrored (EXIF orientation {orientation}), "
+    turned = _orientation(image)
+    if turned != _UPRIGHT and orientation == "refuse":
+        raise TurnedPicture(
+            f"{path}: its metadata says that it is to be shown turned or mirrored (EXIF orientation {turned}), "
             "and its pair may not be: save it as it is to be seen, without that entry"
         )
     return image
@@ -116,9 +166,17 @@ def _reason(error: Exception) -> str:
     return one_line(error).partition(" <_io")[0] or type(error).__name__
 
 
-def _decode(path: Path, image: Image.Image) -> Pixels:
+def _decode(
+    path: Path,
+    image: Image.Image,
+    mode: str | None = None,
+    orientation: Orientation = "refuse",
+    kind: type[np.integer[Any]] = np.uint8,
+) -> Any:
     """The pixels of an opened picture as a writable array."""
     try:
-        return np.array(image, dtype=np.uint8)
+        if orientation == "apply":
+            image = ImageOps.exif_transpose(image)
+        return np.array(image if mode in (None, image.mode) else image.convert(mode), dtype=kind)
     except _BROKEN as error:
         raise DatasetError(f"{path}: damaged or cut off ({one_line(error)}): fetch it again") from error

@@ -1,1 +1,114 @@
-"""How the architectures are compared: protocol, runs, measurements, records and reports."""
+"""How the architectures are compared: protocol, runs, measurements, records and reports.
+
+The same from Python, without the command line:
+
+    import harness
+
+    model = harness.load_model("weights/segnet")        # a folder that `harness weights` made, or a run's id
+    labels = harness.predict(model, "street.jpg")       # (H, W) uint8, indices of model.config.classes
+    harness.run("segnet", suite="quick", iterations=50) # as `python -m harness run`
+    results = harness.load_results()                    # pandas: a row for each run, split and checkpoint
+    measurements = harness.load_measurements()          # pandas: a row for each measured cell
+
+Scores are in `harness.metrics`, for numpy arrays and torch tensors alike. Importing this package imports neither
+torch nor pandas; the functions do when they are called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from harness.config.run_spec import Precision
+    from harness.deploy.predict import Predictor
+
+__all__ = ["load_measurements", "load_model", "load_results", "predict", "run"]
+
+
+def load_model(
+    path: Path | str,
+    *,
+    device: str = "auto",
+    precision: Precision | None = None,
+    results: Path | str = "results",
+    work: Path | str = "work",
+) -> Predictor:
+    """A trained model, ready for pictures; `.model` is the torch module, `.config` says what it was trained as.
+
+    Args:
+        path: a folder that `harness weights` made, or the id of a finished run.
+        device: auto, cpu or cuda.
+        precision: fp32, tf32 or bf16; none: that of its training, where the device can.
+        results: folder of the records, where a run is named.
+        work: folder of the runs' weights, where a run is named.
+
+    Raises:
+        harness.system.errors.UserError: no such model, or damaged weights; one line that says what to do.
+    """
+    from harness.deploy.predict import predictor
+    from harness.deploy.weights import find
+    from harness.launchers.steps import pick_device
+
+    return predictor(find(str(path), Path(results), Path(work)), pick_device(device), precision)
+
+
+def predict(model: Predictor, image: Any, *, native: bool = False) -> NDArray[np.uint8]:
+    """The class of every pixel of an image: (H, W) uint8, indices of `model.config.classes`, at the image's size.
+
+    Args:
+        model: from `load_model`.
+        image: a path, a Pillow image, an array (H, W, 3) uint8 in RGB, or a tensor (H, W, 3) or (3, H, W) uint8.
+        native: run the model at the image's own size, not at the size that it was trained on.
+
+    Raises:
+        harness.system.errors.UserError: no image, or one that can't be read.
+    """
+    from harness.deploy.predict import as_picture
+
+    return model.labels([as_picture(image)], native)[0]
+
+
+def run(*architectures: str, **options: Any) -> int:
+    """Train, evaluate and measure as `python -m harness run` does; 0, or 1 where a run failed.
+
+    Args:
+        architectures: names, such as "segnet"; none: all of the suite.
+        options: those of the command by their names with underscores: `suite="camvid"`, `data_root="data"`,
+            `iterations=100`, `measure=False`; a list is given several times (`override=["lr=0.01"]`).
+
+    Raises:
+        harness.system.errors.UserError, datasets.DatasetError, architectures.ArchitectureError: bad input.
+        typer's usage error: an option that the command does not have.
+    """
+    import typer
+
+    from harness.cli.app import app
+
+    words = ["run", *architectures]
+    for name, value in options.items():
+        flag = name.replace("_", "-")
+        if value is True or value is False:
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is not None:
+            for one in value if isinstance(value, list | tuple) else [value]:
+                words += [f"--{flag}", str(one)]
+    return int(typer.main.get_command(app)(words, prog_name="harness", standalone_mode=False) or 0)
+
+
+def load_results(results: Path | str = "results") -> pd.DataFrame:
+    """Scores of all runs, a row for each run, split and checkpoint: see `harness.report.frames.load_results`."""
+    from harness.report import frames
+
+    return frames.load_results(results)
+
+
+def load_measurements(results: Path | str = "results") -> pd.DataFrame:
+    """Costs of all measurements, a row a cell: see `harness.report.frames.load_measurements`."""
+    from harness.report import frames
+
+    return frames.load_measurements(results)

@@ -1,14 +1,22 @@
 """`python -m harness`: run a command; errors the user can mend are one line and exit code 2."""
 
+import signal
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from harness.cli.app import app
     from harness.system.errors import UserError, storage_error
+    from harness.system.signals import STOPPED, handle_stops
+    from harness.system.surroundings import refuse_another_datasets, refuse_torchrun, settle
 
     try:
+        refuse_another_datasets()
+        refuse_torchrun()
+        settle()
+        handle_stops(signal.default_int_handler)
+        from harness.cli.app import app
+
         app()
     except UserError as error:
         _fail(str(error))
@@ -23,7 +31,7 @@ def main() -> None:
             raise
         _fail(line)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(STOPPED)
 
 
 def _fail(line: str) -> None:

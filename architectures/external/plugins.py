@@ -160,7 +160,7 @@ def load(target: str) -> Callable[..., Any]:
                 f"plugin {target}: no module {module!r} is found; put its folder on PYTHONPATH"
             ) from error
         raise ArchitectureError(f"plugin {target}: {module} needs {error.name}, which is missing") from error
-    except Exception as error:  # a stranger's module may raise anything: it becomes the one line
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything: it becomes the one line
         raise ArchitectureError(f"plugin {target}: importing {module} raised {_brief(error)}") from error
     function = getattr(imported, attribute, None)
     if not callable(function):

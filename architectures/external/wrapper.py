@@ -112,16 +112,18 @@ class ForeignNetwork(Architecture):
             images = images * self.input_scale + self.input_shift
         height, width = images.shape[-2:]
         below, right = -height % self.divisor, -width % self.divisor
-        if below or right:
+        # sizes that an export leaves open are no int: to ask whether they need padding would settle it for all
+        pads = bool(not isinstance(below, int) or not isinstance(right, int) or below or right)
+        if pads:
             images = F.pad(images, (0, right, 0, below))
         logits = self._fitting(_main_output(self.network(images), self.info.name), images)
         rows, columns = self.output_size(height, width)
-        return logits[..., :rows, :columns] if below or right else logits
+        return logits[..., :rows, :columns] if pads else logits
 
     def _fitting(self, logits: Tensor, images: Tensor) -> Tensor:
         """The logits, if they are those declared for these images."""
         height, width = images.shape[-2:]
-        expected = (len(images), self.num_classes, *self.output_size(height, width))
+        expected = (images.shape[0], self.num_classes, *self.output_size(height, width))
         if tuple(logits.shape) == expected:
             return logits
         name, stride = self.info.name, self.info.output_stride

@@ -33,6 +33,8 @@ def spread(values: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
     chosen = codes[:, :, :, None, :, None] == cells  # (N, C, h, 2, w, 2)
     maps = torch.where(chosen, values[:, :, :, None, :, None], 0.0)
     maps = maps.reshape(count, channels, 2 * height, 2 * width)[:, :, : size[0], : size[1]]
+    if torch.compiler.is_exporting():  # a look at strides would bind the exported network to its example's size
+        return maps
     return maps.contiguous(memory_format=layout_of(values))
 
 

@@ -15,7 +15,7 @@ from datasets.roads.synthetic import SyntheticDataset, synthetic_hash
 
 INFO = DatasetInfo(
     name="roads",
-    title="SyntheticDataset roads",
+    title="Synthetic roads",
     classes=ROAD_CLASSES,
     colors=ROAD_COLORS,
     size=(HEIGHT, WIDTH),

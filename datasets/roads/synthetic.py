@@ -1,4 +1,4 @@
-"""SyntheticDataset datasets: each picture follows from the drawing's revision, its split and its index alone."""
+"""Synthetic datasets: each picture follows from the drawing's revision, its split and its index alone."""
 
 import hashlib
 import json

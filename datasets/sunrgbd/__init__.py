@@ -14,25 +14,22 @@ numbering, names and void from github.com/ankurhanda/sunrgbd-meta-data (README.m
 """
 
 import hashlib
-from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from datasets.base import (
     SPLITS,
     Color,
-    Dataset,
     DatasetError,
     DatasetInfo,
     Pair,
     Pixels,
     Size,
-    data_folder,
-    require_split,
 )
 from datasets.cache import nearest_exact_indices, reduce_area
-from datasets.numbered import Naming, hash_splits, sound
+from datasets.files import Survey, find_folder, sound
+from datasets.numbered import Naming, hash_splits
 from datasets.pictures import read_image, read_label
 
 FOLDER = "sunrgbd37"
@@ -80,57 +77,23 @@ UNKNOWN_VARIANT = "sunrgbd-partial"
 folder is known by its counts alone."""
 
 
-class SunRgbd(Dataset):
-    """One split of SUN RGB-D. The split's count is that of the files found."""
-
-    def __init__(self, split: str, root: Path | str | None) -> None:
-        require_split(INFO.name, split)
-        self.folder = locate(root)
-        self.split = split
-        self._pairs = sound(*survey(self.folder, split), INFO.name)
-        self.image_ids = tuple(pair.stem for pair in self._pairs)
-        self.info = replace(INFO, splits={**INFO.splits, split: len(self._pairs)})
-
-    def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
-        """Image (360, 480, 3) and label (360, 480); IndexError past the end, DatasetError if damaged."""
-        return read_pair(self._pairs[index], INFO.size)
-
-    @cached_property
-    def _hash(self) -> tuple[str, str]:
-        return _hash_folder(self.folder)
-
-    @property
-    def variant(self) -> str:
-        """ "sunrgbd" where all images are there, else "sunrgbd-partial"."""
-        return self._hash[0]
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 of the files of all splits; reads them the first time."""
-        return self._hash[1]
-
-
-def load(split: str, root: Path | str | None) -> SunRgbd:
-    """One split from the data root (the folder that holds `sunrgbd37`, or that folder itself)."""
-    return SunRgbd(split, root)
-
-
-def content_hash(root: Path | str | None) -> tuple[str, str]:
-    """(variant, SHA-256) of all images and labels, by split and number."""
-    return _hash_folder(locate(root))
-
-
 def locate(root: Path | str | None) -> Path:
     """The folder `sunrgbd37` under the data root, or the root itself if it is that; else DatasetError."""
-    base = data_folder(root, INFO.name)
-    for folder in (base / FOLDER, base):
-        if (folder / "labels").is_dir() and any((folder / name).is_dir() for name in ("train", "test")):
-            return folder
-    raise DatasetError(
-        f"no SUN RGB-D in {base}: put the extracted images and labels at {base / FOLDER} (train, test, "
-        f"labels), or unpack the official release into {base} and run "
-        f"`python -m harness data prepare sunrgbd --data-root {base}`"
+
+    def fits(folder: Path) -> bool:
+        return (folder / "labels").is_dir() and any((folder / name).is_dir() for name in ("train", "test"))
+
+    how = (
+        "put the extracted images and labels at {place} (train, test, labels), or unpack the official release "
+        "into {base} and run `python -m harness data prepare sunrgbd --data-root {base}`"
     )
+    return find_folder(root, INFO, FOLDER, fits, how)
+
+
+def full_size(first: Pair) -> Size:
+    """(height, width) that all images are read at."""
+    del first
+    return INFO.size
 
 
 @cache
@@ -176,7 +139,7 @@ def _extent(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} x {shape[1]}"
 
 
-def survey(folder: Path, split: str) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+def survey(folder: Path, split: str) -> Survey:
     """The pairs of a split by number, and all that is wrong with it."""
     problems: list[str] = []
     most = TEST_IMAGES if split == "test" else TRAIN_IMAGES
@@ -207,7 +170,7 @@ def _split_of(number: int) -> str:
     return "val" if number - TEST_IMAGES in held_out() else "train"
 
 
-def _hash_folder(folder: Path) -> tuple[str, str]:
+def hash_folder(folder: Path) -> tuple[str, str]:
     """(variant, SHA-256) of a folder; DatasetError where images and labels do not fit together."""
     splits = {split: sound(*survey(folder, split), INFO.name) for split in SPLITS}
     counts = {split: len(pairs) for split, pairs in splits.items()}

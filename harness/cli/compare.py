@@ -1,19 +1,36 @@
-"""What `compare` does, apart from parsing: prints the tables and returns the exit code. Imports no torch."""
+"""`compare`: two architectures side by side. Imports no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
+import pandas as pd
+import typer
 from rich.table import Table
 
+from harness.cli.options import DEFAULT_RESULTS, Results, Suites
 from harness.config.suite import load_suite, suite_names
-from harness.paper.claims import Sample
-from harness.report.compare import Line, Pair, Winner, compare
-from harness.report.groups import BLOCK, title
+from harness.metrics.bootstrap import BLOCK
+from harness.report.compare import compare
+from harness.report.grouping import title
 from harness.report.tables import signed
-from harness.report.wording import group_title, reduced_mark
+from harness.system.console import say, terminal
 
-_HIGHER: Mapping[Winner, str] = {"first": "A", "second": "B", "tie": "tie", "unknown": "n/a"}
+_HIGHER = {"first": "A", "second": "B", "": "n/a"}
+_NOTE = (
+    "95 % interval: bootstrap over the seeds that both have, in pairs, and over blocks of {block} neighboring test\n"
+    "frames. One seed: over blocks alone, which leaves out what another seed would change."
+)
+
+
+def compare_architectures(
+    first: Annotated[str, typer.Argument(help="Architecture.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    suite: Suites = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Print the tables."""
+    raise typer.Exit(compare_command(first, second, suite, results))
 
 
 def compare_command(first: str, second: str, suites: Sequence[str] | None, results: Path) -> int:
@@ -24,59 +41,40 @@ def compare_command(first: str, second: str, suites: Sequence[str] | None, resul
     """
     for name in suites or ():
         load_suite(name)
-    pairs = compare(results, first, second, suites or suite_names())
-    console = Console()
-    for pair in pairs:
-        console.print(_head(pair), highlight=False, markup=False, soft_wrap=True)
-        console.print(_who(pair, title(first), title(second)), highlight=False, markup=False, soft_wrap=True)
-        console.print(_table(pair), highlight=False)
-    for note in _notes(pairs):
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    frame, console = compare(results, first, second, suites or suite_names()), terminal()
+    for (group, reduced), part in frame.groupby(["group", "reduced"], sort=False):
+        say(console, f"{group}{f'; {reduced}' if reduced else ''}")
+        say(console, _who(part, title(first), title(second)))
+        console.print(_table(part), highlight=False)
+    say(console, _NOTE.format(block=BLOCK))
     return 0
 
 
-def _head(pair: Pair) -> str:
-    mark = reduced_mark(pair.group)
-    return f"{group_title(pair.group)}{f'; {mark}' if mark else ''}"
+def _who(part: pd.DataFrame, first: str, second: str) -> str:
+    seeds = part.iloc[0]
+    return f"A: {first} (seeds: {seeds['first_seeds']}), B: {second} (seeds: {seeds['second_seeds']})"
 
 
-def _who(pair: Pair, first: str, second: str) -> str:
-    line = pair.lines[0]
-    named = (("A", first, line.first), ("B", second, line.second))
-    return ", ".join(f"{letter}: {name} (seeds: {len(sample.values)})" for letter, name, sample in named)
-
-
-def _table(pair: Pair) -> Table:
+def _table(part: pd.DataFrame) -> Table:
+    """All scores of every checkpoint; the classes of the last one alone."""
+    last = part["checkpoint"].iloc[-1]
     table = Table("checkpoint", "score, %")
     for head in ("A", "B", "A − B", "95 % interval", "higher"):
         table.add_column(head, justify="right")
-    for line in pair.lines:
-        estimate = line.first.mean - line.second.mean
-        figures = (_figure(line.first), _figure(line.second), signed(estimate), _interval(line))
-        table.add_row(line.checkpoint, line.metric, *figures, _HIGHER[line.winner])
+    for row in part.to_dict("records"):
+        if row["class"] and row["checkpoint"] != last:
+            continue
+        interval = f"n/a: {row['reason']}" if row["reason"] else f"{signed(row['low'])} to {signed(row['high'])}"
+        table.add_row(
+            row["checkpoint"],
+            f"{row['metric']} {row['class']}".strip(),
+            *(_mean(row[f"{side}"], row[f"{side}_std"]) for side in ("first", "second")),
+            signed(row["difference"]),
+            interval,
+            _HIGHER.get(row["higher"], row["higher"]),
+        )
     return table
 
 
-def _figure(sample: Sample) -> str:
-    return f"{sample.mean:.2f}" if sample.std is None else f"{sample.mean:.2f} ± {sample.std:.2f}"
-
-
-def _interval(line: Line) -> str:
-    gap = line.difference
-    return f"n/a: {line.reason}" if gap is None else f"{signed(gap.low)} to {signed(gap.high)}"
-
-
-def _notes(pairs: Sequence[Pair]) -> list[str]:
-    found = {line.difference.by for pair in pairs for line in pair.lines if line.difference}
-    notes = []
-    if "seeds" in found:
-        notes.append(
-            "several seeds of both: Welch's t interval, of a network and its refined output the paired one; "
-            "±: standard deviation over seeds (sample, n − 1)."
-        )
-    if "images" in found:
-        notes.append(
-            f"one seed: paired bootstrap over blocks of {BLOCK} neighboring frames; it holds the "
-            "choice of test images, not what another seed of training would change."
-        )
-    return notes
+def _mean(mean: float, std: float) -> str:
+    return f"{mean:.2f}" if pd.isna(std) else f"{mean:.2f} ± {std:.2f}"

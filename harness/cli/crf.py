@@ -1,46 +1,58 @@
-"""What `logits` and `crf` do, apart from parsing: each returns the exit code."""
+"""`logits` and `crf`: the dense CRF, for runs that are finished."""
 
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+import typer
 
-import datasets
-from harness.cli.options import writable
+from harness.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_WORK,
+    Budget,
+    DataRoot,
+    DeviceOption,
+    HeartbeatTimeout,
+    Results,
+    Threads,
+    Work,
+    writable,
+)
+from harness.config.request import RunRequest
 from harness.config.run_spec import refined
 from harness.config.worker_job import WorkerJob
-from harness.launchers import run as running
-from harness.launchers.local import in_turn
+from harness.launchers.local import LocalLauncher
+from harness.launchers.steps import pick_device
 from harness.records.run import StoredRun, load_run, runs_folder
+from harness.system.console import progress, say, terminal
 from harness.system.environment import available_cores
 from harness.system.errors import UserError, one_of
 from harness.system.signals import parse_time
 
 
-@dataclass(frozen=True, kw_only=True)
-class CrfOptions:
-    """The command-line options of `logits` and `crf`, as given."""
-
-    data_root: str | None
-    device: str
-    threads: int
-    results: Path
-    work: Path
-
-
-def logits_command(run_id: str, splits: tuple[str, ...], last: bool, options: CrfOptions) -> int:
-    """`logits`.
+def logits(
+    run: Annotated[str, typer.Argument(help="Id of a finished run, the name of its record's folder.")],
+    split: Annotated[
+        list[str] | None, typer.Option(help="train, val or test; several may be given; default: val, test.")
+    ] = None,
+    last: Annotated[bool, typer.Option("--last", help="Of the last iteration, not of the one that val chose.")] = False,
+    data_root: DataRoot = None,
+    device: DeviceOption = "auto",
+    threads: Threads = 0,
+    results: Results = DEFAULT_RESULTS,
+    work: Work = DEFAULT_WORK,
+) -> None:
+    """Write them.
 
     Raises:
         UserError: no such run, a split that there is not, other data, or weights that are gone.
     """
-    stored = _stored(options.results, run_id)
+    stored = _stored(results, run)
     spec = stored.record.spec
-    known = tuple(datasets.info(spec.dataset).splits)
-    chosen = tuple(dict.fromkeys(one_of(split, known, "split") for split in splits or ("val", "test")))
+    known = tuple(spec.dataset_info.splits)
+    chosen = tuple(dict.fromkeys(one_of(name, known, "split") for name in split or ("val", "test")))
+    request = _request(data_root, device, threads, results, work)
     import torch
 
     from harness.data.split import DeviceDataset
@@ -49,50 +61,58 @@ def logits_command(run_id: str, splits: tuple[str, ...], last: bool, options: Cr
     from harness.postprocess.crf.runner import open_dataset
     from harness.training.amp import apply_precision
 
-    job = _job(stored, options)
+    job = WorkerJob(spec=spec, request=request)
     base = BaseRun(record=stored.record, folder=job.folder)
     checkpoint = base.checkpoint(base.last_iteration) if last else base.chosen
-    console = Console()
+    console = terminal()
     torch.set_num_threads(job.threads)
     apply_precision(spec.precision)
-    for split in chosen:
-        dataset = open_dataset(spec, split, options.data_root)
+    for name in chosen:
+        dataset = open_dataset(spec, name, data_root)
         data = DeviceDataset(dataset, spec.protocol, job.cache, torch.device(job.device))
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            advance = partial(progress.advance, progress.add_task(f"logits of {split}", total=len(data)))
+        with progress(console) as bars:
+            advance = partial(bars.advance, bars.add_task(f"logits of {name}", total=len(data)))
             try:
-                path = write_logits(job, checkpoint, split, data, advance)
+                path = write_logits(job, checkpoint, name, data, advance)
             except BaseRunMissing as error:
                 raise UserError(str(error)) from None
-        console.print(
-            f"{path}: iteration {checkpoint.iteration:,}, {len(data)} images", highlight=False, soft_wrap=True
-        )
-    return 0
+        say(console, f"{path}: iteration {checkpoint.iteration:,}, {len(data)} images")
 
 
-def crf_command(run_ids: tuple[str, ...], budget_s: float | None, heartbeat_timeout: str, options: CrfOptions) -> int:
-    """`crf`.
+def crf(
+    runs: Annotated[list[str], typer.Argument(help="Ids of finished runs, their folders' names.")],
+    data_root: DataRoot = None,
+    device: DeviceOption = "auto",
+    threads: Threads = 0,
+    budget: Budget = None,
+    heartbeat_timeout: HeartbeatTimeout = "30m",
+    results: Results = DEFAULT_RESULTS,
+    work: Work = DEFAULT_WORK,
+) -> None:
+    """Carry out the runs that refine these.
 
     Raises:
         UserError: no such run, or one that trained no network.
     """
-    began_s = time.monotonic()
-    specs = []
-    for run_id in run_ids:
-        specs.append(refined(_stored(options.results, run_id).record.spec))
-    context = running.RunContext(
-        results=writable(options.results, "--results"),
-        reports=Path("reports"),
-        work=writable(options.work, "--work"),
-        data_root=options.data_root,
-        weights={},
-        device=running.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
-        threads=options.threads or available_cores(),
-        deadline_s=None if budget_s is None else began_s + budget_s,
-        heartbeat_timeout_s=parse_time(heartbeat_timeout, "heartbeat-timeout"),
+    budget_s = parse_time(budget, "budget") if budget else None
+    limits = {
+        "deadline_s": None if budget_s is None else time.monotonic() + budget_s,
+        "heartbeat_timeout_s": parse_time(heartbeat_timeout, "heartbeat-timeout"),
+    }
+    specs = [refined(_stored(results, run_id).record.spec) for run_id in runs]
+    request = _request(data_root, device, threads, writable(results, "--results"), work).model_copy(update=limits)
+    with LocalLauncher(request) as launcher:
+        raise typer.Exit(launcher.execute(specs, request, terminal()).exit_code)
+
+
+def _request(data_root: str | None, device: str, threads: int, results: Path, work: Path) -> RunRequest:
+    return RunRequest(
+        data_root=data_root,
+        device=pick_device(one_of(device, ("auto", "cpu", "cuda"), "device")),
+        threads=threads or available_cores(),
+        results=results.resolve(),
+        work=writable(work, "--work").resolve(),
     )
-    return in_turn(specs, context, Console()).exit_code
 
 
 def _stored(results: Path, run_id: str) -> StoredRun:
@@ -106,15 +126,3 @@ def _stored(results: Path, run_id: str) -> StoredRun:
     if stored.record.spec.postprocess:
         raise UserError(f"run {run_id!r} refined another one's output; name the one that trained the network")
     return stored
-
-
-def _job(stored: StoredRun, options: CrfOptions) -> WorkerJob:
-    return WorkerJob(
-        spec=stored.record.spec,
-        device=running.pick_device(one_of(options.device, ("auto", "cpu", "cuda"), "device")),
-        threads=options.threads or available_cores(),
-        results=options.results.resolve(),
-        work=writable(options.work, "--work").resolve(),
-        data_root=options.data_root,
-        weights=None,
-    )

@@ -1,18 +1,19 @@
-"""What `list` prints; imports no torch, and of plugins nothing."""
+"""`list`: what there is to choose from. Imports no torch, and of plugins nothing."""
 
-from rich.console import Console
 from rich.table import Table
 
 import architectures
 import datasets
 from architectures.external import libraries, plugins
+from harness.cli.options import Plugins
 from harness.config.protocol import load_protocol, toml_names
 from harness.config.suite import load_suite, suite_names
+from harness.system.console import terminal
 
 
-def print_listing() -> None:
-    """Architectures, libraries and plugins, datasets, protocols and suites, a table each."""
-    console = Console()
+def list_names(plugin: Plugins = None) -> None:
+    """Print architectures, libraries and plugins, datasets, protocols and suites, a table each."""
+    console = terminal()
     for table in (_architectures(), _elsewhere(), _datasets(), _protocols(), _suites()):
         console.print(table)
 

@@ -1,19 +1,40 @@
-"""What `measure` and `measure-indices` do, apart from parsing: each returns the exit code."""
+"""`measure` and `measure-indices`: what architectures cost on this machine."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, get_args
 
-from rich.console import Console
+import typer
+from rich.text import Text
 
 import architectures
-from harness.cli.options import precision_named, writable
+from harness.cli.data import dataset_named
+from harness.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_WORK,
+    AllOption,
+    Classes,
+    DataRoot,
+    DatasetShape,
+    DeviceOption,
+    Names,
+    Plugins,
+    PrecisionOption,
+    Results,
+    Threads,
+    Work,
+    chosen,
+    precision_named,
+    writable,
+)
 from harness.config.protocol import parse_size
 from harness.config.suite import check_architecture
-from harness.launchers import run as running
-from harness.profiling.scheduler import Request, cell_keys
-from harness.records.measurement import PHASES, MeasureSpec, Option, Phase, Preset
+from harness.launchers import steps
+from harness.profiling.scheduler import Request, measurement_keys
+from harness.records.measurement import PHASES, MeasureSpec, Optimizer, Option, Phase, Preset
+from harness.system.console import say, status, terminal
 from harness.system.environment import Device, available_cores
 from harness.system.errors import UserError, one_of
 
@@ -30,11 +51,12 @@ class MeasureOptions:
     device: str
     precisions: tuple[str, ...]
     variants: tuple[str, ...]
+    optimizers: tuple[str, ...]
     phases: tuple[str, ...]
     step_batch: int
     most: int | None
     preset: str | None
-    again: bool
+    force: bool
     threads: int
     results: Path
 
@@ -46,7 +68,22 @@ def measure_command(options: MeasureOptions) -> int:
         UserError: a bad option.
     """
     requests = _requests(options, _device(options.device))
-    return running.measure_all(requests, writable(options.results, "--results"), Console(), options.again).exit_code
+    return steps.measure_all(requests, writable(options.results, "--results"), terminal(), options.force).exit_code
+
+
+def shape_of(
+    dataset: str | None, data_root: str | None, sizes: Sequence[str] | None, classes: int | None
+) -> tuple[tuple[str, ...], int]:
+    """Sizes and number of classes to measure at: those given, else the dataset's, else the paper's.
+
+    Raises:
+        datasets.DatasetError: an unknown dataset, or bad data.
+    """
+    default, number = "360x480", 11
+    if dataset is not None:
+        info, _ = dataset_named(dataset, data_root, terminal())
+        default, number = f"{info.size[0]}x{info.size[1]}", info.num_classes
+    return tuple(dict.fromkeys(sizes or (default,))), classes or number
 
 
 def _requests(options: MeasureOptions, device: Device) -> list[Request]:
@@ -59,7 +96,8 @@ def _requests(options: MeasureOptions, device: Device) -> list[Request]:
     for name, size in product(names, sizes):
         check_architecture(name, size)
     requests = []
-    for size, precision, variant in product(sizes, options.precisions, options.variants):
+    chosen = product(sizes, options.precisions, options.variants, options.optimizers)
+    for size, precision, variant, optimizer in chosen:
         for name in names:
             spec = MeasureSpec.model_validate(
                 {
@@ -69,21 +107,22 @@ def _requests(options: MeasureOptions, device: Device) -> list[Request]:
                     "num_classes": options.classes,
                     "size": size,
                     "precision": _possible(precision, device),
-                    "options": _variant(variant),
+                    "options": _options(variant, optimizer),
                     "device": device,
                     "preset": level,
                     "threads": options.threads or available_cores(),
                 }
             )
-            requests.append(Request(spec=spec, keys=cell_keys(spec, phases, options.step_batch, options.most)))
+            requests.append(Request(spec=spec, keys=measurement_keys(spec, phases, options.step_batch, options.most)))
     return requests
 
 
-def _variant(text: str) -> tuple[Option, ...]:
-    """`plain`, or options joined by plus signs."""
-    parts = text.split("+")
+def _options(variant: str, optimizer: str) -> tuple[Option, ...]:
+    """Of a variant (`plain`, or several joined by plus signs) and an optimizer."""
+    parts, optimizers = variant.split("+"), get_args(Optimizer)
     for part in parts:
-        one_of(part, (PLAIN, *get_args(Option)), "variant")
+        one_of(part, (PLAIN, *(one for one in get_args(Option) if one not in optimizers)), "variant")
+    parts.append(one_of(optimizer, optimizers, "optimizer"))
     return tuple(one for one in get_args(Option) if one in parts)
 
 
@@ -95,7 +134,7 @@ def _possible(text: str, device: Device) -> str:
 
 
 def _device(text: str) -> Device:
-    return running.pick_device(one_of(text, ("auto", "cpu", "cuda"), "device"))
+    return steps.pick_device(one_of(text, ("auto", "cpu", "cuda"), "device"))
 
 
 def measure_indices_command(
@@ -119,9 +158,119 @@ def measure_indices_command(
         device=_device(device),
         threads=threads or available_cores(),
     )
-    folder, console = writable(results, "--results"), Console()
-    with console.status(f"{name}: starting") as status:
-        record = compare(spec, lambda phase: status.update(f"{name}: {phase}"))
+    folder, console = writable(results, "--results"), terminal()
+    with status(console, f"{name}: starting") as shown:
+        record = compare(spec, lambda phase: shown.update(Text(f"{name}: {phase}")))
     path = save_indices(folder, record)
-    console.print(f"compared in {record.wall_s:.0f} s: {path}", highlight=False, soft_wrap=True)
+    say(console, f"compared in {record.wall_s:.0f} s: {path}")
     return 0
+
+
+def measure(
+    names: Names = None,
+    everything: AllOption = False,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="Input size, height x width; several may be given; default: 360x480."),
+    ] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes; default: 11.", min=2)] = None,
+    dataset: DatasetShape = None,
+    data_root: DataRoot = None,
+    device: DeviceOption = "auto",
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(help="fp32, tf32 or bf16, with --runtime int8 too; several may be given; default: fp32."),
+    ] = None,
+    runtime: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure inference of runs, folders of weights or architectures in torch, torch-compile, "
+            "onnxruntime, openvino instead; several may be given."
+        ),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="plain, channels-last, compiled or folded (batch norm into convolutions), "
+            "joined by + as in channels-last+folded; several may be given; default: plain."
+        ),
+    ] = None,
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option(help="Of the training step: sgd or adamw; several may be given; default: sgd, as in the paper."),
+    ] = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only these: shapes, inference-memory, training-memory, forward, end-to-end, backward, training-step."
+        ),
+    ] = None,
+    step_batch: Annotated[int, typer.Option(help="Images of a training step.", min=1)] = 5,
+    up_to_batch: Annotated[int | None, typer.Option(help="Times at no larger batch.", min=1)] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="full, lease, cpu or quick; default: cpu on a CPU, else full.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Measure even what was measured before.")] = False,
+    threads: Threads = 0,
+    plugin: Plugins = None,
+    results: Results = DEFAULT_RESULTS,
+    work: Work = DEFAULT_WORK,
+) -> None:
+    """Read the options, and measure."""
+    sizes, num_classes = shape_of(dataset, data_root, size, classes)
+    if runtime:
+        from harness.cli.runtimes import RuntimeOptions, runtimes_command
+
+        asked = RuntimeOptions(
+            names=chosen(names, everything),
+            runtimes=tuple(runtime),
+            precisions=tuple(precision or ("fp32",)),
+            sizes=sizes,
+            classes=num_classes,
+            device=device,
+            preset=preset,
+            threads=threads,
+            data_root=data_root,
+            results=results,
+            work=work,
+        )
+        raise typer.Exit(runtimes_command(asked))
+    options = MeasureOptions(
+        names=chosen(names, everything),
+        sizes=sizes,
+        classes=num_classes,
+        device=device,
+        precisions=tuple(dict.fromkeys(precision or ("fp32",))),
+        variants=tuple(dict.fromkeys(variant or ("plain",))),
+        optimizers=tuple(dict.fromkeys(optimizer or ("sgd",))),
+        phases=tuple(phase or ()),
+        step_batch=step_batch,
+        most=up_to_batch,
+        preset=preset,
+        force=force,
+        threads=threads,
+        results=results,
+    )
+    raise typer.Exit(measure_command(options))
+
+
+def measure_indices(
+    name: Annotated[str, typer.Argument(help="Architecture that unpools with indices.")] = "segnet",
+    size: Annotated[str, typer.Option(help="Input size, height x width.")] = "360x480",
+    classes: Classes = 11,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    threads: Threads = 0,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Read the options, and compare."""
+    code = measure_indices_command(
+        name=name,
+        size=size,
+        classes=classes,
+        device=device,
+        precision=precision,
+        threads=threads,
+        results=results,
+    )
+    raise typer.Exit(code)

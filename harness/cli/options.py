@@ -1,10 +1,138 @@
-"""Reading command-line options: a bad one raises with what is allowed."""
+"""Command-line options, each stated once; a bad value raises with what is allowed. Imports no torch."""
 
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, get_args
+
+import typer
 
 from harness.config.run_spec import Precision
 from harness.system.errors import UserError
+from harness.system.surroundings import expanded
+
+
+def _expanded_text(text: str) -> str:
+    return str(expanded(text))
+
+
+def _add_plugins(values: list[str] | None) -> list[str] | None:
+    """Make plugins known before the command begins, so that a bad one shows at once."""
+    if values:
+        from architectures.external.plugins import add
+        from datasets.plugins import add as add_datasets
+
+        add(add_datasets(values))
+    return values
+
+
+Names = Annotated[list[str] | None, typer.Argument(help="Architectures; none: all of the suite.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every architecture of the suite.")]
+Name = Annotated[str, typer.Argument(help="Architecture, such as segnet or smp:Unet/resnet34.")]
+DatasetName = Annotated[str, typer.Argument(help="Dataset.")]
+DatasetOrFolder = Annotated[str, typer.Argument(help="Dataset, or folder:PATH.")]
+DatasetOption = Annotated[
+    str | None, typer.Option(help="Dataset: folder:PATH is your own images and labels; default: the suite's.")
+]
+Suites = Annotated[list[str] | None, typer.Option("--suite", help="Only these suites; default: all with records.")]
+Size = Annotated[str | None, typer.Option(help="Reduced input size, height x width: 90x120.")]
+Classes = Annotated[int, typer.Option(help="Number of classes.", min=2)]
+DatasetShape = Annotated[
+    str | None, typer.Option("--dataset", help="Take size and classes from a dataset, such as folder:PATH.")
+]
+EncoderWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="none, imagenet, a file, or a folder that `weights` made; several may be given: each network takes "
+        "the first that fits its encoder; default: the suite's."
+    ),
+]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        help="Another network or dataset, by the function that makes it: module:function; several may be given.",
+        callback=_add_plugins,
+    ),
+]
+DataRoot = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder that holds the dataset's own folder.",
+        envvar="SEGNET_DATA_ROOT",
+        parser=_expanded_text,
+        metavar="FOLDER",
+    ),
+]
+DataTarget = Annotated[
+    str,
+    typer.Option(
+        "--data-root", help="Folder to put it in.", envvar="SEGNET_DATA_ROOT", parser=_expanded_text, metavar="FOLDER"
+    ),
+]
+Release = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder of the official release; default: the data root.", parser=_expanded_text, metavar="FOLDER"
+    ),
+]
+Results = Annotated[Path, typer.Option(help="Folder of the records.", parser=expanded, metavar="FOLDER")]
+Reports = Annotated[Path, typer.Option(help="Folder of the reports.", parser=expanded, metavar="FOLDER")]
+Work = Annotated[
+    Path, typer.Option(help="Folder of caches, checkpoints and weights.", parser=expanded, metavar="FOLDER")
+]
+ResultsFolders = Annotated[
+    list[Path], typer.Argument(help="Results folders of other machines.", parser=expanded, metavar="FOLDERS...")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+PrecisionOption = Annotated[str, typer.Option(help="fp32, tf32 or bf16.")]
+Threads = Annotated[int, typer.Option(help="Threads on a CPU; 0: all cores.", min=0)]
+Budget = Annotated[str | None, typer.Option(help="Stop in time with a checkpoint: 90s, 25m, 1.5h. Exit code 75 if so.")]
+HeartbeatTimeout = Annotated[str, typer.Option(help="End a run that shows no sign of life for so long.")]
+LauncherOption = Annotated[str, typer.Option(help="Where runs are carried out: local, slurm or ray.")]
+Jobs = Annotated[int, typer.Option(help="Launcher local: runs at once, a GPU or a share of the threads each.", min=1)]
+GpusPerRun = Annotated[int, typer.Option(help="GPUs that share each run's batch; with --device cpu: processes.", min=1)]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="Launcher ray: an existing cluster, such as 10.0.0.1:6379; default: one started here."),
+]
+SlurmOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Launcher slurm: partition=…, time=8h, gpus=1, cpus=8, memory=32 (GB), setup='module load cuda', or any "
+        "option of sbatch as name=value; several may be given."
+    ),
+]
+Trained = Annotated[
+    str, typer.Argument(help="Id of a finished run, or a folder that `weights` made.", metavar="RUN|WEIGHTS")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.")]
+
+DEFAULT_RESULTS, DEFAULT_REPORTS, DEFAULT_WORK = Path("results"), Path("reports"), Path("work")
+
+
+def chosen(names: list[str] | None, everything: bool) -> tuple[str, ...]:
+    """The architectures that were named; empty for all.
+
+    Raises:
+        UserError: names and --all.
+    """
+    if names and everything:
+        raise UserError("give names or --all, not both")
+    return tuple(names or ())
+
+
+def pairs(values: list[str] | None, option: str) -> dict[str, str]:
+    """Values such as name=value, by name.
+
+    Raises:
+        UserError: one without an equals sign.
+    """
+    found = {}
+    for item in values or ():
+        name, mark, value = item.partition("=")
+        if not (mark and name.strip() and value.strip()):
+            raise UserError(f"--{option} {item!r}: write name=value")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def precision_named(value: str) -> Precision:
@@ -13,6 +141,9 @@ def precision_named(value: str) -> Precision:
     Raises:
         UserError: there is none.
     """
+    from harness.config.run_spec import Precision
+    from harness.system.errors import UserError
+
     for known in get_args(Precision):
         if value == known:
             return known  # type: ignore[no-any-return]
@@ -25,6 +156,8 @@ def writable(folder: Path, option: str) -> Path:
     Raises:
         UserError: it can't be written.
     """
+    from harness.system.errors import UserError
+
     probe = folder / ".write-test"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ def check_class_weighting(class_weighting: ClassWeighting, dataset: str) -> None
 
 
 def class_weights(
-    class_weighting: ClassWeighting, dataset: str, pixels: NDArray[np.int64], area: int
+    class_weighting: ClassWeighting, dataset: str, pixels: NDArray[np.int64], areas: NDArray[np.int64] | int
 ) -> Weights | None:
     """Weights (K,) float32 for the pixels of each class; none for `natural`.
 
@@ -43,7 +43,7 @@ def class_weights(
         class_weighting: the protocol's.
         dataset: name of the dataset.
         pixels: pixels of each class in each training image, (N, K), at full label size.
-        area: pixels of an image, void ones too.
+        areas: pixels of each image, void ones too, (N,), or of all.
     """
     if class_weighting == "natural":
         return None
@@ -51,11 +51,11 @@ def class_weights(
         check_class_weighting(class_weighting, dataset)
         return np.asarray(_RELEASED[dataset], dtype=np.float32)
     if class_weighting == "median":
-        return median_frequency_weights(pixels, area)
+        return median_frequency_weights(pixels, areas)
     return inverse_root_weights(pixels.sum(axis=0))
 
 
-def median_frequency_weights(pixels: NDArray[np.int64], area: int) -> Weights:
+def median_frequency_weights(pixels: NDArray[np.int64], areas: NDArray[np.int64] | int) -> Weights:
     """Median of the frequencies over a class's frequency, (K,) float32.
 
     A class's frequency is its pixels over all pixels, void ones too, of the images that hold it. A class that
@@ -63,9 +63,9 @@ def median_frequency_weights(pixels: NDArray[np.int64], area: int) -> Weights:
 
     Args:
         pixels: pixels of each class in each image, (N, K).
-        area: pixels of an image.
+        areas: pixels of each image, (N,), or of all.
     """
-    of_images = (pixels > 0).sum(axis=0) * area
+    of_images = ((pixels > 0) * np.reshape(areas, (-1, 1))).sum(axis=0)
     frequency = np.divide(pixels.sum(axis=0), of_images, out=np.zeros(pixels.shape[1]), where=of_images > 0)
     present = frequency > 0
     weights = np.zeros_like(frequency)

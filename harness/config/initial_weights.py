@@ -1,4 +1,4 @@
-"""What `--encoder-weights` names: `none`, `imagenet`, or files, one for each kind of encoder."""
+"""What `--encoder-weights` names: `none`, `imagenet`, files, one for each kind of encoder, or folders of weights."""
 
 import hashlib
 import json
@@ -6,12 +6,14 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import architectures
 from architectures.architecture_info import EncoderMismatch
 from harness.config.protocol import Protocol
 from harness.config.run_spec import InitialWeights, RunSpec
 from harness.system.errors import UserError
+from harness.system.surroundings import expanded
 
 HE = InitialWeights(kind="none", title="He et al.")
 IMAGENET = InitialWeights(
@@ -22,6 +24,9 @@ IMAGENET = InitialWeights(
 # of a network of another library: that one's weights for its encoder
 OWN_IMAGENET = InitialWeights(kind="imagenet", title="ImageNet (its library's own)")
 
+# A folder of weights (harness.deploy.weights) holds a trained model in this file, whose metadata name its input.
+TRAINED_FILE, TRAINED_INPUT = "model.safetensors", "segnet_harness_input"
+INPUT_FIELDS = ("input_mean", "input_std", "standardize", "local_response_norm")
 Channels = tuple[float, float, float]  # R, G, B
 # How far a protocol's input may be from that of the weights: gray levels of the mean, share of the deviation
 MEAN_TOLERANCE, STD_TOLERANCE = 1.0, 0.02
@@ -49,12 +54,15 @@ def resolve(texts: Sequence[str]) -> tuple[GivenWeights, ...]:
 def _resolved(text: str) -> GivenWeights:
     if text in ("none", "imagenet"):
         return GivenWeights(weights=HE if text == "none" else IMAGENET)
-    path = Path(text)
+    path = expanded(text)
+    if (path / TRAINED_FILE).is_file():
+        path = path / TRAINED_FILE
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(
-            f"encoder weights {text!r}: {error.strerror}; give none, imagenet or a .safetensors or .pth file"
+            f"encoder weights {text!r}: {error.strerror}; give none, imagenet, a .safetensors or .pth file, or a "
+            "folder that `harness weights` made"
         ) from None
     weights = InitialWeights(kind="file", sha256=digest, title=_title(path))
     return GivenWeights(weights=weights, file=path.resolve())
@@ -80,6 +88,11 @@ def _fitted(info: architectures.ArchitectureInfo, given: GivenWeights) -> Initia
     weights = given.weights
     if weights.kind == "none":
         return weights.model_copy(update={"title": info.initialization})
+    if given.file is not None and trained_input(given.file) is not None:
+        from architectures.encoders.trained_weights import check_trained_file
+
+        check_trained_file(given.file, info)
+        return weights
     if takes_own(info, weights):
         release = architectures.pretrained_release(info.name)
         return OWN_IMAGENET.model_copy(update={"release": release})
@@ -168,16 +181,45 @@ def _loads_torchvision(spec: RunSpec) -> bool:
     return spec.initial_weights.kind == "imagenet" and info.imagenet == "vgg16"
 
 
+def trained_input(path: Path) -> dict[str, Any] | None:
+    """The input settings of the trained model that a file holds; none where it holds something else."""
+    try:
+        found = json.loads(_metadata(path).get(TRAINED_INPUT, ""))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def check_trained_input(path: Path, protocol: Protocol) -> None:
+    """Refuse weights of a trained model whose images were normalized otherwise than the protocol's.
+
+    Raises:
+        UserError: they were.
+    """
+    found = trained_input(path) or {}
+    own = protocol.model_dump(mode="json", include=set(INPUT_FIELDS))
+    if wrong := [field for field in INPUT_FIELDS if found.get(field) != own[field]]:
+        raise UserError(
+            f"{path}: its model was trained on images with {wrong[0]} {found.get(wrong[0])}, protocol "
+            f"{protocol.title} has {own[wrong[0]]}; choose a protocol with the same input, or other weights"
+        )
+
+
 def _title(path: Path) -> str:
     """The file's own word for what it holds (safetensors metadata `source`), else its name."""
-    if path.suffix == ".safetensors":
-        try:
-            with path.open("rb") as file:
-                (length,) = struct.unpack("<Q", file.read(8))
-                header = json.loads(file.read(min(length, 10**6)))
-            source = header.get("__metadata__", {}).get("source")
-        except (OSError, struct.error, ValueError, AttributeError):
-            return path.name  # whoever loads it says what is wrong with it
-        if isinstance(source, str) and source.strip():
-            return " ".join(source.split())
-    return path.name
+    source = _metadata(path).get("source")
+    return " ".join(source.split()) if isinstance(source, str) and source.strip() else path.name
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """The metadata of a safetensors file; empty where there are none, or it is no such file."""
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, 10**6)))
+        found = header.get("__metadata__", {})
+    except (OSError, struct.error, ValueError, AttributeError):
+        return {}  # whoever loads it says what is wrong with it
+    return found if isinstance(found, dict) else {}

@@ -76,6 +76,10 @@ class Protocol(BaseModel):
     bias_lr_mult: float = Field(2.0, gt=0, description="rate of conv biases over that of weights")
     batch_size: int = Field(ge=1)
     iterations: int = Field(ge=1)
+    epochs: int | None = Field(
+        None, ge=1, description="of own data: iterations are so many passes over its training images, or more"
+    )
+    epoch_images: int | None = Field(None, ge=1, description="the training images that these passes are over")
     eval_interval: int = Field(ge=1)
     report_at: dict[str, int] = Field(
         description="label of the table's row -> iteration at which test is scored, and val beside it"
@@ -140,6 +144,28 @@ class Protocol(BaseModel):
         regular = range(self.eval_interval, self.iterations + 1, self.eval_interval)
         return sorted({*regular, *self.report_at.values(), self.iterations})
 
+    def for_images(self, images: int) -> "Protocol":
+        """The protocol with its iterations for so many training images, where it counts in epochs.
+
+        `iterations` of the file is the least; validations and rows of the table move in proportion.
+        """
+        if self.epochs is None:
+            return self
+        iterations = max(self.iterations, math.ceil(self.epochs * images / self.batch_size))
+        share = iterations / self.iterations
+        moved = {
+            "iterations": iterations,
+            "epoch_images": images,
+            "eval_interval": math.ceil(self.eval_interval * share),
+            "report_at": {label: round(at * share) for label, at in self.report_at.items()},
+        }
+        return validated(Protocol, {**self.model_dump(), **moved}, f"protocol {self.name}")
+
+    def original(self) -> "Protocol":
+        """The protocol as its file has it, without overrides."""
+        found = load_protocol(self.name)
+        return found if self.epoch_images is None else found.for_images(self.epoch_images)
+
     def override(self, changes: Mapping[str, str]) -> "Protocol":
         """The protocol with some fields changed, its title saying so.
 
@@ -150,7 +176,18 @@ class Protocol(BaseModel):
         Raises:
             UserError: unknown field, or a value that the field refuses.
         """
-        fixed = {"name", "overrides", "summary", "source", "dataset", "report_at", "score_test", "quick"}
+        fixed = {
+            "name",
+            "overrides",
+            "summary",
+            "source",
+            "dataset",
+            "report_at",
+            "score_test",
+            "quick",
+            "epochs",
+            "epoch_images",
+        }
         allowed = sorted(set(Protocol.model_fields) - fixed)
         for field in changes:
             if field not in allowed:
@@ -161,7 +198,7 @@ class Protocol(BaseModel):
         if "iterations" in changes:
             values.update(self._rescaled(changes))
         changed = validated(Protocol, values, f"override of {self.title}")
-        original = load_protocol(self.name) if self.overrides else self
+        original = self.original() if self.overrides else self
         overrides = {
             field: written(getattr(changed, field))
             for field in sorted({*self.overrides, *changes})
@@ -189,7 +226,7 @@ class Protocol(BaseModel):
         Args:
             full_size: the dataset's (height, width).
         """
-        original = load_protocol(self.name)
+        original = self.original()
         found = []
         size = self.size or full_size
         # a quick recipe's own size is full for it; any other is held against the dataset's

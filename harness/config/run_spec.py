@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+import datasets
 from architectures import file_name
+from datasets import DatasetInfo
 from harness.config.protocol import Protocol
 
 # Raise it when a change of the metrics would change a score: finished runs are then not found again.
@@ -64,6 +66,9 @@ class RunSpec(BaseModel):
     dataset_variant: str
     dataset_hash: str
     num_classes: int
+    own_data: DatasetInfo | None = Field(
+        None, description="of a dataset that no report knows by its name: what it is; its hash tells it apart"
+    )
     protocol: Protocol
     seed: int = Field(ge=0)
     initial_weights: InitialWeights
@@ -83,13 +88,22 @@ class RunSpec(BaseModel):
         values["protocol"] = self.protocol.model_dump(
             mode="json", exclude_defaults=True, exclude={"summary", "source", "overrides"}
         )
-        del values["initial_weights"]["title"]
+        del values["initial_weights"]["title"], values["own_data"]
         # where they say nothing they are left out, as any field added later would be
         for field, nothing in (("compiled", "no"), ("postprocess", ""), ("architecture_source", "")):
             if values[field] == nothing:
                 del values[field]
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def dataset_info(self) -> DatasetInfo:
+        """The dataset's description.
+
+        Raises:
+            datasets.DatasetError: a name that is not known here.
+        """
+        return self.own_data or datasets.info(self.dataset)
 
     @property
     def network(self) -> str:

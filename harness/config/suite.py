@@ -1,19 +1,20 @@
-"""Suites (named sets of runs, one TOML file each in `harness/config/suites/`) and the plan made of one."""
+"""Suites: named sets of runs, one TOML file each in `harness/config/suites/`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import architectures
 import datasets
+from datasets import DatasetInfo
 from harness.config.class_weighting import ClassWeighting
-from harness.config.initial_weights import GivenWeights, fitted
-from harness.config.protocol import Protocol, load_protocol, read_toml, toml_names, validated
-from harness.config.run_spec import Compiled, Precision, RunSpec, refined
+from harness.config.protocol import load_protocol, read_toml, toml_names, validated
+from harness.config.run_spec import RunSpec
 from harness.system.errors import UserError
 
+QUICK = "quick"  # what is run where nothing is asked for
+OWN = "own"  # stands for the dataset in a suite or protocol of own data
 # The paper's table that a suite's scores are shown in; none for a recipe that is not the paper's.
 # "recipes": no scores of test, but a comparison of recipes on val.
 Table = Literal["table1", "table3", "table4", "none", "recipes"]
@@ -37,6 +38,8 @@ class Suite(BaseModel):
     further: architectures that are trained with another class weighting too.
     references: those of its architectures that are another suite's, for comparison: measurements of them
         alone make no report.
+    dataset: "own" stands for whatever is brought; `on_own_data` puts it in.
+    own_data: the description of a dataset that was brought.
     table: of the paper, that the report shows the scores in; Tables 1 and 4 join the class_weightings.
     """
 
@@ -45,6 +48,7 @@ class Suite(BaseModel):
     name: str
     title: str
     dataset: str
+    own_data: DatasetInfo | None = None
     protocol: str
     also_reports: tuple[str, ...] = ()
     encoder_weights: str = "none"
@@ -69,6 +73,15 @@ class Suite(BaseModel):
         if self.table == "recipes" and self.dense_crf:
             raise ValueError("a comparison of recipes has no dense_crf; leave it out")
         return self
+
+    @property
+    def dataset_info(self) -> DatasetInfo:
+        """The dataset's description.
+
+        Raises:
+            datasets.DatasetError: own data that nobody has named.
+        """
+        return self.own_data or datasets.info(self.dataset)
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -96,11 +109,12 @@ class Suite(BaseModel):
 
 
 def load_suite(name: str) -> Suite:
-    """The suite of that name.
+    """The suite of that name; `own-pets` is `own`, before it is put on any data.
 
     Raises:
         UserError: unknown name, or a file that does not fit.
     """
+    name = OWN if name.startswith(f"{OWN}-") else name
     suite = validated(Suite, {"name": name, **read_toml("suites", name, "suite")}, f"suite {name}")
     for protocol in suite.protocols if suite.table != "recipes" else ():
         if not load_protocol(protocol).score_test:
@@ -111,80 +125,26 @@ def load_suite(name: str) -> Suite:
     return suite
 
 
+def on_own_data(suite: Suite, brought: Iterable[DatasetInfo]) -> list[Suite]:
+    """The suite on each dataset that was brought, `own-pets` on `folder-pets`; any other suite as it is."""
+    if suite.dataset != OWN:
+        return [suite]
+    return [
+        suite.model_copy(
+            update={
+                "name": f"{suite.name}-{info.name.removeprefix('folder-')}",
+                "title": info.title,
+                "dataset": info.name,
+                "own_data": info,
+            }
+        )
+        for info in {info.name: info for info in brought}.values()
+    ]
+
+
 def suite_names() -> list[str]:
     """All suites, sorted."""
     return toml_names("suites")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanRequest:
-    """What a plan is made from.
-
-    data_root: folder that holds the dataset; none: the embedded one, or the default place.
-    architectures: names; empty: all of the suite.
-    initial_weights: of which each network takes the first that fits its encoder.
-    further: (architecture, protocol) of single runs besides.
-    """
-
-    suite: Suite
-    protocols: Sequence[Protocol]
-    data_root: str | None
-    architectures: Sequence[str]
-    seeds: Sequence[int]
-    precision: Precision
-    initial_weights: Sequence[GivenWeights]
-    compiled: Compiled = "no"
-    further: Sequence[tuple[str, Protocol]] = ()
-
-
-def plan(request: PlanRequest) -> list[RunSpec]:
-    """Turn a suite into the runs it is made of, before anything is trained.
-
-    Raises:
-        UserError: an architecture that can't take the size, or none of the initial weights.
-        architectures.ArchitectureError: an architecture that is unknown.
-        datasets.DatasetError: the dataset is missing or broken.
-    """
-    names = list(dict.fromkeys(request.architectures)) or list(request.suite.architectures)
-    info = datasets.info(request.suite.dataset)
-    for size in {protocol.size or info.size for protocol in request.protocols}:
-        if size[0] > info.size[0] or size[1] > info.size[1]:
-            raise UserError(
-                f"size {size[0]}x{size[1]} is larger than {info.name}'s {info.size[0]}x{info.size[1]}; "
-                "choose a smaller --size"
-            )
-        for name in names:
-            check_architecture(name, size)
-    variant, digest = datasets.content_hash(request.suite.dataset, request.data_root)
-    rows = [(each, seed, name) for each in request.protocols for seed in request.seeds for name in names]
-    further = [(each, seed, name) for name, each in request.further for seed in request.seeds]
-    weights = {
-        name: fitted(architectures.info(name), request.initial_weights)
-        for name in dict.fromkeys(name for _, _, name in [*rows, *further])
-    }
-    specs = [
-        RunSpec(
-            architecture=name,
-            architecture_revision=architectures.info(name).revision,
-            architecture_source=architectures.info(name).source,
-            dataset=info.name,
-            dataset_variant=variant,
-            dataset_hash=digest,
-            num_classes=len(info.classes),
-            protocol=protocol,
-            seed=seed,
-            initial_weights=weights[name],
-            precision=request.precision,
-            compiled=request.compiled,
-        )
-        for protocol, seed, name in [*rows, *further]
-    ]
-    return [one for spec in specs for one in (spec, *_refined(spec, request.suite))]
-
-
-def _refined(spec: RunSpec, suite: Suite) -> list[RunSpec]:
-    """The runs that refine a run's output, which come after it."""
-    return [refined(spec)] if spec.architecture in suite.dense_crf else []
 
 
 def check_architecture(name: str, size: tuple[int, int]) -> None:

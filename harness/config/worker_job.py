@@ -1,60 +1,59 @@
-"""A job: a run's spec, with the places and the device, which do not change its outcome."""
+"""A job: one run of a request, as the process that carries it out is handed it."""
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from harness.config.request import RunRequest
 from harness.config.run_spec import RunSpec
-from harness.config.world import WorldInfo
-from harness.system.environment import Device, device_name
-
-HEARTBEAT_TIMEOUT_S = 1800.0
+from harness.system.environment import Device, available_cores, device_name
 
 
 class WorkerJob(BaseModel):
-    """What a worker process is handed."""
+    """What a worker process is handed: the run's spec, which determines its outcome, and the request."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     spec: RunSpec
-    device: Device
-    threads: int = Field(ge=1, description="torch's threads on a CPU")
-    results: Path
-    work: Path = Field(description="caches, checkpoints and weights; nothing there is needed by a report")
-    data_root: str | None
-    weights: Path | None = Field(description="file with the encoder's initial weights")
-    tensorboard: bool = False
-    heartbeat_timeout_s: float = Field(
-        HEARTBEAT_TIMEOUT_S, gt=0, description="without a sign of life it is ended after it"
-    )
-    deadline_s: float | None = Field(None, description="by time.monotonic, where a budget ends the run")
-    member: WorldInfo | None = Field(None, description="which of several processes; none: the only one")
-    parent_pid: int | None = Field(
-        None, description="it stops with a checkpoint when this process, which started it, has gone"
-    )
+    request: RunRequest
 
     @property
-    def rank(self) -> int:
-        """This process's among those of the run."""
-        return self.member.rank if self.member is not None else 0
+    def world_size(self) -> int:
+        """Processes that carry out the run together; the CRF goes image by image, in one."""
+        return 1 if self.spec.postprocess else self.request.gpus_per_run
 
     @property
-    def is_main_process(self) -> bool:
-        """Whether this process prints and writes; the only one does."""
-        return self.rank == 0
+    def device(self) -> Device:
+        """What it computes on; a request that was not resolved means the CPU."""
+        return "cuda" if self.request.device == "cuda" else "cpu"
 
     @property
     def device_title(self) -> str:
         """What the run is carried out on, for readers."""
         name = device_name(self.device)
-        return name if self.member is None else f"{name}, {self.member.processes} processes"
+        return name if self.world_size == 1 else f"{name}, {self.world_size} processes"
+
+    @property
+    def threads(self) -> int:
+        """torch's threads on a CPU, of each process."""
+        return max(1, (self.request.threads or available_cores()) // self.world_size)
+
+    @property
+    def weights(self) -> Path | None:
+        """File with the encoder's initial weights."""
+        return self.request.weights.get(self.spec.initial_weights.key)
+
+    @property
+    def results(self) -> Path:
+        """Folder of the records."""
+        return self.request.results
 
     @property
     def folder(self) -> Path:
         """Where the run keeps its checkpoint and weights."""
-        return self.work / "runs" / self.spec.run_id
+        return self.request.work / "runs" / self.spec.run_id
 
     @property
     def cache(self) -> Path:
         """Where decoded datasets lie."""
-        return self.work / "cache"
+        return self.request.work / "cache"

@@ -1,7 +1,7 @@
 """Batches for training and evaluation: a pure function of (seed, iteration), whatever reads them.
 
-All of a split lies on the device when that is a GPU; on a CPU it is a memory map. What a batch holds is sent
-there without the host waiting for it.
+All of a split lies on the device when that is a GPU with room for it; else it is a memory map. What a batch
+holds is sent there without the host waiting for it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import datasets
-from datasets.cache import nearest_exact_indices, open_split
+from datasets.cache import RaggedLabels, nearest_exact_indices, open_split
 from harness.config.protocol import Protocol
 from harness.config.run_spec import RandomStream
 from harness.data.augmentation import (
@@ -27,8 +27,11 @@ from harness.data.augmentation import (
     window_of_images,
     window_of_labels,
 )
+from harness.data.preprocessing import Normalize
 
 STRETCH = 20  # iterations whose batches are sent to the device in one copy
+GPU_SHARE = 0.25  # of a GPU's free memory that one of a split's two arrays may take
+_AT_ONCE = 64 << 20  # bytes that are copied to a GPU at once
 
 Indices = NDArray[np.int64] | Tensor
 Mirrored = NDArray[np.bool_] | Tensor
@@ -60,6 +63,17 @@ def sent(array: NDArray[Any], device: torch.device) -> Tensor:
     if device.type != "cuda":
         return tensor
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def on_gpu(array: NDArray[np.uint8], device: torch.device) -> NDArray[np.uint8] | Tensor:
+    """The array on a GPU that has room for it, copied in parts; else as it is."""
+    if device.type != "cuda" or array.nbytes > GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return array
+    tensor = torch.empty(array.shape, dtype=torch.uint8, device=device)
+    step = max(1, _AT_ONCE * len(array) // max(1, array.nbytes))
+    for start in range(0, len(array), step):
+        tensor[start : start + step] = torch.from_numpy(np.array(array[start : start + step])).to(device)
+    return tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,31 +159,35 @@ class DeviceDataset:
         stored = open_split(dataset, protocol.size, cache)
         self.image_ids: Sequence[str] = stored.image_ids
         self.device = device
-        self._host_labels: NDArray[np.uint8] = stored.labels
-        self._images: NDArray[np.uint8] | Tensor = stored.images
-        self._labels: NDArray[np.uint8] | Tensor = stored.labels
-        if device.type == "cuda":
-            self._images = torch.from_numpy(np.array(stored.images)).to(device)
-            self._labels = torch.from_numpy(np.array(stored.labels)).to(device)
-        self._mean = torch.tensor(protocol.input_mean, device=device)
-        self._std = torch.tensor(protocol.input_std, device=device)
-        self._standardize = protocol.standardize
-        self._local_response = protocol.local_response_norm
+        self.full_size = dataset.info.size
+        self._host_labels: NDArray[np.uint8] | RaggedLabels = stored.labels
+        self._images: NDArray[np.uint8] | Tensor = on_gpu(stored.images, device)
+        self._labels: NDArray[np.uint8] | Tensor | None = None
+        if not isinstance(stored.labels, RaggedLabels):
+            self._labels = on_gpu(stored.labels, device)
+        self._normalize = Normalize(protocol, device)
         self._centers: dict[tuple[int, int], Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._images)
 
     @property
-    def label_size(self) -> tuple[int, int]:
-        """Full size of the labels (H, W), at which scores are taken."""
+    def label_size(self) -> tuple[int, int] | None:
+        """Full size of all labels (H, W), at which scores are taken; none where each has its own."""
+        if self._labels is None:
+            return None
         height, width = self._labels.shape[1:]
         return int(height), int(width)
 
     def class_pixels(self, num_classes: int) -> NDArray[np.int64]:
         """Labeled pixels of each class in each image, (N, K)."""
-        counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for labels in self._host_labels]
+        labels = (self._host_labels[index] for index in range(len(self)))
+        counts = [np.bincount(label.ravel(), minlength=256)[:num_classes] for label in labels]
         return np.stack(counts).astype(np.int64)
+
+    def areas(self) -> NDArray[np.int64]:
+        """Pixels of each label, void ones too, (N,)."""
+        return np.asarray([self._host_labels[index].size for index in range(len(self))], dtype=np.int64)
 
     def images(self, indices: Indices, mirrored: Mirrored | None = None, augmented: Augmented | None = None) -> Tensor:
         """Network input (B, 3, h, w), float32: (RGB - mean) / std, normalized further as the protocol says.
@@ -181,13 +199,7 @@ class DeviceDataset:
             pixels = self._mirror(pixels, mirrored)
         if augmented is not None and augmented.colors is not None:
             pixels = colored(pixels.float(), augmented.colors)
-        scaled = (pixels.float() - self._mean) / self._std
-        if self._standardize:
-            spread, middle = torch.std_mean(scaled, dim=(1, 2), keepdim=True)
-            scaled = (scaled - middle) / spread.clamp(min=1e-3)  # an image of one color stays 0
-        if self._local_response:
-            scaled = local_response_norm(scaled)
-        images = scaled.permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
+        images = self._normalize(pixels).permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
         if augmented is not None and augmented.windows is not None:
             images = window_of_images(images, augmented.windows)
             if self.device.type == "cuda":
@@ -195,12 +207,13 @@ class DeviceDataset:
         return images if self.device.type == "cuda" else images.contiguous()
 
     def labels(self, indices: Indices) -> Tensor:
-        """Labels (B, H, W), uint8, at full size, void 255."""
+        """Labels (B, H, W), uint8, at full size, void 255; only where all are of one size."""
+        assert self._labels is not None
         return self._take(self._labels, indices)
 
-    def host_labels(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The same in the host's memory, whatever the device."""
-        return self._host_labels[indices]
+    def host_labels(self, indices: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+        """Each label (H, W) in the host's memory, whatever the device and the sizes."""
+        return [self._host_labels[int(index)] for index in indices]
 
     def targets(
         self,
@@ -214,15 +227,35 @@ class DeviceDataset:
         With align_corners=False cell i of n has its center at (i + 1/2) * N/n - 1/2 of the full label;
         the nearest pixel's index is floor((i + 1/2) * N/n) ("nearest-exact").
         """
+        if self._labels is None:
+            return self._ragged_targets(indices, size, mirrored, augmented)
         full = self.labels(indices)
         if mirrored is not None:
             full = self._mirror(full, mirrored)
         if augmented is not None and augmented.windows is not None:
             return window_of_labels(full, augmented.windows, size).long()
-        if size != self.label_size:
-            for axis, (wanted, whole) in enumerate(zip(size, self.label_size, strict=True), start=1):
+        for axis, wanted in enumerate(size, start=1):
+            if (whole := full.shape[axis]) != wanted:
                 full = full.index_select(axis, self._cell_centers(whole, wanted))
         return full.long()
+
+    def _ragged_targets(
+        self, indices: Indices, size: tuple[int, int], mirrored: Mirrored | None, augmented: Augmented | None
+    ) -> Tensor:
+        """The same of labels of several sizes, taken on the host one by one."""
+        chosen = indices.cpu().numpy() if isinstance(indices, Tensor) else indices
+        flip = None if mirrored is None else np.asarray(mirrored.cpu() if isinstance(mirrored, Tensor) else mirrored)
+        windows = None if augmented is None or augmented.windows is None else augmented.windows.cpu()
+        maps = []
+        for place, label in enumerate(self.host_labels(chosen)):
+            label = label[:, ::-1] if flip is not None and flip[place] else label
+            if windows is not None:
+                whole = torch.from_numpy(np.array(label))[None]
+                maps.append(window_of_labels(whole, windows[place : place + 1], size)[0].numpy())
+            else:
+                rows, columns = (nearest_exact_indices(n, k) for n, k in zip(label.shape, size, strict=True))
+                maps.append(label[rows[:, None], columns])
+        return sent(np.stack(maps), self.device).long()
 
     def _cell_centers(self, whole: int, wanted: int) -> Tensor:
         if (whole, wanted) not in self._centers:
@@ -232,7 +265,8 @@ class DeviceDataset:
     def _take(self, source: NDArray[np.uint8] | Tensor, indices: Indices) -> Tensor:
         if isinstance(source, Tensor):
             return source[indices if isinstance(indices, Tensor) else sent(indices, self.device)]
-        return torch.from_numpy(source[np.asarray(indices)])
+        chosen = indices.cpu() if isinstance(indices, Tensor) else indices
+        return sent(source[np.asarray(chosen)], self.device)
 
     def _mirror(self, maps: Tensor, mirrored: Mirrored) -> Tensor:
         """Mirror the chosen maps (B, H, W, ...) left to right."""
@@ -254,12 +288,3 @@ class DeviceDataset:
         for start in range(0, count, batch):
             chosen = np.arange(start, start + batch)
             yield order[chosen % count if wrap else chosen[chosen < count]]
-
-
-def local_response_norm(pixels: Tensor) -> Tensor:
-    """Each pixel's color (..., 3) over (1 + 1e-4 / 5 * the sum of its squares) ** 0.75.
-
-    SegNet-Basic's LRN layer (local_size 5, alpha 1e-4, beta 0.75, k 1): its window spans all three channels.
-    The paper (section 4.1) calls it local contrast normalization.
-    """
-    return pixels / (1.0 + (1e-4 / 5) * pixels.square().sum(-1, keepdim=True)) ** 0.75

@@ -1,1 +1,1 @@
-"""Who carries out a plan, and where: this machine, several GPUs by torchrun, a Ray cluster."""
+"""Who carries out a plan, and where: this machine, a SLURM cluster, a Ray cluster."""

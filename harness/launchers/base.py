@@ -1,26 +1,68 @@
 """Launchers: who carries out the runs of a plan, and where. A run's record does not depend on it.
 
-`local` (the default) is this machine, one run after the other or several at once; `ray` is a Ray cluster.
+A launcher says how one run is started, looked at and stopped; what is still to do, retries, stops and the
+display are the same for all, here.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import time
+from abc import ABC, abstractmethod
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pkgutil import resolve_name
+from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
 
+from harness.config.request import RunRequest
 from harness.config.run_spec import RunSpec
-from harness.launchers.run import Outcome, RunContext
+from harness.config.worker_job import WorkerJob
+from harness.launchers import steps
+from harness.launchers.display import Display
+from harness.launchers.steps import PlanResult, status_of
+from harness.launchers.worker import BAD_INPUT, FAILED, FINISHED, Ending, bad_input
 from harness.profiling.scheduler import Request
+from harness.records.cleanup import clear_finished
+from harness.records.run import finished
 from harness.system.environment import Device
 from harness.system.errors import UserError
 from harness.system.registry import Registry
+from harness.system.signals import STOPPED, counted_stops
+
+LOOK_S = 0.2  # between looks at what runs have done
+LEAST_S = 60.0  # of a budget, for another run to be begun
+APPEAR_S = 60.0  # for a record that another machine wrote to be seen here
 
 
-class Launcher(AbstractContextManager["Launcher"], Protocol):
-    """What carries out runs and measurements; a context manager, which holds what it needs for that."""
+class RunningRun(Protocol):
+    """A run that was started."""
+
+    def poll(self) -> Ending | None:
+        """How it ended; none while it goes on.
+
+        Raises:
+            UserError: it could not be carried out.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Ask it to stop with its checkpoint."""
+        ...
+
+
+class Launcher(ABC):
+    """What carries out runs and measurements; a context manager, which holds what it needs for that.
+
+    places: how many runs go on at once.
+    retries: how often a run goes on elsewhere whose machine was lost or taken away.
+    foreground: a run has this terminal, and prints on it by itself.
+    remote: runs are carried out by machines that share the folders with this one.
+    """
+
+    places: float = float("inf")
+    retries: int = 0
+    foreground: bool = False
+    remote: bool = True
 
     def __enter__(self) -> Self:
         """Get hold of the machines.
@@ -28,83 +70,220 @@ class Launcher(AbstractContextManager["Launcher"], Protocol):
         Raises:
             UserError: they can't be had.
         """
-        ...
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give them back."""
+        return None
+
+    @abstractmethod
     def pick_device(self, wanted: str) -> Device:
         """What to compute on; `auto` takes CUDA devices if there are any.
 
         Raises:
             UserError: cuda was asked for and is not there.
         """
-        ...
 
-    def execute(self, specs: Sequence[RunSpec], context: RunContext, console: Console) -> Outcome:
+    @abstractmethod
+    def start(self, job: WorkerJob) -> RunningRun:
+        """Start a run, or hand it to who will."""
+
+    def prepare(self, request: RunRequest) -> RunRequest:
+        """Before the first run is started; the request with what the machines have to give.
+
+        Raises:
+            UserError: they can't carry out its runs.
+        """
+        return request
+
+    def execute(self, specs: Sequence[RunSpec], request: RunRequest, console: Console) -> PlanResult:
         """Carry out the runs that have no finished record; a failed one does not stop the rest.
 
         Raises:
-            UserError: bad input; where it was found by a worker, its own line was printed already.
+            UserError: bad input; where a worker found it, its own line was printed already.
         """
-        ...
+        return _Schedule(self, specs, request, console).execute()
 
-    def measure(self, requests: Sequence[Request], context: RunContext, console: Console) -> Outcome:
-        """Measure what is not measured yet, each machine alone.
+    def measure(self, requests: Sequence[Request], request: RunRequest, console: Console) -> PlanResult:
+        """Measure what is not measured yet, on this machine.
 
         Raises:
             UserError: bad input.
         """
-        ...
+        return steps.measure_all(requests, request.results, console, wait=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LauncherInfo:
-    """A launcher by name.
-
-    target: "module:Class" of a `Launcher`. options: its own command-line options -> the class's argument for each.
-    extra: this project's extra and the module that it brings, where the launcher needs one.
-    """
-
-    target: str
-    options: Mapping[str, str]
-    extra: str | None = None
-
-
-LAUNCHERS: Registry[LauncherInfo] = Registry(
+# "module:class", imported when it is asked for
+LAUNCHERS: Registry[type[Launcher]] = Registry(
     "launcher",
     [
-        ("local", LauncherInfo(target="harness.launchers.local:LocalEngine", options={"jobs": "jobs"})),
-        (
-            "ray",
-            LauncherInfo(target="harness.launchers.ray:RayEngine", options={"ray_address": "address"}, extra="ray"),
-        ),
+        ("local", "harness.launchers.local:LocalLauncher"),
+        ("slurm", "harness.launchers.slurm:SlurmLauncher"),
+        ("ray", "harness.launchers.ray:RayLauncher"),
     ],
 )
+_OPTIONS = {"jobs": "local", "ray_address": "ray", "slurm": "slurm"}  # option -> the launcher that has it
+_EXTRAS = {"ray": "ray", "submitit": "slurm"}  # module -> this project's extra that brings it
 
 
-def launcher_named(name: str, *, jobs: int = 1, ray_address: str | None = None) -> Launcher:
-    """The launcher of that name.
+def check_launcher(request: RunRequest) -> None:
+    """Refuse an unknown launcher, or another one's option; nothing is imported.
 
-    Args:
-        name: one of LAUNCHERS.
-        jobs: of `local`: how many runs at once.
-        ray_address: of `ray`: an existing cluster; none: one is started on this machine.
+    Raises:
+        UserError: one of both.
+    """
+    LAUNCHERS.check(request.launcher)
+    for option, owner in _OPTIONS.items():
+        default = RunRequest.model_fields[option].default
+        if owner != request.launcher and getattr(request, option) != default:
+            shown = option.replace("_", "-")
+            raise UserError(f"--{shown} is of the launcher {owner}; add --launcher {owner}, or leave --{shown} out")
+
+
+def launcher_for(request: RunRequest) -> Launcher:
+    """The launcher that the request names.
 
     Raises:
         UserError: no such launcher, an option of another one, or what it needs is not installed.
     """
-    info, given = LAUNCHERS[name], {"jobs": jobs, "ray_address": ray_address}
-    for option, default in (("jobs", 1), ("ray_address", None)):
-        if option not in info.options and given[option] != default:
-            owner = next(other for other in LAUNCHERS if option in LAUNCHERS[other].options)
-            shown = option.replace("_", "-")
-            raise UserError(f"--{shown} is of the launcher {owner}; add --launcher {owner}, or leave --{shown} out")
+    check_launcher(request)
     try:
-        make = resolve_name(info.target)
+        made = LAUNCHERS[request.launcher]
     except ModuleNotFoundError as error:
-        if info.extra is None or error.name != info.extra:
+        if error.name not in _EXTRAS:
             raise
         raise UserError(
-            f"launcher {name}: {info.extra} is not installed; `pip install 'segnet-harness[{info.extra}]'` brings it, "
-            "or choose --launcher local"
+            f"launcher {request.launcher}: {error.name} is not installed; "
+            f"`pip install 'segnet-harness[{_EXTRAS[error.name]}]'` brings it, or choose --launcher local"
         ) from None
-    launcher: Launcher = make(**{argument: given[option] for option, argument in info.options.items()})
+    launcher: Launcher = made(request)  # type: ignore[call-arg]  # each takes its options from the request
     return launcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Started:
+    """A run on its way."""
+
+    job: WorkerJob
+    run: RunningRun
+
+
+class _Schedule:
+    """Runs on their way: what waits, what goes on, what became of the rest."""
+
+    def __init__(self, launcher: Launcher, specs: Sequence[RunSpec], request: RunRequest, console: Console) -> None:
+        self._launcher = launcher
+        self._request = request
+        self._waiting = deque(specs)
+        self._going_on: dict[str, _Started] = {}
+        self._lost: Counter[str] = Counter()
+        self._result = PlanResult()
+        self._bad_input = False
+        self._display = Display(console, len(specs), bars=not launcher.foreground)
+        self._prepared = False
+
+    def execute(self) -> PlanResult:
+        """Start the runs as there are places, and wait for their ends."""
+        seen = 0
+        with counted_stops() as stops, self._display.shown():
+            while self._waiting or self._going_on:
+                self._drop_waiting(stops())
+                while self._waiting and len(self._going_on) < self._launcher.places:
+                    self._begin(self._waiting.popleft())
+                if stops() > seen:
+                    seen = stops()
+                    for started in self._going_on.values():
+                        started.run.stop()
+                for started in list(self._going_on.values()):
+                    ending = self._ending(started)
+                    if ending is not None:
+                        self._settle(started.job, ending, stops())
+                self._display.refresh()
+                if self._going_on:
+                    time.sleep(LOOK_S)
+        if self._bad_input:
+            raise UserError("")
+        return self._result
+
+    def _drop_waiting(self, stops: int) -> None:
+        """Begin no more where it is to stop."""
+        result, deadline_s = self._result, self._request.deadline_s
+        result.stopped |= stops > 0
+        late = bool(self._waiting) and deadline_s is not None and time.monotonic() + LEAST_S > deadline_s
+        result.time_limit_reached |= late and not result.stopped
+        if not self._waiting or not (result.stopped or result.time_limit_reached or self._bad_input):
+            return
+        why = "stopped" if result.stopped else "the budget is used up" if result.time_limit_reached else "bad input"
+        self._display.say("runs", f"{why}: {len(self._waiting)} not begun; the same command goes on with them")
+        self._waiting.clear()
+
+    def _begin(self, spec: RunSpec) -> None:
+        """Start a run, unless it is finished: another process may have done it meanwhile."""
+        job = WorkerJob(spec=spec, request=self._request)
+        if (stored := finished(job.results, spec)) is not None:
+            self._display.say(spec.run_id, "finished before, nothing to do")
+            self._display.advance()
+            clear_finished(job.folder, stored.record)
+            self._result.skipped += 1
+            return
+        if (status := status_of(job.results, spec)) != "to do":
+            self._display.say(spec.run_id, status)
+        if not self._prepared:
+            self._request = self._launcher.prepare(self._request)
+            self._prepared = True
+        self._start(WorkerJob(spec=spec, request=self._request))
+
+    def _start(self, job: WorkerJob) -> None:
+        name = job.spec.run_id
+        if not self._launcher.foreground:
+            self._display.follow(name, job.folder, (f"{name}: ", f"{job.spec.network}: ", f"{job.spec.architecture}: "))
+        self._going_on[name] = _Started(job=job, run=self._launcher.start(job))
+
+    def _ending(self, started: _Started) -> Ending | None:
+        try:
+            return started.run.poll()
+        except UserError as error:
+            return bad_input(error)
+
+    def _settle(self, job: WorkerJob, ending: Ending, stops: int) -> None:
+        """Count a run that has ended, or let it go on elsewhere. Without a record nothing is a success."""
+        name, code = job.spec.run_id, ending.code
+        del self._going_on[name]
+        if ending.line:
+            self._display.say(name, ending.line)
+        taken_away = code == STOPPED and not stops and self._launcher.remote
+        if (ending.lost or taken_away) and not stops:
+            self._display.ended(name)
+            return self._go_on(job, "its machine was lost" if ending.lost else "it was stopped where it ran")
+        appear_s = APPEAR_S if self._launcher.remote else 0.0
+        if code == FINISHED and not until(lambda: finished(job.results, job.spec) is not None, appear_s):
+            self._display.say(name, f"FAILED: it has ended, but there is no record of it in {job.results}")
+            code = FAILED
+        self._display.ended(name)
+        self._display.advance()
+        self._bad_input |= code == BAD_INPUT
+        self._result.count(STOPPED if ending.lost else code)
+
+    def _go_on(self, job: WorkerJob, why: str) -> None:
+        name, allowed = job.spec.run_id, self._launcher.retries
+        self._lost[name] += 1
+        lost = f"{why} ({self._lost[name]} of {allowed} times allowed)"
+        if self._lost[name] <= allowed:
+            self._display.say(name, f"{lost}; goes on from its last checkpoint")
+            self._start(job)
+            return
+        self._display.say(name, f"FAILED: {lost}; its checkpoint stays, the same command goes on from there")
+        self._display.advance()
+        self._result.failed += 1
+
+
+def until(true: Callable[[], bool], timeout_s: float, look_s: float = 0.5) -> bool:
+    """Wait until something is so; false if it is not by then."""
+    until_s = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() >= until_s:
+            return False
+        time.sleep(look_s)
+    return True

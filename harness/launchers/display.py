@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
-from harness.launchers.scheduling import log_file
+from harness.system.console import say, text_column
 from harness.training.progress import position_file, read_position
+
+
+def log_file(folder: Path) -> Path:
+    """What is printed about a run that has no terminal of its own, in its folder; earlier segments too."""
+    return folder / "log.txt"
 
 
 class Tail:
@@ -52,20 +57,21 @@ class Display:
     Args:
         console: where to show it; without a terminal there are lines alone.
         total: how many runs there are.
+        bars: whether to show them; a run that has the terminal shows its own.
     """
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int, bars: bool = True) -> None:
         self._console = console
         self._followed: dict[str, _Followed] = {}
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            text_column("{task.description}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            text_column("{task.fields[note]}"),
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not (bars and console.is_terminal),
         )
         self._all = self._bars.add_task("runs", total=total, note="")
 
@@ -87,16 +93,21 @@ class Display:
         self._followed[name] = _Followed(folder, prefixes)
 
     def ended(self, name: str) -> None:
-        """Show what is new in it for the last time."""
-        self._update(name, self._followed[name])
-        bar = self._followed.pop(name).bar
-        if bar is not None:
-            self._bars.remove_task(bar)
+        """Show what is new in a run for the last time."""
+        followed = self._followed.pop(name, None)
+        if followed is None:
+            return
+        self._update(name, followed)
+        if followed.bar is not None:
+            self._bars.remove_task(followed.bar)
+
+    def advance(self) -> None:
+        """One more run is done with."""
         self._bars.advance(self._all)
 
     def say(self, name: str, line: str) -> None:
         """A line that stays."""
-        self._console.print(f"{name}: {line}", highlight=False, markup=False, soft_wrap=True)
+        say(self._console, f"{name}: {line}")
 
     def refresh(self) -> None:
         """Read and show what is new."""

@@ -1,150 +1,109 @@
 """This machine: one run after the other in this terminal, or several at once with a share of it each."""
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from os import getpid
-from time import monotonic
-from types import TracebackType
-from typing import Self
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from rich.console import Console
-
-from harness.config.run_spec import RunSpec
+from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
-from harness.launchers import run as running
-from harness.launchers import worker
-from harness.launchers.asking import counted_stops
-from harness.launchers.display import Display
-from harness.launchers.resources import Slot, slots
-from harness.launchers.run import Outcome, RunContext
-from harness.launchers.scheduling import LEAST_S, count, job_of, log_file, still_to_do
-from harness.launchers.supervisor import Apart, run_worker
-from harness.profiling.scheduler import Request
-from harness.system.environment import Device
+from harness.launchers import steps
+from harness.launchers.base import Launcher
+from harness.launchers.display import log_file
+from harness.launchers.process import RunProcess
+from harness.system.environment import Device, available_cores
 from harness.system.errors import UserError
+from harness.system.supervisor import child_environment, error_line
 
-SHOW_S = 0.5  # between looks at what runs have done
+_UUIDS = """
+import torch
+from harness.system.environment import gpu_uuid
+for card in range(torch.cuda.device_count()):
+    print(gpu_uuid(card))
+"""
 
 
-class LocalEngine:
-    """Each run in a process of its own on this machine.
+class LocalLauncher(Launcher):
+    """Each run in a process of its own on this machine, `jobs` of them at once.
 
     Args:
-        jobs: how many at once; each then has a GPU of its own, or its share of the threads.
+        request: with more than one job each run has GPUs of its own, or its share of the threads.
     """
 
-    def __init__(self, jobs: int = 1) -> None:
-        self._jobs = jobs
+    remote = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """There is nothing to give back."""
+    def __init__(self, request: RunRequest) -> None:
+        self.places = request.jobs
+        self.foreground = request.jobs == 1
+        self._shares: list[Share] = []
+        self._runs: dict[int, RunProcess] = {}
 
     def pick_device(self, wanted: str) -> Device:
         """See `Launcher`."""
-        return running.pick_device(wanted)
+        return steps.pick_device(wanted)
 
-    def execute(self, specs: Sequence[RunSpec], context: RunContext, console: Console) -> Outcome:
-        """See `Launcher`. A run that another process works on is left to that one."""
-        if self._jobs == 1:
-            return in_turn(specs, context, console)
-        return at_once(specs, context, console, slots(self._jobs, context.device, context.threads))
-
-    def measure(self, requests: Sequence[Request], context: RunContext, console: Console) -> Outcome:
+    def prepare(self, request: RunRequest) -> RunRequest:
         """See `Launcher`."""
-        return running.measure_all(requests, context.results, console, wait=True)
+        device: Device = "cuda" if request.device == "cuda" else "cpu"
+        threads = request.threads or available_cores()
+        self._shares = shares(request.jobs, request.gpus_per_run, device, threads)
+        return request.model_copy(update={"threads": self._shares[0].threads})
 
-
-def in_turn(specs: Sequence[RunSpec], context: RunContext, console: Console) -> Outcome:
-    """One run after the other, each with this terminal.
-
-    Raises:
-        UserError: bad input that a worker found; its own line was printed already.
-    """
-    outcome = Outcome()
-    for spec in specs:
-        # looked at when its turn has come: another process may have done it meanwhile
-        if not still_to_do([spec], context, console, outcome):
-            continue
-        if _too_late(context):
-            console.print(f"{spec.run_id}: not begun, the budget is used up", highlight=False)
-            outcome.time_limit_reached = True
-            return outcome
-        code = run_worker(job_of(spec, context))
-        if code == worker.BAD_INPUT:
-            raise UserError("")
-        count(outcome, code)
-        if outcome.stopped or outcome.time_limit_reached:
-            return outcome
-    return outcome
-
-
-def at_once(specs: Sequence[RunSpec], context: RunContext, console: Console, shares: Sequence[Slot]) -> Outcome:
-    """As many runs at once as there are shares of the machine.
-
-    Bad input that one finds does not stop the others.
-
-    Raises:
-        UserError: a worker found bad input; its own line was printed already.
-    """
-    outcome = Outcome()
-    waiting = deque(still_to_do(specs, context, console, outcome))
-    free, busy, bad = list(shares), dict[Future[int], _Begun](), False
-    display = Display(console, len(waiting))
-    with counted_stops() as asks, display.shown(), ThreadPoolExecutor(len(shares)) as pool:
-        while waiting or busy:
-            if waiting and (asks() or _too_late(context) or outcome.stopped or outcome.time_limit_reached):
-                outcome.stopped |= asks() > 0
-                outcome.time_limit_reached |= not outcome.stopped
-                display.say("runs", f"{len(waiting)} not begun; the same command goes on with them")
-                waiting.clear()
-            while waiting and free:
-                begun = _begin(waiting.popleft(), context, free.pop(), display)
-                busy[pool.submit(run_worker, begun.job, begun.apart(asks))] = begun
-            for future in wait(busy, SHOW_S, FIRST_COMPLETED).done:
-                begun = busy.pop(future)
-                free.append(begun.slot)
-                code = _code(future, begun, display)
-                display.ended(begun.job.spec.run_id)
-                bad |= code == worker.BAD_INPUT
-                count(outcome, code)
-            display.refresh()
-    if bad:
-        raise UserError("")
-    return outcome
+    def start(self, job: WorkerJob) -> RunProcess:
+        """See `Launcher`. A run that another process works on is left to that one."""
+        place = next(n for n in range(len(self._shares)) if n not in self._runs or self._runs[n].ended)
+        log = None if self.foreground else log_file(job.folder)
+        self._runs[place] = RunProcess(job, log=log, variables=self._shares[place].variables)
+        return self._runs[place]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Begun:
-    """A run that goes on beside others."""
+class Share:
+    """What one run at a time has of the machine.
 
-    job: WorkerJob
-    slot: Slot
+    threads: torch's threads on the CPU.
+    variables: of the environment, so that it sees no other GPU.
+    """
 
-    def apart(self, asks: Callable[[], int]) -> Apart:
-        """How its process runs."""
-        return Apart(log=log_file(self.job.folder), asks=asks, variables=self.slot.variables)
-
-
-def _begin(spec: RunSpec, context: RunContext, slot: Slot, display: Display) -> _Begun:
-    job = job_of(spec, context).model_copy(update={"threads": slot.threads, "parent_pid": getpid()})
-    display.follow(spec.run_id, job.folder, (f"{spec.run_id}: ", f"{spec.architecture}: "))
-    return _Begun(job=job, slot=slot)
+    threads: int
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def _code(future: Future[int], begun: _Begun, display: Display) -> int:
-    try:
-        return future.result()
-    except UserError as error:
-        display.say(begun.job.spec.run_id, f"error: {error}")
-        return worker.BAD_INPUT
+def shares(jobs: int, gpus_per_run: int, device: Device, threads: int) -> list[Share]:
+    """Shares for so many runs at once.
+
+    Args:
+        jobs: how many.
+        gpus_per_run: of each, where the device is a GPU.
+        device: what they compute on.
+        threads: that all of them have together.
+
+    Raises:
+        UserError: more GPUs, or threads, than there are.
+    """
+    if jobs > threads:
+        raise UserError(f"--jobs {jobs}: {threads} threads can't be shared by so many; give at most --jobs {threads}")
+    share = threads // jobs
+    if device == "cpu" or jobs == gpus_per_run == 1:
+        return [Share(threads=share)] * jobs
+    uuids = gpu_uuids()
+    if jobs * gpus_per_run > len(uuids):
+        wanted = f"--jobs {jobs}" if gpus_per_run == 1 else f"--jobs {jobs} --gpus-per-run {gpus_per_run}"
+        raise UserError(f"{wanted}: that takes {jobs * gpus_per_run} GPUs, and there are {len(uuids)} here; give less")
+    cards = [uuids[n * gpus_per_run : (n + 1) * gpus_per_run] for n in range(jobs)]
+    return [Share(threads=share, variables={"CUDA_VISIBLE_DEVICES": ",".join(each)}) for each in cards]
 
 
-def _too_late(context: RunContext) -> bool:
-    return context.deadline_s is not None and monotonic() + LEAST_S > context.deadline_s
+def gpu_uuids() -> list[str]:
+    """UUIDs of the CUDA devices that this process may use, in CUDA's order.
+
+    A child asks for them: looking at a card makes a context, which would keep hold of some of its memory.
+
+    Raises:
+        UserError: torch can't tell.
+    """
+    asked = [sys.executable, "-P", "-c", _UUIDS]
+    done = subprocess.run(asked, env=child_environment(), capture_output=True, encoding="utf-8", errors="replace")
+    if done.returncode != 0:
+        raise UserError(f"device cuda: torch can't list the GPUs ({error_line(done.stderr)}); leave out --jobs")
+    return done.stdout.split()

@@ -8,7 +8,8 @@ from harness.metrics.bootstrap import (
     Interval,
     ScoreIntervals,
     bootstrap,
-    paired_difference,
+    over_seeds,
+    resampled_class_iou,
     resampled_scores,
 )
 from harness.metrics.boundary_f1 import BoundaryPool, bf_of_images, boundary_f1, dataset_bf, image_bf
@@ -28,7 +29,8 @@ __all__ = [
     "dataset_bf",
     "frequencies",
     "image_bf",
-    "paired_difference",
+    "over_seeds",
+    "resampled_class_iou",
     "resampled_scores",
     "scores",
 ]

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +31,13 @@ from harness.system.environment import available_cores
 WAITING_PER_PROCESS = 4
 
 
-def boundary_f1(prediction: NDArray[np.integer], label: NDArray[np.integer], num_classes: int) -> NDArray[np.float64]:
+def boundary_f1(prediction: Any, label: Any, num_classes: int) -> NDArray[np.float64]:
     """F1 of every class's boundary in one image: float64 (K,), 0..1, NaN where the class does not count.
 
-    `prediction` is (H, W) in 0..K-1, `label` (H, W) in 0..K-1 or 255 (void). A class counts if it has a
-    boundary pixel in either; if only in one, its F1 is 0. Raises ValueError as `check_pair` does.
+    `prediction` is (H, W) in 0..K-1, `label` (H, W) in 0..K-1 or 255 (void); numpy arrays or torch tensors. A class
+    counts if it has a boundary pixel in either; if only in one, its F1 is 0. Raises ValueError as `check_pair` does.
     """
-    check_pair(prediction, label, num_classes)
+    prediction, label = check_pair(prediction, label, num_classes)
     per_class = np.full(num_classes, np.nan)
     for index in range(num_classes):
         found = boundary_pixels(prediction == index)
@@ -137,13 +137,14 @@ class BoundaryPool:
             self._executor = None
         self._waiting.clear()
 
-    def submit(self, prediction: NDArray[np.integer], label: NDArray[np.integer]) -> None:
-        """Hand over one image, (H, W) each; returns at once unless four images wait for every worker.
+    def submit(self, prediction: Any, label: Any) -> None:
+        """Hand over one image; returns at once unless four images wait for every worker.
 
-        Copies both maps, so that the caller may reuse its buffers. Raises ValueError as `check_pair` does.
+        Both maps are (H, W), arrays or tensors. Copies them, so that the caller may reuse its buffers. Raises
+        ValueError as `check_pair` does.
         """
         self._require_open()
-        check_pair(prediction, label, self._num_classes)
+        prediction, label = check_pair(prediction, label, self._num_classes)
         if self._executor is None:
             self._done.append(boundary_f1(prediction, label, self._num_classes))
             return
@@ -166,8 +167,8 @@ class BoundaryPool:
 
 
 def bf_of_images(
-    predictions: Iterable[NDArray[np.integer]],
-    labels: Iterable[NDArray[np.integer]],
+    predictions: Iterable[Any],
+    labels: Iterable[Any],
     num_classes: int,
     processes: int | None = None,
 ) -> NDArray[np.float64]:

@@ -5,22 +5,22 @@ averaging the scores of images or batches gives another figure.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.inputs import VOID, check_pair
+from harness.metrics.inputs import VOID, as_array, check_pair
 
 
-def confusion_matrix(
-    prediction: NDArray[np.integer], label: NDArray[np.integer], num_classes: int
-) -> NDArray[np.int64]:
+def confusion_matrix(prediction: Any, label: Any, num_classes: int) -> NDArray[np.int64]:
     """Count the pixels of one image: int64 (K, K), row = class of the label, column = predicted class.
 
-    `prediction` is (H, W) in 0..K-1, `label` (H, W) in 0..K-1 or 255 (void, left out of the matrix).
+    `prediction` is (H, W) in 0..K-1, `label` (H, W) in 0..K-1 or 255 (void, left out of the matrix); numpy arrays
+    or torch tensors.
     Raises ValueError as `check_pair` does.
     """
-    check_pair(prediction, label, num_classes)
+    prediction, label = check_pair(prediction, label, num_classes)
     labeled = label != VOID
     cells = label[labeled].astype(np.int64) * num_classes + prediction[labeled]
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
@@ -60,11 +60,12 @@ class Scores:
         return f"{self.present} of {self.num_classes}"
 
 
-def scores(matrix: NDArray[np.integer]) -> Scores:
-    """Read the scores of one (K, K) confusion matrix, rows = truth.
+def scores(matrix: Any) -> Scores:
+    """Read the scores of one (K, K) confusion matrix, rows = truth; a numpy array or a torch tensor.
 
     Raises ValueError where the matrix is not square, holds a negative count, or counts no pixel at all.
     """
+    matrix = as_array(matrix)
     _check_matrix(matrix)
     if not matrix.any():
         raise ValueError("the confusion matrix counts no pixel: every label is void, or nothing was evaluated")
@@ -94,11 +95,12 @@ class Frequencies:
     predicted_share: NDArray[np.float64]  # (K,)
 
 
-def frequencies(matrix: NDArray[np.integer]) -> Frequencies:
-    """Count each class in truth and prediction, from one (K, K) confusion matrix.
+def frequencies(matrix: Any) -> Frequencies:
+    """Count each class in truth and prediction, from one (K, K) confusion matrix, an array or a tensor.
 
     Raises ValueError as `scores` does.
     """
+    matrix = as_array(matrix)
     _check_matrix(matrix)
     total = int(matrix.sum())
     if total == 0:

@@ -1,9 +1,7 @@
 """Figures with what is known of their noise, and the difference of two of them.
 
-A difference of scores is judged by the seeds where both networks have several: by Welch's t, or by the paired
-t where both are of the same trainings, as a network is and its refined output. Else it is judged by a paired
-bootstrap over blocks of neighboring frames of the test images, both networks on the same resamples. A
-difference of times is judged by the spread of their rounds. What is counted has no noise.
+Scores on images: the hierarchical bootstrap of `harness.metrics.bootstrap`; runs that share a seed are paired.
+Times: the spread of their rounds. What is counted has no noise.
 """
 
 from dataclasses import dataclass, replace
@@ -11,16 +9,21 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from harness.metrics.bootstrap import Interval, over_seeds
 from harness.system.quantities import NotMeasured
 
-LEVEL = 0.95
 # Times differ if by more than so many times the larger spread of their rounds.
 SPREADS = 2.0
+# An interval of times needs so many fresh processes of both: kernels are chosen anew in each.
+PROCESSES = 3
+# With fewer, times differ if by more than this share of the longer one: twice the spread of rounds (3 %) from
+# which on a measurement is flagged.
+PROCESS_MARGIN = 0.06
 
-# What a difference is held against: nothing, rounds of times, seeds of training, resamples of test images.
-By = Literal["nothing", "rounds", "seeds", "images"]
+# What a difference is held against: nothing, rounds of times, a fixed share of times, seeds and blocks of test
+# images, or blocks alone.
+By = Literal["nothing", "rounds", "margin", "seeds", "images"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,19 +32,22 @@ class Sample:
 
     values: one a seed; one alone where no seed is involved.
     noise: whether it was counted, timed in rounds, or scored on images.
-    resampled: (S, R), each seed's figure on R resamples of the images, the same for all networks; none where
+    seeds: of training, in the order of the values; those that both networks have are compared in pairs.
+    resampled: (S, R), each seed's figure on R draws of blocks of images, the same for all networks; none where
         there are not two blocks of images.
-    labeled: (N, K), labeled pixels of each class of each image that the resamples are of.
-    spread: of the rounds of a time, in its unit; none where one round alone was taken.
-    trainings: the run that each value's network was trained in.
+    labeled: (N, K), labeled pixels of each class of each image that the draws are of.
+    spread: of the rounds of a time, in its unit. processes: that the rounds were taken in.
+    evaluations: what it was read from, one a value: figures of the same evaluations are one figure.
     """
 
     values: tuple[float, ...]
     noise: Literal["counted", "rounds", "images"]
+    seeds: tuple[int, ...] = (0,)
     resampled: NDArray[np.float64] | None = None
     labeled: NDArray[np.int64] | None = None
-    spread: float | None = None
-    trainings: tuple[str, ...] = ()
+    spread: float = 0.0
+    processes: int = 1
+    evaluations: tuple[str, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -54,14 +60,20 @@ class Sample:
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
 
     def minus(self, other: "Sample") -> "Sample":
-        """This figure less another of the same network, seed by seed and resample by resample."""
+        """This figure less another of the same runs, seed by seed and draw by draw."""
         drawn = None
         if self.resampled is not None and other.resampled is not None:
             drawn = self.resampled - other.resampled
+        values = tuple(one - two for one, two in zip(self.values, other.values, strict=True))
+        return replace(self, values=values, resampled=drawn)
+
+    def times(self, factor: float) -> "Sample":
+        """The figure so many times as large."""
         return replace(
             self,
-            values=tuple(one - two for one, two in zip(self.values, other.values, strict=True)),
-            resampled=drawn,
+            values=tuple(factor * value for value in self.values),
+            resampled=None if self.resampled is None else factor * self.resampled,
+            spread=factor * self.spread,
         )
 
 
@@ -69,7 +81,7 @@ class Sample:
 class Difference:
     """A difference with its 95 % interval; that of counted figures has no width.
 
-    by: what the interval is of. seeds: of the two networks.
+    by: what the interval is of. seeds: that the two networks are compared by. paired: whether seed by seed.
     """
 
     estimate: float
@@ -77,6 +89,7 @@ class Difference:
     high: float
     by: By
     seeds: tuple[int, int] = (1, 1)
+    paired: bool = False
 
     @property
     def is_tie(self) -> bool:
@@ -90,49 +103,53 @@ def counted(value: float) -> Sample:
 
 
 def difference(one: Sample, other: Sample) -> Difference | NotMeasured:
-    """`one` less `other`, or why the two can't be compared."""
-    estimate = one.mean - other.mean
+    """`one` less `other`, or why the two can't be compared.
+
+    Of scores the seeds that both have are compared, each with itself; all of them where they have none in
+    common.
+    """
     if one.noise == "counted":
-        estimate = round(estimate, 9)  # figures of few digits, whose ties binary fractions would break
+        estimate = round(one.mean - other.mean, 9)  # figures of few digits, whose ties binary fractions would break
         return Difference(estimate=estimate, low=estimate, high=estimate, by="nothing")
     if one.noise == "rounds":
-        if one.spread is None or other.spread is None:
-            return NotMeasured(reason="one round of times has no spread")
-        half = SPREADS * max(one.spread, other.spread)
-        return Difference(estimate=estimate, low=estimate - half, high=estimate + half, by="rounds")
+        return _of_times(one, other)
     if not _same_images(one, other):
         return NotMeasured(reason="not scored on the same labels")
-    seeds = (len(one.values), len(other.values))
-    if min(seeds) > 1:
-        paired = one.trainings == other.trainings != ()
-        half = _paired(one, other) if paired else _welch(one, other)
-        return Difference(estimate=estimate, low=estimate - half, high=estimate + half, by="seeds", seeds=seeds)
     if one.resampled is None or other.resampled is None:
-        return NotMeasured(reason="one seed, and too few images for an interval")
-    drawn = one.resampled.mean(axis=0) - other.resampled.mean(axis=0)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Difference(estimate=estimate, low=float(low), high=float(high), by="images", seeds=seeds)
+        return NotMeasured(reason="too few images for an interval")
+    shared = [seed for seed in one.seeds if seed in other.seeds]
+    first, second = ([each.seeds.index(seed) for seed in shared or each.seeds] for each in (one, other))
+    found = over_seeds(one.resampled[first], other.resampled[second], paired=bool(shared))
+    seeds = (len(first), len(second))
+    return Difference(
+        estimate=float(np.mean([one.values[at] for at in first]) - np.mean([other.values[at] for at in second])),
+        low=found.low,
+        high=found.high,
+        by="images" if max(seeds) == 1 else "seeds",
+        seeds=seeds,
+        paired=bool(shared),
+    )
+
+
+def interval(sample: Sample) -> Interval | None:
+    """The 95 % interval of a score's mean over its seeds; none where there are too few images."""
+    if sample.resampled is None:
+        return None
+    found = over_seeds(sample.resampled)
+    return replace(found, estimate=sample.mean)
+
+
+def _of_times(one: Sample, other: Sample) -> Difference:
+    half = SPREADS * max(one.spread, other.spread)
+    processes = min(one.processes, other.processes) >= PROCESSES
+    if not processes:
+        half = max(half, PROCESS_MARGIN * max(one.mean, other.mean))
+    estimate = one.mean - other.mean
+    by: By = "rounds" if processes else "margin"
+    return Difference(estimate=estimate, low=estimate - half, high=estimate + half, by=by)
 
 
 def _same_images(one: Sample, other: Sample) -> bool:
     if one.labeled is None or other.labeled is None:
         return one.labeled is other.labeled
     return np.array_equal(one.labeled, other.labeled)
-
-
-def _welch(one: Sample, other: Sample) -> float:
-    """Half the width of Welch's interval of the difference of two means."""
-    parts = [np.var(sample.values, ddof=1) / len(sample.values) for sample in (one, other)]
-    variance = sum(parts)
-    if variance == 0:
-        return 0.0
-    freedom = variance**2 / sum(
-        part**2 / (len(sample.values) - 1) for part, sample in zip(parts, (one, other), strict=True)
-    )
-    return float(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
-
-
-def _paired(one: Sample, other: Sample) -> float:
-    """Half the width of the t interval of the mean of the differences, training by training."""
-    gaps = np.subtract(one.values, other.values)
-    return float(stdtrit(len(gaps) - 1, (1 + LEVEL) / 2) * np.std(gaps, ddof=1) / np.sqrt(len(gaps)))

@@ -1,7 +1,7 @@
 """The paper's claims as rules: `harness/paper/claims.toml`, read and checked. A rule knows of no record.
 
 A claim is made of statements, each of which a judge of `harness.paper.judges` turns into comparisons of two
-networks. A network is named as the paper names it. A row is what the paper's table has several of: the class
+networks. A network is named as the paper names it. A row is what the paper's table has several of: the
 class weighting in Table 1, the checkpoint in Tables 3 and 4; Table 6 has none.
 """
 
@@ -24,6 +24,9 @@ Quantity = Literal[
     "forward",
     "backward",
     "decoder_storage",
+    # shown beside others, never judged
+    "decoder_bytes",
+    "end_to_end",
 ]
 
 
@@ -111,7 +114,7 @@ class Close(_Couples):
 
 
 class Times(_Couples):
-    """Each quantity of the one is at least `factor` times the other's. Of counted figures only."""
+    """Each quantity of the one is at least `factor` times the other's."""
 
     judge: Literal["times"]
     quantities: tuple[Quantity, ...] = Field(min_length=1)
@@ -125,8 +128,7 @@ class Claim(_Frozen):
     """A claim of the paper, and how it is judged.
 
     suite: whose records it is judged by. further_suites: others whose records are evidence too, such as one
-    on a part of the data. at_most_indicated: why records can do no more than indicate it, whatever the runs;
-    empty if they can.
+    on a part of the data.
     """
 
     number: int = Field(ge=1)
@@ -135,7 +137,6 @@ class Claim(_Frozen):
     suite: str
     further_suites: tuple[str, ...] = ()
     rule: str
-    at_most_indicated: str = ""
     statements: tuple[Statement, ...] = Field(min_length=1)
 
     @property
@@ -155,7 +156,7 @@ class _File(_Frozen):
         return self
 
 
-def load_claims() -> tuple[Claim, ...]:
+def claim_rules() -> tuple[Claim, ...]:
     """The paper's claims, by number.
 
     Raises:

@@ -1,153 +1,165 @@
-"""The verdict on a claim, from all groups of records that it was held against."""
+"""The verdict on a claim: how many of its comparisons hold, over the groups of records it was held against."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Literal
 
-from harness.paper.judges import Figures, Finding, Outcome, judge
+from harness.paper.judges import Figures, Finding, judge, without_repeats
 from harness.paper.published import published
 from harness.paper.rules import Claim
 
-# within noise: a comparison that the claim needs is neither for nor against it, and none is against.
-# undecided: groups contradict each other, as those of different initial weights may.
-# indicated: what full runs would be called reproduced, contradicted or within noise for.
-Verdict = Literal["reproduced", "contradicted", "within noise", "undecided", "indicated", "not tested"]
-Leaning = Literal["for", "against", "within noise", ""]
+Verdict = Literal["supported", "mostly supported", "mixed", "contradicted", "untested"]
 
-_LEANINGS: Mapping[Outcome, Leaning] = {"holds": "for", "against": "against", "noise": "within noise"}
-_VERDICTS: Mapping[Outcome, Verdict] = {
-    "holds": "reproduced",
-    "against": "contradicted",
-    "noise": "within noise",
-}
-# So many reasons are named, the others counted.
-_REASONS = 2
+# Shares of the comparisons that were judged. Supported: none is against, and at most a tenth within noise: at
+# 95 % one of twenty true ones misses by chance, and those that a claim calls equal or close miss oftener. Mostly
+# supported: at least two of three hold, and of eight at most one is against; so "43 of 48 hold, 5 against" is it,
+# and "2 of 3 hold, 1 against" is not, since a claim that names three rivals fails with one. Contradicted: as many
+# against as "mostly supported" needs for it. Mixed: all else, such as a claim whose comparisons are within noise.
+SUPPORTED_HOLD = 9 / 10
+MOSTLY_HOLD = 2 / 3
+MOSTLY_AGAINST = 1 / 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class Counts:
+    """How comparisons came out; what repeats another's evaluations is in none but `repeated`."""
+
+    holds: int = 0
+    against: int = 0
+    noise: int = 0
+    missing: int = 0
+    repeated: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Comparisons that a verdict rests on."""
+        return self.holds + self.against + self.noise
+
+    @property
+    def verdict(self) -> Verdict:
+        """The word for these counts."""
+        if not self.judged:
+            return "untested"
+        holds, against = self.holds / self.judged, self.against / self.judged
+        if holds >= SUPPORTED_HOLD and not against:
+            return "supported"
+        if holds >= MOSTLY_HOLD and against <= MOSTLY_AGAINST:
+            return "mostly supported"
+        return "contradicted" if against >= MOSTLY_HOLD else "mixed"
+
+
+def count(findings: Sequence[Finding]) -> Counts:
+    """The findings by outcome."""
+    return count_outcomes(one.outcome for one in findings)
+
+
+def count_outcomes(outcomes: Iterable[str]) -> Counts:
+    """The words by number."""
+    found = Counter(outcomes)
+    return Counts(**{field.name: found[field.name] for field in fields(Counts)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceGroup:
     """A group of records that a claim can be held against.
 
-    name: what it is, in one line. page: its table, relative to the reports folder. weights: initial ones.
-    lesser: why it can do no more than indicate, such as that its runs are reduced; empty if it can.
+    name: what it is, in a few words.
+    limitations: what its evidence lacks, a few words each, such as "2,150 of 8,600 iterations".
+    full: whether it decides, rather than only where no full one can be judged.
     """
 
     name: str
-    page: str
-    weights: str
-    lesser: tuple[str, ...]
+    limitations: tuple[str, ...]
+    full: bool
     figures: Figures
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
-    """How a claim stands by one group. reason: why it can't be judged; empty if it can."""
+class GroupResult:
+    """How a claim stands by one group."""
 
-    evidence: Evidence
+    group: EvidenceGroup
     findings: tuple[Finding, ...]
-    outcome: Outcome
-    reason: str
+
+    @property
+    def counts(self) -> Counts:
+        """How the comparisons came out."""
+        return count(self.findings)
+
+    @property
+    def limitations(self) -> tuple[str, ...]:
+        """The group's, and those of the comparisons that were judged."""
+        counts, found = self.counts, list(self.group.limitations)
+        judged = [one.difference for one in self.findings if one.difference and one.outcome != "repeated"]
+        scored = [one for one in judged if one.by in ("images", "seeds")]
+        single = sum(one.by == "images" for one in scored)
+        if single:
+            found.append("one seed" if single == len(scored) else f"one seed in {single} of {len(scored)}")
+        if any(one.by == "margin" for one in judged):
+            found.append("times of fewer than 3 processes")
+        if counts.missing and counts.judged:
+            found.append(f"{counts.judged} of {counts.judged + counts.missing} comparisons")
+        return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """A claim, what the paper's own figures say of it by the same rule, and the verdict on ours.
-
-    leaning: of a claim that is indicated. reason: why the verdict is no more than it is; may be empty.
-    """
+class ClaimResult:
+    """A claim, what the paper's own figures say of it by the same rule, and how it stands here."""
 
     claim: Claim
     paper: tuple[Finding, ...]
-    standings: tuple[Standing, ...]
-    verdict: Verdict
-    leaning: Leaning
-    reason: str
+    groups: tuple[GroupResult, ...]
 
     @property
-    def borne_out(self) -> bool:
-        """Whether the paper's own figures satisfy the rule."""
-        return _outcome(self.paper) == "holds"
+    def holds_in_paper(self) -> bool:
+        """Whether the paper's own figures satisfy every comparison."""
+        return all(one.outcome == "holds" for one in self.paper)
 
     @property
-    def words(self) -> str:
-        """The verdict as a reader sees it, such as "indicated (against)"."""
-        return f"{self.verdict} ({self.leaning})" if self.leaning else self.verdict
+    def paper_verdict(self) -> Verdict:
+        """The verdict on the paper's own figures."""
+        return count(self.paper).verdict
+
+    @property
+    def deciding(self) -> tuple[GroupResult, ...]:
+        """The groups that make the verdict: full ones that could be judged, else all that could."""
+        judged = tuple(one for one in self.groups if one.counts.judged)
+        return tuple(one for one in judged if one.group.full) or judged
+
+    @property
+    def counts(self) -> Counts:
+        """Of all deciding groups together; an evaluation that stands in several of them counts once."""
+        return count(without_repeats([one for group in self.deciding for one in group.findings]))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the records."""
+        return self.counts.verdict
+
+    @property
+    def limitations(self) -> tuple[str, ...]:
+        """What limits the verdict, of every deciding group."""
+        return tuple(dict.fromkeys(text for one in self.deciding for text in one.limitations))
+
+    @property
+    def reason(self) -> str:
+        """Why the claim is untested; empty where it is not."""
+        if self.deciding:
+            return ""
+        reasons = [one.reason for group in self.groups for one in group.findings if one.reason]
+        distinct = list(dict.fromkeys(reasons)) or [f"no record of suite {' or '.join(self.claim.suites)}"]
+        return distinct[0] + (f"; and {len(distinct) - 1} more" if len(distinct) > 1 else "")
 
 
-def judge_claim(claim: Claim, evidence: Sequence[Evidence]) -> Judgement:
-    """Hold a claim against the paper's own figures and against every group of records.
-
-    Full groups decide; the others are heard only where no full one can be judged.
-    """
-    standings = tuple(_standing(claim, one) for one in evidence)
-    verdict, leaning, reason = _verdict(claim, standings)
-    return Judgement(
+def judge_claim(claim: Claim, groups: Sequence[EvidenceGroup]) -> ClaimResult:
+    """Hold a claim against the paper's own figures and against every group of records."""
+    return ClaimResult(
         claim=claim,
         paper=_findings(claim, published(claim.table)),
-        standings=standings,
-        verdict=verdict,
-        leaning=leaning,
-        reason=reason,
+        groups=tuple(GroupResult(group=one, findings=_findings(claim, one.figures)) for one in groups),
     )
 
 
-def deciding(standings: Sequence[Standing]) -> list[Standing]:
-    """Those that make the verdict."""
-    judged = [one for one in standings if one.outcome != "missing"]
-    return [one for one in judged if not one.evidence.lesser] or judged
-
-
 def _findings(claim: Claim, figures: Figures) -> tuple[Finding, ...]:
-    return tuple(finding for statement in claim.statements for finding in judge(statement, figures))
-
-
-def _standing(claim: Claim, evidence: Evidence) -> Standing:
-    findings = _findings(claim, evidence.figures)
-    outcome = _outcome(findings)
-    reasons = [one.reason for one in findings if one.outcome == "missing"]
-    reason = _listed(reasons) if outcome == "missing" else ""
-    return Standing(evidence=evidence, findings=findings, outcome=outcome, reason=reason)
-
-
-def _outcome(findings: Sequence[Finding]) -> Outcome:
-    """One comparison against a claim is enough; it holds only if all of them do."""
-    found = {one.outcome for one in findings}
-    order: tuple[Outcome, ...] = ("against", "missing", "noise", "holds")
-    return next(outcome for outcome in order if outcome in found)
-
-
-def _verdict(claim: Claim, standings: Sequence[Standing]) -> tuple[Verdict, Leaning, str]:
-    chosen = deciding(standings)
-    if not chosen:
-        reasons = [one.reason for one in standings]
-        return "not tested", "", _listed(reasons) or _no_record(claim)
-    outcomes = {one.outcome for one in chosen}
-    if {"holds", "against"} <= outcomes:
-        return "undecided", "", _divided(chosen)
-    order: tuple[Outcome, ...] = ("against", "noise", "holds")
-    outcome = next(one for one in order if one in outcomes)
-    lesser = [reason for one in chosen for reason in one.evidence.lesser]
-    limits = [claim.at_most_indicated, *lesser] if claim.at_most_indicated else lesser
-    if limits:
-        return "indicated", _LEANINGS[outcome], "; ".join(dict.fromkeys(limits))
-    return _VERDICTS[outcome], "", ""
-
-
-def _no_record(claim: Claim) -> str:
-    return f"no record of suite {' or '.join(f'`{name}`' for name in claim.suites)}"
-
-
-def _divided(standings: Sequence[Standing]) -> str:
-    """Which groups are for a claim and which against; by initial weights, where these part them."""
-    sides = [[one.evidence for one in standings if one.outcome == side] for side in ("holds", "against")]
-    weights = [list(dict.fromkeys(one.weights for one in side)) for side in sides]
-    if set(weights[0]).isdisjoint(weights[1]):
-        return f"by initial weights: for {', '.join(weights[0])}; against {', '.join(weights[1])}"
-    names = [", ".join(one.name for one in side) for side in sides]
-    return f"for {names[0]}; against {names[1]}"
-
-
-def _listed(reasons: Sequence[str]) -> str:
-    distinct = list(dict.fromkeys(reasons))
-    more = len(distinct) - _REASONS
-    return "; ".join(distinct[:_REASONS]) + (f"; and {more} more" if more > 0 else "")
+    return without_repeats([finding for statement in claim.statements for finding in judge(statement, figures)])

@@ -1,68 +1,71 @@
-"""From what processes found to a cell of a record."""
+"""From the results of processes to a measurement of a record."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from harness.profiling.presets import PLANS
-from harness.profiling.work import Found
-from harness.records.measurement import TIMED, Cell, CellKey, Failure, Preset
+from harness.profiling.work import WorkerResult
+from harness.records.measurement import METHOD, TIMED, Failure, Measurement, MeasurementKey, Preset
 from harness.records.measurement_values import Timing
 from harness.system.quantities import Quantity
 
 _UNKNOWN = Quantity(reason="the process ended before")
 
 
-def cell_of(key: CellKey, founds: Sequence[Found], failure: Failure | None, preset: Preset) -> Cell:
-    """The cell that one or more processes make, of which each took some of the rounds.
+def measurement_of(
+    key: MeasurementKey, results: Sequence[WorkerResult], failure: Failure | None, preset: Preset
+) -> Measurement:
+    """The measurement that one or more processes make, of which each took some of the rounds.
 
     Args:
         key: phase and batch.
-        founds: what each process left, in order; those of a failed cell may be missing.
+        results: what each process left, in order; those of a failed one may be missing.
         failure: why there are no figures.
         preset: whose plan the rounds followed.
     """
-    flags = tuple(dict.fromkeys(flag for found in founds for flag in found.flags))
-    cell = Cell(
+    flags = tuple(dict.fromkeys(flag for result in results for flag in result.flags))
+    measurement = Measurement(
         key=key,
-        measured_at=founds[0].measured_at if founds else datetime.now(UTC).isoformat(timespec="seconds"),
-        wall_s=round(sum(found.wall_s for found in founds), 1),
+        method=METHOD,
+        measured_at=results[0].measured_at if results else datetime.now(UTC).isoformat(timespec="seconds"),
+        wall_s=round(sum(result.wall_s for result in results), 1),
         failure=failure or Failure(kind="error", message="not yet put together"),
-        load_average_before=founds[0].load_average_before if founds else _UNKNOWN,
-        load_average_after=founds[-1].load_average_after if founds else _UNKNOWN,
+        load_average_before=results[0].load_average_before if results else _UNKNOWN,
+        load_average_after=results[-1].load_average_after if results else _UNKNOWN,
         flags=flags,
     )
     if failure is not None:
-        return cell
-    last = founds[-1]
+        return measurement
+    last = results[-1]
     if key.phase not in TIMED:
-        return _filled(cell, {"shapes": last.shapes, "memory": last.memory})
-    timing, doubts = _timing(founds, preset)
-    return _filled(cell, {"timing": timing, "flags": (*doubts, *flags)})
+        return _filled(measurement, {"shapes": last.shapes, "memory": last.memory})
+    timing, warnings = _timing(results, preset)
+    return _filled(measurement, {"timing": timing, "flags": (*warnings, *flags)})
 
 
-def _filled(cell: Cell, fields: dict[str, object]) -> Cell:
-    return Cell.model_validate({**dict(cell), "failure": None, **fields})
+def _filled(measurement: Measurement, fields: dict[str, object]) -> Measurement:
+    return Measurement.model_validate({**dict(measurement), "failure": None, **fields})
 
 
-def _timing(founds: Sequence[Found], preset: Preset) -> tuple[Timing, list[str]]:
+def _timing(results: Sequence[WorkerResult], preset: Preset) -> tuple[Timing, list[str]]:
     # torch is imported by these; a report that only reads records has no need of this module
-    from harness.profiling.timing import doubts, summarize
-    from harness.profiling.windows import joined_windows
+    from harness.profiling.sampling import joined_windows
+    from harness.profiling.timing import summarize, timing_warnings
 
-    rounds = [one for found in founds for one in found.rounds]
+    rounds = [one for result in results for one in result.rounds]
     summary = summarize(
         [one.samples_ms for one in rounds],
-        warmup_n=sum(found.warmup_n for found in founds),
-        warmup_s=sum(found.warmup_s for found in founds),
+        warmup_n=sum(result.warmup_n for result in results),
+        warmup_s=sum(result.warmup_s for result in results),
     )
-    last = founds[-1]
+    last = results[-1]
     timing = Timing(
         time=summary,
-        processes=len(founds),
-        window=joined_windows([found.window for found in founds]),
+        processes=len(results),
+        window=joined_windows([result.window for result in results]),
         energy=last.energy,
         roofline=last.roofline,
         outside_kernels=last.outside_kernels,
         compile_s=last.compile_s,
     )
-    return timing, doubts(summary, rounds, PLANS[preset], all(found.steady for found in founds))
+    return timing, timing_warnings(summary, rounds, PLANS[preset], all(result.steady for result in results))

@@ -1,4 +1,4 @@
-"""The device with the network on it, as a cell wants them."""
+"""The device with the network on it, as a measurement wants them."""
 
 from functools import cached_property
 from typing import cast
@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 import architectures
 from harness.profiling.flops import logits_size
-from harness.profiling.timing import Clock, CudaClock, Pass, WallClock
+from harness.profiling.timing import Clock, Pass, WallClock, clock_of
 from harness.profiling.work import Task
 from harness.profiling.workload import (
     Build,
     backward_pass,
     built,
     end_to_end_pass,
+    for_inference,
     forward_pass,
     host_images,
     image_batches,
@@ -95,17 +96,18 @@ class Bench:
     def timed(self, network: nn.Module) -> tuple[Pass, Clock]:
         """What the phase times, and by which clock."""
         precision, phase = self.spec.precision, self.key.phase
-        clock: Clock = CudaClock() if self.device.type == "cuda" else WallClock()
+        clock = clock_of(self.device)
         if phase == "end-to-end":
-            network.eval()
             images = host_images(IMAGES, self.spec.size)
-            return end_to_end_pass(self.called(network), images, self.device, precision), WallClock()
+            return end_to_end_pass(
+                self.called(for_inference(network, precision)), images, self.device, precision
+            ), WallClock()
         batches = self.images(IMAGES)
         if phase == "forward":
-            return forward_pass(self.called(network), batches, precision), clock
+            return forward_pass(self.called(for_inference(network, precision)), batches, precision), clock
         if phase == "backward":
             return backward_pass(self.called(network), batches, self.labels(), precision), clock
-        return training_pass(self.called(network), batches, self.labels(), precision), clock
+        return training_pass(self.called(network), batches, self.labels(), precision, self.spec.optimizer), clock
 
 
 def _registered(task: Task) -> Build:

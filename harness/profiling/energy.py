@@ -1,21 +1,25 @@
 """Energy of a pass on a GPU, by NVML's total-energy counter over windows of seconds.
 
 The counter moves about ten times a second, so that a window has to be long: a step of it at either end is 2 %
-of 10 s. It is the board's, not that of the wall. The power that NVML gives is an average over up to a second
-and is sampled, for which reason it serves as a cross-check alone.
+of 10 s. It is the board's, not that of the wall. Idle power is watched twice: in deep idle, before any context
+exists, and with the context of the process that is measured. The power that NVML gives is an average over up
+to a second and is sampled, for which reason it serves as a cross-check alone.
 """
 
 import random
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from harness.profiling.presets import PLANS, TimingPlan
 from harness.profiling.sampling import Sampler
+from harness.records.measurement import MeasureSpec
 from harness.records.measurement_values import Energy
-from harness.system.nvml import Card, Unavailable, card
+from harness.system.nvml import Card, Unavailable, baseline, card
 from harness.system.quantities import NotMeasured, Quantity
 
+SETTLE_S = 1.0  # after the last pass, before idle power with a context is watched
 LEAD_S = 1.0  # of work before a window, so that averaged power is of that work alone
 OFFSET_S = 0.1  # at most, on top of it: windows begin at different moments of the counter's period
 SHORTEST_S = 5.0
@@ -38,6 +42,27 @@ class Timer:
 _REAL = Timer()
 
 
+@dataclass(frozen=True, kw_only=True)
+class BaselinePower:
+    """GPUs by UUID before anything of ours runs on them: power in deep idle, and what others do there, if so."""
+
+    idle_w: Mapping[str, Quantity] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+def baseline_power(spec: MeasureSpec) -> BaselinePower:
+    """Watch every GPU by NVML, without touching CUDA; nothing for a CPU.
+
+    Args:
+        spec: of what is to be measured; its preset says how long idle power is watched.
+    """
+    if spec.device == "cpu":
+        return BaselinePower()
+    found, seconds = baseline(), PLANS[spec.preset].idle_s
+    idle = {uuid: idle_power(uuid, seconds) for uuid in found.used_bytes} if seconds else {}
+    return BaselinePower(idle_w=idle, others=found.others)
+
+
 def idle_power(uuid: str, seconds: float, timer: Timer = _REAL) -> Quantity:
     """Watts of the card over some seconds, by the same counter; to be called before CUDA is touched.
 
@@ -48,11 +73,15 @@ def idle_power(uuid: str, seconds: float, timer: Timer = _REAL) -> Quantity:
     """
     try:
         with card(uuid) as found:
-            before, began = found.energy_mj(), timer.now()
-            timer.sleep(seconds)
-            spent_mj, elapsed_s = found.energy_mj() - before, timer.now() - began
+            return _idle_power(found, seconds, timer)
     except Unavailable as error:
         return Quantity(reason=str(error))
+
+
+def _idle_power(found: Card, seconds: float, timer: Timer) -> Quantity:
+    before, began = found.energy_mj(), timer.now()
+    timer.sleep(seconds)
+    spent_mj, elapsed_s = found.energy_mj() - before, timer.now() - began
     if spent_mj <= 0:
         return Quantity(reason=f"NVML's energy counter did not move in {elapsed_s:.1f} s")
     return Quantity(value=round(spent_mj / 1000 / elapsed_s, 2))
@@ -64,9 +93,7 @@ def measure_energy(
     *,
     uuid: str,
     idle_w: Quantity,
-    windows: int,
-    window_s: float,
-    cool_down_s: float = 0.0,
+    plan: TimingPlan,
     others: str | None = None,
     timer: Timer = _REAL,
 ) -> tuple[Energy | NotMeasured, list[str]]:
@@ -77,32 +104,34 @@ def measure_energy(
         synchronize: waits for that work.
         uuid: the card's, as NVML writes it.
         idle_w: its power before this process touched it.
-        windows: at least 1.
-        window_s: their length.
-        cool_down_s: pause before every window but the first, at most; it ends when the card is as cool again.
+        plan: how many windows of what length, how long to cool down between them at most (it ends when the card
+            is as cool again), and how long to watch idle power with this process's context.
         others: how others use the card, if they do.
         timer: clock, waiting and chance.
 
     Returns:
-        The energy, or why there is none, and doubts about it.
+        The energy, or why there is none, and warnings about it.
     """
     if others is not None:
         return NotMeasured(reason=f"not this process's alone: {others}"), []
     try:
         with card(uuid) as found:
             found.energy_mj()  # before any work, for a card without that counter
+            synchronize()
+            timer.sleep(SETTLE_S)
+            context_idle_w = _idle_power(found, plan.idle_s, timer)
             cool_c = found.temperature_c()
             taken: list[_Window] = []
-            for number in range(windows):
+            for number in range(plan.energy_windows):
                 if number:
-                    _cool_down(found, cool_c, cool_down_s, timer)
-                taken.append(_window(found, uuid, run, synchronize, window_s, timer))
+                    _cool_down(found, cool_c, plan.cool_down_s, timer)
+                taken.append(_window(found, uuid, run, synchronize, plan.energy_window_s, timer))
     except Unavailable as error:
         return NotMeasured(reason=str(error)), []
     if min(one.spent_mj for one in taken) <= 0:
         return NotMeasured(reason=f"NVML's energy counter did not move in {taken[0].seconds:.1f} s"), []
-    energy = _energy(taken, idle_w)
-    return energy, _flags(energy)
+    energy = _energy(taken, idle_w, context_idle_w)
+    return energy, _warnings(energy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +177,7 @@ def _cool_down(found: Card, cool_c: Quantity, limit_s: float, timer: Timer) -> N
         timer.sleep(min(1.0, left_s))
 
 
-def _energy(taken: list[_Window], idle_w: Quantity) -> Energy:
+def _energy(taken: list[_Window], idle_w: Quantity, context_idle_w: Quantity) -> Energy:
     raw_mj = statistics.median(one.spent_mj / one.passes for one in taken)
     above_idle, integrated = idle_w, next((one.power_w for one in taken if one.power_w.reason), None)
     if idle_w.value is not None:
@@ -163,6 +192,7 @@ def _energy(taken: list[_Window], idle_w: Quantity) -> Energy:
         raw_mj=round(raw_mj, 3),
         above_idle_mj=above_idle,
         idle_w=idle_w,
+        context_idle_w=context_idle_w,
         integrated_mj=integrated,
     )
 
@@ -171,14 +201,14 @@ def _median(values: list[float]) -> Quantity:
     return Quantity(value=round(statistics.median(values), 3))
 
 
-def _flags(energy: Energy) -> list[str]:
-    flags = []
+def _warnings(energy: Energy) -> list[str]:
+    warnings = []
     if min(energy.window_s) < SHORTEST_S:
-        flags.append(f"energy: a window of {min(energy.window_s):.1f} s (at least {SHORTEST_S:.0f} s wanted)")
+        warnings.append(f"energy: a window of {min(energy.window_s):.1f} s (at least {SHORTEST_S:.0f} s wanted)")
     if energy.integrated_mj.value is not None:
         share = abs(energy.integrated_mj.value / energy.raw_mj - 1)
         if share > CROSS_CHECK_SHARE:
-            flags.append(
+            warnings.append(
                 f"energy: sampled power differs from the counter by {share:.0%} (limit {CROSS_CHECK_SHARE:.0%})"
             )
-    return flags
+    return warnings

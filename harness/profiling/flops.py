@@ -15,7 +15,16 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from architectures.base import Architecture
 from architectures.pooling import STORAGES, IndexPool, Pooled, Storage, set_storage
 from harness.config.run_spec import Precision
-from harness.profiling.workload import Build, TrainingStep, built, cross_entropy, image_batches, label_batch
+from harness.profiling.workload import (
+    Build,
+    TrainingStep,
+    built,
+    cross_entropy,
+    for_inference,
+    label_batch,
+    noise_batch,
+)
+from harness.records.measurement import Optimizer
 from harness.training.amp import autocast
 
 BYTES_A_PARAMETER = 4  # float32, whatever precision is measured: the Caffe file holds nothing else
@@ -60,7 +69,7 @@ def count(build: Build, size: tuple[int, int]) -> Counts:
     """
     with FakeTensorMode():
         model = built(build).eval()
-        [images] = image_batches(1, 1, size, _CPU)
+        images = noise_batch(1, size)
         with torch.no_grad(), _Uncounted() as others, _flop_counter() as flops:
             logits: Tensor = model(images)
         training_flop = _training_flop(model, size)
@@ -107,7 +116,7 @@ def _convolution_backward_flop(
 def _training_flop(model: nn.Module, size: tuple[int, int]) -> float:
     """Of one image: half of those of two, for batch norm behind global pooling refuses a single value."""
     model.train()
-    [images] = image_batches(2, 1, size, _CPU)
+    images = noise_batch(2, size)
     with _flop_counter() as flops:
         logits = model(images)
         height, width = logits.shape[2:]
@@ -120,7 +129,7 @@ def logits_size(build: Build, size: tuple[int, int]) -> tuple[int, int]:
     """Height and width of the logits of an image of this size, found on shapes alone."""
     with FakeTensorMode(), torch.no_grad():
         model = built(build).eval()
-        [images] = image_batches(1, 1, size, _CPU)
+        images = noise_batch(1, size)
         height, width = model(images).shape[2:]
     return height, width
 
@@ -138,7 +147,7 @@ def decoder_storage(build: Build, size: tuple[int, int]) -> dict[Storage, tuple[
     found: dict[Storage, tuple[int, ...]] = {}
     with FakeTensorMode(), torch.no_grad():
         model: nn.Module = built(build).eval()
-        [images] = image_batches(1, 1, size, _CPU)
+        images = noise_batch(1, size)
         for storage in STORAGES:
             set_storage(model, storage)
             kept = model.kept_for_decoder(images) if isinstance(model, Architecture) else ()
@@ -153,6 +162,7 @@ def moved_bytes(
     training: bool,
     num_classes: int,
     precision: Precision,
+    optimizer: Optimizer = "sgd",
 ) -> tuple[int, int]:
     """Floating-point operations of a pass, and the bytes that its operators read and write, each by itself.
 
@@ -167,14 +177,15 @@ def moved_bytes(
         batch: images.
         training: a whole training step instead of a forward pass in evaluation mode.
         num_classes: K, of the labels.
-        precision: bf16 runs under autocast; fp32 and tf32 are alike.
+        precision: bf16 runs under autocast, in inference with weights converted before; fp32 and tf32 are alike.
+        optimizer: of the training step.
 
     Returns:
         Floating-point operations (2 a multiply-accumulate), bytes.
     """
     with FakeTensorMode():
         model = built(build)
-        [images] = image_batches(batch, 1, size, _CPU)
+        images = noise_batch(batch, size)
         moved, flops = _Moved(), _flop_counter()
         moved.watch_indices(model)
         if training:
@@ -182,12 +193,12 @@ def moved_bytes(
             with torch.no_grad():
                 height, width = model(images).shape[2:]
             labels = label_batch(batch, (height, width), num_classes, _CPU)
-            step = TrainingStep(model, precision)
+            step = TrainingStep(model, precision, optimizer)
             step(images, labels)  # makes the optimizer's state
             with moved, flops:
                 step(images, labels)
         else:
-            model.eval()
+            for_inference(model, precision)
             # for inference_mode, which shows a dispatch mode composite operators whole
             with moved, flops, torch.no_grad(), autocast(precision, _CPU):
                 model(images)

@@ -1,9 +1,10 @@
 """How pooling indices are stored: bytes, live memory and time of a whole network, storage beside storage.
 
-Times are taken in turns: in each round every storage has one, in rotated order, in this process and on the
+Times are interleaved: in each round every storage has one, in rotated order, in this process and on the
 same network. What drifts (heat, other work) so falls on all of them, and ratios are taken within a round.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from architectures.pooling import STORAGES, Storage, set_storage
 from harness.config.run_spec import Precision
 from harness.profiling.flops import decoder_storage
 from harness.profiling.live_memory import live_inference, live_training
-from harness.profiling.load import load_average, load_flags
-from harness.profiling.timing import Clock, CudaClock, Pass, WallClock
-from harness.profiling.workload import TrainingStep, image_batches, infer, label_batch
+from harness.profiling.sampling import load_average, load_warnings
+from harness.profiling.timing import Pass, clock_of
+from harness.profiling.workload import TrainingStep, for_inference, image_batches, infer, label_batch
 from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
 from harness.records.pooling_indices import IndexRecord, Layout, Phase, Samples, StorageBytes
 from harness.system.environment import Device, device_name, device_slug, environment
@@ -89,7 +90,7 @@ def compare(spec: IndexSpec, on_phase: Callable[[str], None] = lambda phase: Non
             on_phase(f"{phase}, {layout}")
             times += _times(spec, model, phase, layout)
             ours = spec.threads if spec.device == "cpu" else 1
-            flags += [f"{phase}, {layout}: {flag}" for flag in load_flags(load_average(), ours)]
+            flags += [f"{phase}, {layout}: {flag}" for flag in load_warnings(load_average(), ours)]
     return IndexRecord(
         architecture=spec.architecture,
         architecture_revision=architectures.info(spec.architecture).revision,
@@ -138,23 +139,23 @@ def _times(spec: IndexSpec, model: Architecture, phase: Phase, layout: Layout) -
     batch = INFERENCE_BATCH if phase == "inference" else TRAINING_BATCH
     [images] = image_batches(batch, 1, spec.size, device)
     images = images.contiguous(memory_format=_LAYOUTS[layout])
+    model = copy.deepcopy(model)  # its weights may be converted
     timed = _work(spec, model, phase, images)
-    clock: Clock = CudaClock() if spec.device == "cuda" else WallClock()
+    clock = clock_of(device)
     taken: dict[Storage, list[float]] = {storage: [] for storage in STORAGES}
     for number in range(rounds.warmup + rounds.timed):
         for storage in _rotated(STORAGES, number):
             set_storage(model, storage)
-            found = clock.sample(timed, 1).samples_ms
+            found = clock.take(timed, lambda count, seconds: True).samples_ms
             if number >= rounds.warmup:
                 taken[storage] += [round(value, 3) for value in found]
-    model.zero_grad(set_to_none=True)
     for storage, samples in taken.items():
         yield Samples(storage=storage, phase=phase, layout=layout, batch=batch, samples_ms=tuple(samples))
 
 
 def _work(spec: IndexSpec, model: Architecture, phase: Phase, images: Tensor) -> Pass:
     if phase == "inference":
-        model.eval()
+        for_inference(model, spec.precision)
         return Pass(prepare=lambda: None, run=lambda: infer(model, images, spec.precision))
     model.train()
     height, width = model.output_size(*spec.size)

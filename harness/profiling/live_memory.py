@@ -25,7 +25,8 @@ from torch.utils._pytree import tree_iter
 
 from architectures.base import Architecture
 from harness.config.run_spec import Precision
-from harness.profiling.workload import Build, TrainingStep, built, image_batches, label_batch
+from harness.profiling.workload import Build, TrainingStep, built, for_inference, label_batch, noise_batch
+from harness.records.measurement import Optimizer
 from harness.records.measurement_values import Live
 from harness.training.amp import autocast
 
@@ -178,12 +179,11 @@ def live_inference(build: Build, *, batch: int, size: tuple[int, int], precision
         build: makes the network.
         batch: images.
         size: their height and width.
-        precision: bf16 runs under autocast; fp32 and tf32 are alike in what they keep.
+        precision: bf16 runs under autocast, its weights converted before; fp32 and tf32 are alike in what they keep.
         fake: on shapes alone; False carries the pass out.
     """
     with _counting(fake):
-        model = built(build).eval()
-        [images] = image_batches(batch, 1, size, _CPU)
+        model, images = for_inference(built(build), precision), noise_batch(batch, size)
         kept = _Kept(model)
         with LiveTensors() as live, torch.no_grad(), autocast(precision, _CPU):
             live.hold([*model.parameters(), *model.buffers(), images])
@@ -206,6 +206,7 @@ def live_training(
     label_size: tuple[int, int],
     num_classes: int,
     precision: Precision,
+    optimizer: Optimizer = "sgd",
     fake: bool = True,
 ) -> Live:
     """Peak of the second training step, in which the optimizer's state exists from the start.
@@ -217,13 +218,14 @@ def live_training(
         label_size: height and width of the logits, at which the loss is taken.
         num_classes: K.
         precision: bf16 runs under autocast; fp32 and tf32 are alike in what they keep.
+        optimizer: whose state is kept.
         fake: on shapes alone; False carries the steps out.
     """
     with _counting(fake):
         model = built(build).train()
-        [images] = image_batches(batch, 1, size, _CPU)
+        images = noise_batch(batch, size)
         labels = label_batch(batch, label_size, num_classes, _CPU)
-        step, kept = TrainingStep(model, precision), _Kept(model)
+        step, kept = TrainingStep(model, precision, optimizer), _Kept(model)
         with LiveTensors() as live:
             live.hold([*model.parameters(), *model.buffers(), images, labels])
             step(images, labels)
@@ -289,6 +291,7 @@ def _split(live: LiveTensors, batch: int, parts: Mapping[str, set[int]]) -> Live
     return Live(
         batch_size=batch,
         threads=_THREADS,
+        torch=torch.__version__,
         peak_bytes=live.peak_bytes,
         rest_bytes=sum(alive.values()),
         **sizes,

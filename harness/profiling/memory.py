@@ -1,7 +1,7 @@
 """Memory of inference and training on the device: allocator and NVML on a GPU, resident memory on a CPU."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -20,11 +20,14 @@ WORKSPACE_SHARE = 0.05  # of the live tensors, from which a training step's work
 class MemoryProbe(Protocol):
     """Runs a step some times and says what memory that took."""
 
-    def measure(self, step: Callable[[], None], live: Callable[[], Live]) -> tuple[DeviceMemory, list[str]]:
-        """Figures, and doubts about them.
+    def measure(self, step: Callable[[], None], live: Callable[[], Live] | None) -> tuple[DeviceMemory, list[str]]:
+        """The memory, and what is doubtful about it.
 
-        `live` gives what the tracker counts for the same step; it is asked after measuring, if at all, since
-        tracking takes memory of the process.
+        `live` gives the peak live memory of the same step; it is asked after measuring, if at all, since
+        counting takes memory of the process. None where it can't be known.
+
+        Raises:
+            RuntimeError: less was allocated than is live, which can't be.
         """
 
 
@@ -44,28 +47,30 @@ class CudaMemory:
         torch.cuda.empty_cache()
         self._context = used_minus_idle(uuid, idle)
 
-    def measure(self, step: Callable[[], None], live: Callable[[], Live]) -> tuple[DeviceMemory, list[str]]:
+    def measure(self, step: Callable[[], None], live: Callable[[], Live] | None) -> tuple[DeviceMemory, list[str]]:
         """Warm up, reset the peaks, repeat. What the allocator had cached is given back before each half.
 
         cuDNN's benchmark mode is to be off: its search takes memory of its own.
         """
         warmup_allocated, warmup_reserved = self._peaks(step, WARMUPS)
         allocated, reserved = self._peaks(step, MEASURED)
-        used, counted = used_minus_idle(self._uuid, self._idle), live()
-        none = Quantity(reason="measured on a GPU, where the device's memory counts")
-        figures = DeviceMemory(
-            allocated_peak_bytes=Quantity(value=allocated),
-            reserved_peak_bytes=Quantity(value=reserved),
-            warmup_allocated_peak_bytes=Quantity(value=warmup_allocated),
-            warmup_reserved_peak_bytes=Quantity(value=warmup_reserved),
-            workspace_bytes=Quantity(value=allocated - counted.peak_bytes),
+        used = used_minus_idle(self._uuid, self._idle)
+        counted = live() if live is not None else None
+        workspace = Quantity(reason="compiled: its live memory is not known")
+        if counted is not None:
+            workspace = Quantity(value=_workspace(allocated, counted))
+        measured = {
+            "allocated_peak_bytes": Quantity(value=allocated),
+            "reserved_peak_bytes": Quantity(value=reserved),
+            "warmup_allocated_peak_bytes": Quantity(value=warmup_allocated),
+            "warmup_reserved_peak_bytes": Quantity(value=warmup_reserved),
+            "workspace_bytes": workspace,
             # the allocator keeps what it reserved until it is emptied, so that this is the peak of the phase
-            nvml_used_minus_idle_bytes=used,
-            context_bytes=self._context,
-            process_rss_peak_bytes=none,
-            process_rss_idle_bytes=none,
-        )
-        return figures, _doubts(allocated, max(reserved, warmup_reserved), counted)
+            "nvml_used_minus_idle_bytes": used,
+            "context_bytes": self._context,
+        }
+        figures = _with_the_rest(measured, "measured on a GPU, where the device's memory counts")
+        return figures, _warnings(allocated, max(reserved, warmup_reserved), counted)
 
     @staticmethod
     def _peaks(step: Callable[[], None], times: int) -> tuple[int, int]:
@@ -86,42 +91,50 @@ class ProcessMemory:
     def __init__(self) -> None:
         self._idle = resident_bytes("VmRSS")
 
-    def measure(self, step: Callable[[], None], live: Callable[[], Live]) -> tuple[DeviceMemory, list[str]]:
+    def measure(self, step: Callable[[], None], live: Callable[[], Live] | None) -> tuple[DeviceMemory, list[str]]:
         """Run the step twice and read the peak."""
         for _ in range(CPU_RUNS):
             step()
-        none = Quantity(reason="measured on a CPU")
-        figures = DeviceMemory(
-            allocated_peak_bytes=none,
-            reserved_peak_bytes=none,
-            warmup_allocated_peak_bytes=none,
-            warmup_reserved_peak_bytes=none,
-            workspace_bytes=none,
-            nvml_used_minus_idle_bytes=none,
-            context_bytes=none,
-            process_rss_peak_bytes=resident_bytes("VmHWM"),
-            process_rss_idle_bytes=self._idle,
+        measured = {
+            "process_rss_peak_bytes": resident_bytes("VmHWM"),
+            "process_rss_idle_bytes": self._idle,
+        }
+        return _with_the_rest(measured, "measured on a CPU"), []
+
+
+def _with_the_rest(measured: Mapping[str, Quantity], reason: str) -> DeviceMemory:
+    """These quantities, and all others for that reason not measured."""
+    none = dict.fromkeys(DeviceMemory.model_fields, Quantity(reason=reason))
+    return DeviceMemory.model_validate({**none, **measured})
+
+
+def _workspace(allocated: int, live: Live) -> int:
+    """Bytes allocated beyond the live ones. RuntimeError: there are fewer."""
+    if allocated < live.peak_bytes:
+        raise RuntimeError(
+            f"the allocator's peak of {allocated} bytes is below the {live.peak_bytes} bytes of live tensors: "
+            "one of the two is counted wrongly; report this as an error of the harness"
         )
-        return figures, []
+    return allocated - live.peak_bytes
 
 
-def _doubts(allocated: int, reserved: int, live: Live) -> list[str]:
-    flags = []
+def _warnings(allocated: int, reserved: int, live: Live | None) -> list[str]:
+    warnings = []
     retries = torch.cuda.memory_stats().get("num_alloc_retries", 0)
     if retries:
-        flags.append(f"the allocator had to free its cache {retries} times: memory is short")
+        warnings.append(f"the allocator had to free its cache {retries} times: memory is short")
     if torch.backends.cudnn.benchmark:
-        flags.append("cuDNN's benchmark mode was on: its search takes memory of its own")
+        warnings.append("cuDNN's benchmark mode was on: its search takes memory of its own")
     _, physical = torch.cuda.mem_get_info()
     if reserved > physical:  # Windows lets it spill, under WSL too, where others fail
-        flags.append(f"{reserved} bytes were reserved of a GPU with {physical}: some lie in the host's memory")
-    share = abs(allocated - live.peak_bytes) / live.peak_bytes
-    if live.optimizer_state_bytes and share > WORKSPACE_SHARE:  # a training step
-        flags.append(
-            f"allocated peak and live tensors differ by {share:.1%} (limit {WORKSPACE_SHARE:.0%}): "
-            "kernels' workspaces, or another code path than the CPU's"
+        warnings.append(f"{reserved} bytes were reserved of a GPU with {physical}: some lie in the host's memory")
+    share = (allocated - live.peak_bytes) / live.peak_bytes if live is not None else 0.0
+    if live is not None and live.optimizer_state_bytes and share > WORKSPACE_SHARE:  # a training step
+        warnings.append(
+            f"workspaces are {share:.1%} of the live memory (limit {WORKSPACE_SHARE:.0%}): "
+            "kernels' own, or another code path than the CPU's"
         )
-    return flags
+    return warnings
 
 
 def resident_bytes(field: str) -> Quantity:

@@ -1,4 +1,4 @@
-"""One cell, a phase at a batch, measured in this process: the body of the worker."""
+"""One measurement, a phase at a batch, made in this process: the body of the worker."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,26 +14,20 @@ from harness.profiling.energy import measure_energy
 from harness.profiling.flops import moved_bytes
 from harness.profiling.kernels import share_outside_kernels
 from harness.profiling.live_memory import live_inference, live_training
-from harness.profiling.load import load_average, load_flags
 from harness.profiling.memory import CudaMemory, MemoryProbe, ProcessMemory
 from harness.profiling.presets import PLANS
 from harness.profiling.roofline import measure_peaks, roofline
-from harness.profiling.sampling import Sampler, window_flags
+from harness.profiling.sampling import (
+    Sampler,
+    joined_windows,
+    load_average,
+    load_warnings,
+    window_warnings,
+)
 from harness.profiling.shapes import shapes
-from harness.profiling.timing import (
-    Clock,
-    Pass,
-    summarize,
-    synchronize,
-    take_round,
-    warm_up,
-)
-from harness.profiling.windows import joined_windows
-from harness.profiling.work import Found, RoundSamples
-from harness.profiling.workload import (
-    TrainingStep,
-    infer,
-)
+from harness.profiling.timing import Clock, Pass, summarize, synchronize, take_round, warm_up
+from harness.profiling.work import RoundSamples, WorkerResult
+from harness.profiling.workload import TrainingStep, for_inference, infer
 from harness.records.measurement import TIMED, Failure
 from harness.records.measurement_values import DeviceWindow, Live
 from harness.system.corruption import is_out_of_memory
@@ -46,9 +40,9 @@ _ONE_VALUE = "Expected more than 1 value per channel when training"
 
 
 class Measuring:
-    """Carries a task out, turn by turn.
+    """Carries a task out, step by step.
 
-    Out of memory in any turn makes the cell a failed one; no batch is ever made smaller.
+    Out of memory in any step makes it a failed measurement; no batch is ever made smaller.
 
     Args:
         bench: device and network.
@@ -66,7 +60,7 @@ class Measuring:
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "load_average_before": load_average(),
         }
-        self._flags = _gpu_flags(bench)
+        self._warnings = _gpu_warnings(bench)
         self._failure: Failure | None = None
 
     def load(self) -> None:
@@ -98,17 +92,17 @@ class Measuring:
         if self._bench.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def conclude(self) -> None:
+    def finalize(self) -> None:
         """After the last round: energy, roofline, share outside kernels."""
         if self._rounds:
             self._guarded(self._further)
 
-    def found(self) -> Found:
-        """What there is."""
+    def result(self) -> WorkerResult:
+        """What there is so far."""
         spec, load = self._bench.spec, load_average()
         ours, cores = (spec.threads, 1) if spec.device == "cpu" else (1, available_cores())
         counted = self._bench.key.phase == "shapes"  # which others on the machine don't change
-        return Found.model_validate(
+        return WorkerResult.model_validate(
             {
                 **self._fields,
                 "device_name": device_name(spec.device),
@@ -116,7 +110,7 @@ class Measuring:
                 "environment": environment(),
                 "wall_s": round(time.perf_counter() - self._began, 1),
                 "load_average_after": load,
-                "flags": (*self._flags, *(() if counted else load_flags(load, ours, cores))),
+                "flags": (*self._warnings, *(() if counted else load_warnings(load, ours, cores))),
                 "failure": self._failure,
                 "rounds": tuple(self._rounds),
                 "window": joined_windows(self._windows),
@@ -149,16 +143,16 @@ class Measuring:
         spec = self._bench.spec
         self._on_phase("counting on shapes")
         build = self._bench.build
-        self._fields["shapes"] = shapes(build, spec.size, spec.num_classes, spec.precision)
+        self._fields["shapes"] = shapes(build, spec.size, spec.num_classes, spec.precision, spec.optimizer)
 
     def _inference_memory(self) -> None:
         bench, spec = self._bench, self._bench.spec
-        probe, network = self._probe(), bench.network().eval()
+        probe, network = self._probe(), for_inference(bench.network(), spec.precision)
         called, [images] = bench.called(network), bench.images(1)
 
         def live() -> Live:
             batch = bench.key.batch_size
-            return live_inference(bench.build, batch=batch, size=spec.size, precision=spec.precision)
+            return live_inference(bench.arranged, batch=batch, size=spec.size, precision=spec.precision)
 
         self._memory(probe, live, lambda: infer(called, images, spec.precision))
 
@@ -166,16 +160,17 @@ class Measuring:
         bench, spec = self._bench, self._bench.spec
         probe, network = self._probe(), bench.network().train()
         [images], labels = bench.images(1), bench.labels()
-        step = TrainingStep(bench.called(network), spec.precision)
+        step = TrainingStep(bench.called(network), spec.precision, spec.optimizer)
 
         def live() -> Live:
             return live_training(
-                bench.build,
+                bench.arranged,
                 batch=bench.key.batch_size,
                 size=spec.size,
                 label_size=bench.logits_size,
                 num_classes=spec.num_classes,
                 precision=spec.precision,
+                optimizer=spec.optimizer,
             )
 
         self._memory(probe, live, lambda: step(images, labels))
@@ -189,8 +184,9 @@ class Measuring:
 
     def _memory(self, probe: MemoryProbe, live: Callable[[], Live], step: Callable[[], None]) -> None:
         self._on_phase("measuring memory")
-        self._fields["memory"], flags = probe.measure(step, live)
-        self._flags += flags
+        compiled = "compiled" in self._bench.spec.options  # which fuses operators: what is alive is not known
+        self._fields["memory"], warnings = probe.measure(step, None if compiled else live)
+        self._warnings += warnings
 
     # -- phases with rounds --------------------------------------------------------------------------------
 
@@ -201,6 +197,10 @@ class Measuring:
     @property
     def _goes_further(self) -> bool:
         return self._bench.key.phase in ("forward", "training-step")
+
+    @property
+    def _takes_energy(self) -> bool:
+        return self._goes_further or self._bench.key.phase == "end-to-end"
 
     def _warm_up(self) -> None:
         bench = self._bench
@@ -239,16 +239,15 @@ class Measuring:
         bench = self._bench
         window = joined_windows(self._windows)
         if not isinstance(window, NotMeasured):
-            self._flags += window_flags(window)
+            self._warnings += window_warnings(window)
+        if self._takes_energy:
+            self._energy()
+        else:
+            self._fields["energy"] = NotMeasured(reason="taken in all timed phases but backward")
         if not self._goes_further:
             none = "taken in the phases forward and training-step"
-            self._fields |= {
-                "energy": NotMeasured(reason=none),
-                "roofline": NotMeasured(reason=none),
-                "outside_kernels": Quantity(reason=none),
-            }
+            self._fields |= {"roofline": NotMeasured(reason=none), "outside_kernels": Quantity(reason=none)}
             return
-        self._energy()
         self._on_phase("roofline")
         self._roofline()
         self._on_phase("share outside kernels")
@@ -268,17 +267,15 @@ class Measuring:
             return
         self._on_phase("energy")
         idle = bench.task.idle_w.get(bench.uuid, Quantity(reason="NVML gave no idle power for this GPU"))
-        self._fields["energy"], flags = measure_energy(
+        self._fields["energy"], warnings = measure_energy(
             self._run_once,
             self._synchronize,
             uuid=bench.uuid,
             idle_w=idle,
-            windows=plan.energy_windows,
-            window_s=plan.energy_window_s,
-            cool_down_s=plan.cool_down_s,
+            plan=plan,
             others=bench.task.others.get(bench.uuid),
         )
-        self._flags += flags
+        self._warnings += warnings
 
     @cached_property
     def _work(self) -> tuple[int, int]:
@@ -290,6 +287,7 @@ class Measuring:
             training=bench.key.phase == "training-step",
             num_classes=spec.num_classes,
             precision=spec.precision,
+            optimizer=spec.optimizer,
         )
 
     def _roofline(self) -> None:
@@ -303,11 +301,11 @@ def _headline(rounds: Sequence[RoundSamples]) -> float:
     return summarize([one.samples_ms for one in rounds], warmup_n=0, warmup_s=0).median_ms
 
 
-def _gpu_flags(bench: Bench) -> list[str]:
+def _gpu_warnings(bench: Bench) -> list[str]:
     if bench.uuid is None:
         return []
     # of the whole group before it began: beside us its other processes wait, which are no others
-    flags = [bench.task.others[bench.uuid]] if bench.uuid in bench.task.others else []
+    warnings = [bench.task.others[bench.uuid]] if bench.uuid in bench.task.others else []
     if is_wsl():
-        flags.append("WSL: GPU memory may have spilled into the host's; neither memory nor times compare")
-    return flags
+        warnings.append("WSL: GPU memory may have spilled into the host's; neither memory nor times compare")
+    return warnings

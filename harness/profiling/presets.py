@@ -16,6 +16,7 @@ class TimingPlan:
     less.
     fresh: each round is taken in a process of its own, warmed up anew.
     energy_windows, energy_window_s, cool_down_s: of the energy of a pass, on a GPU.
+    idle_s: how long a GPU's idle power is watched.
     """
 
     warmup_samples: int
@@ -30,6 +31,7 @@ class TimingPlan:
     energy_windows: int = 0
     energy_window_s: float = 0.0
     cool_down_s: float = 0.0
+    idle_s: float = 0.0
 
 
 PLANS: Mapping[Preset, TimingPlan] = MappingProxyType(
@@ -46,6 +48,7 @@ PLANS: Mapping[Preset, TimingPlan] = MappingProxyType(
             round_s=3.0,
             energy_windows=1,
             energy_window_s=10.0,
+            idle_s=3.0,
         ),
         "full": TimingPlan(
             warmup_samples=10,
@@ -60,6 +63,7 @@ PLANS: Mapping[Preset, TimingPlan] = MappingProxyType(
             energy_windows=3,
             energy_window_s=10.0,
             cool_down_s=10.0,
+            idle_s=10.0,
         ),
     }
 )

@@ -1,12 +1,9 @@
-"""Measuring processes, seen from the one that started them: turns are asked for, and endings explained.
+"""Measuring processes, seen from the one that started them: steps are asked for, and endings explained.
 
-Each cell is measured in a fresh process, so that it meets nothing that another left in memory or in cuDNN.
+Each measurement is made in a fresh process, so that it meets nothing that another left in memory or in cuDNN.
 """
 
-import re
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,13 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from harness.profiling.work import DONE, END, PHASE, READY, Found, Task
+from harness.profiling.work import DONE, END, PHASE, READY, Task, WorkerResult
 from harness.records.measurement import Failure
 from harness.system.errors import UserError
 from harness.system.files import replacing
-from harness.system.subprocesses import child_environment
+from harness.system.supervisor import Child, command, error_line, oom_kills
 
-FINISHED, BAD_INPUT, STOPPED = 0, 2, 130  # exit codes of a worker
+FINISHED, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130  # exit codes of a worker
 
 _HEARTBEAT_TIMEOUT_S = 10.0  # between passing Ctrl-C on and ending a worker that does not heed it
 _MESSAGE_LIMIT = 300
@@ -43,7 +40,7 @@ class Ending:
 
 
 class Worker:
-    """A process that takes turns: a context manager, which ends it.
+    """A process that carries out steps: a context manager, which ends it.
 
     Args:
         command: what to start; it prints `ready` when it may be asked.
@@ -54,25 +51,20 @@ class Worker:
         self._command = list(command)
         self._on_phase = on_phase
         self._phase = "start"
+        self.ended_early = False  # before it had done what it was asked
 
     def __enter__(self) -> Self:
         self._kills = oom_kills()
         self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            self._command,
-            env=child_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
+        self._child = Child(self._command, output=self._errors, pipes=True)
+        self._process = self._child.process
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process.poll() is None:
-            self._stop()
+        # the terminal may or may not have sent it the same Ctrl-C
+        self._child.end(signal.SIGINT, _HEARTBEAT_TIMEOUT_S)
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None, "they are pipes"
             try:
@@ -85,7 +77,7 @@ class Worker:
         """Wait until it may be asked; false if it ended instead."""
         return self._wait_for(READY)
 
-    def turn(self, what: str) -> bool:
+    def step(self, what: str) -> bool:
         """Ask for something and wait until it is done; false if the process ended instead."""
         return self._tell(what) and self._wait_for(DONE)
 
@@ -105,6 +97,7 @@ class Worker:
             self._process.stdin.write(f"{what}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
+            self.ended_early = True
             return False
         return True
 
@@ -117,30 +110,21 @@ class Worker:
                 self._on_phase(self._phase)
             elif said and said == word:
                 return True
+        self.ended_early |= bool(word)
         return False
 
-    def _stop(self) -> None:
-        """End a process that the terminal may or may not have sent the same Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(_HEARTBEAT_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
-
-class CellWorker(Worker):
+class MeasurementWorker(Worker):
     """The worker of one task; its files lie in a folder that the caller provides and removes."""
 
     def __init__(self, task: Task, folder: Path, on_phase: Callable[[str], None] = lambda phase: None) -> None:
-        self._output = folder / "found.json"
+        self._output = folder / "result.json"
         with replacing(folder / "task.json", "free space, or set TMPDIR to another folder") as temporary:
             temporary.write_text(task.model_dump_json(), "utf-8")
-        module = [sys.executable, "-m", "harness.profiling.worker"]
-        super().__init__([*module, str(folder / "task.json"), str(self._output)], on_phase)
+        super().__init__(command("harness.profiling.worker", folder / "task.json", self._output), on_phase)
 
-    def outcome(self) -> tuple[Found | None, Failure | None]:
-        """Let it end: what it found, and why it failed, if it did.
+    def outcome(self) -> tuple[WorkerResult | None, Failure | None]:
+        """Let it end: its result, and why it failed, if it did.
 
         Raises:
             UserError: bad input that the worker found.
@@ -151,10 +135,11 @@ class CellWorker(Worker):
             raise KeyboardInterrupt
         if ending.code == BAD_INPUT:
             raise UserError(ending.error)
-        found = Found.model_validate_json(self._output.read_bytes()) if self._output.exists() else None
-        if ending.code != FINISHED:
-            return found, failure_of(ending)
-        return found, found.failure if found else None
+        result = WorkerResult.model_validate_json(self._output.read_bytes()) if self._output.exists() else None
+        # the code of a network may end the process with any exit code
+        if ending.code != FINISHED or self.ended_early or result is None:
+            return result, failure_of(ending)
+        return result, result.failure
 
 
 def failure_of(ending: Ending) -> Failure:
@@ -171,22 +156,3 @@ def failure_of(ending: Ending) -> Failure:
         message = f"OOM ({ending.phase}): the process was killed by the kernel's OOM killer"
         return Failure(kind="oom", message=message)
     return Failure(kind="error", message=f"the process was ended by {name} ({ending.phase})")
-
-
-def error_line(said: str) -> str:
-    """What a process's errors say in one line: a traceback's last exception, else the last line."""
-    lines = said.strip().splitlines()
-    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback (")]
-    after = lines[starts[-1] + 1 :] if starts else []
-    # what lies between is indented; an exception's own text may run on over further lines
-    return next((line for line in after if not line.startswith(" ")), lines[-1] if lines else "")
-
-
-def oom_kills() -> int:
-    """Processes that the kernel has killed for want of memory since it started, here or in this container."""
-    try:
-        counters = Path("/proc/vmstat").read_text("utf-8")
-    except OSError:
-        return 0
-    found = re.search(r"^oom_kill (\d+)$", counters, re.MULTILINE)
-    return int(found[1]) if found else 0

@@ -1,5 +1,9 @@
-"""What NVML says of a GPU while something runs on it, ten times a second, and which of it is doubtful."""
+"""What a GPU and the machine did while something was measured, and which of it is doubtful.
 
+NVML is asked ten times a second. Others are noticed by the load average.
+"""
+
+import os
 import statistics
 import threading
 import time
@@ -15,6 +19,8 @@ from harness.system.quantities import NotMeasured, Quantity
 INTERVAL_S = 0.1
 BUSY_SAMPLES = 30  # at least, for the clocks to be known
 CLOCK_LIMIT_PERCENT = 5.0  # spread of the SM clock within a window
+FOREIGN_LOAD = 0.5  # runnable threads beside ours from which times are doubtful
+HOST_SHARE = 0.25  # of the cores, where they only feed a GPU: as long as one is free, it does not wait
 
 
 class Sampler:
@@ -93,21 +99,21 @@ def window_of(looks: Sequence[Look]) -> DeviceWindow:
     )
 
 
-def window_flags(window: DeviceWindow) -> list[str]:
-    """Doubts about times taken in this window: clocks that are not known, changed, or were held back."""
-    flags = []
+def window_warnings(window: DeviceWindow) -> list[str]:
+    """What is doubtful about times taken in this window: clocks that are not known, changed, or were held back."""
+    warnings = []
     if window.busy_samples < BUSY_SAMPLES:
-        flags.append(f"the GPU's clocks were sampled {window.busy_samples} times at work ({BUSY_SAMPLES} wanted)")
+        warnings.append(f"the GPU's clocks were sampled {window.busy_samples} times at work ({BUSY_SAMPLES} wanted)")
     clock = window.sm_clock_mhz
     if window.busy_samples and isinstance(clock, Range):
         spread = (clock.high - clock.low) / clock.median * 100 if clock.median else 0.0
         if spread > CLOCK_LIMIT_PERCENT:
-            flags.append(f"the SM clock spread by {spread:.1f} % (limit {CLOCK_LIMIT_PERCENT:.0f} %)")
+            warnings.append(f"the SM clock spread by {spread:.1f} % (limit {CLOCK_LIMIT_PERCENT:.0f} %)")
     if not isinstance(window.throttle_reasons, NotMeasured):
         held = [reason for reason in window.throttle_reasons if reason in SLOWDOWNS]
         if held:
-            flags.append(f"the GPU's clocks were held back: {', '.join(held)}")
-    return flags
+            warnings.append(f"the GPU's clocks were held back: {', '.join(held)}")
+    return warnings
 
 
 def _range(quantities: Sequence[Quantity]) -> Range | NotMeasured:
@@ -123,3 +129,68 @@ def _union(reasons: Sequence[tuple[str, ...] | NotMeasured]) -> tuple[str, ...] 
         return reasons[0]
     seen = set().union(*found)
     return tuple(name for name in CLOCK_REASONS.values() if name in seen)
+
+
+def joined_windows(windows: Sequence[DeviceWindow | NotMeasured]) -> DeviceWindow | NotMeasured:
+    """One window over all: lowest and highest, and the median of the medians.
+
+    Clocks are those of windows in which the GPU was busy, where there are any. NotMeasured if any window is,
+    with the first one's reason; of none at all, since a CPU has none.
+    """
+    found: list[DeviceWindow] = []
+    for window in windows:
+        if isinstance(window, NotMeasured):
+            return window
+        found.append(window)
+    if not found:
+        return NotMeasured(reason="measured on a CPU")
+    reasons = [window.throttle_reasons for window in found]
+    missing = next((one for one in reasons if isinstance(one, NotMeasured)), None)
+    named = sorted({name for one in reasons if not isinstance(one, NotMeasured) for name in one})
+    busy = [window for window in found if window.busy_samples] or found  # an idle GPU's clocks are low
+    return DeviceWindow(
+        samples=sum(window.samples for window in found),
+        busy_samples=sum(window.busy_samples for window in found),
+        sm_clock_mhz=_over_all([window.sm_clock_mhz for window in busy]),
+        memory_clock_mhz=_over_all([window.memory_clock_mhz for window in busy]),
+        temperature_c=_over_all([window.temperature_c for window in found]),
+        power_w=_over_all([window.power_w for window in found]),
+        throttle_reasons=missing or tuple(named),
+    )
+
+
+def _over_all(ranges: Sequence[Range | NotMeasured]) -> Range | NotMeasured:
+    found: list[Range] = []
+    for one in ranges:
+        if isinstance(one, NotMeasured):
+            return one
+        found.append(one)
+    return Range(
+        low=min(one.low for one in found),
+        median=statistics.median(one.median for one in found),
+        high=max(one.high for one in found),
+    )
+
+
+def load_average() -> Quantity:
+    """The machine's load over the last minute, in runnable threads."""
+    try:
+        return Quantity(value=round(os.getloadavg()[0], 2))
+    except (OSError, AttributeError):  # not on Windows
+        return Quantity(reason="this system gives no load average")
+
+
+def load_warnings(load: Quantity, ours: int, cores: int = 1) -> list[str]:
+    """A warning where others ran beside us.
+
+    The rule: the load average over the measurement's last minute, minus the threads that we can at most keep
+    busy, exceeds 0.5. It misses others as long as we leave cores idle, and needs a minute to rise.
+
+    Args:
+        load: load average after the measurement.
+        ours: threads that this process computes on: torch's on a CPU, 1 that feeds a GPU.
+        cores: of a GPU's host, of which others may use a quarter; 1 where the cores themselves are measured.
+    """
+    if load.value is None or load.value - ours <= max(FOREIGN_LOAD, HOST_SHARE * cores):
+        return []
+    return [f"others used the machine: load average {load.value:.1f}, of which at most {ours} ours"]

@@ -1,6 +1,6 @@
-"""What is measured when: cells in processes of their own, rounds in turns between architectures.
+"""What is measured when: each measurement in processes of its own, rounds interleaved between architectures.
 
-Cells of one phase and batch are timed together: each architecture has its process, and the rounds go round
+Those of one phase and batch are timed together: each architecture has its process, and the rounds go round
 between them in shuffled order, so that a slow minute of the machine meets all alike. While one computes the
 others wait. With preset `full` each round is a fresh process.
 """
@@ -12,12 +12,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.profiling.assembly import cell_of
+from harness.profiling.assembly import measurement_of
+from harness.profiling.energy import BaselinePower, baseline_power
 from harness.profiling.presets import PLANS
-from harness.profiling.process import CellWorker
-from harness.profiling.survey import Survey, survey
-from harness.profiling.work import CONCLUDE, PREPARE, ROUND, Found, Task
+from harness.profiling.process import MeasurementWorker
+from harness.profiling.work import FINALIZE, PREPARE, ROUND, Task, WorkerResult
 from harness.records.measurement import (
+    INFERENCE,
     INFERENCE_BATCH,
     PAPER_SIZE,
     SEED,
@@ -27,8 +28,8 @@ from harness.records.measurement import (
     TIMED,
     TRAINING,
     TRAINING_BATCH,
-    CellKey,
     Failure,
+    MeasurementKey,
     MeasurementRecord,
     MeasureSpec,
     Phase,
@@ -45,15 +46,15 @@ AT_ONCE = 8  # processes that wait beside each other, a few hundred MB each
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Cells wanted of one record."""
+    """Measurements wanted of one record."""
 
     spec: MeasureSpec
-    keys: tuple[CellKey, ...]
+    keys: tuple[MeasurementKey, ...]
 
 
 @dataclass(kw_only=True)
-class Tally:
-    """What became of the cells: numbers, and the failed ones by name."""
+class Totals:
+    """What became of the measurements: numbers, and the failed ones by name."""
 
     done: int = 0
     before: int = 0
@@ -62,22 +63,23 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class _Group:
-    """Cells that are timed together: one phase and batch, and all else but the architecture alike."""
+    """Measurements that are timed together: one phase and batch, and all else but the architecture alike."""
 
-    key: CellKey
+    key: MeasurementKey
     specs: tuple[MeasureSpec, ...]
 
 
-def cell_keys(
+def measurement_keys(
     spec: MeasureSpec,
     phases: Sequence[Phase] = (),
     step_batch: int = STEP_BATCH,
     most: int | None = None,
-) -> tuple[CellKey, ...]:
-    """The cells of a record that go with its preset and options.
+) -> tuple[MeasurementKey, ...]:
+    """The measurements of a record that go with its preset and options.
 
-    Preset `quick` leaves out what takes long. What follows from shapes alone is the same with each option and
-    stands in the plain record; folded batch norm exists in inference only.
+    Preset `quick` leaves out what takes long. What follows from shapes alone is the same with each option but
+    the optimizer and stands in the plain record. Folded batch norm exists in inference only, and another
+    optimizer in training only.
 
     Args:
         spec: of the record.
@@ -95,62 +97,64 @@ def cell_keys(
         "training-step": (step_batch,),
     }
     if spec.preset == "quick" and not phases:
-        batches |= {"forward": (TIME_BATCH,), "end-to-end": (), "training-step": ()}
-    if spec.options:
+        batches |= {"forward": (TIME_BATCH,), "training-step": ()}
+    if spec.optimizer != "sgd":  # which inference and the backward pass know nothing of
+        batches |= dict.fromkeys((*INFERENCE, "backward"), ())
+    elif spec.options:
         batches["shapes"] = ()
     if "folded" in spec.options:
         batches |= dict.fromkeys(TRAINING, ())
     return tuple(
-        CellKey(phase=phase, batch_size=batch)
+        MeasurementKey(phase=phase, batch_size=batch)
         for phase, found in batches.items()
         for batch in found
         if (not phases or phase in phases) and (most is None or batch <= most or phase not in TIMED)
     )
 
 
-def measure_cells(
+def run_measurements(
     requests: Iterable[Request],
     results: Path,
     *,
-    again: bool = False,
-    on_plan: Callable[[int], None] = lambda turns: None,
-    on_turn: Callable[[str], None] = lambda what: None,
-) -> Tally:
-    """Measure what there is no cell of yet, and save each cell as soon as it is whole.
+    force: bool = False,
+    on_plan: Callable[[int], None] = lambda steps: None,
+    on_step: Callable[[str], None] = lambda what: None,
+) -> Totals:
+    """Measure what was not measured yet, and save each measurement as soon as it is whole.
 
     Args:
         requests: what to measure.
         results: the results folder.
-        again: measure even what was measured before.
-        on_plan: called once with the number of turns that there will be.
-        on_turn: called with the name of each as it begins.
+        force: measure even what was measured before.
+        on_plan: called once with the number of steps that there will be.
+        on_step: called with the name of each as it begins.
 
     Raises:
         UserError: bad input, or a folder that can't be written.
-        KeyboardInterrupt: Ctrl-C; the processes have ended, whole cells are saved.
+        KeyboardInterrupt: Ctrl-C; the processes have ended, whole measurements are saved.
     """
-    tally, groups = Tally(), _groups(requests, results, again)
+    totals, groups = Totals(), _groups(requests, results, force)
     wanted = sum(len(group.specs) for group in groups)
-    tally.before = sum(len(request.keys) for request in requests) - wanted
+    totals.before = sum(len(request.keys) for request in requests) - wanted
     on_plan(sum(len(group.specs) * (PLANS[group.specs[0].preset].rounds + 1) for group in groups))
     with tempfile.TemporaryDirectory(prefix="segnet-harness-") as folder:
-        found = survey(groups[0].specs[0]) if groups else None
+        power = baseline_power(groups[0].specs[0]) if groups else None
         for number, group in enumerate(groups):
-            assert found is not None, "there is a group"
-            visit = _Visit(group, found, Path(folder) / str(number), on_turn)
-            for spec, founds, failure in visit.execute():
-                _save(results, spec, group.key, founds, failure)
+            assert power is not None, "there is a group"
+            visit = _Visit(group, power, Path(folder) / str(number), on_step)
+            for spec, parts, failure in visit.execute():
+                _save(results, spec, group.key, parts, failure)
                 if failure and failure.kind != "impossible":
-                    tally.failed.append(f"{spec.architecture}, {group.key}: {failure.message}")
+                    totals.failed.append(f"{spec.architecture}, {group.key}: {failure.message}")
                 else:
-                    tally.done += 1
-    return tally
+                    totals.done += 1
+    return totals
 
 
-def _groups(requests: Iterable[Request], results: Path, again: bool) -> list[_Group]:
-    members: dict[tuple[CellKey, tuple[object, ...]], list[MeasureSpec]] = {}
+def _groups(requests: Iterable[Request], results: Path, force: bool) -> list[_Group]:
+    members: dict[tuple[MeasurementKey, tuple[object, ...]], list[MeasureSpec]] = {}
     for request in requests:
-        done = set() if again else _finished(results, request.spec)
+        done = set() if force else _finished(results, request.spec)
         for key in request.keys:
             if key in done:
                 continue
@@ -164,11 +168,15 @@ def _groups(requests: Iterable[Request], results: Path, again: bool) -> list[_Gr
     return groups
 
 
-def _finished(results: Path, spec: MeasureSpec) -> set[CellKey]:
+def _finished(results: Path, spec: MeasureSpec) -> set[MeasurementKey]:
     record = _stored(results, spec)
     if record is None:
         return set()
-    return {cell.key for cell in record.cells if not cell.failure or cell.failure.kind == "impossible"}
+    return {
+        cell.key
+        for cell in record.cells
+        if not record.outdated(cell) and (not cell.failure or cell.failure.kind == "impossible")
+    }
 
 
 def _stored(results: Path, spec: MeasureSpec) -> MeasurementRecord | None:
@@ -179,16 +187,16 @@ def _stored(results: Path, spec: MeasureSpec) -> MeasurementRecord | None:
 class _Visit:
     """A group on its way through its processes."""
 
-    def __init__(self, group: _Group, found: Survey, folder: Path, on_turn: Callable[[str], None]) -> None:
+    def __init__(self, group: _Group, power: BaselinePower, folder: Path, on_step: Callable[[str], None]) -> None:
         self._group = group
-        self._survey = found
+        self._power = power
         self._folder = folder
-        self._on_turn = on_turn
+        self._on_step = on_step
         self._order = random.Random(SEED)
         self._started = 0
 
-    def execute(self) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
-        """The group's cells, each as soon as it is whole."""
+    def execute(self) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
+        """The group's measurements, each as soon as it is whole."""
         first = self._group.specs[0]
         if self._group.key.phase not in TIMED:
             yield from self._without_rounds()
@@ -197,17 +205,17 @@ class _Visit:
         else:
             yield from self._waiting_rounds(PLANS[first.preset].rounds)
 
-    def _without_rounds(self) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
+    def _without_rounds(self) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
         all_specs = self._group.specs
         for specs in [all_specs] if self._beside else [(spec,) for spec in all_specs]:
             with ExitStack() as stack:
                 for spec, worker in self._loaded(stack, specs).items():
                     self._say(spec, "measuring")
-                    worker.turn(PREPARE)
+                    worker.step(PREPARE)
                     yield self._result(spec, worker)
 
-    def _fresh_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
-        founds: dict[MeasureSpec, list[Found]] = {spec: [] for spec in self._group.specs}
+    def _fresh_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
+        parts: dict[MeasureSpec, list[WorkerResult]] = {spec: [] for spec in self._group.specs}
         failed: dict[MeasureSpec, Failure] = {}
         for number in range(rounds):
             for spec in self._shuffled():
@@ -215,27 +223,27 @@ class _Visit:
                     continue
                 self._say(spec, f"round {number + 1} of {rounds}")
                 with self._worker(spec) as worker:
-                    taken = worker.ready() and worker.turn(PREPARE) and worker.turn(ROUND)
-                    taken and number + 1 == rounds and worker.turn(CONCLUDE)
-                    _, found, failure = self._result(spec, worker)
-                founds[spec] += found
+                    taken = worker.ready() and worker.step(PREPARE) and worker.step(ROUND)
+                    taken and number + 1 == rounds and worker.step(FINALIZE)
+                    _, new, failure = self._result(spec, worker)
+                parts[spec] += new
                 if failure:
                     failed[spec] = failure
         for spec in self._group.specs:
-            yield spec, founds[spec], failed.get(spec)
+            yield spec, parts[spec], failed.get(spec)
 
-    def _waiting_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[Found], Failure | None]]:
+    def _waiting_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
         with ExitStack() as stack:
             workers = self._loaded(stack, self._group.specs)
             for spec, worker in workers.items():
                 self._say(spec, "warming up")
-                worker.turn(PREPARE)
+                worker.step(PREPARE)
             for number in range(rounds):
                 for spec in self._shuffled():
                     self._say(spec, f"round {number + 1} of {rounds}")
-                    workers[spec].turn(ROUND)
+                    workers[spec].step(ROUND)
             for spec, worker in workers.items():
-                worker.turn(CONCLUDE)
+                worker.step(FINALIZE)
                 yield self._result(spec, worker)
 
     @property
@@ -246,8 +254,8 @@ class _Visit:
         """
         return self._group.specs[0].device == "cuda"
 
-    def _loaded(self, stack: ExitStack, specs: Sequence[MeasureSpec]) -> dict[MeasureSpec, CellWorker]:
-        """The processes, each loaded or ended: to one that has ended, every turn is false."""
+    def _loaded(self, stack: ExitStack, specs: Sequence[MeasureSpec]) -> dict[MeasureSpec, MeasurementWorker]:
+        """The processes, each loaded or ended: to one that has ended, every step is false."""
         workers = {}
         for spec in specs:
             workers[spec] = stack.enter_context(self._worker(spec))
@@ -263,35 +271,37 @@ class _Visit:
         self._order.shuffle(specs)
         return specs
 
-    def _worker(self, spec: MeasureSpec) -> CellWorker:
+    def _worker(self, spec: MeasureSpec) -> MeasurementWorker:
         self._started += 1
-        task = Task(spec=spec, key=self._group.key, idle_w=self._survey.idle_w, others=self._survey.others)
-        return CellWorker(task, self._folder / str(self._started))
+        task = Task(spec=spec, key=self._group.key, idle_w=self._power.idle_w, others=self._power.others)
+        return MeasurementWorker(task, self._folder / str(self._started))
 
     @staticmethod
-    def _result(spec: MeasureSpec, worker: CellWorker) -> tuple[MeasureSpec, list[Found], Failure | None]:
-        found, failure = worker.outcome()
-        return spec, [found] if found else [], failure
+    def _result(spec: MeasureSpec, worker: MeasurementWorker) -> tuple[MeasureSpec, list[WorkerResult], Failure | None]:
+        result, failure = worker.outcome()
+        return spec, [result] if result else [], failure
 
     def _say(self, spec: MeasureSpec, what: str) -> None:
         options = f" {' '.join(spec.options)}" if spec.options else ""
         size = f"{spec.size[0]}x{spec.size[1]}"
-        self._on_turn(f"{spec.architecture} {size} {spec.precision}{options}, {self._group.key}: {what}")
+        self._on_step(f"{spec.architecture} {size} {spec.precision}{options}, {self._group.key}: {what}")
 
 
-def _save(results: Path, spec: MeasureSpec, key: CellKey, founds: Sequence[Found], failure: Failure | None) -> None:
-    """Put a cell into its record; a failed one never takes the place of one with figures."""
+def _save(
+    results: Path, spec: MeasureSpec, key: MeasurementKey, parts: Sequence[WorkerResult], failure: Failure | None
+) -> None:
+    """Put a measurement into its record; a failed one never takes the place of one with figures."""
     stored = _stored(results, spec)
     before = stored.cell(key.phase, key.batch_size) if stored else None
     if failure and before and not before.failure:
         return
-    first = founds[0] if founds else None
+    first = parts[0] if parts else None
     new = MeasurementRecord(
         spec=spec,
         device_name=first.device_name if first else device_name(spec.device),
         device_slug=first.device_slug if first else device_slug(spec.device),
         reduced=spec.size != PAPER_SIZE,
-        cells=(cell_of(key, founds, failure, spec.preset),),
+        cells=(measurement_of(key, parts, failure, spec.preset),),
         environments=(first.environment if first else environment(),),
         settings=settings(spec),
     )

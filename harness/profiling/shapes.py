@@ -4,11 +4,13 @@ from harness.config.run_spec import Precision
 from harness.profiling.flops import count, decoder_storage
 from harness.profiling.live_memory import live_inference, live_training
 from harness.profiling.workload import Build
-from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
+from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH, Optimizer
 from harness.records.measurement_values import DecoderStorage, Shapes
 
 
-def shapes(build: Build, size: tuple[int, int], num_classes: int, precision: Precision) -> Shapes:
+def shapes(
+    build: Build, size: tuple[int, int], num_classes: int, precision: Precision, optimizer: Optimizer = "sgd"
+) -> Shapes:
     """All of it, without running the network: it takes some seconds and next to no memory.
 
     Args:
@@ -16,6 +18,7 @@ def shapes(build: Build, size: tuple[int, int], num_classes: int, precision: Pre
         size: height and width of the images.
         num_classes: K.
         precision: of the live tensors; counts are alike in all.
+        optimizer: of the training step.
     """
     counts = count(build, size)
     kept = decoder_storage(build, size)
@@ -37,5 +40,6 @@ def shapes(build: Build, size: tuple[int, int], num_classes: int, precision: Pre
             label_size=counts.logits_size,
             num_classes=num_classes,
             precision=precision,
+            optimizer=optimizer,
         ),
     )

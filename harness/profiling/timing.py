@@ -1,28 +1,36 @@
 """Times of a pass: warm-up, rounds of samples, and their summary.
 
-On a GPU each sample lies between two CUDA events, and the host waits once a block; on a CPU it is wall time.
+On a GPU each sample lies between two CUDA events, and the host runs a few passes ahead, so that no sample of a
+round but the first begins on an idle card; on a CPU it is wall time. `time_callable` and `time_callables` time
+anything that can be called in this process.
 """
 
+import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.profiling.presets import TimingPlan
+from harness.profiling.presets import PLANS, TimingPlan
 from harness.profiling.work import RoundSamples
-from harness.records.measurement_values import KEPT_SAMPLES, Round, TimeSummary
+from harness.records.measurement import SEED, Preset
+from harness.records.measurement_values import Round, TimeSummary, pack_samples, thin
 from harness.system.quantities import Quantity
 
 SPREAD_LIMIT_PERCENT = 3.0  # between the medians of rounds
-HOST_LIMIT_SHARE = 0.05  # of a block's wall time that no event covers
+HOST_LIMIT_SHARE = 0.05  # of a round's wall time that no event covers
 STEADY_SAMPLES = 10  # a side in the comparison of medians that ends a warm-up
+AHEAD = 4  # passes that the host asks of a GPU before it waits for the first of them
 # Fewer samples support no such percentile at 99 % confidence (MLPerf Inference's rule of early stopping).
 P95_SAMPLES, P99_SAMPLES = 130, 662
+
+# Whether so many samples, taken in so many seconds, suffice.
+Enough = Callable[[int, float], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,29 +38,18 @@ class Pass:
     """What is timed: `run`, each time after `prepare`, which is not."""
 
     prepare: Callable[[], None]
-    run: Callable[[], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """Samples taken without waiting in between.
-
-    uncovered_share: of the block's wall time, that in which the device had nothing of it to do.
-    """
-
-    samples_ms: list[float]
-    uncovered_share: float
+    run: Callable[[], object]
 
 
 class Clock(Protocol):
-    """Takes samples of a pass, `block` at a time."""
+    """Takes samples of a pass."""
 
     @property
     def block(self) -> int:
-        """Samples taken between two looks at the limits."""
+        """Samples of a warm-up between two looks at its limits."""
 
-    def sample(self, timed: Pass, count: int) -> Block:
-        """Take so many samples."""
+    def take(self, timed: Pass, enough: Enough) -> RoundSamples:
+        """Take samples, at least one, until there are enough."""
 
 
 class WallClock:
@@ -60,44 +57,131 @@ class WallClock:
 
     block = 1
 
-    def sample(self, timed: Pass, count: int) -> Block:
-        """Take so many samples."""
-        samples = []
-        for _ in range(count):
+    def take(self, timed: Pass, enough: Enough) -> RoundSamples:
+        """Take samples, at least one, until there are enough."""
+        samples: list[float] = []
+        began = time.perf_counter()
+        while not samples or not enough(len(samples), time.perf_counter() - began):
             timed.prepare()
             start = time.perf_counter()
             timed.run()
             samples.append((time.perf_counter() - start) * 1e3)
-        return Block(samples_ms=samples, uncovered_share=0.0)
+        return RoundSamples(samples_ms=tuple(samples), uncovered_share=0.0)
 
 
 class CudaClock:
-    """For a GPU: events on the stream, which the host waits for at the end of a block."""
+    """For a GPU: events on the stream.
 
-    block = 10
+    A pass that finds the card idle takes longer. The host therefore never lets the card run dry: it asks for
+    `ahead` passes before it waits for the first of them. Those at the beginning of a round, with which the
+    queue fills, are no samples.
 
-    def sample(self, timed: Pass, count: int) -> Block:
-        """Take so many samples."""
-        events = [(_event(), _event(), _event()) for _ in range(count)]
+    Args:
+        ahead: passes in the queue.
+    """
+
+    block = STEADY_SAMPLES
+
+    def __init__(self, ahead: int = AHEAD) -> None:
+        self._ahead = ahead
+
+    def take(self, timed: Pass, enough: Enough) -> RoundSamples:
+        """Take samples, at least one, until there are enough."""
+        passes: list[tuple[Any, Any, Any]] = []  # events: before preparation, start, stop
         torch.cuda.synchronize()
         began = time.perf_counter()
-        for before, start, stop in events:
+        while (count := len(passes) - self._ahead) < 1 or not enough(count, time.perf_counter() - began):
+            before, start, stop = _event(), _event(), _event()
             before.record()
             timed.prepare()
             start.record()
             timed.run()
             stop.record()
+            passes.append((before, start, stop))
+            if len(passes) > self._ahead:
+                passes[-1 - self._ahead][2].synchronize()
         torch.cuda.synchronize()
         wall_ms = (time.perf_counter() - began) * 1e3
-        covered_ms = sum(before.elapsed_time(stop) for before, _, stop in events)
-        return Block(
-            samples_ms=[start.elapsed_time(stop) for _, start, stop in events],
+        covered_ms = sum(before.elapsed_time(stop) for before, _, stop in passes)
+        return RoundSamples(
+            samples_ms=tuple(start.elapsed_time(stop) for _, start, stop in passes[self._ahead :]),
             uncovered_share=1 - covered_ms / wall_ms,
         )
 
 
 def _event() -> torch.cuda.Event:
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+def clock_of(device: torch.device) -> Clock:
+    """The clock of a device."""
+    return CudaClock() if device.type == "cuda" else WallClock()
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what was asked of it; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+# -- timing in this process ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """Times of a callable, and what is doubtful about them, a sentence each."""
+
+    time: TimeSummary
+    warnings: tuple[str, ...]
+
+
+def time_callable(run: Callable[[], object], preset: Preset, *, clock: Clock | None = None) -> Timed:
+    """Time a callable in this process under a preset: warm-up, then rounds.
+
+    Args:
+        run: one pass. On a CPU it returns when its work is done.
+        preset: how long to warm up and to sample.
+        clock: by default the host's.
+    """
+    return time_callables({"": run}, preset, clock=clock)[""]
+
+
+def time_callables(
+    runs: Mapping[str, Callable[[], object]],
+    preset: Preset,
+    *,
+    clock: Clock | None = None,
+    on_step: Callable[[str], None] = lambda name: None,
+) -> dict[str, Timed]:
+    """Time callables of this process beside each other: a slow minute of the machine meets all of them alike.
+
+    Each is warmed up. Then the rounds go round between them in shuffled order.
+
+    Args:
+        runs: name -> one pass. On a CPU it returns when its work is done.
+        preset: how long to warm up and to sample.
+        clock: by default the host's.
+        on_step: called with a name as its warm-up or one of its rounds begins.
+    """
+    plan, clock, order = PLANS[preset], clock or WallClock(), random.Random(SEED)
+    passes = {name: Pass(prepare=lambda: None, run=run) for name, run in runs.items()}
+    warmed, rounds = {}, dict[str, list[RoundSamples]]()
+    for name, timed in passes.items():
+        on_step(name)
+        warmed[name], rounds[name] = warm_up(timed, clock, plan), []
+    for _ in range(plan.rounds):
+        for name in order.sample(list(passes), len(passes)):
+            on_step(name)
+            rounds[name].append(take_round(passes[name], clock, plan))
+    return {name: _timed(rounds[name], warmed[name], plan) for name in runs}
+
+
+def _timed(rounds: Sequence[RoundSamples], warmed: "WarmUp", plan: TimingPlan) -> Timed:
+    summary = summarize([one.samples_ms for one in rounds], warmup_n=warmed.samples, warmup_s=warmed.seconds)
+    return Timed(time=summary, warnings=tuple(timing_warnings(summary, rounds, plan, warmed.steady)))
+
+
+# -- steps -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,18 +193,12 @@ class WarmUp:
     steady: bool
 
 
-def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what was asked of it; a CPU always has."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def warm_up(timed: Pass, clock: Clock, plan: TimingPlan) -> WarmUp:
     """Run the pass until the plan's conditions hold, or its limit is reached."""
     samples: list[float] = []
     began = time.perf_counter()
     while True:
-        samples += clock.sample(timed, clock.block).samples_ms
+        samples += clock.take(timed, lambda count, seconds: count >= clock.block).samples_ms
         seconds = time.perf_counter() - began
         long_enough = len(samples) >= plan.warmup_samples and seconds >= plan.warmup_s
         steady = plan.steady_share is None or is_steady(samples, plan.steady_share)
@@ -132,32 +210,27 @@ def warm_up(timed: Pass, clock: Clock, plan: TimingPlan) -> WarmUp:
 
 def take_round(timed: Pass, clock: Clock, plan: TimingPlan) -> RoundSamples:
     """Take one round of samples."""
-    samples: list[float] = []
-    uncovered: list[float] = []
-    began = time.perf_counter()
-    while True:
-        block = clock.sample(timed, clock.block)
-        samples += block.samples_ms
-        uncovered.append(block.uncovered_share)
-        seconds = time.perf_counter() - began
-        if (len(samples) >= plan.samples and seconds >= plan.round_s) or seconds >= plan.round_limit_s:
-            return RoundSamples(samples_ms=tuple(samples), uncovered_share=statistics.median(uncovered))
+
+    def enough(count: int, seconds: float) -> bool:
+        return (count >= plan.samples and seconds >= plan.round_s) or seconds >= plan.round_limit_s
+
+    return clock.take(timed, enough)
 
 
-def doubts(summary: TimeSummary, rounds: Sequence[RoundSamples], plan: TimingPlan, steady: bool) -> list[str]:
+def timing_warnings(summary: TimeSummary, rounds: Sequence[RoundSamples], plan: TimingPlan, steady: bool) -> list[str]:
     """What is doubtful about times, a sentence each, without the name of what was timed."""
-    flags = []
+    warnings = []
     if not steady:
-        flags.append(f"not steady after {summary.warmup_s:.0f} s of warm-up")
+        warnings.append(f"not steady after {summary.warmup_s:.0f} s of warm-up")
     if summary.spread_percent > SPREAD_LIMIT_PERCENT:
-        flags.append(f"rounds spread by {summary.spread_percent:.1f} % (limit {SPREAD_LIMIT_PERCENT:.0f} %)")
+        warnings.append(f"rounds spread by {summary.spread_percent:.1f} % (limit {SPREAD_LIMIT_PERCENT:.0f} %)")
     fewest = min(one.n for one in summary.rounds)
     if fewest < plan.samples:
-        flags.append(f"{fewest} samples in a round, {plan.samples} wanted")
+        warnings.append(f"{fewest} samples in a round, {plan.samples} wanted")
     uncovered = statistics.median(one.uncovered_share for one in rounds)
     if uncovered > HOST_LIMIT_SHARE:
-        flags.append(f"CPU-bound: {uncovered:.0%} of the wall time lies outside the device's events")
-    return flags
+        warnings.append(f"CPU-bound: {uncovered:.0%} of the wall time lies outside the device's events")
+    return warnings
 
 
 def is_steady(samples: Sequence[float], share: float) -> bool:
@@ -186,7 +259,12 @@ def summarize(rounds: Sequence[Sequence[float]], *, warmup_n: int, warmup_s: flo
         warmup_n=warmup_n,
         warmup_s=round(warmup_s, 2),
         rounds=tuple(
-            Round(n=len(samples), median_ms=_rounded(median), samples_ms=thin(samples))
+            Round(
+                n=len(samples),
+                median_ms=_rounded(median),
+                samples_ms=thin([_rounded(sample) for sample in samples]),
+                all_samples=pack_samples(samples),
+            )
             for samples, median in zip(rounds, medians, strict=True)
         ),
     )
@@ -196,13 +274,6 @@ def _tail(samples: NDArray[np.float64], percent: int, needed: int) -> Quantity:
     if len(samples) < needed:
         return Quantity(reason=f"needs {needed} samples")
     return Quantity(value=_rounded(float(np.percentile(samples, percent))))
-
-
-def thin(samples: Sequence[float]) -> tuple[float, ...]:
-    """At most KEPT_SAMPLES of them, evenly over time, the first and the last among them."""
-    count = min(len(samples), KEPT_SAMPLES)
-    chosen = np.linspace(0, len(samples) - 1, count).round().astype(int)
-    return tuple(_rounded(samples[index]) for index in chosen)
 
 
 def _rounded(milliseconds: float) -> float:

@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.records.measurement import CellKey, Failure, MeasureSpec
+from harness.records.measurement import Failure, MeasurementKey, MeasureSpec
 from harness.records.measurement_values import DeviceMemory, DeviceWindow, Energy, Roofline, Shapes
 from harness.system.quantities import NotMeasured, Quantity
 
 # What a worker says, a line each, and what it is asked.
 PHASE, READY, DONE = "phase: ", "ready", "done"
-PREPARE, ROUND, CONCLUDE, END = "prepare", "round", "conclude", "end"
+PREPARE, ROUND, FINALIZE, END = "prepare", "round", "finalize", "end"
 
 
 class _Message(BaseModel):
@@ -22,16 +22,16 @@ class _Message(BaseModel):
 
 
 class Task(_Message):
-    """One process's share of a cell."""
+    """One process's share of a measurement."""
 
     spec: MeasureSpec
-    key: CellKey
+    key: MeasurementKey
     idle_w: Mapping[str, Quantity] = Field({}, description="idle power of each GPU, by UUID")
     others: Mapping[str, str] = Field({}, description="others' use of each GPU, by UUID")
 
 
-class Found(_Message):
-    """What a process leaves of a cell; rounds of several processes are put together later."""
+class WorkerResult(_Message):
+    """What a process leaves of a measurement; rounds of several processes are put together later."""
 
     device_name: str
     device_slug: str
@@ -56,10 +56,10 @@ class Found(_Message):
 
 
 class RoundSamples(_Message):
-    """One round as it was taken: all samples, and the median of its blocks' uncovered shares."""
+    """One round as it was taken: all samples, and the share of its wall time that no event covers."""
 
     samples_ms: tuple[float, ...] = Field(min_length=1)
     uncovered_share: float
 
 
-Found.model_rebuild()
+WorkerResult.model_rebuild()

@@ -1,25 +1,25 @@
 """The process that measures: `python -m harness.profiling.worker TASK.json OUTPUT.json`.
 
 It loads what it needs, prints `ready`, and then does what each line of its standard input asks, printing
-`done` after it: `prepare` all that comes before the rounds, `round` takes a round, `conclude` all that comes
+`done` after it: `prepare` all that comes before the rounds, `round` takes a round, `finalize` all that comes
 after the last one. `end`, or the end of the input, ends it. A phase without rounds touches no device before
-`prepare`, so that another cell may be measured until then. After every turn the output file holds what was
-found until then. What begins is printed as `phase: <name>`. Exit codes: 0 done (what was found says if it
+`prepare`, so that another measurement may run until then. After every step the output file holds the result
+so far. What begins is printed as `phase: <name>`. Exit codes: 0 done (the result says if it
 failed), 2 bad input, 1 any other error, 130 stopped by Ctrl-C.
 """
 
 import sys
 from pathlib import Path
 
-from harness.profiling.process import BAD_INPUT, FINISHED, STOPPED
-from harness.profiling.work import CONCLUDE, DONE, PHASE, PREPARE, READY, ROUND, Task
+from harness.profiling.process import BAD_INPUT, FAILED, FINISHED, STOPPED
+from harness.profiling.work import DONE, FINALIZE, PHASE, PREPARE, READY, ROUND, Task
 from harness.records.measurement import TIMED
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 
 
 def main(task_file: str, output_file: str) -> int:
-    """Carry out the task in the first file, leave what is found in the second."""
+    """Carry out the task in the first file, leave the result in the second."""
     from architectures import ArchitectureError
     from harness.profiling.bench import Bench
     from harness.profiling.phases import Measuring
@@ -30,7 +30,7 @@ def main(task_file: str, output_file: str) -> int:
     def begun() -> Measuring:
         return Measuring(Bench(task), on_phase=lambda what: say(f"{PHASE}{what}"))
 
-    turns = {PREPARE: Measuring.prepare, ROUND: Measuring.round, CONCLUDE: Measuring.conclude}
+    steps = {PREPARE: Measuring.prepare, ROUND: Measuring.round, FINALIZE: Measuring.finalize}
     task = Task.model_validate_json(Path(task_file).read_bytes())
     try:
         measuring = begun() if task.key.phase in TIMED else None
@@ -38,17 +38,20 @@ def main(task_file: str, output_file: str) -> int:
             measuring.load()
         say(READY)
         for line in sys.stdin:
-            if (turn := turns.get(line.strip())) is None:
+            if (step := steps.get(line.strip())) is None:
                 break
             measuring = measuring or begun()
-            turn(measuring)
-            write_atomically(Path(output_file), measuring.found().model_dump_json().encode())
+            step(measuring)
+            write_atomically(Path(output_file), measuring.result().model_dump_json().encode())
             say(DONE)
     except (UserError, ArchitectureError) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return STOPPED
+    except SystemExit as error:
+        print(f"SystemExit: the code of the network called sys.exit({error.code!r})", file=sys.stderr)
+        return FAILED
     return FINISHED
 
 

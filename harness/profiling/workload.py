@@ -1,19 +1,25 @@
 """What is measured: input, a forward pass, and a training step as the harness trains.
 
-Images are seeded noise: their values change neither the operators nor their cost.
+Images are the drawn scenes of the dataset "roads", since the energy of a pass depends on the data. What is
+counted on shapes alone takes noise.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import cycle
+from pkgutil import resolve_name
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from datasets import roads
+from harness.config.optimizers import OPTIMIZERS
 from harness.config.run_spec import Precision
 from harness.profiling.timing import Pass
-from harness.records.measurement import MOMENTUM, SEED
-from harness.training.amp import autocast
+from harness.records.measurement import IMAGES, MOMENTUM, SEED, Optimizer
+from harness.training.amp import autocast, convert_weights
 from harness.training.evaluator import label_maps
 
 Build = Callable[[], nn.Module]
@@ -25,10 +31,37 @@ def built(build: Build) -> nn.Module:
     return build()
 
 
+def for_inference(model: nn.Module, precision: Precision) -> nn.Module:
+    """The network in evaluation mode, its weights converted once where the precision is bf16."""
+    convert_weights(model.eval(), precision)
+    return model
+
+
+def noise_batch(batch: int, size: tuple[int, int]) -> Tensor:
+    """Images (batch, 3, H, W), float32, standard normal noise, for what is counted on shapes."""
+    return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(SEED))
+
+
+@cache
+def _scenes() -> tuple[Tensor, ...]:
+    """Different images (h, w, 3), uint8, as they are drawn."""
+    drawn = roads.load("train")
+    return tuple(torch.from_numpy(drawn[index][0]) for index in range(IMAGES))
+
+
+def host_images(count: int, size: tuple[int, int]) -> list[Tensor]:
+    """Images (H, W, 3), uint8, in the host's memory, as a decoder leaves them; at most 8 are different."""
+    scenes = [scene.permute(2, 0, 1)[None].float() for scene in _scenes()[:count]]
+    scaled = [F.interpolate(scene, size, mode="bilinear", antialias=True) for scene in scenes]
+    images = [scene[0].round().clamp(0, 255).byte().permute(1, 2, 0).contiguous() for scene in scaled]
+    return [images[number % len(images)] for number in range(count)]
+
+
 def image_batches(batch: int, count: int, size: tuple[int, int], device: torch.device) -> list[Tensor]:
-    """Different batches of images (batch, 3, H, W), float32, standard normal noise, on the device."""
-    generator = torch.Generator().manual_seed(SEED)
-    return [torch.randn(batch, 3, *size, generator=generator).to(device) for _ in range(count)]
+    """Batches of images (batch, 3, H, W), float32, 0 to 1, on the device; each begins with another image."""
+    images = torch.stack(host_images(IMAGES, size)).permute(0, 3, 1, 2).float() / 255
+    order = torch.arange(batch)
+    return [images[(order + first) % IMAGES].contiguous().to(device) for first in range(count)]
 
 
 def label_batch(batch: int, size: tuple[int, int], num_classes: int, device: torch.device) -> Tensor:
@@ -49,16 +82,19 @@ def infer(model: nn.Module, images: Tensor, precision: Precision) -> None:
 
 
 class TrainingStep:
-    """Whole steps: gradients dropped, forward, loss, backward, SGD with momentum.
+    """Whole steps: gradients dropped, forward, loss, backward, optimizer.
 
     The rate is 0: memory and work are those of any other rate, and the weights stay what they are.
     """
 
-    def __init__(self, model: nn.Module, precision: Precision) -> None:
+    def __init__(self, model: nn.Module, precision: Precision, optimizer: Optimizer = "sgd") -> None:
         self.model = model
         self.precision = precision
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.SGD(trainable, lr=0.0, momentum=MOMENTUM, fused=True)
+        chosen = OPTIMIZERS[optimizer]
+        momentum = {"momentum": MOMENTUM} if chosen.momentum == "momentum" else {}
+        make: Any = resolve_name(chosen.target)
+        self.optimizer: torch.optim.Optimizer = make(trainable, lr=0.0, **chosen.settings, **momentum)
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         """One step. The caller sets training mode."""
@@ -74,16 +110,8 @@ class TrainingStep:
             yield from (value for value in values.values() if isinstance(value, Tensor))
 
 
-def host_images(count: int, size: tuple[int, int]) -> list[Tensor]:
-    """Different images (H, W, 3), uint8, in the host's memory, as a decoder leaves them."""
-    generator = torch.Generator().manual_seed(SEED)
-    shape = (*size, 3)
-    return [torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator) for _ in range(count)]
-
-
 def forward_pass(model: nn.Module, batches: list[Tensor], precision: Precision) -> Pass:
-    """Forward in evaluation mode, to be timed; nothing to prepare."""
-    model.eval()
+    """Forward, to be timed; nothing to prepare. The network is as `for_inference` leaves it."""
     images = cycle(batches)
     return Pass(prepare=lambda: None, run=lambda: infer(model, next(images), precision))
 
@@ -108,9 +136,8 @@ def end_to_end_pass(model: nn.Module, images: list[Tensor], device: torch.device
     """From an image in the host's memory to its label map there, to be timed by the host's clock.
 
     Transfer, scaling, forward pass, upsampling to the image's size, argmax, transfer. The last one waits for
-    the device. Reading and decoding files are not in it.
+    the device. Reading and decoding files are not in it. The network is as `for_inference` leaves it.
     """
-    model.eval()
     waiting = cycle(images)
     layout = _layout(model)
 
@@ -125,11 +152,13 @@ def end_to_end_pass(model: nn.Module, images: list[Tensor], device: torch.device
     return Pass(prepare=lambda: None, run=run)
 
 
-def training_pass(model: nn.Module, batches: list[Tensor], labels: Tensor, precision: Precision) -> Pass:
+def training_pass(
+    model: nn.Module, batches: list[Tensor], labels: Tensor, precision: Precision, optimizer: Optimizer
+) -> Pass:
     """A whole training step on data that lies on the device, to be timed; nothing to prepare."""
     model.train()
     images = cycle(batches)
-    step = TrainingStep(model, precision)
+    step = TrainingStep(model, precision, optimizer)
     return Pass(prepare=lambda: None, run=lambda: step(next(images), labels))
 
 

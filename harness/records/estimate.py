@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import architectures
-import datasets
 from harness.config.protocol import Protocol
 from harness.config.run_spec import RunSpec
 from harness.records.measurement import MeasurementRecord
@@ -79,7 +78,7 @@ def estimate(
         return machine
     if spec.postprocess:
         return NotMeasured(reason="the time of the dense CRF does not follow from multiply-accumulates")
-    info = datasets.info(spec.dataset)
+    info = spec.dataset_info
     size = spec.protocol.size or info.size
     if isinstance(timed := _timed_there(spec, size, records, machine), NotMeasured):
         return timed

@@ -1,8 +1,9 @@
 """Measurements: what one is of, what it leaves, and where that lies.
 
 `results/measurements/<device>/<architecture>-<H>x<W>-k<classes>-<precision>[-<option>]-<preset>.json`: one
-record of many cells, each a phase at a batch that a process of its own has measured. Importing this module
-does not import torch. Bytes are bytes, times are milliseconds, MB is 10^6 bytes as in the paper's Table 6.
+record of many measurements, each a phase at a batch that a process of its own has made. The files call them
+cells, and so do the fields. Importing this module does not import torch. Bytes are bytes, times are milliseconds,
+MB is 10^6 bytes as in the paper's Table 6.
 """
 
 from pathlib import Path
@@ -16,16 +17,18 @@ from harness.records.measurement_values import DeviceMemory, Shapes, Timing
 from harness.records.store import save_record, with_manifests
 from harness.system.environment import Device, available_cores, device_slug
 from harness.system.errors import UserError
-from harness.system.quantities import Quantity
+from harness.system.quantities import NotMeasured, Quantity
 
 Preset = Literal["full", "lease", "cpu", "quick"]
-# Ways to run a network that are measured beside the plain one, in rows of their own.
-Option = Literal["channels-last", "compiled", "folded"]
+# Variants that are measured beside the plain network, in rows of their own. adamw: the optimizer.
+Option = Literal["channels-last", "compiled", "folded", "adamw"]
+Optimizer = Literal["sgd", "adamw"]
 # shapes: what is counted without running anything. end-to-end: host image to label map on the host.
 # backward: `loss.backward()` alone. training-step: forward, loss, backward and optimizer.
 Phase = Literal["shapes", "inference-memory", "training-memory", "forward", "end-to-end", "backward", "training-step"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 TIMED: tuple[Phase, ...] = ("forward", "end-to-end", "backward", "training-step")
+INFERENCE: tuple[Phase, ...] = ("inference-memory", "forward", "end-to-end")
 TRAINING: tuple[Phase, ...] = ("training-memory", "backward", "training-step")
 
 PAPER_SIZE = (360, 480)
@@ -34,6 +37,8 @@ TRAINING_BATCH = 4  # of training memory, as in the paper
 TIME_BATCH = 1
 THROUGHPUT_BATCH = 8
 STEP_BATCH = 5  # of CamVid's protocol
+# Revision of the way to measure; docs/measuring.md says what changed.
+METHOD = 2
 IMAGES = 8  # different ones, cycled through for times
 SEED = 0
 MOMENTUM = 0.9
@@ -68,6 +73,11 @@ class MeasureSpec(_Frozen):
         return self
 
     @property
+    def optimizer(self) -> Optimizer:
+        """Of the training step."""
+        return "adamw" if "adamw" in self.options else "sgd"
+
+    @property
     def file_name(self) -> str:
         """Name of the record within the device's folder."""
         name = architectures.file_name(self.architecture)
@@ -78,7 +88,7 @@ class MeasureSpec(_Frozen):
         return f"{name}-{height}x{width}-k{self.num_classes}-{made}.json"
 
 
-class CellKey(_Frozen):
+class MeasurementKey(_Frozen):
     """A phase at a batch: what one process measures."""
 
     phase: Phase
@@ -89,7 +99,7 @@ class CellKey(_Frozen):
 
 
 class Failure(_Frozen):
-    """Why a cell has no figures. What is impossible is so for the network, on any machine."""
+    """Why a measurement has no figures. What is impossible is so for the network, on any machine."""
 
     kind: Literal["oom", "error", "impossible"]
     message: str = Field(min_length=1, description="such as 'OOM at batch 4'")
@@ -98,12 +108,13 @@ class Failure(_Frozen):
 # -- records ------------------------------------------------------------------------------------------------
 
 
-class Cell(_Frozen):
+class Measurement(_Frozen):
     """What one phase at one batch left: one of shapes, memory and timing, by its phase, or a failure."""
 
-    key: CellKey
+    key: MeasurementKey
     measured_at: str = Field(description="start, UTC, ISO 8601")
     wall_s: float = Field(ge=0)
+    method: int = Field(1, ge=1, description="revision of the way to measure, `METHOD` of that time")
     environment: int = Field(0, ge=0, description="number of its manifest in the record")
     failure: Failure | None = None
     shapes: Shapes | None = None
@@ -111,7 +122,7 @@ class Cell(_Frozen):
     timing: Timing | None = None
     load_average_before: Quantity = Field(description="over 1 minute")
     load_average_after: Quantity = Field(description="over 1 minute")
-    flags: tuple[str, ...] = Field((), description="doubts about the figures, one sentence each")
+    flags: tuple[str, ...] = Field((), description="warnings, one sentence each")
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -124,17 +135,17 @@ class Cell(_Frozen):
 
 
 class MeasurementRecord(_Frozen):
-    """What measuring leaves: cells, with all that they were measured on."""
+    """What measuring leaves: measurements, with all that they were made on."""
 
     schema_version: Literal[2] = 2
     spec: MeasureSpec
     device_name: str
     device_slug: str
     reduced: bool = Field(description="input size differs from the paper's 360 x 480")
-    cells: tuple[Cell, ...] = Field(min_length=1, description="in the order of `PHASES`, then of batches")
+    cells: tuple[Measurement, ...] = Field(min_length=1, description="in the order of `PHASES`, then of batches")
     environments: tuple[dict[str, Any], ...] = Field(
         min_length=1,
-        description="machine and software, harness.system.environment.environment; cells say which",
+        description="machine and software, harness.system.environment.environment; measurements say which",
     )
     settings: dict[str, Any] = Field(description="backend switches, input, optimizer")
 
@@ -144,38 +155,65 @@ class MeasurementRecord(_Frozen):
             raise ValueError(f"reduced is {self.reduced} at size {self.spec.size}")
         keys = [cell.key for cell in self.cells]
         if keys != sorted(set(keys), key=_order):
-            raise ValueError("cells must stand once each, in the order of phases and batches")
+            raise ValueError("measurements must stand once each, in the order of phases and batches")
         if any(cell.environment >= len(self.environments) for cell in self.cells):
-            raise ValueError("a cell names an environment that is not there")
+            raise ValueError("a measurement names an environment that is not there")
         return self
 
+    def outdated(self, cell: Measurement) -> tuple[str, ...]:
+        """What of a measurement means something else than it would mean now, a sentence each."""
+        if cell.method >= METHOD or cell.failure:
+            return ()
+        reasons = []
+        if cell.timing and self.spec.device == "cuda":
+            reasons.append("percentiles are an artefact: every tenth sample began on an idle GPU")
+            if not isinstance(cell.timing.energy, NotMeasured):
+                reasons.append("energy was measured on noise instead of images")
+        if self.spec.precision == "bf16" and cell.key.phase in INFERENCE:
+            reasons.append("weights were converted to bf16 at every pass")
+        return tuple(reasons)
+
     @property
-    def failures(self) -> tuple[Cell, ...]:
+    def failures(self) -> tuple[Measurement, ...]:
         """Cells that failed."""
         return tuple(cell for cell in self.cells if cell.failure)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Doubts of all cells, each after the name of its cell."""
-        return tuple(f"{cell.key}: {flag}" for cell in self.cells for flag in cell.flags)
+        """Warnings of all measurements, each after the name of its measurement."""
+        return tuple(f"{cell.key}: {flag}" for cell in self.cells for flag in (*cell.flags, *self.outdated(cell)))
 
     @property
     def shapes(self) -> Shapes | None:
         """What follows from shapes alone, if that was measured."""
         return next((cell.shapes for cell in self.cells if cell.shapes), None)
 
-    def cell(self, phase: Phase, batch: int) -> Cell | None:
-        """The cell of a phase and batch, a failed one too."""
-        key = CellKey(phase=phase, batch_size=batch)
+    def cell(self, phase: Phase, batch: int) -> Measurement | None:
+        """The measurement of a phase and batch, a failed one too."""
+        key = MeasurementKey(phase=phase, batch_size=batch)
         return next((cell for cell in self.cells if cell.key == key), None)
 
     def reason(self, phase: Phase, batch: int) -> str:
-        """Why a cell has no figures."""
+        """Why a measurement has no figures."""
         cell = self.cell(phase, batch)
         return cell.failure.message if cell and cell.failure else f"not measured: {phase} at batch {batch}"
 
 
-def _order(key: CellKey) -> tuple[int, int]:
+def nvml_ratio(record: MeasurementRecord, reference: MeasurementRecord, phase: Phase, batch: int) -> Quantity:
+    """NVML's "used" minus idle over that of a reference on the same device: the like of the paper's nvidia-smi."""
+    values = []
+    for one in (record, reference):
+        cell = one.cell(phase, batch)
+        if cell is None or cell.memory is None:
+            return Quantity(reason=f"{one.spec.architecture}: {one.reason(phase, batch)}")
+        used = cell.memory.nvml_used_minus_idle_bytes
+        if not used.value:
+            return Quantity(reason=f"{one.spec.architecture}: {used.reason or 'NVML saw no memory'}")
+        values.append(used.value)
+    return Quantity(value=values[0] / values[1])
+
+
+def _order(key: MeasurementKey) -> tuple[int, int]:
     return PHASES.index(key.phase), key.batch_size
 
 
@@ -183,7 +221,7 @@ def joined(
     record: MeasurementRecord | None,
     new: MeasurementRecord,
 ) -> MeasurementRecord:
-    """One record with the cells of both; a cell of the new one takes the place of the old one's.
+    """One record with the measurements of both; one of the new takes the place of the old one's.
 
     Raises:
         ValueError: records of different specs.
@@ -204,12 +242,14 @@ def settings(spec: MeasureSpec) -> dict[str, Any]:
     return {
         "cudnn_benchmark": {"memory": False, "time": True},
         "tf32": {"matmul": spec.precision == "tf32", "cudnn": spec.precision == "tf32"},
-        "autocast": "bfloat16" if spec.precision == "bf16" else None,
+        "autocast": "bfloat16, weights converted once for inference" if spec.precision == "bf16" else None,
         "seed": SEED,
-        "input": f"standard normal noise, {IMAGES} different batches cycled for times, 1 for memory; "
-        f"end-to-end: {IMAGES} different noise images of 8 bits",
+        "input": f"{IMAGES} drawn scenes of the dataset roads, scaled; {IMAGES} batches of them cycled for times, "
+        "1 for memory",
         "loss": "mean cross-entropy at the logits' own size",
-        "optimizer": f"SGD, momentum {MOMENTUM}, fused, learning rate 0",
+        "optimizer": f"SGD, momentum {MOMENTUM}, fused, learning rate 0"
+        if spec.optimizer == "sgd"
+        else "AdamW, fused, learning rate 0",
     }
 
 

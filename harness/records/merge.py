@@ -2,8 +2,8 @@
 
 A run is the same twice if both records are of one id and every score of every image is equal; then the one
 that is there stays, since only times differ. A finished run takes the place of a failed one. Measurements are
-of a device: cells of one device come together in one record, and a cell that both have must be equal. What
-conflicts is left as it is, and named.
+of a device: those of one device come together in one record. One that both have must be equal, or else the
+later revision of measuring stays. What conflicts is left as it is, and named.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from harness.system.files import write_atomically
 from harness.system.locks import run_lock
 
 # Folders of records that are copied as they are.
-OTHERS = ("indices", "performance")
+OTHERS = ("indices", "performance", "runtimes")
 
 
 @dataclass(kw_only=True)
@@ -138,17 +138,18 @@ def _merge_measurement(record: MeasurementRecord, source: Path, target: Path) ->
         return str(error)
     if present == record:
         return "same"
-    try:
-        both = joined(present, record)
-    except ValueError as error:
-        return f"{name}: conflicts with the one that is there: {error} ({source})"
+    if present.spec != record.spec:
+        return f"{name}: conflicts with the one that is there: they are not of one spec ({source})"
+    new = []
     for cell in record.cells:
         other = present.cell(cell.key.phase, cell.key.batch_size)
-        if other is not None and other.model_copy(update={"environment": cell.environment}) != cell:
+        if other is None or cell.method > other.method:
+            new.append(cell)
+        elif cell.method == other.method and other.model_copy(update={"environment": cell.environment}) != cell:
             return f"{name}: conflicts with the one that is there: {cell.key} was measured twice ({source})"
-    if both.cells == present.cells:
+    if not new:
         return "same"
-    save_measurement(target, both)
+    save_measurement(target, joined(present, record.model_copy(update={"cells": tuple(new)})))
     return "added"
 
 

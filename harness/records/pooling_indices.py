@@ -60,7 +60,7 @@ class IndexRecord(_Frozen):
     wall_s: float
     storages: tuple[StorageBytes, ...]
     times: tuple[Samples, ...]
-    flags: tuple[str, ...] = Field((), description="doubts about the times, one sentence each")
+    flags: tuple[str, ...] = Field((), description="warnings, one sentence each")
     environment: dict[str, Any] = Field(description="machine and software, harness.system.environment.environment")
 
     @property

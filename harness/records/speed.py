@@ -1,7 +1,7 @@
 """What the comparison with the PyTorch baseline leaves: `results/performance/<device>-<H>x<W>.json`.
 
 The PyTorch baseline is SegNet, its data and its scores as people write them by hand (`tests/benchmarks/plain`). Each
-entry holds the seconds of both sides, taken in turns; ratios are taken within a round, and derived from the
+entry holds the seconds of both sides, interleaved; ratios are taken within a round, and derived from the
 samples again at any time. Importing this module does not import torch.
 """
 
@@ -69,7 +69,7 @@ class Entry(_Frozen):
     opponent_s: tuple[float, ...] = Field(description="seconds of the other side, by the same rounds")
     target: Target | None
     notes: tuple[str, ...] = Field(description="what explains the figures, one sentence each")
-    flags: tuple[str, ...] = Field(description="doubts about the figures, one sentence each")
+    flags: tuple[str, ...] = Field(description="warnings, one sentence each")
     failure: str | None = Field(None, description="why there are no figures")
     measured_at: str = Field(description="start, UTC, ISO 8601")
     wall_s: float = Field(ge=0)

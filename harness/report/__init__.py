@@ -7,12 +7,14 @@ from pathlib import Path
 def write_reports(
     results: Path, reports: Path, suites: Sequence[str] | None = None, data_root: str | None = None
 ) -> list[Path]:
-    """Write `reports/<suite>/` for every suite that has a record, `reports/indices/` and `reports/claims.md`.
+    """Write `reports/<suite>/` for every suite that has a record, and what stands over them.
+
+    That is `README.md`, `results.csv`, `measurements.csv`, `claims.md`, `indices/` and `performance/`.
 
     Args:
         results: the results folder.
         reports: the reports folder.
-        suites: only these; none: all, the comparison of index storages and the verdicts on claims.
+        suites: only these; none: all, and what stands over them.
         data_root: folder that holds the datasets, for panels with image and truth, which stay local; none:
             such panels are made for drawn data only, which is embedded.
 

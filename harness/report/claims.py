@@ -1,28 +1,38 @@
-"""The page of the paper's claims: `claims.md` and `claims.json`, from the records of the suites they name."""
+"""The paper's claims judged on the records: one tidy frame, from which the page, the CSV and plots are made."""
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import zip_longest
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from harness.metrics.significance import SPREADS
-from harness.paper.claims import Judgement, Outcome, Standing, deciding, judge_claim, load_claims
-from harness.report.claims_tables import comparisons, exceptions, judgement_values, units
+from harness.config.suite import load_suite
+from harness.metrics.significance import Sample
+from harness.paper.judges import BESIDE, Finding
+from harness.paper.rules import Quantity, claim_rules
+from harness.paper.verdicts import ClaimResult, GroupResult, judge_claim
+from harness.report.claims_page import claims_page
+from harness.report.collect import SuiteRecords, collect
 from harness.report.evidence import evidence
-from harness.report.groups import BLOCK, SuiteRecords
-from harness.report.links import heading_link
-from harness.report.resources import Measurements
-from harness.report.tables import listing, markdown
+from harness.report.grouping import Store, read_store
+from harness.report.resources import Measurements, collect_measurements
+from harness.report.tables.render import csv
 
-TABLES = {"table1": "Table 1", "table3": "Table 3", "table4": "Table 4", "table6": "Table 6"}
-_COUNTED: Mapping[Outcome, str] = {
-    "holds": "hold",
-    "against": "against",
-    "noise": "within noise",
-    "missing": "missing",
+# Of our figures; the paper's memory is by nvidia-smi, in MB of 2^20 bytes.
+UNITS: Mapping[Quantity, str] = {
+    "G": "%",
+    "C": "%",
+    "mIoU": "%",
+    "BF": "%",
+    "inference_memory": "MiB",
+    "model_size": "MB",
+    "forward": "ms",
+    "backward": "ms",
+    "decoder_storage": "maps",
+    "decoder_bytes": "bytes",
+    "end_to_end": "ms",
 }
 
 
@@ -34,156 +44,126 @@ class Collected:
     measurements: Measurements
 
 
-def claims_files(collected: Mapping[str, Collected]) -> dict[str, bytes]:
-    """`claims.md` and `claims.json`, by name; empty where no record bears on any claim.
+def load_claims(results: Path | Store) -> pd.DataFrame:
+    """`claims_frame` of every claim, judged on the records in a results folder, or on those that were read from it."""
+    store = results if isinstance(results, Store) else read_store(results)
+    collected = {}
+    for name in sorted({name for claim in claim_rules() for name in claim.suites}):
+        records = collect(store, load_suite(name))
+        collected[name] = Collected(records=records, measurements=collect_measurements(store, records))
+    return claims_frame(claim_results(collected))
+
+
+def claim_results(collected: Mapping[str, Collected]) -> list[ClaimResult]:
+    """Every claim of the paper, held against all groups of the suites that it refers to.
 
     Args:
         collected: by the name of the suite.
     """
-    judgements = judged(collected)
-    if not any(one.standings for one in judgements):
+    results = []
+    for claim in claim_rules():
+        there = [collected[name] for name in claim.suites if name in collected]
+        groups = [one for found in there for one in evidence(claim.table, found.records, found.measurements)]
+        results.append(judge_claim(claim, groups))
+    return results
+
+
+def claims_files(collected: Mapping[str, Collected]) -> dict[str, bytes]:
+    """`claims.md` and `claims.csv`, by name; empty where no record bears on any claim."""
+    results = claim_results(collected)
+    if not any(one.groups for one in results):
         return {}
-    values = {"schema_version": 1, "units": units(), "claims": [judgement_values(one) for one in judgements]}
+    frame = claims_frame(results)
+    return {"claims.md": claims_page(results, frame).encode(), "claims.csv": csv(frame).encode()}
+
+
+def claims_frame(results: Sequence[ClaimResult]) -> pd.DataFrame:
+    """A row a comparison and group of records; of a claim without any, a row a comparison of the paper's own.
+
+    Of the claim: number, claim, source (the paper's table), paper_verdict, verdict, badges (what limits it).
+    Of the group: group, decides (whether the verdict rests on it), group_verdict.
+    Of the comparison: comparison (in short), kind, quantity, than, limit, unit, first, second, row, second_row.
+    Figures, in `unit`; scores in percent, their differences in points, of "times" the first less `limit` times
+    the second: ours_first, ours_second, difference, low, high (95 %; none of counted figures and of times of few
+    processes), noise (what the interval is of), seeds, paper_first, paper_second, paper_difference, beside,
+    beside_first, beside_second (another quantity, not judged).
+    Where a claim is of the best of several networks, the paper's figures are of its own best.
+    outcome: holds, against, noise, missing (then `reason`) or repeated (does not count), and paper_holds.
+    """
+    rows = []
+    for result in results:
+        deciding = result.deciding
+        claim = {
+            "number": result.claim.number,
+            "claim": result.claim.text,
+            "source": result.claim.table.replace("table", "Table "),
+            "paper_verdict": result.paper_verdict,
+            "verdict": result.verdict,
+            "badges": "; ".join(result.limitations),
+        }
+        for group in result.groups or (None,):
+            ours = group.findings if group else ()
+            of_group = _group_cells(group, decides=group in deciding)
+            for theirs, here in zip_longest(result.paper, ours):
+                rows.append(claim | of_group | _comparison_cells(theirs, here))
+    frame = pd.DataFrame(rows)
+    return frame.astype({"seeds": "Int64", "decides": bool, "paper_holds": bool})
+
+
+def forest_rows(frame: pd.DataFrame, number: int) -> pd.DataFrame:
+    """What a forest plot of a claim draws, one row a point from top to bottom.
+
+    Of `claims_frame`, the deciding groups' comparisons with a difference, but for repeated ones: columns group,
+    comparison, quantity, unit, difference, low, high, paper_difference, outcome. A point without an interval has
+    low and high NaN.
+    """
+    own = frame[(frame["number"] == number) & frame["decides"] & frame["difference"].notna()]
+    columns = ["group", "comparison", "quantity", "unit", "difference", "low", "high", "paper_difference", "outcome"]
+    return own.loc[own["outcome"] != "repeated", columns].reset_index(drop=True)
+
+
+def _group_cells(group: GroupResult | None, *, decides: bool) -> dict[str, object]:
     return {
-        "claims.md": _page(judgements).encode(),
-        "claims.json": f"{_text(values)}\n".encode(),
+        "group": group.group.name if group else "",
+        "decides": decides,
+        "group_verdict": group.counts.verdict if group else "untested",
     }
 
 
-def _text(value: Any, indent: str = "") -> str:
-    """JSON in which what holds no list, such as a comparison, stands on one line."""
-    if not _holds_list(value):
-        return json.dumps(value, ensure_ascii=False)
-    inner = f"{indent} "
-    if isinstance(value, list):
-        items = [_text(one, inner) for one in value]
-        first, last = "[", "]"
-    else:
-        items = [f"{json.dumps(name)}: {_text(one, inner)}" for name, one in value.items()]
-        first, last = "{", "}"
-    lines = ",\n".join(f"{inner}{item}" for item in items)
-    return f"{first}\n{lines}\n{indent}{last}"
+def _comparison_cells(theirs: Finding, here: Finding | None) -> dict[str, object]:
+    shown = here or theirs
+    gap = here.difference if here else None
+    ranged = gap is not None and gap.by in ("images", "seeds", "rounds")
+    beside = here.beside if here else None
+    return {
+        "comparison": shown.words,
+        "kind": shown.kind,
+        "quantity": shown.quantity,
+        "than": shown.than or "",
+        "limit": np.nan if shown.limit is None else shown.limit,
+        "unit": UNITS[shown.quantity],
+        "first": shown.higher.network,
+        "second": shown.lower.network,
+        "row": shown.higher.row,
+        "second_row": shown.lower.row,
+        "ours_first": _mean(here.above) if here else np.nan,
+        "ours_second": _mean(here.below) if here else np.nan,
+        "difference": gap.estimate if gap else np.nan,
+        "low": gap.low if gap and ranged else np.nan,
+        "high": gap.high if gap and ranged else np.nan,
+        "noise": gap.by if gap else "",
+        "seeds": min(gap.seeds) if gap and gap.by in ("images", "seeds") else None,
+        "paper_first": _mean(theirs.above),
+        "paper_second": _mean(theirs.below),
+        "paper_difference": theirs.difference.estimate if theirs.difference else np.nan,
+        "paper_holds": theirs.outcome == "holds",
+        "beside": BESIDE[shown.quantity] if beside else "",
+        "beside_first": _mean(beside[0]) if beside else np.nan,
+        "beside_second": _mean(beside[1]) if beside else np.nan,
+        "outcome": here.outcome if here else "missing",
+        "reason": here.reason if here else "no record",
+    }
 
 
-def _holds_list(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_holds_list(one) for one in value.values())
-    return isinstance(value, list) and bool(value)
-
-
-def judged(collected: Mapping[str, Collected]) -> list[Judgement]:
-    """Every claim of the paper, held against all groups of the suites that it refers to."""
-    judgements = []
-    for claim in load_claims():
-        present = [collected[name] for name in claim.suites if name in collected]
-        groups = [one for found in present for one in evidence(claim.table, found.records, found.measurements)]
-        judgements.append(judge_claim(claim, groups))
-    return judgements
-
-
-def _page(judgements: Sequence[Judgement]) -> str:
-    text = [
-        "# The paper's claims, judged\n",
-        "Regenerated from `results/` alone by `python -m harness report`; the rules are in "
-        "`harness/paper/claims.toml`. Do not edit it by hand.\n",
-        _overview(judgements),
-        listing(_notes()),
-    ]
-    for one in judgements:
-        text += _section(one)
-    return "\n".join(part.rstrip("\n") + "\n" for part in text if part)
-
-
-def _overview(judgements: Sequence[Judgement]) -> str:
-    rows = [
-        {
-            "claim": heading_link(_head(one)),
-            "verdict here": f"**{one.words}**",
-            "why no more than that": one.reason or "–",
-            "comparisons here": _told(deciding(one.standings)),
-            "the paper's own figures": "bear it out" if one.borne_out else "do not bear it out",
-            "in the paper": TABLES[one.claim.table],
-        }
-        for one in judgements
-    ]
-    return markdown(pd.DataFrame(rows), text_columns=6)
-
-
-def _told(standings: Sequence[Standing]) -> str:
-    """How the comparisons of these groups came out, in numbers."""
-    counts = Counter(one.outcome for standing in standings for one in standing.findings)
-    told = [f"{counts[outcome]} {word}" for outcome, word in _COUNTED.items() if counts[outcome]]
-    return ", ".join(told) or "–"
-
-
-def _notes() -> list[str]:
-    return [
-        "Each rule is a list of comparisons of two networks. It was held against the paper's own figures "
-        "first, which have no spread: there a difference of any size counts, and a tie does not.",
-        "A comparison holds, or is against the claim, where the whole 95 % interval of the difference lies "
-        "on one side; else it is within noise. Several seeds of both networks: Welch's t interval over "
-        "seeds, of a network and its refined output the paired one. "
-        f"One seed: paired bootstrap over blocks of {BLOCK} neighboring test frames, which holds the "
-        "choice of test images, not what another seed would change. Times: "
-        f"{SPREADS:g} times the larger spread of their rounds. Memory, sizes and storage are counted and "
-        "have no noise.",
-        "Times and memory are of the device in the heading; the paper's are of its own GPU and Caffe.",
-        "Intervals are of each comparison by itself; no correction is made for their number.",
-        "Reproduced: every comparison holds. Contradicted: at least one is against. Within noise: none is "
-        "against, and not all hold. Undecided: groups of runs, such as those of two kinds of initial "
-        "weights, contradict each other. Indicated: the same by reduced runs, by a changed recipe, or where "
-        "the training data is not the paper's; it is never more. Not tested: a figure is missing.",
-        "Full runs decide; reduced ones are heard only where no full run can be judged.",
-    ]
-
-
-def _head(judgement: Judgement) -> str:
-    claim = judgement.claim
-    return f"{claim.number}. {claim.text.rstrip('.')}"
-
-
-def _section(judgement: Judgement) -> list[str]:
-    claim = judgement.claim
-    why = f": {judgement.reason}" if judgement.reason else ""
-    lines = [
-        f"Rule ({TABLES[claim.table]}): {claim.rule}",
-        _of_paper(judgement),
-        f"Verdict here: **{judgement.words}**{why}.",
-    ]
-    text = [f"## {_head(judgement)}\n", listing(lines)]
-    if not judgement.standings:
-        return [*text, markdown(comparisons(judgement.paper, ()), text_columns=3)]
-    chosen = deciding(judgement.standings)
-    for standing in judgement.standings:
-        text += _standing(judgement, standing, decides=standing in chosen)
-    return text
-
-
-def _of_paper(judgement: Judgement) -> str:
-    if judgement.borne_out:
-        return "The paper's own figures bear this out."
-    failing = exceptions(judgement.paper)
-    return (
-        f"**The paper's own figures do not bear this out**: {len(failing)} of {len(judgement.paper)} "
-        f"comparisons fail: {'; '.join(failing)}."
-    )
-
-
-def _standing(judgement: Judgement, standing: Standing, *, decides: bool) -> list[str]:
-    heard = "" if decides else " Not decisive here." if standing.outcome != "missing" else ""
-    missing = f" Not judged: {standing.reason}." if standing.reason else ""
-    evidence_of = standing.evidence
-    mark = f"**{'; '.join(evidence_of.lesser)}.** " if evidence_of.lesser else ""
-    text = [
-        f"### {judgement.claim.number}, by {evidence_of.name}\n",
-        f"{mark}Of {len(standing.findings)} comparisons: {_told([standing])}.{missing}{heard} "
-        f"All figures: [{TABLES[judgement.claim.table]}]({evidence_of.page}).\n",
-    ]
-    # a table of missing figures alone would only repeat the paper's, which another one has
-    if _compares(standing) or not any(map(_compares, judgement.standings)):
-        text.append(markdown(comparisons(judgement.paper, standing.findings), text_columns=3))
-    return text
-
-
-def _compares(standing: Standing) -> bool:
-    return any(one.outcome != "missing" for one in standing.findings)
+def _mean(sample: Sample | None) -> float:
+    return sample.mean if sample else np.nan

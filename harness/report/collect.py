@@ -1,65 +1,60 @@
-"""Collecting: the records of a suite, read and sorted into groups, full ones first."""
+"""Collecting: the runs of a suite sorted into groups, full ones first."""
 
-import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import architectures
 import datasets
-from harness.config.run_spec import METRICS_REVISION, InitialWeights
-from harness.config.suite import Suite, load_suite, suite_names
-from harness.records.run import RunRecord, StoredRun, load_runs
-from harness.report.groups import Group, Run, Scored, SuiteRecords, network_order
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import Suite, load_suite, on_own_data, suite_names
+from harness.records.run import RunRecord
+from harness.report.grouping import Group, GroupKey, Run, Store, grouped, network_order, outdated, read_store
 
 
-def collect(results: Path, suite: Suite) -> SuiteRecords:
-    """Read a suite's records and sort them into groups, full ones first."""
-    stored, unreadable = load_runs(results)
+@dataclass(frozen=True, kw_only=True)
+class SuiteRecords:
+    """All that a suite's report is made from, but for the measurements.
+
+    unreadable: one line each, paths relative to the results folder. outdated: run id and why it is left out.
+    """
+
+    suite: Suite
+    dataset: datasets.DatasetInfo
+    groups: tuple[Group, ...]
+    unreadable: tuple[str, ...] = ()
+    outdated: tuple[tuple[str, str], ...] = ()
+    networks: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> list[tuple[Group, RunRecord]]:
+        """Every failed run with its group."""
+        return [(group, record) for group in self.groups for record in group.failed]
+
+
+def suites_of(store: Store, names: Sequence[str]) -> list[tuple[str, Suite]]:
+    """The suites of these names, each after its name; that of own data once for each dataset of the records."""
+    brought = [record.spec.own_data for record in store.records if record.spec.own_data]
+    return [(name, suite) for name in names for suite in on_own_data(load_suite(name), brought)]
+
+
+def collect(results: Path | Store, suite: Suite) -> SuiteRecords:
+    """Sort a suite's records into groups, full ones first."""
+    store = results if isinstance(results, Store) else read_store(results)
     others = _others(suite)
-    lines = [line.replace(f"{results}/", "") for line in unreadable]
-    lines = [line for line in lines if _may_be_of(line, suite, others)]
-    current: list[StoredRun] = []
-    outdated: list[tuple[str, str]] = []
-    for run in stored:
-        if suite.covers(run.record.spec):
-            reason = _outdated(run.record)
-            if reason:
-                outdated.append((run.record.run_id, reason))
-            else:
-                current.append(run)
-    order = network_order(suite, [run.record.spec.network for run in current])
-    finished: list[Run] = []
-    failed: list[RunRecord] = []
-    for run in sorted(current, key=lambda run: (order.index(run.record.spec.network), run.record.spec.seed)):
-        if run.record.status == "failed":
-            failed.append(run.record)
-            continue
-        try:
-            finished.append(_load(run))
-        except ValueError as error:
-            lines.append(f"runs/{run.record.run_id}: {' '.join(str(error).replace(f'{results}/', '').split())}")
+    covered = [record for record in store.records if suite.covers(record.spec)]
+    late = {record.run_id: reason for record in covered if (reason := outdated(record))}
+    current = [record for record in covered if record.run_id not in late]
+    order = network_order(suite, [record.spec.network for record in current])
+    current.sort(key=lambda record: (order.index(record.spec.network), record.spec.seed, record.run_id))
     return SuiteRecords(
         suite=suite,
-        dataset=datasets.info(suite.dataset),
-        groups=_groups(suite, finished, failed),
-        unreadable=tuple(sorted(lines)),
-        outdated=tuple(outdated),
+        dataset=suite.dataset_info,
+        groups=_groups(suite, current, {run.record.run_id: run for run in store.finished}),
+        unreadable=tuple(line for line in store.unreadable if _may_be_of(line, suite, others)),
+        outdated=tuple(late.items()),
         networks=tuple(order),
     )
-
-
-def _outdated(record: RunRecord) -> str:
-    """Why a record must not stand beside current ones; empty if it may."""
-    spec = record.spec
-    if spec.metrics_revision != METRICS_REVISION:
-        return f"scored with revision {spec.metrics_revision} of the metrics, now {METRICS_REVISION}"
-    try:
-        info = architectures.info(spec.architecture)
-    except architectures.ArchitectureError:
-        return ""  # registered by a plugin that a report need not load
-    if spec.architecture_source == info.source and spec.architecture_revision != info.revision:
-        return f"revision {spec.architecture_revision} of {spec.architecture}, now {info.revision}"
-    return ""
 
 
 def _others(suite: Suite) -> set[str]:
@@ -82,61 +77,37 @@ def _may_be_of(line: str, suite: Suite, others: Collection[str]) -> bool:
     return not any(f"-{name}-s" in line for name in datasets.names() if name != suite.dataset)
 
 
-def _load(run: StoredRun) -> Run:
-    run.check_pictures()
-    scored = []
-    for evaluation in run.record.evaluations:
-        boundary = run.boundary(evaluation) if evaluation.boundary else None
-        scored.append(Scored(evaluation=evaluation, matrices=run.matrices(evaluation), boundary=boundary))
-    return Run(stored=run, scored=tuple(scored), history=run.history())
-
-
-_Key = tuple[str, str, str, str, str, str, str, int]
-
-
-def _key(record: RunRecord) -> _Key:
-    spec = record.spec
-    weights = spec.initial_weights
-    return (
-        spec.protocol.title,
-        spec.dataset_variant,
-        spec.dataset_hash,
-        spec.precision,
-        spec.compiled,
-        weights.kind,
-        weights.sha256 or weights.release,
-        spec.evaluation_revision,
-    )
-
-
-def _groups(suite: Suite, finished: Sequence[Run], failed: Sequence[RunRecord]) -> tuple[Group, ...]:
-    records = [run.record for run in finished] + list(failed)
-    members: dict[_Key, list[RunRecord]] = {}
-    for record in sorted(records, key=_key):
-        members.setdefault(_key(record), []).append(record)
-    plain = [_slug(group[0]) for group in members.values()]
+def _groups(suite: Suite, current: Sequence[RunRecord], finished: dict[str, Run]) -> tuple[Group, ...]:
     groups = []
-    for (key, group), slug in zip(members.items(), plain, strict=True):
-        first = group[0]
-        # Two editions of a dataset can bear one name (an unknown copy of CamVid): the hash tells them apart.
-        unique = slug if plain.count(slug) == 1 else f"{slug}-{first.spec.dataset_hash[:8]}"
+    for records in grouped(current, lambda record: GroupKey.of(record.spec)):
+        spec = records[0].spec
         groups.append(
             Group(
-                slug=unique,
-                protocol=first.spec.protocol,
-                variant=first.spec.dataset_variant,
-                digest=first.spec.dataset_hash,
-                precision=first.spec.precision,
-                evaluation=first.spec.evaluation_revision,
-                compiled=first.spec.compiled,
-                weights=_shared_weights(group),
-                reduced=next((record.reduced for record in group if record.reduced), ()),
-                runs=tuple(run for run in finished if _key(run.record) == key),
-                failed=tuple(record for record in failed if _key(record) == key),
+                slug=GroupKey.of(spec).slug,
+                protocol=spec.protocol,
+                variant=spec.dataset_variant,
+                digest=spec.dataset_hash,
+                precision=spec.precision,
+                evaluation=spec.evaluation_revision,
+                compiled=spec.compiled,
+                weights=_shared_weights(records),
+                reduced=next((record.reduced for record in records if record.reduced), ()),
+                runs=tuple(finished[record.run_id] for record in records if record.status == "finished"),
+                failed=tuple(record for record in records if record.status == "failed"),
             )
         )
-    # reduced in fewer ways first: fewer iterations of the full input come before a smaller input
-    return tuple(sorted(groups, key=lambda group: (len(group.reduced), *_protocol_order(suite, group), group.slug)))
+    return tuple(sorted(groups, key=lambda group: _place(suite, group)))
+
+
+def _place(suite: Suite, group: Group) -> tuple[object, ...]:
+    """Groups reduced in fewer ways first, then the suite's own protocol, longer runs, its class weightings."""
+    protocol = group.protocol
+    ranked = protocol.class_weighting in suite.class_weightings
+    # of a suite without class_weightings the protocol's own comes first
+    other = len(suite.class_weightings) + ("class_weighting" in protocol.overrides)
+    class_weighting = suite.class_weightings.index(protocol.class_weighting) if ranked else other
+    own = suite.protocols.index(protocol.name), -protocol.iterations, class_weighting, protocol.title
+    return len(group.reduced), *own, group.variant, group.precision, group.compiled, group.weights.kind, group.slug
 
 
 def _shared_weights(records: Sequence[RunRecord]) -> InitialWeights:
@@ -146,26 +117,3 @@ def _shared_weights(records: Sequence[RunRecord]) -> InitialWeights:
         return found[0]
     start = "ImageNet" if found[0].kind == "imagenet" else "random"
     return found[0].model_copy(update={"title": f"{start}, each network's own"})
-
-
-def _protocol_order(suite: Suite, group: Group) -> tuple[int, int, int]:
-    """The suite's own protocol first, the least reduced first; class_weightings in the suite's order."""
-    protocol = group.protocol
-    ranked = protocol.class_weighting in suite.class_weightings
-    # of a suite without class_weightings the protocol's own comes first
-    other = len(suite.class_weightings) + ("class_weighting" in protocol.overrides)
-    class_weighting = suite.class_weightings.index(protocol.class_weighting) if ranked else other
-    return suite.protocols.index(protocol.name), -protocol.iterations, class_weighting
-
-
-def _slug(record: RunRecord) -> str:
-    weights = record.spec.initial_weights
-    start = weights.kind if weights.sha256 is None else f"{weights.kind}-{weights.sha256[:8]}"
-    parts = (
-        record.spec.protocol.title,
-        record.spec.dataset_variant,
-        record.spec.precision,
-        *([f"compiled-{record.spec.compiled}"] if record.spec.compiled != "no" else []),
-        f"weights-{start}",
-    )
-    return re.sub(r"[^A-Za-z0-9@+=._-]+", "-", "-".join(parts))

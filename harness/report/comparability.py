@@ -47,21 +47,21 @@ def share_of_images(dataset: DatasetInfo) -> str:
 
 def not_like_for_like(dataset: DatasetInfo) -> str:
     """Why a difference to the paper is not one of the networks alone; empty for drawn data."""
-    return "" if dataset.synthetic else f"not like for like: {share_of_images(dataset)}"
+    known = not dataset.synthetic and dataset.name in _TRAINING
+    return f"not like for like: {share_of_images(dataset)}" if known else ""
 
 
-def difference_note(dataset: DatasetInfo) -> str:
-    """What stands under a table with differences to the paper; not of drawn data."""
-    remark = _TRAINING[dataset.name].remark.format(**dataset.splits)
-    return f"Differences are ours minus the paper's and {not_like_for_like(dataset)}; {remark}."
+def training_remark(dataset: DatasetInfo) -> str:
+    """How the training images differ from the paper's, in a clause; empty for data that it has no figures of."""
+    return _TRAINING[dataset.name].remark.format(**dataset.splits) if dataset.name in _TRAINING else ""
 
 
-def limits_of_claims(dataset: DatasetInfo) -> tuple[str, ...]:
-    """Why runs on a dataset can do no more than indicate a claim; empty if they can."""
+def paper_training_images(dataset: DatasetInfo) -> int | None:
+    """How many images the paper trained on for the table of this dataset."""
+    return _TRAINING[dataset.name].images if dataset.name in _TRAINING else None
+
+
+def part_of(dataset: DatasetInfo) -> str:
+    """The dataset of the paper that holds this one and more; empty where ours is the paper's or synthetic."""
     theirs = _TRAINING.get(dataset.name)
-    return (not_like_for_like(dataset),) if theirs is not None and theirs.part_of else ()
-
-
-def as_column(text: str) -> str:
-    """The mark as a part of a CSV column's name."""
-    return text.replace(":", "").replace(",", "").replace(" ", "_")
+    return theirs.part_of if theirs else ""

@@ -1,52 +1,28 @@
-"""Two networks side by side: every score of every group that both were run in, and whether they differ."""
+"""Two networks side by side: every score and class of every group that both were run in, and whether they differ."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
-from harness.config.suite import load_suite
-from harness.paper.claims import Difference, Sample, difference
-from harness.report.accuracy import METRICS
-from harness.report.collect import collect
-from harness.report.groups import Group
-from harness.report.samples import sample
+import numpy as np
+import pandas as pd
+
+import datasets
+from harness.metrics.bootstrap import SCORES
+from harness.metrics.significance import Difference, Sample, difference
+from harness.report.collect import collect, suites_of
+from harness.report.grouping import Group, read_store
+from harness.report.samples import class_samples, sample
+from harness.report.wording import group_title, reduced_mark
 from harness.system.errors import UserError, nearest
 
-Winner = Literal["first", "second", "tie", "unknown"]
 
+def compare(results: Path, first: str, second: str, suites: Sequence[str]) -> pd.DataFrame:
+    """A row a score of two architectures, in every group of these suites and at every checkpoint both have.
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One score at one checkpoint on test, percent. difference: first less second; none, with the reason."""
-
-    checkpoint: str
-    metric: str
-    first: Sample
-    second: Sample
-    difference: Difference | None
-    reason: str = ""
-
-    @property
-    def winner(self) -> Winner:
-        """Which one is higher beyond noise."""
-        if self.difference is None:
-            return "unknown"
-        if self.difference.is_tie:
-            return "tie"
-        return "first" if self.difference.low > 0 else "second"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Two networks in one group."""
-
-    group: Group
-    lines: tuple[Line, ...]
-
-
-def compare(results: Path, first: str, second: str, suites: Sequence[str]) -> list[Pair]:
-    """Every group of these suites in which both architectures were scored at a same checkpoint.
+    Columns group, reduced (why these are reduced runs, or empty), checkpoint, metric (G, C, mIoU, BF, or IoU of a
+    class), class (empty for the split's scores), first, second (means over seeds, percent), first_std, second_std,
+    first_seeds, second_seeds, difference, low, high (95 %, of the seeds that both have), seeds (that the difference
+    is of), higher (first, second, tie; empty where unknown) and reason (why it is unknown).
 
     Raises:
         UserError: the two are one, one has no finished run, or no group holds both.
@@ -57,22 +33,22 @@ def compare(results: Path, first: str, second: str, suites: Sequence[str]) -> li
     ran = list(dict.fromkeys(name for group in groups for name in group.networks))
     for name in (first, second):
         _check_ran(name, ran, results, suites)
-    found = [Pair(group=group, lines=tuple(_lines(group, first, second))) for group in groups]
-    found = [one for one in found if one.lines]
-    if not found:
+    rows = [row for group in groups for row in _rows(group, first, second)]
+    if not rows:
         raise UserError(
             f"{first} and {second} have no finished runs of the same protocol, data, precision and initial "
             "weights; `python -m harness run` makes some"
         )
-    return found
+    return pd.DataFrame(rows)
 
 
 def _groups(results: Path, suites: Sequence[str]) -> list[Group]:
     """Of all the suites, each run once: two suites can share a protocol."""
     groups: list[Group] = []
     seen: set[str] = set()
-    for name in suites:
-        for group in collect(results, load_suite(name)).groups:
+    store = read_store(results)
+    for _, suite in suites_of(store, suites):
+        for group in collect(store, suite).groups:
             own = {run.record.run_id for run in group.runs}
             if own and not own & seen:
                 groups.append(group)
@@ -88,22 +64,34 @@ def _check_ran(name: str, ran: Sequence[str], results: Path, suites: Sequence[st
     raise UserError(f"no finished run of {name!r} in {results}; {nearest(name, ran)}there are runs of {', '.join(ran)}")
 
 
-def _lines(group: Group, first: str, second: str) -> list[Line]:
-    lines = []
+def _rows(group: Group, first: str, second: str) -> Iterator[dict[str, object]]:
+    runs = group.of(first), group.of(second)
+    classes = datasets.info(group.protocol.dataset).classes
+    origin = {"group": group_title(group), "reduced": reduced_mark(group)}
     for label in group.labels:
-        for metric in METRICS:
-            one, other = (sample(group.of(name), "test", label, metric) for name in (first, second))
-            if one is None or other is None:
-                continue
-            gap = difference(one, other)
-            lines.append(
-                Line(
-                    checkpoint=label,
-                    metric=metric,
-                    first=one,
-                    second=other,
-                    difference=gap if isinstance(gap, Difference) else None,
-                    reason="" if isinstance(gap, Difference) else gap.reason,
-                )
-            )
-    return lines
+        at = origin | {"checkpoint": label}
+        for metric in SCORES:
+            one, other = (sample(own, "test", label, metric) for own in runs)
+            if one is not None and other is not None:
+                yield at | {"metric": metric, "class": ""} | _cells(one, other)
+        for name, one, other in zip(classes, *(class_samples(own, "test", label) for own in runs), strict=False):
+            yield at | {"metric": "IoU", "class": name} | _cells(one, other)
+
+
+def _cells(one: Sample, other: Sample) -> dict[str, object]:
+    gap = difference(one, other)
+    found = gap if isinstance(gap, Difference) else None
+    return {
+        "first": one.mean,
+        "second": other.mean,
+        "first_std": np.nan if one.std is None else one.std,
+        "second_std": np.nan if other.std is None else other.std,
+        "first_seeds": len(one.values),
+        "second_seeds": len(other.values),
+        "difference": found.estimate if found else one.mean - other.mean,
+        "low": found.low if found else np.nan,
+        "high": found.high if found else np.nan,
+        "seeds": min(found.seeds) if found else 0,
+        "higher": "" if found is None else "tie" if found.is_tie else "first" if found.low > 0 else "second",
+        "reason": "" if isinstance(gap, Difference) else gap.reason,
+    }

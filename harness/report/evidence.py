@@ -1,141 +1,154 @@
-"""Evidence: the groups of a suite's records that the paper's claims are held against."""
+"""The groups of a suite's records that the paper's claims are held against, with what their evidence lacks."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Mapping
 
-from harness.paper.claims import Evidence, Quantity, Sample, Subject, Table, counted
-from harness.records.measurement import TIME_BATCH, MeasurementRecord, Phase
+from harness.metrics.significance import Sample, counted
+from harness.paper.judges import Figures
+from harness.paper.rules import Quantity, Subject, Table
+from harness.paper.verdicts import EvidenceGroup
+from harness.records.measurement import MeasurementRecord, Phase
 from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, status
-from harness.report.comparability import limits_of_claims
-from harness.report.families import Family, families
-from harness.report.groups import Group, SuiteRecords, input_size, title
-from harness.report.readings import live_mib, shape_figure, timing
-from harness.report.resources import MeasurementGroup, Measurements
+from harness.report.collect import SuiteRecords
+from harness.report.comparability import part_of, share_of_images
+from harness.report.families import families
+from harness.report.grouping import Group, Run, input_size, title
+from harness.report.readings import live_mib, memory_mib, shape_figure, storage_bytes, time_sample
+from harness.report.resources import MeasurementGroup, Measurements, measurement_for
 from harness.report.samples import sample
-from harness.report.table1 import measurement_for, storage_bytes
-from harness.report.wording import describe, group_title
+from harness.report.wording import describe
 from harness.system.quantities import NotMeasured
 from harness.system.quantities import Quantity as Number
 
-_PHASES: Mapping[Quantity, Phase] = {"forward": "forward", "backward": "backward"}
+# Of VGG16; the paper's Tables 3 and 4 start from all of them.
+ENCODER_CONVOLUTIONS = 13
+_PHASES: dict[Quantity, Phase] = {"forward": "forward", "backward": "backward", "end_to_end": "end-to-end"}
+_Read = Callable[[MeasurementRecord], Number]
+_Rows = Mapping[str, tuple[Group | None, str]]  # row of the table -> group and label that fill it
 
 
-def evidence(table: Table, records: SuiteRecords, measurements: Measurements) -> list[Evidence]:
-    """Every group of a suite that may be held against a claim of that table; none on drawn data."""
-    if records.dataset.synthetic:
+def evidence(table: Table, records: SuiteRecords, measurements: Measurements) -> list[EvidenceGroup]:
+    """Every group of a suite that may be held against a claim of that table; none on drawn data or own."""
+    if records.dataset.synthetic or records.dataset.own:
         return []
     if table == "table6":
-        return [_of_measurements(records, group) for group in measurements.groups if group.plain]
+        return _of_measurements(measurements)
     if table == "table1":
-        found = families(records.suite, records.groups)
-        return [_of_family(records, family, measurements) for family in found if family.runs]
-    return [_of_group(records, group) for group in records.groups if group.runs]
+        found = []
+        for family in families(records.suite, records.groups):
+            measured = measurement_for(family, input_size(family.first.protocol, records.dataset), measurements)
+            rows: _Rows = {name: (family.of(name), BEST) for name in family.class_weightings}
+            found += [_of_runs(records, family.first, family.name, _scores(rows, measured))] if family.runs else []
+        return found
+    found = []
+    for group in (one for one in records.groups if one.runs):
+        rows = {PAPER_BEST: (group, BEST)} | {label: (group, label) for label in group.fixed_labels}
+        start = (share_of_images(records.dataset),) if table == "table3" else ()
+        lacking = (*start, *_encoder(group.runs))
+        found.append(_of_runs(records, group, group.protocol.title, _scores(rows, None), lacking))
+    return found
 
 
-def _of_group(records: SuiteRecords, group: Group) -> Evidence:
-    return Evidence(
-        name=group_title(group),
-        page=f"{records.suite.name}/{quote(_folder(records, group))}/{records.suite.table}.md",
-        weights=group.weights.title,
-        lesser=(*limits_of_claims(records.dataset), *_lesser(group, group.protocol.title)),
-        figures=_GroupFigures(group=group),
+def _of_runs(
+    records: SuiteRecords, group: Group, protocol: str, figures: Figures, lacking: tuple[str, ...] = ()
+) -> EvidenceGroup:
+    """`protocol` is the group's name but for what the table's rows vary. What `lacking` names does not reduce it."""
+    reduced = [*group.reduced]
+    if protocol != group.protocol.name and not reduced:
+        reduced.append(f"changed recipe: {protocol.removeprefix(group.protocol.name + '+')}")
+    if part_of(records.dataset):
+        reduced.append(share_of_images(records.dataset))
+    weights = "He et al." if group.weights.kind == "none" else group.weights.title
+    return EvidenceGroup(
+        name=f"{protocol} on {group.variant}, {group.computed}; initial weights: {weights}",
+        limitations=(*reduced, *lacking),
+        full=not reduced,
+        figures=figures,
     )
 
 
-def _folder(records: SuiteRecords, group: Group) -> str:
-    """Of the group's table; Table 4 joins a family's groups."""
-    if records.suite.table != "table4":
-        return group.slug
-    return next(one.slug for one in families(records.suite, records.groups) if group in one.groups)
+def _encoder(runs: Iterable[Run]) -> tuple[str, ...]:
+    """How much of VGG16's convolutions the initial weights set, where not all; of the run with the fewest."""
+    fewest = min(sum(name.startswith("conv") for name in run.record.layers_set) for run in runs)
+    if fewest >= ENCODER_CONVOLUTIONS:
+        return ()
+    kind = "half-random encoder" if fewest else "random encoder"
+    return (f"{kind}: {fewest} of {ENCODER_CONVOLUTIONS} convolutions pretrained",)
 
 
-def _of_family(records: SuiteRecords, family: Family, measurements: Measurements) -> Evidence:
-    first = family.first
-    measured = measurement_for(family, input_size(first.protocol, records.dataset), measurements)
-    return Evidence(
-        name=group_title(first).replace(first.protocol.title, family.name),
-        page=f"{records.suite.name}/{quote(family.slug)}/table1.md",
-        weights=first.weights.title,
-        lesser=_lesser(first, family.name),
-        figures=_FamilyFigures(family=family, measured=measured),
-    )
+def _of_measurements(measurements: Measurements) -> list[EvidenceGroup]:
+    """One of what is counted from shapes, the same on every device, and one a device of what is measured there."""
+    plain = [group for group in measurements.groups if group.plain]
+    if not plain:
+        return []
+
+    def best(group: MeasurementGroup) -> tuple[bool, bool, int, int]:
+        # counted on the CPU's code path, on which more threads hold more buffers
+        shapes = sum(record.shapes is not None for record in group.records)
+        return bool(group.reduced), group.first.spec.precision != "fp32", -shapes, group.first.spec.threads
+
+    first = min(plain, key=best)
+    read: dict[Quantity, _Read] = {
+        "inference_memory": lambda record: live_mib(record, "inference"),
+        "model_size": lambda record: shape_figure(record, lambda shapes: shapes.model_size_mb),
+    }
+    size = " x ".join(map(str, first.size))
+    found = [_of_device(first, f"counted from shapes, input {size}", read, timed=False)]
+    for group in plain:
+        by_nvml: dict[Quantity, _Read] = {}
+        if group.first.spec.device == "cuda":
+            by_nvml["inference_memory"] = lambda record: memory_mib(record, "inference", "nvml_used_minus_idle_bytes")
+        found.append(_of_device(group, describe(group), by_nvml, timed=True))
+    return found
 
 
-def _of_measurements(records: SuiteRecords, group: MeasurementGroup) -> Evidence:
-    lesser = (f"reduced: {group.reduced}",) if group.reduced else ()
-    return Evidence(
-        name=describe(group),
-        page=f"{records.suite.name}/{quote(f'table6-{group.slug}')}.md",
-        weights="",
-        lesser=lesser,
-        figures=_MeasuredFigures(group=group),
-    )
+def _of_device(group: MeasurementGroup, name: str, read: dict[Quantity, _Read], *, timed: bool) -> EvidenceGroup:
+    def figure(subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
+        if timed and quantity in _PHASES:
+            record = _record(group, subject.network)
+            return record if isinstance(record, NotMeasured) else time_sample(record, _PHASES[quantity])
+        if quantity not in read:
+            return NotMeasured(reason="not of this kind")
+        return _measured(group, subject.network, read[quantity])
 
-
-def _lesser(group: Group, protocol: str) -> tuple[str, ...]:
-    """Reduced runs, and those of a changed recipe; `protocol` is its name but for the class_weighting."""
-    reasons = [f"reduced: {'; '.join(group.reduced)}"] if group.reduced else []
-    if not reasons and protocol != group.protocol.name:
-        reasons = [f"changed recipe: {protocol.removeprefix(group.protocol.name + '+')}"]
-    return tuple(reasons)
+    limits = (group.reduced,) if group.reduced else ()
+    return EvidenceGroup(name=name, limitations=limits, full=not limits, figures=figure)
 
 
 # -- figures ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class _GroupFigures:
-    """Scores on test by checkpoint."""
+def _scores(rows: _Rows, measured: MeasurementGroup | None) -> Figures:
+    """Scores on test by row of the table, each a group and a label; and what is kept for the decoder."""
+    storage: dict[Quantity, _Read] = {"decoder_storage": _maps, "decoder_bytes": storage_bytes}
 
-    group: Group
+    def figure(subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
+        if quantity in storage:
+            return _measured(measured, subject.network, storage[quantity])
+        group, label = rows.get(subject.row, (None, ""))
+        if group is None:
+            return NotMeasured(reason="not run")
+        runs = [run for name in group.networks if title(name) == subject.network for run in group.of(name)]
+        failed = [record for record in group.failed if title(record.spec.architecture) == subject.network]
+        found = sample(runs, "test", label, quantity)
+        return found or NotMeasured(reason=status(None, failed, ran=bool(runs)))
 
-    def figure(self, subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
-        label = BEST if subject.row == PAPER_BEST else subject.row
-        return _score([self.group], subject.network, label, quantity)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _FamilyFigures:
-    """Scores on test by class_weighting, at the iteration chosen on val; and bytes kept for the decoder."""
-
-    family: Family
-    measured: MeasurementGroup | None
-
-    def figure(self, subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
-        if quantity == "decoder_storage":
-            return _measured(self.measured, subject.network, storage_bytes)
-        group = self.family.of(subject.row)
-        return _score([group] if group else [], subject.network, BEST, quantity)
+    return figure
 
 
-@dataclass(frozen=True, kw_only=True)
-class _MeasuredFigures:
-    """Inference memory (live tensors' peak, MiB), model size (MB) and times of batch 1 (ms)."""
+def _maps(record: MeasurementRecord) -> Number:
+    """Maps kept for the decoder at the first pooled resolution as the paper counts them.
 
-    group: MeasurementGroup
-
-    def figure(self, subject: Subject, quantity: Quantity) -> Sample | NotMeasured:
-        if quantity in _PHASES:
-            record = _record(self.group, subject.network)
-            return record if isinstance(record, NotMeasured) else _time(record, _PHASES[quantity])
-        if quantity == "inference_memory":
-            return _measured(self.group, subject.network, lambda record: live_mib(record, "inference"))
-        return _measured(
-            self.group,
-            subject.network,
-            lambda record: shape_figure(record, lambda shapes: shapes.model_size_mb),
-        )
-
-
-def _score(groups: Sequence[Group], network: str, label: str, metric: Quantity) -> Sample | NotMeasured:
-    runs = [run for group in groups for name in group.networks if title(name) == network for run in group.of(name)]
-    found = sample(runs, "test", label, metric)
-    if found is not None:
-        return found
-    failed = [record for group in groups for record in group.failed if title(record.spec.architecture) == network]
-    return NotMeasured(reason=status(None, failed, ran=bool(runs)))
+    A float32 channel is one map, and so are the indices of a pooling, whatever their number of channels.
+    """
+    kept = storage_bytes(record)
+    if kept.value is None or record.shapes is None:
+        return kept
+    # indices take 8 bytes in one storage and a quarter in the other; float maps are the same in both
+    stored = record.shapes.decoder_storage
+    indices = (stored.int64_bytes[0] - stored.two_bit_bytes[0]) / (8 - 1 / 4)
+    height, width = (-(-side // 2) for side in record.spec.size)
+    return Number(value=round((kept.value - indices / 4) / (4 * height * width)) + (indices > 0))
 
 
 def _record(group: MeasurementGroup | None, network: str) -> MeasurementRecord | NotMeasured:
@@ -144,22 +157,9 @@ def _record(group: MeasurementGroup | None, network: str) -> MeasurementRecord |
     return next(found, NotMeasured(reason="not measured"))
 
 
-def _measured(
-    group: MeasurementGroup | None, network: str, read: Callable[[MeasurementRecord], Number]
-) -> Sample | NotMeasured:
+def _measured(group: MeasurementGroup | None, network: str, read: _Read) -> Sample | NotMeasured:
     record = _record(group, network)
     if isinstance(record, NotMeasured):
         return record
     found = read(record)
-    if found.value is None:
-        return NotMeasured(reason=found.reason or "not measured")
-    return counted(found.value)
-
-
-def _time(record: MeasurementRecord, phase: Phase) -> Sample | NotMeasured:
-    found = timing(record, phase, TIME_BATCH)
-    if found is None:
-        return NotMeasured(reason=record.reason(phase, TIME_BATCH))
-    time = found.time
-    spread_ms = time.spread_percent / 100 * time.median_ms if len(time.rounds) > 1 else None
-    return Sample(values=(time.median_ms,), noise="rounds", spread=spread_ms)
+    return NotMeasured(reason=found.reason or "not measured") if found.value is None else counted(found.value)

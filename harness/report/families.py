@@ -1,6 +1,6 @@
-"""Families: groups that are equal but for what the suite varies, which one table joins.
+"""Families: groups that are equal but for what the suite varies, which one page joins.
 
-That is the class weights in the loss in Tables 1 and 4, and optimizer and rate in a comparison of rates.
+That is the class weights in the loss in Tables 1 and 4, and optimizer and rate in a comparison of recipes.
 """
 
 from collections.abc import Container, Iterable
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.config.protocol import Protocol
 from harness.config.suite import Suite
 from harness.records.run import RunRecord
-from harness.report.groups import Group, Run
+from harness.report.grouping import Group, Run, grouped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,23 +52,16 @@ class Family:
 
 
 def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
-    """The groups joined, families in the order in which their first groups come."""
-    members: dict[tuple[object, ...], list[Group]] = {}
-    for group in groups:
-        key = (
-            without(group.protocol.title, group.protocol, suite.varied),
-            *(group.variant, group.digest, group.computed, group.weights.kind, group.weights.sha256),
-            group.reduced,
-        )
-        members.setdefault(key, []).append(group)
+    """The groups joined where the suite's table joins them, in the order in which their first groups come."""
+    varied = suite.varied if suite.table in ("table1", "table4", "recipes") else ()
     found = []
-    for joined in members.values():
-        ran = [group.protocol.class_weighting for group in joined]
+    for joined in grouped(groups, lambda group: (group.key.without(*varied), group.reduced)):
         first = joined[0]
+        ran = [group.protocol.class_weighting for group in joined]
         found.append(
             Family(
-                slug=f"{suite.table}-{without(first.slug, first.protocol, suite.varied)}",
-                name=without(first.protocol.title, first.protocol, suite.varied),
+                slug=first.key.without(*varied).slug,
+                name=without(first.protocol.title, first.protocol, varied),
                 class_weightings=tuple(dict.fromkeys([*suite.class_weightings, *ran])),
                 groups=tuple(joined),
             )
@@ -77,7 +70,7 @@ def families(suite: Suite, groups: Iterable[Group]) -> tuple[Family, ...]:
 
 
 def without(text: str, protocol: Protocol, varied: Container[str]) -> str:
-    """A protocol's name, or a slug that holds it, without those of its overrides that vary."""
+    """A protocol's title without those of its overrides that vary."""
     for field, value in protocol.overrides.items():
         if field in varied:
             text = text.replace(f"+{field}={value}", "")

@@ -3,14 +3,15 @@
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import pandas as pd
 
 from harness.records.measurement import INFERENCE_BATCH, PAPER_SIZE
-from harness.records.pooling_indices import BASELINE, IndexRecord, Phase, StorageBytes, load_indices
-from harness.report.groups import title
-from harness.report.tables import csv, left_out_section, listing, markdown
+from harness.records.pooling_indices import BASELINE, IndexRecord, StorageBytes, load_indices
+from harness.report.grouping import title
+from harness.report.render import render
+from harness.report.tables.render import csv, markdown
 from harness.report.wording import extent
 
 FOLDER = "indices"
@@ -31,16 +32,13 @@ def indices_files(results: Path) -> dict[str, bytes]:
     records = load_indices(results, damaged.append)
     if not records and not damaged:
         return {}
-    text = [
-        "# How pooling indices are stored\n",
-        "Regenerated from `results/indices/` alone by `python -m harness report`. Do not edit it by hand.\n",
-        listing(_general()),
-    ]
-    for record in records:
-        text += _section(record)
-    text += left_out_section(damaged, results)
     frames = [bytes_frame(record).merge(times_frame(record), on=["storage"]) for record in records]
-    files = {"README.md": "\n".join(part.rstrip("\n") + "\n" for part in text).encode()}
+    text = render(
+        "indices.md.j2",
+        records=[_section(record) for record in records],
+        unreadable=[line.replace(f"{results}/", "") for line in damaged],
+    )
+    files = {"README.md": text.encode()}
     if records:
         whole = pd.concat([_with_origin(*pair) for pair in zip(records, frames, strict=True)])
         files["indices.csv"] = csv(whole).encode()
@@ -88,62 +86,42 @@ def times_frame(record: IndexRecord) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def targets(record: IndexRecord) -> list[str]:
-    """Each target with what was measured and whether it was met."""
+def targets(record: IndexRecord) -> pd.DataFrame:
+    """A row a target: storage, what, found and limit (shares of int64's), met."""
     times, base = times_frame(record).to_dict("records"), _of(record, BASELINE)
-    lines = []
+    rows: list[dict[str, object]] = []
     for storage, share in BYTES_TARGET.items():
         one = _of(record, storage)
-        found = one.index_bytes / base.index_bytes
-        lines.append(f"{storage}: index bytes {found:.4g} of int64's (target {share:.4g}): {_met(found <= share)}.")
-        lower = one.training_live_peak_bytes < base.training_live_peak_bytes
-        lines.append(
-            f"{storage}: peak of a training step "
-            f"{(base.training_live_peak_bytes - one.training_live_peak_bytes) / MIB:,.1f} MiB under int64's "
-            f"(target: lower): {_met(lower)}."
-        )
-        for phase in get_args(Phase):
-            limit = TIME_TARGET[record.device, phase]
-            lines += [
-                f"{storage}, {phase}, {row['layout']}: {row['ratio']:.3f} of int64's time "
-                f"(target: at most {limit:.2f}): {_met(float(row['ratio']) <= limit)}."
-                for row in times
-                if (row["storage"], row["phase"]) == (storage, phase)
-            ]
-    return lines
+        found = [("index bytes", one.index_bytes / base.index_bytes, share)]
+        peak = one.training_live_peak_bytes / base.training_live_peak_bytes
+        found += [("peak of a training step", peak, 1.0)]
+        found += [
+            (f"time of {row['phase']}, {row['layout']}", float(row["ratio"]), TIME_TARGET[record.device, row["phase"]])
+            for row in times
+            if row["storage"] == storage
+        ]
+        for what, value, limit in found:
+            met = value < limit if what.startswith("peak") else value <= limit
+            rows.append({"storage": storage, "what": what, "found": value, "limit": limit, "met": met})
+    return pd.DataFrame(rows)
 
 
-def _general() -> list[str]:
-    return [
-        "`int64`: torch's own pair of pooling and unpooling, which keeps a position of 64 bits a window. "
-        "`uint8`: a code of 0 to 3 a window, a byte each. `2bit`: four codes a byte. Pooled values, unpooled "
-        "maps and gradients are the same bits with all three.",
-        "Times are taken in turns in one process: in each round every storage once, in rotated order; ratios "
-        "are taken within a round. Shown are their median and quartiles.",
-        "Live memory: bytes of all tensors alive at the peak, counted on torch's CPU code path (MiB = 2^20).",
-    ]
-
-
-def _section(record: IndexRecord) -> list[str]:
-    commit = record.environment.get("git_commit")
-    what = f"{title(record.architecture)} at {extent(record.size)}"
-    head = f"## {what}, {record.precision}, {record.device_name}\n"
-    reduced = "" if record.size == PAPER_SIZE else f"**REDUCED: input {extent(record.size)}**\n"
-    facts = [
-        f"Measured {record.measured_at[:10]} in {record.wall_s:.0f} s, "
-        f"torch {record.environment.get('torch')}, {record.threads} threads, code {str(commit)[:10]}"
-        f"{' (changed)' if record.environment.get('git_dirty') else ''}.",
-        *(f"Doubtful: {flag}." for flag in record.flags),
-        f"Made by `python -m harness measure-indices {record.architecture} --size "
-        f"{record.size[0]}x{record.size[1]} --classes {record.num_classes} --device {record.device} "
-        f"--precision {record.precision}`.",
-    ]
-    tables = [
-        f"### Bytes\n\n{markdown(_bytes_text(record))}",
-        f"### Times\n\n{markdown(_times_text(record), 3)}",
-    ]
-    aims = f"### Targets\n\n{listing(targets(record))}"
-    return [head, reduced, *tables, aims, listing(facts)] if reduced else [head, *tables, aims, listing(facts)]
+def _section(record: IndexRecord) -> dict[str, Any]:
+    """What the page shows of a record."""
+    aims = targets(record)
+    shown = aims.assign(
+        found=[f"{value:.4g}" for value in aims["found"]],
+        limit=[f"{value:.4g}" for value in aims["limit"]],
+        met=[_met(met) for met in aims["met"]],
+    )
+    return {
+        "head": f"{title(record.architecture)} at {extent(record.size)}, {record.precision}, {record.device_name}",
+        "reduced": record.size != PAPER_SIZE,
+        "bytes": markdown(_bytes_text(record)),
+        "times": markdown(_times_text(record), 3),
+        "targets": markdown(shown, 2),
+        "record": record,
+    }
 
 
 def _bytes_text(record: IndexRecord) -> pd.DataFrame:

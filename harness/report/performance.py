@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from harness.records.speed import (
     Entry,
@@ -15,12 +14,12 @@ from harness.records.speed import (
     load_performance,
     spread,
 )
-from harness.report.figures import png
-from harness.report.tables import csv, left_out_section, listing, markdown, significant
+from harness.report.plots.performance import compared, ratios_plot
+from harness.report.render import render
+from harness.report.tables.render import csv, markdown, significant
 from harness.report.wording import extent
 
 FOLDER = "performance"
-_MET, _MISSED, _NO_TARGET = "#029e73", "#d55e00", "#0173b2"
 
 
 def performance_files(results: Path) -> dict[str, bytes]:
@@ -33,21 +32,18 @@ def performance_files(results: Path) -> dict[str, bytes]:
     records = sorted(load_performance(results, damaged.append), key=lambda record: record.reduced)
     if not records and not damaged:
         return {}
-    text = [
-        "# The harness against the PyTorch baseline\n",
-        "Regenerated from `results/performance/` alone by `python -m harness report`. Do not edit it by hand.\n",
-        listing(_general()),
-    ]
     whole = [record for record in records if not record.reduced]
-    if len(whole) > 1:
-        text += ["## Targets on each machine\n", markdown(targets_table(whole))]
-    for record in records:
-        text += _section(record)
-    text += left_out_section(damaged, results)
-    files = {"README.md": "\n".join(part.rstrip("\n") + "\n" for part in text if part).encode()}
+    text = render(
+        "performance.md.j2",
+        targets=markdown(targets_table(whole)) if whole else "",
+        records=[_section(record) for record in records],
+        entries=_entries(records),
+        unreadable=[line.replace(f"{results}/", "") for line in damaged],
+    )
+    files = {"README.md": text.encode()}
     if records:
         files["performance.csv"] = csv(pd.concat([frame(record) for record in records])).encode()
-    pictures = {picture_name(record): ratios_plot(record) for record in records if _compared(record)}
+    pictures = {picture_name(record): ratios_plot(record).data for record in records if compared(record)}
     return files | pictures
 
 
@@ -79,24 +75,6 @@ def frame(record: PerformanceRecord) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"images": "Int64"})
 
 
-def targets(record: PerformanceRecord) -> list[str]:
-    """Each target with what was measured, whether it was met, and what explains a missed one."""
-    lines = []
-    for entry in record.entries:
-        if entry.target is None:
-            continue
-        limit = f"{entry.target.at_most:g}"
-        if not entry.ours_s:
-            lines.append(f"{entry.title}: n/a (target {limit}): NOT met: {entry.failure}.")
-        elif entry.target.quantity == "ratio":
-            found = f"{spread(entry.ratios).median:.3f} of {entry.opponent}'s time"
-            lines.append(f"{entry.title}: {found} (target: at most {limit}): {_met(entry.met)}{_why(entry)}.")
-        else:
-            found = f"{_figure(spread(entry.ours_s).median)} s"
-            lines.append(f"{entry.title}: {found} (target: at most {limit} s): {_met(entry.met)}{_why(entry)}.")
-    return lines
-
-
 def targets_table(records: Sequence[PerformanceRecord]) -> pd.DataFrame:
     """The figure of each entry that has a target, as text, a column for each record; sections say more."""
     aims: dict[str, dict[str, str]] = {}
@@ -117,106 +95,29 @@ def _reached(entry: Entry, target: Target) -> str:
     return f"{found}: {_met(entry.met)}"
 
 
-def _why(entry: Entry) -> str:
-    if entry.met:
-        return ""
-    reasons = [*entry.notes, *entry.flags]
-    return f": {'; '.join(reasons)}" if reasons else ": no reason was found by the measurement itself"
-
-
-def plain_step(record: PerformanceRecord) -> str | None:
-    """The PyTorch baseline's training step in seconds an image, in one sentence; none where it was not measured."""
-    entry = record.entry("training-fp32")
-    if entry is None or not entry.opponent_s or entry.images is None:
-        return None
-    found = _spread_text(spread([value / entry.images for value in entry.opponent_s]))
-    ours = _spread_text(spread([value / entry.images for value in entry.ours_s]))
-    return (
-        f"The PyTorch baseline's training step takes {found} s an image, ours {ours} s (float32, batch "
-        f"{entry.images}, {extent(record.size)}, median and quartiles of {len(entry.opponent_s)} steps)."
-    )
-
-
-def ratios_plot(record: PerformanceRecord) -> bytes:
-    """PNG: the median ratio of each entry with its quartiles, its target as a bar across; logarithmic."""
-    entries = _compared(record)[::-1]
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        for place, entry in enumerate(entries):
-            ratio = spread(entry.ratios)
-            color = _color(entry)
-            reach = [[ratio.median - ratio.low], [ratio.high - ratio.median]]
-            axes.errorbar(ratio.median, place, xerr=reach, color=color, marker="o", capsize=3, lw=1.2)
-            if entry.target is not None and entry.target.quantity == "ratio":
-                axes.plot([entry.target.at_most] * 2, [place - 0.35, place + 0.35], color="black", lw=1.6)
-        axes.axvline(1, color="gray", lw=0.8, ls="--")
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.set_yticks(range(len(entries)), [entry.name for entry in entries])
-        axes.set(xlabel="our time over the opponent's (median and quartiles; less is better)")
-        figure.legend(handles=_signs(), loc="outside lower center", ncols=4, frameon=False)
-        mark = f"\nREDUCED: input {extent(record.size)}" if record.reduced else ""
-        figure.suptitle(
-            f"The harness against the PyTorch baseline, input {extent(record.size)}\n"
-            f"{record.device_name}, {record.threads} threads{mark}"
-        )
-
-    return png(draw, 1.6 + 0.3 * len(entries))
-
-
-def _signs() -> list[Line2D]:
-    dots = {"target met": _MET, "target NOT met": _MISSED, "no target of its ratio": _NO_TARGET}
-    handles = [Line2D([], [], marker="o", color=color, label=label) for label, color in dots.items()]
-    return [*handles, Line2D([], [], marker="|", ls="none", ms=9, mew=1.6, color="black", label="target")]
-
-
-def _color(entry: Entry) -> str:
-    if entry.target is None or entry.target.quantity != "ratio":
-        return _NO_TARGET
-    return _MET if entry.met else _MISSED
-
-
-def _compared(record: PerformanceRecord) -> list[Entry]:
-    return [entry for entry in record.entries if entry.ratios]
-
-
 def picture_name(record: PerformanceRecord) -> str:
     """File of a record's plot."""
     return f"{Path(record.file_name).stem}.png"
 
 
-def _general() -> list[str]:
-    return [
-        "The PyTorch baseline is SegNet, its data and its scores as people write them by hand: default PyTorch in "
-        "float32 and NCHW on the same threads, `nn.MaxUnpool2d`, a DataLoader that decodes PNGs, scores in "
-        "Python loops with distance transforms (`tests/benchmarks/plain`).",
-        "Either side has a process of its own: the plain one with the default environment, ours with the one "
-        "that `run` gives its workers. They take turns, one computing at a time, and the order is "
-        "swapped each round. Times are medians. Ratios are taken within a round; shown are their median and "
-        "quartiles. Below 1 ours is faster.",
-        "The overhead of a run is measured in one process: its training loop against the same step on tensors at hand.",
-        "In bfloat16 and with folded batch norm, only our side changes; the PyTorch baseline stays in float32.",
-    ]
-
-
-def _section(record: PerformanceRecord) -> list[str]:
-    head = f"## Input {extent(record.size)}, {record.device_name}\n"
-    reduced = f"**REDUCED: input {extent(record.size)}; for the regression gate**\n" if record.reduced else ""
-    aims = targets(record)
-    step = plain_step(record)
-    failed = [f"FAILED: {entry.name}: {entry.failure}." for entry in record.entries if entry.failure]
-    name = picture_name(record)
-    return [
-        head,
-        reduced,
-        f"{step}\n" if step else "",
-        f"### Times\n\n{markdown(times_text(record))}",
-        f"![Ratios]({name})\n" if _compared(record) else "",
-        f"### Targets\n\n{listing(aims)}" if aims else "",
-        f"### What was measured\n\n{listing([*_entries(record), *failed])}",
-        f"### On what\n\n{listing(_facts(record))}",
-    ]
+def _section(record: PerformanceRecord) -> dict[str, Any]:
+    """What the page shows of a record."""
+    environments = record.environments
+    return {
+        "head": f"{record.device_name}, {record.threads} threads, input {extent(record.size)}",
+        "reduced": record.reduced,
+        "times": markdown(times_text(record)),
+        "picture": picture_name(record) if compared(record) else "",
+        "doubts": [
+            (entry.title, [*entry.notes, *entry.flags]) for entry in record.entries if entry.notes or entry.flags
+        ],
+        "failed": [(entry.title, entry.failure) for entry in record.entries if entry.failure],
+        "days": sorted({entry.measured_at[:10] for entry in record.entries}),
+        "torch": sorted({str(one.get("torch")) for one in environments}),
+        "commits": sorted({str(one.get("git_commit"))[:10] for one in environments}),
+        "changed": any(one.get("git_dirty") for one in environments),
+        "command": "make performance-baseline" if record.reduced else "make performance",
+    }
 
 
 def times_text(record: PerformanceRecord) -> pd.DataFrame:
@@ -235,42 +136,12 @@ def times_text(record: PerformanceRecord) -> pd.DataFrame:
     )
 
 
-def _entries(record: PerformanceRecord) -> list[str]:
-    """What a sample of each entry is, with what explains it and what makes it doubtful."""
-    lines = []
-    for entry in record.entries:
-        against = f" Opponent: {entry.opponent}." if entry.opponent else ""
-        notes = "".join(f" {note[0].upper()}{note[1:]}." for note in (*entry.notes, *_beyond_peak(entry)))
-        flags = "".join(f" Doubtful: {flag}." for flag in entry.flags)
-        lines.append(f"{entry.title}: {entry.what}.{against}{notes}{flags}")
-    return lines
-
-
-def _beyond_peak(entry: Entry) -> list[str]:
-    if not entry.name.startswith("peak-") or not entry.ratios or spread(entry.ratios).median >= 1:
-        return []
-    return [
-        "here convolutions do more operations a second than torch's matrix product, which therefore is no "
-        "upper bound on this device"
-    ]
-
-
-def _facts(record: PerformanceRecord) -> list[str]:
-    days = sorted({entry.measured_at[:10] for entry in record.entries})
-    total_s = sum(entry.wall_s for entry in record.entries)
-    versions = sorted({str(one.get("torch")) for one in record.environments})
-    commits = sorted(
-        {
-            f"{str(one.get('git_commit'))[:10]}{' (changed)' if one.get('git_dirty') else ''}"
-            for one in record.environments
-        }
-    )
-    command = "make performance-baseline" if record.reduced else "make performance"
-    return [
-        f"Measured {', '.join(days)} in {total_s:.0f} s, torch {', '.join(versions)}, {record.threads} "
-        f"threads, code {', '.join(commits)}.",
-        f"Made by `{command}`.",
-    ]
+def _entries(records: Sequence[PerformanceRecord]) -> dict[str, tuple[str, str]]:
+    """Title -> what a sample of each entry is, and whom it is compared with; each once."""
+    found: dict[str, tuple[str, str]] = {}
+    for entry in (entry for record in records for entry in record.entries):
+        found.setdefault(entry.title, (entry.what, entry.opponent or ""))
+    return found
 
 
 def _target(entry: Entry) -> str:

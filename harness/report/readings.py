@@ -3,19 +3,22 @@
 from collections.abc import Callable
 from typing import Literal
 
-from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
-from harness.records.measurement_values import Shapes, Timing
+from harness.metrics.significance import Sample
+from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
+from harness.records.measurement_values import Live, Shapes, Timing
 from harness.system.quantities import NotMeasured, Quantity
 
 MIB = 2**20
+# The parts of the live tensors, as `Live` names them.
+LIVE_PARTS = tuple(
+    name.removesuffix("_bytes") for name in Live.model_fields if name.endswith("_bytes") and name != "peak_bytes"
+)
 # What memory is measured of, with the phase that holds the device's and its batch.
 Use = Literal["inference", "training"]
 MEMORY_CELLS: dict[Use, tuple[Phase, int]] = {
     "inference": ("inference-memory", INFERENCE_BATCH),
     "training": ("training-memory", TRAINING_BATCH),
 }
-# A number or words, or why there are none.
-Figure = float | str | Quantity | NotMeasured
 
 
 def shape_figure(record: MeasurementRecord, read: Callable[[Shapes], float]) -> Quantity:
@@ -51,12 +54,6 @@ def timing(record: MeasurementRecord, phase: Phase, batch: int) -> Timing | None
     return cell.timing if cell else None
 
 
-def time_figure(record: MeasurementRecord, phase: Phase, batch: int, read: Callable[[Timing], Figure]) -> Figure:
-    """A figure of a timed cell."""
-    found = timing(record, phase, batch)
-    return Quantity(reason=record.reason(phase, batch)) if found is None else read(found)
-
-
 def median_ms(record: MeasurementRecord, phase: Phase, batch: int) -> Quantity:
     """The headline time of a pass, milliseconds."""
     found = timing(record, phase, batch)
@@ -76,10 +73,19 @@ def energy_per_image_mj(record: MeasurementRecord, phase: Phase, batch: int) -> 
     return above if above.value is None else Quantity(value=above.value / batch)
 
 
-def as_cells(name: str, figure: Figure) -> dict[str, object]:
-    """Cells `name` and `name_reason` of a frame's row."""
-    if isinstance(figure, NotMeasured):
-        return {name: None, f"{name}_reason": figure.reason}
-    if isinstance(figure, Quantity):
-        return {name: figure.value, f"{name}_reason": figure.reason}
-    return {name: figure, f"{name}_reason": None}
+def storage_bytes(record: MeasurementRecord) -> Quantity:
+    """Bytes kept for the decoder of one image at the first pooled resolution, indices as 2-bit codes."""
+    if record.shapes is None:
+        return Quantity(reason=record.reason("shapes", INFERENCE_BATCH))
+    found = record.shapes.decoder_storage.two_bit_bytes
+    return Quantity(value=found[0]) if found else Quantity(reason="no network whose decoder the measurement knows")
+
+
+def time_sample(record: MeasurementRecord, phase: Phase) -> Sample | NotMeasured:
+    """The headline time of a pass, ms, with the noise that a comparison of it must exceed."""
+    found = timing(record, phase, TIME_BATCH)
+    if found is None:
+        return NotMeasured(reason=record.reason(phase, TIME_BATCH))
+    time = found.time
+    spread = time.spread_percent / 100 * time.median_ms
+    return Sample(values=(time.median_ms,), noise="rounds", spread=spread, processes=found.processes)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import architectures
 from harness.records.measurement import (
     PAPER_SIZE,
     STEP_BATCH,
@@ -13,7 +12,9 @@ from harness.records.measurement import (
     Phase,
     load_measurements,
 )
-from harness.report.groups import SuiteRecords, input_size, network_order
+from harness.report.collect import SuiteRecords
+from harness.report.families import Family
+from harness.report.grouping import Store, grouped, input_size, network_order, outdated_architecture
 
 # The preferred measurement for a plot: a GPU's, then the most thorough one.
 _EFFORTS = ("full", "lease", "cpu", "quick")
@@ -119,12 +120,13 @@ class Measurements:
     outdated: tuple[tuple[str, str], ...]
 
 
-def collect_measurements(results: Path, records: SuiteRecords) -> Measurements:
+def collect_measurements(results: Path | Store, records: SuiteRecords) -> Measurements:
     """The measurements of a suite: its networks and number of classes, at its runs' size and the paper's.
 
     A suite on drawn data shows the paper's size only where there is no measurement at the size of its runs.
     """
-    found, unreadable = load_measurements(results)
+    folder = results.results if isinstance(results, Store) else results
+    found, unreadable = load_measurements(folder)
     classes = records.dataset.num_classes
     own = {*records.suite.architectures, *records.networks} if records.suite.measures else set()
     fitting = [one for one in found if one.spec.num_classes == classes and one.spec.architecture in own]
@@ -137,7 +139,7 @@ def collect_measurements(results: Path, records: SuiteRecords) -> Measurements:
     return Measurements(
         groups=groups,
         series=_series(records, groups, [one for one in fitting if not _outdated(one)]),
-        unreadable=tuple(sorted(reason.replace(f"{results}/", "") for _, reason in unreadable)),
+        unreadable=tuple(sorted(reason.replace(f"{folder}/", "") for _, reason in unreadable)),
         outdated=outdated,
     )
 
@@ -148,13 +150,7 @@ def _name(record: MeasurementRecord) -> str:
 
 def _outdated(record: MeasurementRecord) -> str:
     spec = record.spec
-    try:
-        info = architectures.info(spec.architecture)
-    except architectures.ArchitectureError:
-        return ""
-    if spec.architecture_source == info.source and spec.architecture_revision != info.revision:
-        return f"revision {spec.architecture_revision} of {spec.architecture}, now {info.revision}"
-    return ""
+    return outdated_architecture(spec.architecture, spec.architecture_revision, spec.architecture_source)
 
 
 _Key = tuple[object, ...]
@@ -175,10 +171,8 @@ def _together(
 ) -> dict[_Key, list[MeasurementRecord]]:
     """Measurements by what they share, networks in the order of the report."""
     order = network_order(records.suite, [record.spec.architecture for record in found])
-    members: dict[_Key, list[MeasurementRecord]] = {}
-    for record in sorted(found, key=lambda record: order.index(record.spec.architecture)):
-        members.setdefault(key(record), []).append(record)
-    return members
+    placed = sorted(found, key=lambda record: order.index(record.spec.architecture))
+    return {key(members[0]): members for members in grouped(placed, key)}
 
 
 def _groups(records: SuiteRecords, found: Sequence[MeasurementRecord]) -> tuple[MeasurementGroup, ...]:
@@ -216,4 +210,25 @@ def for_size(measurements: Measurements, size: tuple[int, int], precision: str) 
             same = [group for group in fitting if group.first.spec.precision == kind]
             if same:
                 return same[0]
+    return None
+
+
+def measurement_for(family: Family, size: tuple[int, int], measurements: Measurements) -> MeasurementGroup | None:
+    """The one group of plain measurements that Table 1 takes: the paper's size first, then the runs' own.
+
+    Of several, the one that holds most of the networks; among equals the first, which is a GPU's.
+
+    Args:
+        family: whose precision is taken.
+        size: (height, width) of the input of the family's runs.
+        measurements: the suite's.
+    """
+    for wanted in (PAPER_SIZE, size):
+        fitting = [
+            group
+            for group in measurements.groups
+            if group.plain and group.size == wanted and group.first.spec.precision == family.first.precision
+        ]
+        if fitting:
+            return max(fitting, key=lambda group: len(group.records))
     return None

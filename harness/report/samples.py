@@ -5,44 +5,66 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from harness.paper.claims import Difference, Sample, difference
-from harness.report.groups import BLOCK, Run, Scored
-
-# Order of the columns of `Scored.resampled`.
-_METRICS = ("G", "C", "mIoU", "BF")
+from harness.metrics.bootstrap import BLOCK, SCORES, ImageScores, resampled_class_iou
+from harness.metrics.significance import Difference, Sample, difference
+from harness.report.grouping import Run, Scored
 
 TIE_NOTE = (
     "`=`: a tie, that is the highest of its column and what does not differ from it by more than noise "
-    "(95 %: Welch's t where both networks have several seeds, of a network and its refined output the paired "
-    "t; else a paired bootstrap over blocks of "
-    f"{BLOCK} neighboring frames). No correction is made for the number of networks."
+    f"(95 %: bootstrap over seeds and blocks of {BLOCK} neighboring frames, networks paired by seed; of one seed "
+    "over blocks alone). No correction is made for the number of networks."
 )
 
 
 def sample(runs: Sequence[Run], split: str, label: str, metric: str) -> Sample | None:
     """A score of one network's runs in one row of the table; none where no run was scored there."""
-    found = [(run, one) for run in runs if (one := run.at(split, label)) is not None]
-    scored = [one for _, one in found]
-    values = [_value(one, metric) for one in scored]
+    scored = _scored(runs, split, label)
+    values = [_value(one, metric) for _, one in scored]
     if not values or any(value is None for value in values):
         return None
-    column = _METRICS.index(metric)
-    resampled = [one.resampled for one in scored]
-    drawn = [100 * one[:, column] for one in resampled if one is not None]
+    column = SCORES.index(metric)
+    drawn = [one.resampled[:, column] for _, one in scored if one.resampled is not None]
+    return _sample(scored, [value for value in values if value is not None], drawn)
+
+
+def class_samples(runs: Sequence[Run], split: str, label: str) -> list[Sample]:
+    """The IoU of every class, in the order of the classes; empty where no run was scored there."""
+    scored = _scored(runs, split, label)
+    if not scored:
+        return []
+    enough = len(scored[0][1].matrices) > BLOCK
+    drawn = [resampled_class_iou(_image_scores(one)) if enough else None for _, one in scored]
+    return [
+        _sample(
+            scored,
+            [float(one.scores.per_class_iou[index]) for _, one in scored],
+            [draws[:, index] for draws in drawn if draws is not None],
+        )
+        for index in range(scored[0][1].scores.num_classes)
+    ]
+
+
+def _scored(runs: Sequence[Run], split: str, label: str) -> list[tuple[Run, Scored]]:
+    return [(run, one) for run in runs if (one := run.at(split, label)) is not None]
+
+
+def _sample(
+    scored: Sequence[tuple[Run, Scored]], values: Sequence[float], drawn: Sequence[NDArray[np.float64]]
+) -> Sample:
     return Sample(
-        values=tuple(100 * value for value in values if value is not None),
+        values=tuple(100 * value for value in values),
         noise="images",
-        resampled=np.stack(drawn) if len(drawn) == len(scored) else None,
-        labeled=scored[0].matrices.sum(axis=2),
-        trainings=tuple(_training(run) for run, _ in found),
+        seeds=tuple(run.record.spec.seed for run, _ in scored),
+        resampled=100 * np.stack(drawn) if len(drawn) == len(scored) else None,
+        labeled=scored[0][1].matrices.sum(axis=2),
+        evaluations=tuple(f"{run.record.run_id}/{one.evaluation.key}" for run, one in scored),
     )
 
 
-def _training(run: Run) -> str:
-    """Id of the run that the network was trained in."""
-    crf = run.record.crf
-    return run.record.run_id if crf is None else crf.base_run
+def _image_scores(scored: Scored) -> ImageScores:
+    return ImageScores(matrices=scored.matrices, bf=np.full(scored.matrices.shape[:2], np.nan))
 
 
 def _value(scored: Scored, metric: str) -> float | None:
@@ -65,7 +87,7 @@ def with_ties(
         find: a row and a metric -> its score, none where there is none.
     """
     rows = frame.to_dict("records")
-    marked = {metric: [False] * len(rows) for metric in _METRICS}
+    marked = {metric: [False] * len(rows) for metric in SCORES}
     together: dict[tuple[object, ...], list[int]] = {}
     for at, row in enumerate(rows):
         together.setdefault(tuple(row[name] for name in by), []).append(at)

@@ -1,35 +1,32 @@
-"""Writing a suite's report: all files are made first, then put in place; what no longer applies goes."""
+"""Writing the reports: all files of a folder are made first, then put in place; what no longer applies goes."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 import datasets
-from harness.config.suite import Suite, load_suite, suite_names
-from harness.report import accuracy
-from harness.report.accuracy_tables import per_class_files, splits_files, table3_files
-from harness.report.beside import in_parallel
-from harness.report.checks import checks
-from harness.report.checks_tables import checks_files, published_miou
+from harness.config.suite import load_suite, suite_names
 from harness.report.claims import Collected, claims_files
-from harness.report.collect import collect
+from harness.report.collect import SuiteRecords, collect, suites_of
 from harness.report.families import families
-from harness.report.figures import palette
-from harness.report.gallery import Gallery, gallery
-from harness.report.groups import SuiteRecords
+from harness.report.frames import load_measurements, load_results
+from harness.report.grouping import Store, read_store
 from harness.report.indices import FOLDER as INDICES
 from harness.report.indices import indices_files
-from harness.report.lengths import lengths, lengths_frame
-from harness.report.order import order_frame, orders
-from harness.report.page import FamilyPage, GroupPage, PageContent, page
-from harness.report.panels import Source, open_source
+from harness.report.pages import Files, SectionPage, costs_files, heading, section_files
+from harness.report.parallel import in_parallel
 from harness.report.performance import FOLDER as PERFORMANCE
 from harness.report.performance import performance_files
-from harness.report.plots import PlotContext
+from harness.report.plots import Source, open_source, palette
+from harness.report.rank_stability import rank_stability, rank_stability_text
+from harness.report.render import render
 from harness.report.resources import Measurements, collect_measurements
-from harness.report.tables import csv
-from harness.report.write_devices import measurement_files
-from harness.report.write_family import accuracy_family_files, family_files, rates_family_files
+from harness.report.runtimes import FOLDER as RUNTIMES
+from harness.report.runtimes import runtimes_files
+from harness.report.tables.render import csv
+from harness.report.tables.spec import Section
+from harness.report.training_length import training_length, training_length_text
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 
@@ -39,23 +36,32 @@ _KINDS = (".md", ".csv", ".tex", ".png")
 
 def write_suites(results: Path, reports: Path, suites: Sequence[str] | None, data_root: str | None) -> list[Path]:
     """What `harness.report.write_reports` does."""
+    for name in suites or ():
+        load_suite(name)
+    store = read_store(results)
+    flat = load_results(store)
     written: list[Path] = []
     collected: dict[str, Collected] = {}
-    for name in suites or suite_names():
-        records = collect(results, load_suite(name))
-        measurements = collect_measurements(results, records)
+    shown: list[tuple[Section, SectionPage]] = []
+    for asked, suite in suites_of(store, suite_names()):
+        name, records = suite.name, collect(store, suite)
+        measurements = collect_measurements(store, records)
         collected[name] = Collected(records=records, measurements=measurements)
-        if _is_empty(records, measurements):
+        if (suites and not {asked, name} & {*suites}) or _is_empty(records, measurements):
             continue
-        written += _replace(reports / name, suite_files(records, measurements, data_root))
-    if suites is None and (compared := indices_files(results)):
-        written += _replace(reports / INDICES, compared)
-    if suites is None and (measured := performance_files(results)):
-        written += _replace(reports / PERFORMANCE, measured)
+        files, pages = suite_files(records, measurements, flat, data_root)
+        written += _replace(reports / name, files)
+        shown += pages
     if suites is None:
-        for name, data in claims_files(collected).items():
-            write_atomically(reports / name, data)
-            written.append(reports / name)
+        compared = (INDICES, indices_files), (PERFORMANCE, performance_files), (RUNTIMES, runtimes_files)
+        for folder, made in ((folder, files(results)) for folder, files in compared):
+            written += _replace(reports / folder, made) if made else []
+        claims = claims_files(collected)
+        there = {path.relative_to(reports) for path in written} | {Path(path) for path in claims}
+        further = home_files(store, flat, shown, [*collected.values()], there) | claims
+        for path, data in further.items() if written else ():
+            write_atomically(reports / path, data)
+            written.append(reports / path)
     return written
 
 
@@ -65,53 +71,79 @@ def _is_empty(records: SuiteRecords, measurements: Measurements) -> bool:
     return not (records.groups or records.outdated or own or measured - set(records.suite.references))
 
 
-def suite_files(records: SuiteRecords, measurements: Measurements, data_root: str | None) -> dict[str, bytes]:
-    """Every file of a suite's report, by its path in the suite's folder; the page first."""
-    dataset = records.dataset
+def suite_files(
+    records: SuiteRecords, measurements: Measurements, results: pd.DataFrame, data_root: str | None
+) -> tuple[Files, list[tuple[Section, SectionPage]]]:
+    """Every file of a suite's report by its path in the suite's folder, the page first; and its sections.
+
+    `results` is `load_results` of all runs.
+    """
+    suite, dataset = records.suite, records.dataset
     source = open_source(dataset, data_root)
     if source is not None:
         _check_edition(records, source, data_root)
-    colors = palette(records.suite, records.networks)
-    groups: list[Future[tuple[dict[str, bytes], GroupPage]]] = []
-    joined: list[Future[tuple[dict[str, bytes], FamilyPage]]] = []
-    joins = records.suite.table in ("table1", "table4", "recipes")
-    together = families(records.suite, records.groups) if joins else ()
-    # of a comparison of recipes the table that joins them is all
-    apart = () if records.suite.table == "recipes" else records.groups
-    with in_parallel(len(apart) + len(together) + 1) as pool:
-        for group in apart:
-            own = source if source is not None and source.digest == group.digest else None
-            context = PlotContext(group=group, dataset=dataset, palette=colors)
-            groups.append(pool.submit(_group_files, context, records.suite, measurements, own))
-        for family in together:
-            if records.suite.table == "recipes":
-                joined.append(pool.submit(rates_family_files, family, records, colors))
-            elif records.suite.table == "table1":
-                joined.append(pool.submit(family_files, family, records, measurements, colors))
-            else:
-                joined.append(pool.submit(accuracy_family_files, family, records))
-        measured, devices, growth = pool.submit(measurement_files, records, measurements, colors).result()
-        files: dict[str, bytes] = {}
-        for made in [one.result()[0] for one in groups] + [one.result()[0] for one in joined]:
-            files |= made
-    held = orders(apart)
-    if held:
-        files["order.csv"] = csv(order_frame(held)).encode()
-    entries = [made.result()[1] for made in groups]
-    longer = lengths([(one.group, one.checks) for one in entries if one.checks is not None])
-    if longer:
-        files["lengths.csv"] = csv(lengths_frame(longer)).encode()
-    content = PageContent(
-        records=records,
-        measurements=measurements,
-        groups=entries,
-        families=[made.result()[1] for made in joined],
-        orders=held,
-        lengths=longer,
-        devices=devices,
-        growth=growth,
+    colors = palette(suite, records.networks)
+    bare = Section(suite=suite, dataset=dataset, measurements=measurements)
+    sections = [
+        Section(suite=suite, dataset=dataset, measurements=measurements, family=family)
+        for family in families(suite, records.groups)
+    ]
+    heads = _distinct(sections)
+    files: Files = {}
+    with in_parallel(len(sections) + 1) as pool:
+        named = zip(sections, heads, strict=True)
+        made = [pool.submit(section_files, section, head, colors, source) for section, head in named]
+        costs = pool.submit(costs_files, bare, colors)
+        pages = []
+        for section, future in zip(sections, made, strict=True):
+            own, page = future.result()
+            files |= own
+            pages.append((section, page))
+        files |= costs.result()
+    further, texts = _over_groups(records, results)
+    files |= further
+    text = render(
+        "suite.md.j2",
+        suite=suite,
+        dataset=dataset,
+        pages=[page for _, page in pages],
+        measured=measurements.groups,
+        costs="costs.md" in files,
+        sections=texts,
+        tables=sorted(further),
+        unreadable=[*records.unreadable, *measurements.unreadable],
+        outdated=[*records.outdated, *measurements.outdated],
     )
-    return {"README.md": page(content).encode(), **files, **measured}
+    return {"README.md": text.encode(), **files}, pages
+
+
+def _distinct(sections: Sequence[Section]) -> list[str]:
+    """Headings; of those that would be the same, each has its protocol and folder behind it."""
+    plain = [heading(section) for section in sections]
+    titled = [
+        f"{head}, {section.family.name}" if plain.count(head) > 1 and section.family else head
+        for head, section in zip(plain, sections, strict=True)
+    ]
+    return [
+        f"{head} ({section.family.slug[-8:]})" if titled.count(head) > 1 and section.family else head
+        for head, section in zip(titled, sections, strict=True)
+    ]
+
+
+def _over_groups(records: SuiteRecords, results: pd.DataFrame) -> tuple[Files, list[str]]:
+    """What is compared over several groups: the order of networks over seeds, and lengths of training."""
+    own = results[results["group"].isin([group.slug for group in records.groups if group.runs])]
+    files: Files = {}
+    texts: list[str] = []
+    if records.suite.table == "recipes":
+        return files, texts
+    if not (stability := rank_stability(own)).empty:
+        files["rank-stability.csv"] = csv(stability).encode()
+        texts.append(rank_stability_text(stability))
+    if not (lengths := training_length(own)).empty:
+        files["training-length.csv"] = csv(lengths).encode()
+        texts.append(training_length_text(lengths))
+    return files, texts
 
 
 def _check_edition(records: SuiteRecords, source: Source, data_root: str | None) -> None:
@@ -124,36 +156,56 @@ def _check_edition(records: SuiteRecords, source: Source, data_root: str | None)
         )
 
 
-def _group_files(
-    context: PlotContext,
-    suite: Suite,
-    measurements: Measurements,
-    source: Source | None,
-) -> tuple[dict[str, bytes], GroupPage]:
-    group, dataset = context.group, context.dataset
-    splits = accuracy.splits(group)
-    table3, texts = None, {}
-    if suite.table in ("table3", "none"):
-        table3 = accuracy.table3(group, dataset, alone=suite.table == "none")
-        texts = table3_files(group, dataset, table3, suite.table)
-    found, checked = Gallery(pictures=(), remarks=()), None
-    if group.runs:
-        checked = checks(group, dataset, published_miou(group, dataset, suite.table))
-        per_class = accuracy.per_class(group, dataset)
-        texts |= splits_files(group, dataset, splits) | per_class_files(group, dataset, per_class)
-        texts |= checks_files(group, checked)
-        found = gallery(context, per_class, measurements, source)
-    files = {f"{group.slug}/{name}": text.encode() for name, text in texts.items()}
-    files |= {picture.path: picture.data for picture in found.pictures}
-    entry = GroupPage(
-        group=group,
-        table3=table3,
-        splits=splits,
-        checks=checked,
-        pictures={picture.title: picture.path for picture in found.pictures if picture.shown},
-        remarks=found.remarks,
+def home_files(
+    store: Store,
+    results: pd.DataFrame,
+    shown: Sequence[tuple[Section, SectionPage]],
+    collected: Sequence[Collected],
+    files: Container[Path],
+) -> Files:
+    """`README.md` over all suites, and the flat files of results and measurements.
+
+    Args:
+        store: of all runs.
+        results: `load_results` of it.
+        shown: the sections of all suites.
+        collected: of all suites.
+        files: paths in the reports folder of what is there, for links.
+    """
+    suites = [one.records.suite for one in collected]
+    costs = [suite.name for suite in suites if Path(suite.name, "costs.md") in files]
+    trained = {one.records.suite.name for one in collected if one.records.groups}
+    own = [(section, page) for section, page in shown if not section.dataset.synthetic and page.trained]
+    first: dict[str, tuple[Section, SectionPage]] = {}
+    for section, page in own:
+        if section.group.protocol.score_test:
+            first.setdefault(section.suite.name, (section, page))
+    top = list(first.values())
+    picture = next(
+        ((one.title, f"{section.suite.name}/{one.path}") for section, page in top for one in page.pictures), None
     )
-    return files, entry
+    text = render(
+        "home.md.j2",
+        top=top,
+        further=[pair for pair in own if pair not in top],
+        notes=list(dict.fromkeys(line for _, page in top for line in page.notes.values())),
+        picture=picture,
+        measured=costs,
+        untrained=[suite for suite in suites if suite.name in costs and suite.name not in trained],
+        claims=Path("claims.md") in files,
+        unreadable=store.unreadable,
+    )
+    results = results.assign(aAcc=results["global_accuracy"], mAcc=results["class_accuracy"])
+    return {
+        "README.md": text.encode(),
+        "results.csv": _flat(results),
+        "measurements.csv": _flat(load_measurements(store)),
+    }
+
+
+def _flat(frame: pd.DataFrame) -> bytes:
+    """Nine digits that count: enough for a count of parameters and for a share."""
+    return frame.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
 
 
 def _replace(folder: Path, files: Mapping[str, bytes]) -> list[Path]:

@@ -9,7 +9,6 @@ numbers.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
@@ -22,10 +21,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from harness.config.worker_job import WorkerJob
 from harness.config.world import WorldInfo, part_of
-from harness.records.run import Failure
 from harness.system.environment import available_cores
 from harness.system.errors import UserError
-from harness.training.rendezvous import TELL_S, call_together, come, open_store, told, watch_over
 
 Value = TypeVar("Value")
 Backend = Literal["gloo", "nccl"]
@@ -45,33 +42,20 @@ class Turn:
 
 
 class Group:
-    """The processes of a run, seen from one of them. All must call the same methods in the same order.
+    """The processes of a run, all on one machine, seen from one of them.
+
+    All must call the same methods in the same order.
 
     Args:
-        rank: this process's; 0 leads.
-        size: number of processes.
-        local_size: of them on this machine.
+        rank: this process's.
+        world_size: number of processes.
         backend: that tensors on the run's device go by; those on the CPU go by gloo.
-        store: of the launch, for last words.
-        meeting: the run's name there.
     """
 
-    def __init__(
-        self,
-        rank: int = 0,
-        world_size: int = 1,
-        *,
-        local_size: int = 1,
-        backend: Backend = "gloo",
-        store: dist.Store | None = None,
-        meeting: str = "",
-    ) -> None:
+    def __init__(self, rank: int = 0, world_size: int = 1, *, backend: Backend = "gloo") -> None:
         self.rank = rank
         self.world_size = world_size
         self.backend = backend
-        self._local_size = local_size
-        self._store = store
-        self._meeting = meeting
 
     @property
     def is_main_process(self) -> bool:
@@ -81,7 +65,7 @@ class Group:
     @property
     def cores(self) -> int:
         """This process's share of its machine's cores."""
-        return max(1, available_cores() // self._local_size)
+        return max(1, available_cores() // self.world_size)
 
     def shard(self, batch: int) -> slice:
         """Which images of a training batch are this process's."""
@@ -148,12 +132,6 @@ class Group:
         shared.register_comm_hook(None, _summed)
         return shared
 
-    def failure_elsewhere(self) -> Failure | None:
-        """Why another process ended, where it said so; waits a little for its word."""
-        if self._store is None:
-            return None
-        return told(self._store, self._meeting, TELL_S)
-
     def leave(self) -> None:
         """Part from the others when all are here. After an error the process just ends instead."""
         if self.world_size > 1:
@@ -164,54 +142,28 @@ class Group:
 SINGLE_PROCESS = Group()
 
 
-def join(job: WorkerJob, stop: Callable[[], bool]) -> Group:
-    """Meet the other processes of a run, which the job's member tells of.
-
-    Args:
-        job: of this process.
-        stop: looked at while it waits for the others.
+def join(job: WorkerJob, world: WorldInfo) -> Group:
+    """Meet the other processes of a run, which torch's launcher has started beside this one.
 
     Raises:
-        Interrupted: a stop was asked for.
-        UserError: more processes than GPUs, or another process's bad input.
-        LostProcess: another process failed.
+        UserError: more processes than GPUs.
     """
-    member = job.member
-    if member is None:
+    if world.world_size == 1:
         return SINGLE_PROCESS
     backend: Backend = "gloo"
     if job.device == "cuda":
         backend = "nccl"
-        _take_gpu(member)
-    store = open_store(member)
-    meeting = call_together(store, job, stop) if member.rank == 0 else come(store, member)
-    connect = partial(
-        dist.init_process_group,
+        if world.rank >= torch.cuda.device_count():
+            raise UserError(
+                f"--gpus-per-run {world.world_size}: {torch.cuda.device_count()} GPUs are here; give at most "
+                "as many, or --device cpu"
+            )
+        torch.cuda.set_device(world.rank)
+    dist.init_process_group(
         "gloo" if backend == "gloo" else "cpu:gloo,cuda:nccl",
-        store=dist.PrefixStore(meeting, store),
-        rank=member.rank,
-        world_size=member.processes,
-        timeout=timedelta(seconds=job.heartbeat_timeout_s),
+        timeout=timedelta(seconds=job.request.heartbeat_timeout_s),
     )
-    watch_over(connect, open_store(member), meeting, stop)
-    return Group(
-        member.rank,
-        member.processes,
-        local_size=member.local_processes,
-        backend=backend,
-        store=store,
-        meeting=meeting,
-    )
-
-
-def _take_gpu(member: WorldInfo) -> None:
-    there = torch.cuda.device_count()
-    if member.local_rank >= there:
-        raise UserError(
-            f"{member.local_processes} processes on a machine with {there} GPUs: start at most one a GPU "
-            "(torchrun --nproc-per-node), or use --device cpu"
-        )
-    torch.cuda.set_device(member.local_rank)
+    return Group(world.rank, world.world_size, backend=backend)
 
 
 def _summed(state: object, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:

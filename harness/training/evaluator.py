@@ -6,7 +6,7 @@ only where BF or pictures are made of them, one batch behind the network, so tha
 
 import io
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +24,8 @@ from harness.training.amp import autocast
 from harness.training.distributed import SINGLE_PROCESS, Group
 
 KEPT_PREDICTIONS = 3
+MOST_UPSAMPLED = 1 << 27  # logits of a batch at label size: half a GB in float32
+MOST_PIXELS = 1 << 23  # of a batch's labels that are scored at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +45,40 @@ class SplitScores:
 
 
 def label_maps(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Logits (B, K, h, w) -> classes (B, H, W) uint8: bilinear to label size first, then the largest."""
+    """Logits (B, K, h, w) -> classes (B, H, W) uint8: bilinear to label size first, then the largest.
+
+    Logits too large for memory are upsampled a few classes at a time; of equal ones the first class wins.
+    """
     logits = logits.float()
-    if logits.shape[2:] != size:
-        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-    return logits.argmax(1).to(torch.uint8)
+    if logits.shape[2:] == size:
+        return logits.argmax(1).to(torch.uint8)
+    step = max(1, MOST_UPSAMPLED // (len(logits) * size[0] * size[1]))
+    best = classes = None
+    for start in range(0, logits.shape[1], step):
+        part = F.interpolate(logits[:, start : start + step], size=size, mode="bilinear", align_corners=False)
+        if step >= logits.shape[1]:
+            return part.argmax(1).to(torch.uint8)
+        highest, index = part.max(1)
+        index = (index + start).to(torch.uint8)
+        if best is None or classes is None:
+            best, classes = highest, index
+        else:
+            better = highest > best
+            best, classes = torch.where(better, highest, best), torch.where(better, index, classes)
+    assert classes is not None
+    return classes
+
+
+def _score_each(
+    logits: Tensor, labels: Sequence[NDArray[np.uint8]], num_classes: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Label maps (1, H, W) and confusion matrices (1, K, K) of images whose labels are each of their own size."""
+    maps, matrices = [], []
+    for one, label in zip(logits, labels, strict=True):
+        truth = torch.from_numpy(np.array(label)).to(logits.device)[None]
+        maps.append(label_maps(one[None], (label.shape[0], label.shape[1])))
+        matrices.append(image_matrices(maps[-1], truth, num_classes))
+    return maps, matrices
 
 
 def image_matrices(predictions: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -118,13 +149,15 @@ def evaluate(
     done: list[NDArray[np.int64]] = []
     matrices: list[Tensor] = []
     kept: dict[int, NDArray[np.uint8]] = {}
-    waiting: deque[tuple[NDArray[np.int64], _MapsToHost]] = deque()
+    waiting: deque[tuple[NDArray[np.int64], list[_MapsToHost]]] = deque()
+    size = data.label_size
+    together = size is not None and batch * size[0] * size[1] <= MOST_PIXELS
     finite = torch.ones((), dtype=torch.bool, device=data.device)
     with BoundaryPool(num_classes, group.cores) as pool:
 
         def take_oldest() -> None:
             indices, on_their_way = waiting.popleft()
-            maps = on_their_way.get()
+            maps = [one for part in on_their_way for one in part.get()]
             if boundary:
                 for one, other in zip(maps, data.host_labels(indices), strict=True):
                     pool.submit(one, other)
@@ -135,11 +168,15 @@ def evaluate(
                 with autocast(precision, data.device):
                     logits = model(data.images(indices))
                 finite &= logits.isfinite().all()  # looked at in the end: the host must not wait
-                predicted = label_maps(logits, data.label_size)
-                matrices.append(image_matrices(predicted, data.labels(indices), num_classes))
+                if size is not None and together:
+                    predicted = [label_maps(logits, size)]
+                    matrices.append(image_matrices(predicted[0], data.labels(indices), num_classes))
+                else:
+                    predicted, counts = _score_each(logits, data.host_labels(indices), num_classes)
+                    matrices += counts
                 done.append(indices)
                 if boundary or any(int(i) in keep for i in indices):
-                    waiting.append((indices, _MapsToHost(predicted)))
+                    waiting.append((indices, [_MapsToHost(part) for part in predicted]))
                 if len(waiting) > 1:
                     take_oldest()
             on_batch(turn.images)

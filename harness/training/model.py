@@ -6,9 +6,16 @@ from torch import nn
 import architectures
 from architectures.base import Architecture
 from architectures.encoders.timm_weights import load_timm_encoder
+from architectures.encoders.trained_weights import load_trained_encoder
 from architectures.encoders.weights import load_encoder_weights
 from architectures.external.wrapper import ForeignNetwork
-from harness.config.initial_weights import check_convertible, check_input, takes_own
+from harness.config.initial_weights import (
+    check_convertible,
+    check_input,
+    check_trained_input,
+    takes_own,
+    trained_input,
+)
 from harness.config.worker_job import WorkerJob
 from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.sync_batchnorm import synchronize
@@ -28,7 +35,7 @@ def build_network(
 
     Raises:
         architectures.ArchitectureError: weights that can't be read or don't fit.
-        UserError: weights of a library, or by timm's names, that the protocol's input does not fit.
+        UserError: weights of a library, by timm's names or of a trained model, that the protocol's input does not fit.
         UserError: batch norm that can't be synchronized.
     """
     spec, protocol = job.spec, job.spec.protocol
@@ -44,6 +51,9 @@ def build_network(
         assert network.weights_input is not None
         check_input(spec.architecture, protocol, *network.weights_input)
         layers_set = network.layers_set
+    elif job.weights is not None and trained_input(job.weights) is not None:
+        check_trained_input(job.weights, protocol)
+        layers_set = load_trained_encoder(network, job.weights)
     elif job.weights is not None and info.imagenet == "vgg16":
         layers_set = load_encoder_weights(network, job.weights, protocol.input_std)
     elif job.weights is not None and isinstance(network, ForeignNetwork) and info.timm_encoder:

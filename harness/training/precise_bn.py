@@ -17,7 +17,7 @@ from harness.config.run_spec import Precision, RandomStream
 from harness.data.split import DeviceDataset
 from harness.training.amp import autocast
 from harness.training.distributed import SINGLE_PROCESS, Group
-from harness.training.sync_batchnorm import SynchronisedBatchNorm2d
+from harness.training.sync_batchnorm import SynchronizedBatchNorm2d
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
@@ -103,7 +103,7 @@ def _trains(norm: BatchNorm) -> bool:
 def _set_apart(norms: list[BatchNorm], apart: bool) -> None:
     """Whether synchronized layers go by the batch of their own process, which is a whole one here."""
     for norm in norms:
-        if isinstance(norm, SynchronisedBatchNorm2d):
+        if isinstance(norm, SynchronizedBatchNorm2d):
             norm.apart = apart
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
+from harness.system.console import progress, say, text_column
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 
@@ -59,15 +60,13 @@ class RunProgress:
         self._batch = batch
         self._position = None if console.is_terminal else position
         self._told_s = -TELL_S
-        self._bar = Progress(
-            TextColumn("{task.description}"),
+        self._bar = progress(
+            console,
+            text_column("{task.description}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            text_column("{task.fields[note]}"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task(title, total=iterations, note="")
         self._since: tuple[float, int] | None = None
@@ -107,7 +106,7 @@ class RunProgress:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(f"{self._title}: {text}", highlight=False, markup=False, soft_wrap=True)
+        say(self._console, f"{self._title}: {text}")
 
     def phase(self, name: str, images: int) -> Callable[[int], None]:
         """A bar for an evaluation of so many images; returns what to call with each batch's images."""

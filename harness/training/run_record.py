@@ -4,10 +4,9 @@ from typing import Any
 
 from torch import nn
 
-import datasets
 from harness.records.content import pack_scores, thin, to_json
 from harness.records.run import Distributed, History, RunRecord, Timing
-from harness.training.trainer import Run
+from harness.training.trainer import Trainer
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -15,16 +14,16 @@ def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _missing_images(run: Run) -> list[str]:
+def _missing_images(run: Trainer) -> list[str]:
     """Which splits lack images of the dataset, in words."""
-    wanted = datasets.info(run.spec.dataset).splits
+    wanted = run.spec.dataset_info.splits
     counts = {split: len(data) for split, data in run.data.items()}
     return [
         f"{found:,} of {wanted[split]:,} {split} images" for split, found in counts.items() if found < wanted[split]
     ]
 
 
-def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
+def run_record(run: Trainer, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
     """The record of a finished run and the files beside it, by name.
 
     Args:
@@ -47,7 +46,7 @@ def run_record(run: Run, environment: dict[str, Any]) -> tuple[RunRecord, dict[s
         run_id=run.spec.run_id,
         spec=run.spec,
         status="finished",
-        reduced=(*run.protocol.reductions(run.data["test"].label_size), *_missing_images(run)),
+        reduced=(*run.protocol.reductions(run.data["test"].full_size), *_missing_images(run)),
         layers_set=run.layers_set,
         encoder_layers=run.encoder_layers,
         parameters=parameter_count(run.model),

@@ -19,7 +19,7 @@ from harness.training.distributed import Group
 _EACH = (0, 2, 3)  # dimensions of (N, C, H, W) that a channel's values lie in
 
 
-class SynchronisedBatchNorm2d(BatchNorm2d):
+class SynchronizedBatchNorm2d(BatchNorm2d):
     """Batch norm whose training statistics are those of all processes of a group.
 
     Args:
@@ -78,14 +78,14 @@ class _Normalize(torch.autograd.Function):
         input, weight, mean, variance, values = ctx.saved_tensors
         wide = mean.dtype
         gradient = gradient.to(wide)
-        centerd = input.to(wide) - _across(mean)
+        centered = input.to(wide) - _across(mean)
         inverse = (variance + ctx.eps).rsqrt()
-        sums = torch.stack([gradient.sum(_EACH), (gradient * centerd).sum(_EACH)])  # (2, C)
+        sums = torch.stack([gradient.sum(_EACH), (gradient * centered).sum(_EACH)])  # (2, C)
         of_gradient, of_product = ctx.group.all_reduce_sum(sums) / values
-        centerd.mul_(_across(-(inverse**2) * of_product)).add_(gradient).sub_(_across(of_gradient))
-        centerd.mul_(_across(weight.to(wide) * inverse))
+        centered.mul_(_across(-(inverse**2) * of_product)).add_(gradient).sub_(_across(of_gradient))
+        centered.mul_(_across(weight.to(wide) * inverse))
         to_weight = (sums[1] * inverse).to(weight.dtype)
-        return centerd.to(input.dtype), to_weight, sums[0].to(weight.dtype), None, None
+        return centered.to(input.dtype), to_weight, sums[0].to(weight.dtype), None, None
 
 
 def _statistics(input: Tensor, group: Group) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,8 +122,8 @@ def synchronize(network: nn.Module, group: Group) -> None:
             setattr(parent, name, _synchronized(module, group))
 
 
-def _synchronized(module: nn.BatchNorm2d, group: Group) -> SynchronisedBatchNorm2d:
-    layer = SynchronisedBatchNorm2d(module.num_features, group)
+def _synchronized(module: nn.BatchNorm2d, group: Group) -> SynchronizedBatchNorm2d:
+    layer = SynchronizedBatchNorm2d(module.num_features, group)
     layer.eps, layer.momentum = module.eps, module.momentum
     layer.weight, layer.bias = module.weight, module.bias
     layer.running_mean, layer.running_var = module.running_mean, module.running_var

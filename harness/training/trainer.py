@@ -37,8 +37,8 @@ CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations whose losses go to the host at once
 
 
-class Run:
-    """A run in the making.
+class Trainer:
+    """Carries out a run.
 
     Args:
         job: what to run, where and on what.
@@ -74,12 +74,12 @@ class Run:
         """
         self.group = group
         torch.set_num_threads(self.job.threads)
-        self.board = TensorBoardLogger(self.job.folder / "tensorboard" if self.job.tensorboard else None)
+        self.board = TensorBoardLogger(self.job.folder / "tensorboard" if self.job.request.tensorboard else None)
         apply_precision(self.spec.precision)
         self.data = {split: self._open(split) for split in ("train", "val", "test")}
         self.loss = LOSSES[self.protocol.loss].build(loss_weights(self.spec, self.data["train"], self.device))
         torch.manual_seed(self.spec.seed)
-        self.model, self.layers_set = build_network(self.job, self.data["test"].label_size, group)
+        self.model, self.layers_set = build_network(self.job, self.data["test"].full_size, group)
         self.encoder_layers = len(self.model.encoder_layers()) or len(self.layers_set)
         several = group.world_size > 1
         self.call = group.training_call(self.model) if several else training_call(self.model, self.spec.compiled)
@@ -89,10 +89,10 @@ class Run:
         self._resume()
 
     def _open(self, split: str) -> DeviceDataset:
-        dataset = datasets.load(self.spec.dataset, split, self.job.data_root)
+        dataset = datasets.load(self.spec.dataset, split, self.job.request.data_root)
         if dataset.content_hash != self.spec.dataset_hash:
             raise UserError(
-                f"{self.spec.dataset} in {self.job.data_root} has changed since the run was planned: its "
+                f"{self.spec.dataset} in {self.job.request.data_root} has changed since the run was planned: its "
                 f"content is {dataset.content_hash[:12]}, the run's {self.spec.dataset_hash[:12]}; start the "
                 "command anew, which plans a run of its own for the new content"
             )

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+import torch.fx.experimental._config as symbolic_shapes
 from torch import Tensor, nn
 
 import architectures
@@ -55,6 +56,16 @@ def test_the_pair_is_exported_with_standard_operators(storage: Storage) -> None:
     assert ("ScatterND" in operators) == (storage == "int64")
     for ours, theirs in zip(run(model, x), Pair(storage)(x), strict=True):
         assert np.array_equal(ours, theirs.numpy())
+
+
+def test_the_pair_is_exported_for_any_size() -> None:
+    x, shapes = torch.randn(1, 6, 23, 31), ({2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC},)
+    with symbolic_shapes.patch(backed_size_oblivious=True):
+        program = torch.export.export(Pair("uint8"), (x,), dynamic_shapes=shapes).module()
+    for size in ((23, 31), (24, 32), (17, 40)):
+        other = torch.randn(1, 6, *size)
+        for ours, theirs in zip(program(other), Pair("uint8")(other), strict=True):
+            assert torch.equal(ours, theirs)
 
 
 def with_whole_numbers(network: nn.Module) -> nn.Module:

@@ -1,6 +1,6 @@
-"""The harness against the PyTorch baseline, in turns: `make performance`.
+"""The harness against the PyTorch baseline, interleaved: `make performance`.
 
-Each test is one comparison: `benchmark` times our side's turns, the other side's are its setup or teardown.
+Each test is one comparison: `benchmark` times our side's steps, the other side's are its setup or teardown.
 The figures that count are those that the sides take themselves; they go into `results/performance/`.
 """
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from harness.config.suite import suite_names
-from tests.benchmarks.player import JobTable, Settings, WorkerJob, timed
+from tests.benchmarks.sides import Job, JobTable, Settings, timed
 
 
 def run(*words: str) -> None:
@@ -18,12 +18,12 @@ def run(*words: str) -> None:
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def help_page(settings: Settings) -> WorkerJob:
+def help_page(settings: Settings) -> Job:
     """`python -m harness --help`."""
     return timed(lambda: run("--help"))
 
 
-def report(settings: Settings) -> WorkerJob:
+def report(settings: Settings) -> Job:
     """The report of the suite from the given records, into a folder of its own.
 
     Raises:

@@ -11,8 +11,9 @@ import datasets.cache
 from datasets import VOID
 from harness.config.initial_weights import HE
 from harness.config.protocol import Protocol, load_protocol
+from harness.config.request import RunRequest
 from harness.config.run_spec import RunSpec
-from harness.config.worker_job import WorkerJob as RunJob
+from harness.config.worker_job import WorkerJob
 from harness.data.split import DeviceDataset, batch_indices
 from harness.metrics import BoundaryPool, dataset_bf, scores
 from harness.profiling.flops import moved_bytes
@@ -24,8 +25,8 @@ from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.model import build_network
 from harness.training.optimizers import build_optimizer
 from harness.training.progress import RunProgress
-from harness.training.trainer import Run
-from tests.benchmarks.player import JobTable, Settings, WorkerJob, seconds, timed
+from harness.training.trainer import Trainer
+from tests.benchmarks.sides import Job, JobTable, Settings, seconds, timed
 
 SEED = 0
 # How far made-up predictions are moved against the labels, in pixels down and right.
@@ -38,7 +39,7 @@ def protocol_of(settings: Settings) -> Protocol:
     return load_protocol("camvid@2").override({"size": f"{height}x{width}", "batch_size": str(settings.batch)})
 
 
-def run_job(settings: Settings) -> RunJob:
+def run_job(settings: Settings) -> WorkerJob:
     """A run of SegNet on CamVid, as a worker process is handed it."""
     data = datasets.load("camvid", "train", settings.data_root)
     spec = RunSpec(
@@ -53,14 +54,15 @@ def run_job(settings: Settings) -> RunJob:
         initial_weights=HE,
         precision=settings.precision,
     )
-    return RunJob(
+    return WorkerJob(
         spec=spec,
-        device=settings.device,
-        threads=settings.threads,
-        results=settings.work / "results",
-        work=settings.work,
-        data_root=str(settings.data_root),
-        weights=None,
+        request=RunRequest(
+            device=settings.device,
+            threads=settings.threads,
+            results=settings.work / "results",
+            work=settings.work,
+            data_root=str(settings.data_root),
+        ),
     )
 
 
@@ -102,8 +104,8 @@ class _EndOfStep(Exception):
     """Leaves the training loop after one step, without the checkpoint of a stop."""
 
 
-def overhead(settings: Settings) -> WorkerJob:
-    """One step of a run's own training loop, and one bare step beside it; in turns, the order swapped."""
+def overhead(settings: Settings) -> Job:
+    """One step of a run's own training loop, and one bare step beside it; interleaved, the order swapped."""
     bare = BareStep(settings)
     job = run_job(settings)
     progress = RunProgress(Console(stderr=True), "segnet", job.spec.protocol.iterations, settings.batch)
@@ -111,9 +113,9 @@ def overhead(settings: Settings) -> WorkerJob:
     def stop() -> bool:
         raise _EndOfStep
 
-    run = Run(job, progress, stop)
+    run = Trainer(job, progress, stop)
     run.prepare()
-    turns = 0
+    rounds = 0
 
     def loop() -> None:
         try:
@@ -121,16 +123,16 @@ def overhead(settings: Settings) -> WorkerJob:
         except _EndOfStep:
             return
 
-    def turn() -> tuple[float, ...]:
-        nonlocal turns
-        turns += 1
-        if turns % 2:
+    def step() -> tuple[float, ...]:
+        nonlocal rounds
+        rounds += 1
+        if rounds % 2:
             own = seconds(loop)
             return own, seconds(bare)
         other = seconds(bare)
         return seconds(loop), other
 
-    return WorkerJob(turn=turn)
+    return Job(step=step)
 
 
 def network(settings: Settings) -> nn.Module:
@@ -149,7 +151,7 @@ def network(settings: Settings) -> nn.Module:
     return model.to(settings.device)
 
 
-def inference(settings: Settings) -> WorkerJob:
+def inference(settings: Settings) -> Job:
     """A forward pass as `harness.training.evaluator` has it, on a batch at hand."""
     model = network(settings)
     images = split(settings, "train").images(np.arange(settings.batch))
@@ -165,12 +167,12 @@ def inference(settings: Settings) -> WorkerJob:
     return timed(forward)
 
 
-def share_of_peak(settings: Settings) -> WorkerJob:
+def share_of_peak(settings: Settings) -> Job:
     """A bare training step, and the time that its operations would take at the device's matrix peak.
 
     The peak is that of a matrix product in the same precision, timed in the same process beside each step.
     """
-    step, device = BareStep(settings), torch.device(settings.device)
+    bare, device = BareStep(settings), torch.device(settings.device)
     flop, _ = moved_bytes(
         lambda: architectures.build("segnet", 11, settings.size),
         settings.size,
@@ -180,14 +182,14 @@ def share_of_peak(settings: Settings) -> WorkerJob:
         precision=settings.precision,
     )
 
-    def turn() -> tuple[float, ...]:
-        taken = seconds(step)
+    def step() -> tuple[float, ...]:
+        taken = seconds(bare)
         return taken, flop / (measure_peaks(device, settings.precision).matmul_tflops * 1e12)
 
-    return WorkerJob(turn=turn)
+    return Job(step=step)
 
 
-def reading(settings: Settings) -> WorkerJob:
+def reading(settings: Settings) -> Job:
     """An epoch of the training split out of the cache: pixels and labels, uint8, in shuffled batches."""
     protocol = protocol_of(settings)
     dataset = datasets.load("camvid", "train", settings.data_root)
@@ -203,7 +205,7 @@ def reading(settings: Settings) -> WorkerJob:
     return timed(epoch)
 
 
-def batches(settings: Settings) -> WorkerJob:
+def batches(settings: Settings) -> Job:
     """An epoch of the training split as the network and the loss take it: float32 and int64."""
     torch.set_num_threads(settings.threads)
     data = split(settings, "train")
@@ -218,7 +220,7 @@ def batches(settings: Settings) -> WorkerJob:
     return timed(epoch)
 
 
-def predict(settings: Settings) -> WorkerJob:
+def predict(settings: Settings) -> Job:
     """Put the predictions of test images and their labels into the file of predictions.
 
     With weights: SegNet's, at the size it was trained at. Without: the labels themselves, moved.
@@ -248,7 +250,7 @@ def predict(settings: Settings) -> WorkerJob:
     return timed(write)
 
 
-def scoring(settings: Settings) -> WorkerJob:
+def scoring(settings: Settings) -> Job:
     """G, C, mIoU and exact BF of predictions at hand, as `harness.training.evaluator` scores them."""
     torch.set_num_threads(settings.threads)
     with np.load(settings.predictions) as stored:

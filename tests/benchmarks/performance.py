@@ -11,11 +11,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.profiling.speed_gate import Regression, baseline_for, comparable, regressions
 from harness.records.speed import PerformanceRecord, load_performance, spread
 from harness.system.environment import available_cores
 from harness.system.errors import UserError
 from tests.benchmarks.comparisons import SMALL_SIZE
+from tests.benchmarks.speed_gate import Regression, baseline_for, comparable, regressions
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BENCHMARK = ROOT / "tests" / "benchmarks" / "bench_performance.py"

@@ -9,8 +9,8 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.launchers.supervisor import KEEP_MEMORY
-from harness.profiling.load import load_average, load_flags
+from harness.launchers.process import KEEP_MEMORY
+from harness.profiling.sampling import load_average, load_warnings
 from harness.records.speed import (
     EMULATED,
     Entry,
@@ -30,14 +30,7 @@ from harness.system.environment import (
     environment,
 )
 from tests.benchmarks.comparisons import FULL_SIZE, OURS, PLAIN, SMALL_SIZE, Comparison, Scale, on
-from tests.benchmarks.player import Settings
-from tests.benchmarks.turns import (
-    Duel,
-    Player,
-    PlayerError,
-    harness_environment,
-    plain_environment,
-)
+from tests.benchmarks.sides import Samples, Settings, Side, SideError, harness_variables, interleave
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +58,10 @@ class Options:
 
 
 @dataclass(kw_only=True)
-class Found:
+class Outcome:
     """What a comparison came to."""
 
-    ours_s: list[float] = field(default_factory=list)
-    opponent_s: list[float] = field(default_factory=list)
+    samples: Samples = field(default_factory=Samples)
     notes: list[str] = field(default_factory=list)
     failure: str | None = None
 
@@ -100,11 +92,11 @@ class Recorder:
             precision=comparison.precision,
             images=comparison.sample_images(scale),
             opponent_workers=int(comparison.changes.get("workers", 0)),
-            ours_s=tuple(round(value, 6) for value in found.ours_s),
-            opponent_s=tuple(round(value, 6) for value in found.opponent_s),
+            ours_s=tuple(round(value, 6) for value in found.samples.ours_s),
+            opponent_s=tuple(round(value, 6) for value in found.samples.opponent_s),
             target=self._target(comparison),
             notes=tuple(found.notes),
-            flags=tuple(load_flags(after, self._threads + int(comparison.changes.get("workers", 0)))),
+            flags=tuple(load_warnings(after, self._threads + int(comparison.changes.get("workers", 0)))),
             failure=found.failure,
             measured_at=moment,
             wall_s=round(time.perf_counter() - started, 1),
@@ -122,34 +114,26 @@ class Recorder:
             return None
         return comparison.target
 
-    def _carry_out(self, comparison: Comparison, scale: Scale, benchmark: BenchmarkFixture) -> Found:
-        """Prepare both sides, let them take turns, hear their explanations."""
+    def _carry_out(self, comparison: Comparison, scale: Scale, benchmark: BenchmarkFixture) -> Outcome:
+        """Prepare both sides, interleave their steps, hear their explanations."""
         settings = self._settings(comparison, scale)
         try:
             with ExitStack() as stack:
                 if comparison.sample == "predictions":
                     self._predict(settings)
                 own = settings.model_copy(update=dict(comparison.ours))
-                surroundings = harness_environment() if comparison.module == OURS else plain_environment()
-                ours = stack.enter_context(Player(comparison.module, comparison.job, own, surroundings))
-                players = [ours]
+                variables = harness_variables() if comparison.module == OURS else {}
+                sides = [stack.enter_context(Side(comparison.module, comparison.job, own, variables))]
                 if comparison.opponent and not comparison.own_opponent:
-                    plain = Player(PLAIN, comparison.job, settings, plain_environment())
-                    players.append(stack.enter_context(plain))
-                duel = Duel(ours, players[1] if len(players) > 1 else None, scale.warmup)
-                benchmark.pedantic(  # type: ignore[no-untyped-call]
-                    duel.ours,
-                    setup=duel.before,
-                    teardown=duel.after,
-                    rounds=scale.rounds,
-                    warmup_rounds=scale.warmup,
-                )
+                    sides.append(stack.enter_context(Side(PLAIN, comparison.job, settings, {})))
+                other = sides[1] if len(sides) > 1 else None
+                samples = interleave(benchmark, sides[0], other, rounds=scale.rounds, warmup=scale.warmup)
                 # what the plain side says of float32 explains nothing of bfloat16
-                speakers = players[:1] if comparison.precision == "bf16" else players
-                said = dict.fromkeys(note for player in speakers for note in player.explain())
-        except PlayerError as error:
-            return Found(failure=str(error))
-        return Found(ours_s=duel.ours_s, opponent_s=duel.other_s, notes=list(said))
+                speakers = sides[:1] if comparison.precision == "bf16" else sides
+                said = dict.fromkeys(note for side in speakers for note in side.explain())
+        except SideError as error:
+            return Outcome(failure=str(error))
+        return Outcome(samples=samples, notes=list(said))
 
     def _settings(self, comparison: Comparison, scale: Scale) -> Settings:
         options = self.options
@@ -167,12 +151,12 @@ class Recorder:
         return shared.model_copy(update=dict(comparison.changes))
 
     def _predict(self, settings: Settings) -> None:
-        """Make the predictions that both sides score; PlayerError where the weights don't fit."""
+        """Make the predictions that both sides score; SideError where the weights don't fit."""
         changes: dict[str, Any] = {"weights": self.options.weights, "batch": 1}
         if self.options.weights is not None:
             changes["size"] = self.options.weights_size
-        with Player(OURS, "predict", settings.model_copy(update=changes), harness_environment()) as player:
-            player.turn()
+        with Side(OURS, "predict", settings.model_copy(update=changes), harness_variables()) as side:
+            side.step()
 
     def _what(self, comparison: Comparison, scale: Scale) -> str:
         height, width = self.options.size
@@ -212,7 +196,7 @@ def settings_of_sides() -> dict[str, Any]:
         "turns": "a process a side, one computing at a time; the order is swapped each round",
         "plain side": "default environment",
         "our side": {
-            "environment of harness.launchers.supervisor": dict(KEEP_MEMORY),
+            "environment of harness.launchers.process": dict(KEEP_MEMORY),
             "protocol": "camvid@2, with another size and batch where it says so",
         },
         "commands": "default environment",

@@ -1,9 +1,9 @@
-"""The sides of the comparison with the PyTorch baseline: turns, what is compared, and the plain network itself."""
+"""The sides of the comparison with the PyTorch baseline: steps, what is compared, and the plain network itself."""
 
-import io
-import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,54 +18,57 @@ from tests.benchmarks.comparisons import on
 from tests.benchmarks.plain.data import CamVid, loader
 from tests.benchmarks.plain.scores import boundary_score, confusion_matrix, score
 from tests.benchmarks.plain.segnet import SegNet
-from tests.benchmarks.player import Settings, WorkerJob, serve
-from tests.benchmarks.turns import Duel, Player, PlayerError, harness_environment, plain_environment
+from tests.benchmarks.sides import Samples, Settings, Side, SideError, harness_variables, interleave
 
 TINY = "tests.benchmarks.tiny"
 
 
-# -- turns --------------------------------------------------------------------------------------------------
+class Pedantic:
+    """pytest-benchmark's rounds, untimed: its fixture would skip these tests wherever benchmarks are skipped."""
+
+    def pedantic(
+        self,
+        target: Callable[[], None],
+        setup: Callable[[], None],
+        teardown: Callable[[], None],
+        rounds: int,
+        warmup_rounds: int,
+    ) -> None:
+        for _ in range(warmup_rounds + rounds):
+            setup()
+            target()
+            teardown()
+
+
+PEDANTIC: Any = Pedantic()
+
+
+# -- sides --------------------------------------------------------------------------------------------------
 
 
 def test_the_order_is_swapped_each_round_and_warm_up_leaves_no_sample(tmp_path: Path) -> None:
     settings = Settings(work=tmp_path)
     with (
-        Player(TINY, "noted", settings, harness_environment()) as ours,
-        Player(TINY, "noted", settings.model_copy(update={"workers": 1}), plain_environment()) as plain,
+        Side(TINY, "noted", settings, {}) as ours,
+        Side(TINY, "noted", settings.model_copy(update={"workers": 1}), {}) as plain,
     ):
-        duel = Duel(ours, plain, warmup=1)
-        for _ in range(4):
-            duel.before()
-            duel.ours()
-            duel.after()
+        samples = interleave(PEDANTIC, ours, plain, rounds=3, warmup=1)
         assert ours.explain() == ["it was noted"]
-    assert (tmp_path / "turns").read_text() == "PooPPooP"
-    assert len(duel.ours_s) == len(duel.other_s) == 3
-    assert min(*duel.ours_s, *duel.other_s) > 0
+    assert (tmp_path / "steps").read_text() == "PooPPooP"
+    assert len(samples.ours_s) == len(samples.opponent_s) == 3
+    assert min(*samples.ours_s, *samples.opponent_s) > 0
 
 
 def test_a_side_that_fails_says_why_in_one_line() -> None:
-    with Player(TINY, "failing", Settings(), plain_environment()) as player:
-        assert player.turn() == [1.0]
-        with pytest.raises(PlayerError, match=f"^{TINY}: failing: StopIteration"):
-            player.turn()
+    with Side(TINY, "failing", Settings(), {}) as side:
+        assert interleave(PEDANTIC, side, None, rounds=1, warmup=0) == Samples(ours_s=(1.0,), opponent_s=(2.0,))
+        with pytest.raises(SideError, match=f"^{TINY}: failing: StopIteration"):
+            side.step()
     with (
-        pytest.raises(PlayerError, match="unknown: KeyError: 'unknown'"),
-        Player(TINY, "unknown", Settings(), plain_environment()),
+        pytest.raises(SideError, match="unknown: KeyError: 'unknown'"),
+        Side(TINY, "unknown", Settings(), {}),
     ):
         pass
-
-
-def test_one_side_may_bring_its_opponent() -> None:
-    class Both:
-        def turn(self) -> list[float]:
-            return [1.0, 2.0]
-
-    duel = Duel(Both(), None, warmup=0)  # type: ignore[arg-type]
-    duel.before()
-    duel.ours()
-    duel.after()
-    assert (duel.ours_s, duel.other_s) == ([1.0], [2.0])
 
 
 def test_predictions_of_a_trained_network_and_without_one(shared: Path, tmp_path: Path) -> None:
@@ -76,26 +79,15 @@ def test_predictions_of_a_trained_network_and_without_one(shared: Path, tmp_path
     save_weights(trained, our_side.network(settings))
     found = []
     for weights in (trained, None):
-        our_side.predict(settings.model_copy(update={"weights": weights})).turn()
+        our_side.predict(settings.model_copy(update={"weights": weights})).step()
         with np.load(settings.predictions) as stored:
             assert stored["predictions"].shape == stored["labels"].shape == (2, 360, 480)
             found.append(stored["predictions"])
     assert not np.array_equal(*found)
 
 
-def test_a_player_answers_until_the_end() -> None:
-    answers = io.StringIO()
-    serve(WorkerJob(turn=lambda: (2.0,)), ["turn\n", "explain\n", "end\n", "turn\n"], answers)
-    assert [json.loads(line) for line in answers.getvalue().splitlines()] == [
-        {"seconds": [2.0]},
-        {"notes": []},
-    ]
-    with pytest.raises(ValueError, match="no 'dance'"):
-        serve(WorkerJob(turn=lambda: (2.0,)), ["dance"], answers)
-
-
-def test_the_plain_side_knows_nothing_of_the_harness_s_allocator() -> None:
-    assert "MALLOC_MMAP_MAX_" not in plain_environment() and "MALLOC_MMAP_MAX_" in harness_environment()
+def test_our_side_alone_has_the_harness_s_allocator() -> None:
+    assert "MALLOC_MMAP_MAX_" in harness_variables() and "MALLOC_MMAP_MAX_" not in os.environ
 
 
 # -- what is compared ---------------------------------------------------------------------------------------

@@ -1,23 +1,23 @@
-"""Jobs that cost nothing, for the tests of the turns."""
+"""Jobs that cost nothing, for the tests of the sides."""
 
-from tests.benchmarks.player import JobTable, Settings, WorkerJob, timed
+from tests.benchmarks.sides import Job, JobTable, Settings, timed
 
 
-def noted(settings: Settings) -> WorkerJob:
-    """A job that notes its turns in a file that both sides write."""
+def noted(settings: Settings) -> Job:
+    """A job that notes its steps in a file that both sides write."""
 
-    def turn() -> None:
-        with (settings.work / "turns").open("a") as file:
+    def step() -> None:
+        with (settings.work / "steps").open("a") as file:
             file.write("P" if settings.workers else "o")
 
-    return timed(turn, lambda: ["it was noted"])
+    return timed(step, lambda: ["it was noted"])
 
 
-def failing(settings: Settings) -> WorkerJob:
-    """A job whose second turn fails."""
-    turns = iter([1.0])
+def failing(settings: Settings) -> Job:
+    """A job whose second step fails, and which brings its opponent."""
+    samples = iter([(1.0, 2.0)])
     print("this is no answer")
-    return WorkerJob(turn=lambda: (next(turns),))
+    return Job(step=lambda: samples.__next__())
 
 
 JOBS: JobTable = {"noted": noted, "failing": failing}

@@ -52,3 +52,9 @@ def make_camvid(tmp_path: Path) -> MakeCamVid:
 def camvid_root(shared: Path) -> Path:
     """The data root of the real CamVid."""
     return shared / "data"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered of folders of own data lies in a test's own place."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

@@ -78,7 +78,8 @@ def test_indices_by_hand() -> None:
     assert nearest_exact_indices(9, 3).tolist() == [1, 4, 7]
     assert nearest_exact_indices(4, 2).tolist() == [1, 3]
     assert nearest_exact_indices(5, 5).tolist() == [0, 1, 2, 3, 4]
-    for wrong in (0, -1, 6):
+    assert nearest_exact_indices(2, 4).tolist() == [0, 0, 1, 1]
+    for wrong in (0, -1):
         with pytest.raises(DatasetError, match="out of 5"):
             nearest_exact_indices(5, wrong)
 

@@ -1,4 +1,4 @@
-"""RunContext to harm the harness in, and what it leaves when nothing harms it."""
+"""A place to harm the harness in, and what it leaves when nothing harms it."""
 
 import shutil
 from pathlib import Path

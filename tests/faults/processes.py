@@ -192,7 +192,8 @@ class Place:
     @property
     def page(self) -> str:
         """The report's page."""
-        return (self.folder / "reports" / "quick" / "README.md").read_text("utf-8")
+        pages = sorted((self.folder / "reports" / "quick").rglob("README.md"))
+        return "\n".join(page.read_text("utf-8") for page in pages)
 
     def checkpoints(self) -> list[Path]:
         """The latest of each run that is under way."""

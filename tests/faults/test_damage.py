@@ -99,7 +99,7 @@ def test_a_damaged_run_is_done_again(place: Place, undisturbed: Place) -> None:
 def test_a_damaged_measurement_is_listed_and_never_written_over(undisturbed: Place, tmp_path: Path) -> None:
     place = Place(folder=tmp_path)
     shutil.copytree(undisturbed.results, place.results)
-    (path,) = place.results.glob("measurements/*/*.json")
+    path = min(place.results.glob("measurements/*/*.json"), key=lambda found: len(found.name))  # one more by AdamW
     cut(path)
     damaged = path.read_bytes()
     done = harness("report", cwd=tmp_path)

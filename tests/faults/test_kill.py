@@ -73,7 +73,8 @@ def test_the_worker_alone_killed_is_a_row_and_the_others_run(place: Place, undis
     assert outcome(place) == outcome(undisturbed)
 
 
-def test_the_command_alone_killed_leaves_the_run_to_its_worker(place: Place, undisturbed: Place) -> None:
+def test_the_command_alone_killed_takes_its_worker_with_it(place: Place, undisturbed: Place) -> None:
+    """The worker notices, saves and ends; another command meanwhile leaves the run to it."""
     with Harness(*tiny(), cwd=place.folder) as running:
         running.wait_for(place.checkpoints)
         (worker,) = running.workers()
@@ -81,16 +82,26 @@ def test_the_command_alone_killed_leaves_the_run_to_its_worker(place: Place, und
         to_the_command(running, signal.SIGKILL)
         with Harness(*tiny(), cwd=place.folder) as second:
             second.wait_for(lambda: "left to another process that works on it" in second.said)
-            os.kill(worker, signal.SIGCONT)
-            done = second.done()
-    assert done.code == 0, done
+        os.kill(worker, signal.SIGCONT)
+        until = time.monotonic() + 60
+        while worker in in_session(running.pid) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert worker not in in_session(running.pid)
+        assert "stopped at iteration" in running.said
+    assert place.records() == [] and place.checkpoints()
+    assert "goes on from iteration" in trained(place, *tiny())
     assert outcome(place) == outcome(undisturbed)
-    assert place.records()[0]["timing"]["segments"] == 1
 
 
 @pytest.mark.parametrize(
     ("send", "number"),
-    [(to_the_command, signal.SIGTERM), (to_all, signal.SIGTERM), (to_all, signal.SIGINT)],
+    [
+        (to_the_command, signal.SIGTERM),
+        (to_all, signal.SIGINT),
+        (to_all, signal.SIGHUP),
+        (to_the_command, signal.SIGUSR1),
+        (to_the_worker, signal.SIGQUIT),
+    ],
 )
 def test_a_stop_leaves_a_checkpoint_and_the_same_command_goes_on(
     place: Place, undisturbed: Place, send: Send, number: signal.Signals

@@ -19,6 +19,7 @@ from rich.console import Console
 from torch import nn
 
 from harness.config.protocol import Protocol
+from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
 from harness.system.signals import Interrupted
 from harness.training.distributed import Group
@@ -26,7 +27,7 @@ from harness.training.evaluator import SplitScores, evaluate
 from harness.training.precise_bn import reestimate
 from harness.training.progress import RunProgress
 from harness.training.sync_batchnorm import synchronize
-from harness.training.trainer import Run
+from harness.training.trainer import Trainer
 from tests.harness.helpers import spec
 
 TIMEOUT_S = 300.0
@@ -87,7 +88,7 @@ def _serve(rank: int, size: int, store: str, pipe: Connection) -> None:
     dist.init_process_group(
         "gloo", store=dist.FileStore(store, size), rank=rank, world_size=size, timeout=timedelta(seconds=60)
     )
-    group = Group(rank, size, local_size=size)
+    group = Group(rank, size)
     while True:
         try:
             task, arguments = pipe.recv()
@@ -149,19 +150,16 @@ def normalize(
     }
 
 
-def started(work: Path, group: Group, name: str, protocol: Protocol, stop: Callable[[], bool] = lambda: False) -> Run:
+def started(
+    work: Path, group: Group, name: str, protocol: Protocol, stop: Callable[[], bool] = lambda: False
+) -> Trainer:
     """A run of drawn scenes, ready to train."""
     job = WorkerJob(
         spec=spec(architecture=name, protocol=protocol),
-        device="cpu",
-        threads=1,
-        results=work / "results",
-        work=work,
-        data_root=None,
-        weights=None,
+        request=RunRequest(device="cpu", threads=1, results=work / "results", work=work),
     )
     progress = RunProgress(Console(quiet=True), name, protocol.iterations, protocol.batch_size)
-    run = Run(job, progress, stop)
+    run = Trainer(job, progress, stop)
     run.prepare(group)
     return run
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.cli.run import report_command
-from harness.config.initial_weights import resolve
-from harness.config.protocol import load_protocol
-from harness.config.suite import PlanRequest, load_suite, plan
-from harness.launchers import run as running
-from harness.launchers.local import in_turn
+from harness.cli.report import print_reports
+from harness.config.planning import plan
+from harness.config.request import RunRequest
+from harness.launchers import steps
+from harness.launchers.local import LocalLauncher
 from tests.datasets import nyu_files
 from tests.datasets.sun_files import write_extracted, write_release
 from tests.harness.cli.test_cli import assert_one_line, harness
@@ -52,34 +51,27 @@ def test_plan_of_the_suite(tmp_path: Path) -> None:
 def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
     """A reduced run on few images of the real layout: marked by both, with Tables 4 and 5."""
     write_extracted(tmp_path / "data", test=(1, 2), train=(1, 2, 3, 4, 191))
-    suite, console = load_suite("sunrgbd"), Console()
-    protocol = load_protocol("sunrgbd@2").override({"size": "32x40", "iterations": "3"})
-    balanced = load_protocol("sunrgbd@2").override({"class_weighting": "median", "size": "32x40", "iterations": "3"})
-    root = str(tmp_path / "data")
-    specs = plan(
-        PlanRequest(
-            suite=suite,
-            protocols=[protocol],
-            data_root=root,
-            architectures=["segnet", "deeplab-largefov"],
-            seeds=[0],
-            precision="fp32",
-            initial_weights=resolve(["none"]),
-            further=[("segnet", balanced)],
-        )
+    request = RunRequest(
+        suite="sunrgbd",
+        architectures=("segnet", "deeplab-largefov"),
+        size="32x40",
+        iterations=3,
+        encoder_weights=("none",),
+        data_root=str(tmp_path / "data"),
+        threads=1,
+        results=tmp_path / "results",
+        work=tmp_path / "work",
     )
-    folders = {name: tmp_path / name for name in ("results", "reports", "work")}
-    places = running.RunContext(**folders, data_root=root, weights={}, device="cpu", threads=1)
-    running.prepare_data(specs, places, console)
-    assert in_turn(specs, places, console).done == 4  # the dense CRF refines DeepLab
-    assert report_command(folders["results"], folders["reports"], ["sunrgbd"], None) == 0
-    page = (tmp_path / "reports" / "sunrgbd" / "README.md").read_text()
+    specs, console = plan(request).specs, Console()
+    steps.prepare_data(specs, request, console)
+    assert LocalLauncher(request).execute(specs, request, console).done == 4  # the dense CRF refines DeepLab
+    assert print_reports(tmp_path / "results", tmp_path / "reports", ["sunrgbd"], None) == 0
+    (path,) = (tmp_path / "reports" / "sunrgbd").glob("*/README.md")
+    page = path.read_text()
     assert "4 of 5,025 train images" in page and "input 32 x 40 instead of 360 x 480" in page
     assert "2 of 5,050 test images" in page
-    assert "## Full runs" not in page
-    (folder,) = (tmp_path / "reports" / "sunrgbd").glob("table4-*")
-    assert "SegNet (median frequency balancing)" in (folder / "table4.md").read_text()
-    assert "| class average |" in (folder / "table5.md").read_text()
+    assert "SegNet (median frequency balancing)" in path.with_name("table4.csv").read_text()
+    assert "class average" in path.with_name("table5.csv").read_text()
 
 
 class TestNyuV2:
@@ -114,10 +106,11 @@ class TestNyuV2:
         arguments += ["--iterations", "3", "--size", "32x40", "--threads", "1", "--no-measure"]
         done = harness(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
-        page = (tmp_path / "reports" / "nyuv2" / "README.md").read_text()
+        (path,) = (tmp_path / "reports" / "nyuv2").glob("*/README.md")
+        page = path.read_text()
         assert "4 of 716 train images" in page and "4 of 654 test images" in page
         assert "not like for like: 795 of 5285 training images, a part of SUN RGB-D" in page
         assert "SegNet (median frequency balancing)" in page
-        assert "Table 5 on NYU Depth v2" in page
+        assert path.with_name("table5.csv").exists()
         pictures = tmp_path / "reports" / "nyuv2"
-        assert list(pictures.glob("*/predictions.png")) and not list(pictures.glob("*/panels.png"))
+        assert list(pictures.glob("*/*predictions.png")) and not list(pictures.glob("*/*panel*.png"))

@@ -18,9 +18,11 @@ from harness.config.initial_weights import (
     resolve,
     takes_own,
 )
+from harness.config.planning import plan
 from harness.config.protocol import load_protocol
+from harness.config.request import RunRequest
 from harness.config.run_spec import InitialWeights
-from harness.config.suite import PlanRequest, Suite, load_suite, plan
+from harness.config.suite import Suite, load_suite
 from harness.system.errors import UserError
 from tests.harness.cli.test_cli import ROOT, assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
@@ -62,17 +64,9 @@ def test_references_must_be_of_the_suite() -> None:
 
 
 def test_a_plan_names_how_each_network_starts() -> None:
-    specs = plan(
-        PlanRequest(
-            suite=load_suite("quick"),
-            protocols=[tiny_protocol()],
-            data_root=None,
-            architectures=("segnet", "smp:Unet/resnet34", "torchvision:fcn_resnet50"),
-            seeds=(0,),
-            precision="fp32",
-            initial_weights=resolve(["none"]),
-        )
-    )
+    suite = load_suite("quick").model_copy(update={"recipes": (dict(tiny_protocol().overrides),)})
+    asked = RunRequest(architectures=("segnet", "smp:Unet/resnet34", "torchvision:fcn_resnet50"))
+    specs = plan(asked, suite).specs
     assert [one.initial_weights.title for one in specs] == [
         "He et al.",
         "random, as segmentation_models.pytorch draws it",

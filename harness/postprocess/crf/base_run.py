@@ -85,7 +85,8 @@ def base_spec(spec: RunSpec) -> RunSpec:
 
 def base_job(job: WorkerJob) -> WorkerJob:
     """The job that the refined run was; its initial weights are not needed again."""
-    return job.model_copy(update={"spec": base_spec(job.spec), "weights": None})
+    request = job.request.model_copy(update={"weights": {}})  # its own are loaded
+    return job.model_copy(update={"spec": base_spec(job.spec), "request": request})
 
 
 def find_base_run(job: WorkerJob) -> BaseRun:

@@ -91,7 +91,7 @@ def write_logits(
         UserError: the disk is full or the folder can't be written.
     """
     require_weights(checkpoint, job.spec.run_id)
-    model, _ = build_network(job, data.label_size)
+    model, _ = build_network(job, data.full_size)
     load_weights(checkpoint.weights, model, sha256=None)
     model.eval()
     parts = []

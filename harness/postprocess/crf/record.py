@@ -89,7 +89,7 @@ def _arrays(run: CrfRun, iteration: int, split: str) -> dict[str, NDArray[Any]]:
 
 
 def _image_ids(run: CrfRun, split: str) -> tuple[str, ...]:
-    return tuple(datasets.load(run.spec.dataset, split, run.job.data_root).image_ids)
+    return tuple(datasets.load(run.spec.dataset, split, run.job.request.data_root).image_ids)
 
 
 def _crf(run: CrfRun) -> CrfRecord:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import datasets
-from datasets.cache import open_split
+from datasets.cache import RaggedLabels, open_split
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import WorkerJob
 from harness.data.split import DeviceDataset
@@ -116,8 +116,13 @@ class CrfRun:
         self._resume()
 
     def _open(self, checkpoint: Checkpoint, split: str) -> CrfData:
-        dataset = open_dataset(self.spec, split, self.job.data_root)
+        dataset = open_dataset(self.spec, split, self.job.request.data_root)
         path = checkpoint.logits_path(split)
+        if dataset.sizes is not None:
+            raise UserError(
+                f"{dataset.info.name}: the dense CRF needs images that are all "
+                f"{dataset.info.size[0]} x {dataset.info.size[1]}"
+            )
         run_id, image_ids = self.base.record.run_id, tuple(dataset.image_ids)
         logits = load_logits(path, run_id, split, image_ids)
         if logits is None:
@@ -130,6 +135,7 @@ class CrfRun:
         if logits is None:
             raise BaseRunMissing(f"{path}: can't be read although it was just written; check the disk")
         full = open_split(dataset, None, self.job.cache, self._on_decoded)
+        assert not isinstance(full.labels, RaggedLabels)
         return CrfData(logits=logits, images=full.images, labels=full.labels)
 
     def _on_decoded(self, done: int, total: int) -> None:

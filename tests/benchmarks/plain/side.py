@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from tests.benchmarks.plain.data import VOID, CamVid, loader
 from tests.benchmarks.plain.scores import score
 from tests.benchmarks.plain.segnet import SegNet
-from tests.benchmarks.player import JobTable, Settings, WorkerJob, timed
+from tests.benchmarks.sides import Job, JobTable, Settings, timed
 
 CLASSES = 11
 
@@ -30,7 +30,7 @@ def batch(settings: Settings) -> tuple[Tensor, Tensor]:
     return images.to(settings.device), torch.stack([label for _, label in items]).to(settings.device)
 
 
-def training(settings: Settings) -> WorkerJob:
+def training(settings: Settings) -> Job:
     """A training step on a batch at hand: SGD with momentum, mean cross-entropy."""
     torch.set_num_threads(settings.threads)
     torch.manual_seed(0)
@@ -60,7 +60,7 @@ def training(settings: Settings) -> WorkerJob:
     return timed(step, explain)
 
 
-def inference(settings: Settings) -> WorkerJob:
+def inference(settings: Settings) -> Job:
     """A forward pass without gradients on a batch at hand."""
     torch.set_num_threads(settings.threads)
     torch.manual_seed(0)
@@ -77,7 +77,7 @@ def inference(settings: Settings) -> WorkerJob:
     return timed(forward)
 
 
-def reading(settings: Settings, normalize: bool) -> WorkerJob:
+def reading(settings: Settings, normalize: bool) -> Job:
     """An epoch of the training split, decoded."""
     torch.set_num_threads(settings.threads)
     batches = loader(split(settings, "train", normalize), settings.batch, settings.workers)
@@ -88,7 +88,7 @@ def reading(settings: Settings, normalize: bool) -> WorkerJob:
     return timed(epoch)
 
 
-def scoring(settings: Settings) -> WorkerJob:
+def scoring(settings: Settings) -> Job:
     """G, C, mIoU and BF of predictions at hand."""
     with np.load(settings.predictions) as stored:
         predictions, labels = list(stored["predictions"]), list(stored["labels"])

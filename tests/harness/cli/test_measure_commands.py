@@ -20,11 +20,12 @@ def requests(**changes: Any) -> list[Request]:
         "device": "cpu",
         "precisions": ("fp32",),
         "variants": ("plain",),
+        "optimizers": ("sgd",),
         "phases": (),
         "step_batch": 5,
         "most": None,
         "preset": None,
-        "again": False,
+        "force": False,
         "threads": 1,
         "results": Path("results"),
     }
@@ -49,6 +50,16 @@ def test_all_architectures_of_the_paper_are_the_default() -> None:
     assert [one.spec.architecture for one in requests(names=())] == architectures.names(baselines=False)
 
 
+def test_each_optimizer_is_a_record_of_its_own() -> None:
+    found = requests(optimizers=("sgd", "adamw"), precisions=("bf16",))
+    assert [request.spec.file_name for request in found] == [
+        "segnet-90x120-k11-bf16-cpu.json",
+        "segnet-90x120-k11-bf16-adamw-cpu.json",
+    ]
+    assert [request.spec.optimizer for request in found] == ["sgd", "adamw"]
+    assert {key.phase for key in found[1].keys} == {"shapes", "training-memory", "training-step"}
+
+
 def test_phases_and_step_batch_choose_cells() -> None:
     [found] = requests(phases=("training-step", "shapes"), step_batch=12)
     assert [str(key) for key in found.keys] == ["shapes at batch 1", "training-step at batch 12"]
@@ -63,6 +74,8 @@ def test_large_batches_can_be_left_out() -> None:
     ("changes", "message"),
     [
         ({"variants": ("plain+sideways",)}, "variant 'sideways': must be one of plain, channels-last"),
+        ({"variants": ("adamw",)}, "variant 'adamw': must be one of plain, channels-last"),
+        ({"optimizers": ("lion",)}, "optimizer 'lion': must be one of sgd, adamw"),
         ({"phases": ("lunch",)}, "phase 'lunch': must be one of shapes"),
         ({"preset": "huge"}, "preset 'huge': must be one of full, lease, cpu, quick"),
         ({"precisions": ("fp16",)}, "precision 'fp16': must be one of"),
@@ -84,7 +97,7 @@ def test_measuring_by_the_command_line_and_again(tmp_path: Path) -> None:
     command += ["--threads", "1", "--results", str(tmp_path)]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 0, first.output
-    assert "measured 4 cells; 0 were measured before, 0 failed" in first.output
+    assert "4 measurements taken; 0 were measured before, 0 failed" in first.output
     assert len(list((tmp_path / "measurements").glob("*/*.json"))) == 2
     second = CliRunner().invoke(app, command)
-    assert "measured 0 cells; 4 were measured before, 0 failed" in second.output
+    assert "0 measurements taken; 4 were measured before, 0 failed" in second.output

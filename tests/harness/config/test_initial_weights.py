@@ -12,6 +12,7 @@ import architectures
 from architectures.external.wrapper import ForeignNetwork
 from harness.config.initial_weights import OWN_IMAGENET, fitted, locate, resolve
 from harness.config.protocol import load_protocol
+from harness.config.request import RunRequest
 from harness.config.run_spec import InitialWeights
 from harness.config.worker_job import WorkerJob
 from harness.system.errors import UserError
@@ -90,12 +91,7 @@ def test_what_fits_no_given_file_is_refused_by_name(vgg: Path, mobile: Path, tmp
 def job(path: Path, folder: Path, **changes: object) -> WorkerJob:
     return WorkerJob(
         spec=spec(architecture=TIMM, initial_weights=of(path, "MobileNet"), **changes),
-        device="cpu",
-        threads=1,
-        results=folder,
-        work=folder,
-        data_root=None,
-        weights=path,
+        request=RunRequest(results=folder, work=folder, weights={of(path, "MobileNet").key: path}),
     )
 
 

@@ -1,47 +1,24 @@
 """Suites, and the plans made of them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.cli.run import RunOptions, _further, _protocols
-from harness.config.initial_weights import resolve
+from harness.config.planning import further_rows, plan, planned_protocols
 from harness.config.protocol import load_protocol, validated
-from harness.config.suite import PlanRequest, Suite, load_suite, plan, suite_names
+from harness.config.request import RunRequest
+from harness.config.suite import Suite, load_suite, suite_names
 from harness.system.errors import UserError
 from tests.datasets.nyu_files import write_extracted
-from tests.harness.cli.test_cli import ROOT
 
 
-def options(**changes: object) -> RunOptions:
-    values: dict[str, object] = {
-        "names": (),
-        "suite": "decoders",
-        "data_root": None,
-        "device": "cpu",
-        "precision": "fp32",
-        "seeds": "0",
-        "protocol": None,
-        "size": None,
-        "iterations": None,
-        "override": (),
-        "encoder_weights": (),
-        "compile": None,
-        "dry_run": True,
-        "tensorboard": False,
-        "threads": 1,
-        "budget": None,
-        "heartbeat_timeout": "30m",
-        "results": ROOT,
-        "reports": ROOT,
-        "work": ROOT,
-        **changes,
-    }
-    return RunOptions(**values)  # type: ignore[arg-type]
+def request(**changes: Any) -> RunRequest:
+    return RunRequest.model_validate({"suite": "decoders", **changes})
 
 
-def names(**changes: object) -> list[str]:
-    return [protocol.title for protocol in _protocols(options(**changes), load_suite("decoders"))]
+def names(**changes: Any) -> list[str]:
+    return [protocol.title for protocol in planned_protocols(request(**changes), load_suite("decoders"))]
 
 
 def test_each_balancing_of_a_suite_is_a_protocol_of_its_own() -> None:
@@ -53,13 +30,13 @@ def test_each_balancing_of_a_suite_is_a_protocol_of_its_own() -> None:
 
 
 def test_a_balancing_that_is_asked_for_replaces_the_suite_s() -> None:
-    assert names(override=("class_weighting=natural",)) == ["decoders@2+class_weighting=natural"]
-    assert names(override=("class_weighting=segnet-release",)) == ["decoders@2+class_weighting=segnet-release"]
+    assert names(overrides=("class_weighting=natural",)) == ["decoders@2+class_weighting=natural"]
+    assert names(overrides=("class_weighting=segnet-release",)) == ["decoders@2+class_weighting=segnet-release"]
 
 
 def test_each_recipe_of_a_suite_is_a_protocol_of_its_own() -> None:
     suite = load_suite("recipes")
-    found = [protocol.title for protocol in _protocols(options(suite="recipes"), suite)]
+    found = [protocol.title for protocol in planned_protocols(request(suite="recipes"), suite)]
     assert found == [
         "recipes@1+lr=0.0003",
         "recipes@1",
@@ -70,8 +47,8 @@ def test_each_recipe_of_a_suite_is_a_protocol_of_its_own() -> None:
 
 
 def test_what_is_asked_for_wins_over_a_recipe_and_is_run_once() -> None:
-    chosen = options(suite="recipes", override=("lr=0.01",), iterations=100)
-    found = [protocol.title for protocol in _protocols(chosen, load_suite("recipes"))]
+    chosen = request(suite="recipes", overrides=("lr=0.01",), iterations=100)
+    found = [protocol.title for protocol in planned_protocols(chosen, load_suite("recipes"))]
     assert found == [
         "recipes@1+iterations=100+lr=0.01",
         "recipes@1+iterations=100+lr=0.01+optimizer=sgd+weight_decay=0.0005",
@@ -105,19 +82,8 @@ def test_whether_test_is_scored_is_no_override() -> None:
 
 
 def test_a_plan_holds_every_architecture_with_every_protocol_and_seed() -> None:
-    suite = load_suite("quick")
-    protocols = [load_protocol("quick@1"), load_protocol("quick@1").override({"lr": "0.01"})]
-    specs = plan(
-        PlanRequest(
-            suite=suite,
-            protocols=protocols,
-            data_root=None,
-            architectures=("segnet", "segnet-basic"),
-            seeds=(0, 1),
-            precision="fp32",
-            initial_weights=resolve(["none"]),
-        )
-    )
+    suite = load_suite("quick").model_copy(update={"recipes": ({}, {"lr": "0.01"})})
+    specs = plan(request(suite="quick", architectures=("segnet", "segnet-basic"), seeds=(0, 1)), suite).specs
     found = [(spec.protocol.title, spec.seed, spec.architecture) for spec in specs]
     assert len(set(found)) == len(found) == 8
     assert found[0] == ("quick@1", 0, "segnet")
@@ -130,34 +96,21 @@ def test_every_suite_names_protocols_of_its_own_dataset(name: str) -> None:
     assert {load_protocol(protocol).dataset for protocol in suite.protocols} == {suite.dataset}
 
 
-def further(**changes: object) -> list[tuple[str, str]]:
-    chosen = options(suite="sunrgbd", **changes)
-    return [(name, protocol.title) for name, protocol in _further(chosen, load_suite("sunrgbd"))]
+def further(**changes: Any) -> list[tuple[str, str]]:
+    rows = further_rows(request(suite="sunrgbd", **changes), load_suite("sunrgbd"))
+    return [(name, protocol.title) for name, protocol in rows]
 
 
 def test_one_more_row_of_a_suite() -> None:
     assert further() == [("segnet", "sunrgbd@2+class_weighting=median")]
     assert further(size="90x120") == [("segnet", "sunrgbd@2+class_weighting=median+size=90x120")]
-    assert further(names=("deconvnet",)) == []
-    assert further(override=("class_weighting=natural",)) == []
+    assert further(architectures=("deconvnet",)) == []
+    assert further(overrides=("class_weighting=natural",)) == []
 
 
 def test_a_plan_holds_the_further_rows_once_for_each_seed(tmp_path: Path) -> None:
     write_extracted(tmp_path)
-    suite, protocol = load_suite("nyuv2"), load_protocol("nyuv2@1")
-    balanced = protocol.override({"class_weighting": "median"})
-    specs = plan(
-        PlanRequest(
-            suite=suite,
-            protocols=[protocol],
-            data_root=str(tmp_path),
-            architectures=(),
-            seeds=(0, 1),
-            precision="fp32",
-            initial_weights=resolve(["none"]),
-            further=[("segnet", balanced)],
-        )
-    )
+    specs = plan(request(suite="nyuv2", data_root=str(tmp_path), seeds=(0, 1), encoder_weights=("none",))).specs
     found = [(spec.architecture, spec.protocol.class_weighting, spec.seed) for spec in specs]
     # five networks and the balanced SegNet, and DeepLab refined by the dense CRF
     assert len(specs) == 14 and len({spec.run_id for spec in specs}) == 14
@@ -222,16 +175,8 @@ def test_decoders_is_the_recipe_of_table_1() -> None:
 
 def test_a_refined_network_comes_right_after_the_one_that_it_needs() -> None:
     suite = load_suite("quick").model_copy(update={"dense_crf": ("segnet",)})
-    request = PlanRequest(
-        suite=suite,
-        protocols=[load_protocol("quick@1")],
-        data_root=None,
-        architectures=("deconvnet", "segnet", "fcn8s"),
-        seeds=(0, 1),
-        precision="fp32",
-        initial_weights=resolve(["none"]),
-    )
-    names = [(spec.seed, spec.network) for spec in plan(request)]
+    asked = request(suite="quick", architectures=("deconvnet", "segnet", "fcn8s"), seeds=(0, 1))
+    names = [(spec.seed, spec.network) for spec in plan(asked, suite).specs]
     each = ["deconvnet", "segnet", "segnet+dense-crf@1", "fcn8s"]
     assert names == [(0, name) for name in each] + [(1, name) for name in each]
 

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.protocol import Protocol
+from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
-from harness.launchers.run import RunContext
 from harness.records.run import load_run, runs_folder
-from harness.system.environment import Device
 from tests.harness.helpers import spec, tiny_protocol
 
 NOT_COMPARED = {"timing", "environment", "device"}
@@ -18,36 +17,25 @@ def long_protocol() -> Protocol:
     return tiny_protocol(iterations="100000", eval_interval="100000")
 
 
-def context(folder: Path, **changes: Any) -> RunContext:
-    """RunContext in a folder; any field can be changed."""
-    device: Device = "cpu"
-    values: dict[str, Any] = {
-        "results": folder / "results",
-        "reports": folder / "reports",
-        "work": folder / "work",
-        "data_root": None,
-        "weights": {},
-        "device": device,
-        "threads": 1,
-        **changes,
-    }
+def request(folder: Path, **changes: Any) -> RunRequest:
+    """A request in a folder; any field can be changed."""
+    places = {name: folder / name for name in ("results", "reports", "work")}
     for name in ("results", "work"):
-        values[name].mkdir(parents=True, exist_ok=True)
-    return RunContext(**values)
+        places[name].mkdir(parents=True, exist_ok=True)
+    return RunRequest.model_validate({**places, "device": "cpu", "threads": 1, **changes})
 
 
-def job(folder: Path, **changes: Any) -> WorkerJob:
-    """A job in a folder; fields of its spec can be changed."""
-    here = context(folder)
-    return WorkerJob(
-        spec=spec(**changes),
-        device="cpu",
-        threads=1,
-        results=here.results,
-        work=here.work,
-        data_root=None,
-        weights=None,
-    )
+def job(folder: Path, more: dict[str, Any] | None = None, **changes: Any) -> WorkerJob:
+    """A job in a folder; fields of its request and of its spec can be changed."""
+    return WorkerJob(spec=spec(**changes), request=request(folder, **(more or {})))
+
+
+def with_drawn(folder: Path, cache: Path) -> Path:
+    """The folder, with the drawn scenes in its work folder already."""
+    cache.mkdir(exist_ok=True)
+    (folder / "work").mkdir(parents=True)
+    (folder / "work" / "cache").symlink_to(cache)
+    return folder
 
 
 def outcomes(results: Path) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.launchers.display import Display, Tail
-from harness.launchers.scheduling import log_file
+from harness.launchers.display import Display, Tail, log_file
 from harness.training.progress import Position, RunProgress, position_file, read_position
 
 

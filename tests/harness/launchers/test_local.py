@@ -8,15 +8,45 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
-from harness.launchers.cluster import until
-from harness.launchers.local import LocalEngine, in_turn
+from harness.launchers.base import until
+from harness.launchers.local import LocalLauncher, Share, gpu_uuids, shares
 from harness.records.run import load_runs
+from harness.system.errors import UserError
 from tests.harness.cli.test_cli import assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.launchers.namespace import ROOT
-from tests.harness.launchers.runs import context, outcomes
+from tests.harness.launchers.runs import outcomes, request
+
+
+@pytest.mark.parametrize(("jobs", "threads", "each"), [(1, 7, 7), (2, 7, 3), (3, 7, 2), (7, 7, 1)])
+def test_threads_of_a_cpu_are_shared(jobs: int, threads: int, each: int) -> None:
+    assert shares(jobs, 1, "cpu", threads) == [Share(threads=each)] * jobs
+    assert shares(jobs, 2, "cpu", threads) == [Share(threads=each)] * jobs
+
+
+def test_more_runs_than_threads_or_cards_are_refused() -> None:
+    with pytest.raises(UserError, match=r"--jobs 3: 2 threads can't be shared .* --jobs 2"):
+        shares(3, 1, "cpu", 2)
+    cards = torch.cuda.device_count()
+    with pytest.raises(UserError, match=f"that takes {cards + 2} GPUs, and there are {cards} here"):
+        shares(cards + 2, 1, "cuda", 64)
+
+
+def test_each_run_sees_its_own_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.launchers.local.gpu_uuids", lambda: ["GPU-a", "GPU-b", "GPU-c", "GPU-d"])
+    found = shares(2, 2, "cuda", 8)
+    assert [share.variables["CUDA_VISIBLE_DEVICES"] for share in found] == ["GPU-a,GPU-b", "GPU-c,GPU-d"]
+    assert [share.threads for share in found] == [4, 4]
+    with pytest.raises(UserError, match="--jobs 2 --gpus-per-run 3: that takes 6 GPUs, and there are 4 here"):
+        shares(2, 3, "cuda", 8)
+
+
+def test_there_are_as_many_uuids_as_cards() -> None:
+    uuids = gpu_uuids()
+    assert len(set(uuids)) == len(uuids) == torch.cuda.device_count()
 
 
 def test_more_jobs_than_threads_are_one_line(tmp_path: Path, drawn_cache: Path) -> None:
@@ -36,9 +66,10 @@ def test_runs_at_once_come_to_the_same_as_in_turn(tmp_path: Path, drawn_cache: P
     for name in ("turn", "once"):
         (tmp_path / name).mkdir()
         with_cache(tmp_path / name, drawn_cache)
-    in_turn(specs, context(tmp_path / "turn"), Console(quiet=True))
-    said = io.StringIO()
-    launcher, here = LocalEngine(jobs=2), context(tmp_path / "once", threads=2)
+    in_turn = request(tmp_path / "turn")
+    LocalLauncher(in_turn).execute(specs, in_turn, Console(quiet=True))
+    said, here = io.StringIO(), request(tmp_path / "once", threads=2, jobs=2)
+    launcher = LocalLauncher(here)
     outcome = launcher.execute(specs, here, Console(file=said, width=200))
     assert (outcome.done, outcome.failed, outcome.exit_code) == (2, 1, 1)
     assert len(outcomes(here.results)) == 3
@@ -53,7 +84,7 @@ def test_runs_at_once_come_to_the_same_as_in_turn(tmp_path: Path, drawn_cache: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_stop_leaves_a_checkpoint_of_each(tmp_path: Path, drawn_cache: Path, number: signal.Signals) -> None:
     arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "eval_interval=100000"]
     arguments += ["--threads", "2", "--jobs", "2", "--seeds", "0,1,2"]

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.launchers.local import in_turn
+from harness.launchers.local import LocalLauncher
 from harness.records.run import load_runs
 from tests.harness.cli.test_cli import tiny, with_cache
 from tests.harness.launchers.namespace import isolated
-from tests.harness.launchers.runs import context, outcomes
+from tests.harness.launchers.runs import outcomes, request
 
 HERE = Path(__file__).resolve().parent
 
@@ -33,7 +33,8 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
     assert not list((disturbed / "work").glob(".cluster-*"))
 
     undisturbed = with_cache(tmp_path / "undisturbed", drawn_cache)
-    in_turn([run.record.spec for run in runs], context(undisturbed), Console(quiet=True))
+    here = request(undisturbed)
+    LocalLauncher(here).execute([run.record.spec for run in runs], here, Console(quiet=True))
     assert outcomes(disturbed / "results") == outcomes(undisturbed / "results")
 
 

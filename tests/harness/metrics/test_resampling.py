@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.metrics import ImageScores, bootstrap, dataset_bf, paired_difference, resampled_scores, scores
+from harness.metrics import ImageScores, bootstrap, dataset_bf, resampled_class_iou, resampled_scores, scores
 
 NAMES = ("global_accuracy", "class_accuracy", "miou", "bf")
 
@@ -19,16 +19,10 @@ def random_run(images: int, seed: int, classes: int = 4) -> ImageScores:
     return ImageScores(matrices=matrices, bf=bf)
 
 
-def with_errors(run: ImageScores, share: float) -> ImageScores:
-    """The same labels, with a share of each right count moved to the next class, and BF scaled down."""
-    moved = (run.matrices * np.eye(run.bf.shape[1], dtype=int) * share).astype(int)
-    return ImageScores(matrices=run.matrices - moved + np.roll(moved, 1, axis=2), bf=run.bf * (1 - share))
-
-
 def test_estimates_are_the_scores_of_the_whole_split() -> None:
     run = random_run(37, 0)
     whole = scores(run.matrices.sum(axis=0))
-    result = bootstrap(run, resamples=50)
+    result = bootstrap(run, draws=50)
     assert result.global_accuracy.estimate == pytest.approx(whole.global_accuracy)
     assert result.class_accuracy.estimate == pytest.approx(whole.class_accuracy)
     assert result.miou.estimate == pytest.approx(whole.miou)
@@ -63,7 +57,7 @@ def test_blocks_of_repeated_frames_count_as_one_image() -> None:
 def test_bf_interval_agrees_with_normal_theory() -> None:
     values = np.random.default_rng(0).random((400, 1))
     run = ImageScores(matrices=np.ones((400, 1, 1), int), bf=values)
-    interval = bootstrap(run, block=1, resamples=4000).bf
+    interval = bootstrap(run, block=1, draws=4000).bf
     half_width = 1.96 * values.std() / np.sqrt(400)
     assert interval.low == pytest.approx(values.mean() - half_width, abs=0.1 * half_width)
     assert interval.high == pytest.approx(values.mean() + half_width, abs=0.1 * half_width)
@@ -77,7 +71,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
         matrices = np.zeros((60, 2, 2), int)
         matrices[:, 0, 0], matrices[:, 0, 1] = right, 100 - right
         run = ImageScores(matrices=matrices, bf=np.zeros((60, 2)))
-        interval = bootstrap(run, block=1, resamples=300).global_accuracy
+        interval = bootstrap(run, block=1, draws=300).global_accuracy
         covered += interval.low <= 0.7 <= interval.high
     assert 0.90 <= covered / 300 <= 0.98
 
@@ -85,7 +79,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 def test_last_short_block_weighs_by_its_images() -> None:
     # blocks of 2, 2 and 1 images: with 2 blocks drawn of 3 the mean lies between the extremes of the images
     run = ImageScores(matrices=np.ones((5, 1, 1), int), bf=np.array([[0.0], [0.0], [0.0], [0.0], [1.0]]))
-    interval = bootstrap(run, block=2, resamples=4000, level=0.99).bf
+    interval = bootstrap(run, block=2, draws=4000, level=0.99).bf
     assert interval.estimate == pytest.approx(1 / 5)
     assert (interval.low, interval.high) == (0, 1)  # all draws of block 3 give 1, none 0
 
@@ -101,55 +95,16 @@ def test_class_absent_from_a_resample_is_left_out() -> None:
     assert (result.class_accuracy.low, result.class_accuracy.high) == (1, 1)
 
 
+def test_class_iou_of_the_same_draws_has_their_mean() -> None:
+    run = random_run(40, 5)
+    iou, four = resampled_class_iou(run, draws=200), resampled_scores(run, draws=200)
+    assert iou.shape == (200, 4)
+    assert np.nanmean(iou, axis=1) == pytest.approx(four[:, 2])
+
+
 def test_images_without_a_counted_class_add_zero_to_bf() -> None:
     run = ImageScores(matrices=np.ones((4, 1, 1), int), bf=np.array([[1.0], [np.nan], [1.0], [1.0]]))
     assert bootstrap(run, block=1).bf.estimate == 0.75
-
-
-class TestPairedDifference:
-    def test_is_the_difference_of_resamples_drawn_alike(self) -> None:
-        reference = random_run(40, 9)
-        worse = with_errors(reference, 0.1)
-        drawn = resampled_scores(worse) - resampled_scores(reference)
-        assert drawn.shape == (2000, 4)
-        expected = paired_difference(worse, reference)
-        for column, name in enumerate(NAMES):
-            low, high = np.quantile(drawn[:, column], [0.025, 0.975])
-            interval = getattr(expected, name)
-            assert (interval.low, interval.high) == (low, high)
-
-    def test_run_against_itself_is_zero(self) -> None:
-        run = random_run(40, 6)
-        result = paired_difference(run, run)
-        for name in NAMES:
-            interval = getattr(result, name)
-            assert (interval.estimate, interval.low, interval.high) == (0, 0, 0)
-            assert not interval.excludes_zero
-
-    def test_is_run_less_reference(self) -> None:
-        reference = random_run(40, 7)
-        worse = with_errors(reference, 0.1)
-        result = paired_difference(worse, reference)
-        first, second = bootstrap(worse), bootstrap(reference)
-        for name in NAMES:
-            interval = getattr(result, name)
-            expected = getattr(first, name).estimate - getattr(second, name).estimate
-            assert interval.estimate == pytest.approx(expected)
-            assert interval.high < 0 and interval.excludes_zero
-
-    def test_pairing_narrows_the_interval(self) -> None:
-        reference = random_run(40, 8)
-        worse = with_errors(reference, 0.1)
-        paired, alone = paired_difference(worse, reference).miou, bootstrap(reference).miou
-        assert paired.high - paired.low < 0.5 * (alone.high - alone.low)
-
-    def test_other_labels_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="the same labels"):
-            paired_difference(random_run(30, 1), random_run(30, 2))
-
-    def test_other_splits_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="the same images and classes"):
-            paired_difference(random_run(30, 1), random_run(31, 1))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +113,7 @@ class TestPairedDifference:
         ({"block": 30}, "at least two blocks"),
         ({"block": 0}, "at least two blocks"),
         ({"level": 1.0}, "level must lie between 0 and 1"),
-        ({"resamples": 0}, "resamples must be at least 1"),
+        ({"draws": 0}, "draws must be at least 1"),
     ],
 )
 def test_bad_settings_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -1,26 +1,34 @@
 """Energy against the stand-in of NVML, with a clock that moves only as passes run and pauses are made."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from harness.profiling.energy import Timer, idle_power, measure_energy
+from harness.profiling import energy as energy_module
+from harness.profiling.energy import BaselinePower, Timer, baseline_power, idle_power, measure_energy
+from harness.profiling.presets import PLANS
+from harness.records.measurement import MeasureSpec
 from harness.records.measurement_values import Energy
+from harness.system import nvml
 from harness.system.quantities import NotMeasured, Quantity
 
 UUID = "GPU-1111"
 IDLE_W = Quantity(value=100.0)
+PLAN_FIELDS = ("energy_windows", "energy_window_s", "cool_down_s", "idle_s")
+SETTLING_S = [1.0, 3.0]  # a pause, and idle power with a context
 
 
 class World:
-    """A GPU that draws 100 W at rest and 400 W at work, of which a pass takes 0.5 s."""
+    """A GPU that draws 130 W at rest with a context and 400 W at work, of which a pass takes 0.5 s."""
 
     def __init__(self, library: Any) -> None:
         self.now_s = 0.0
         self.spent_mj = 5_000_000.0
         self.pauses_s: list[float] = []
         self.passes = 0
+        self.idle_w = 130.0
         self.synchronized_at: list[float] = []
         library.energy_mj = lambda: int(self.spent_mj)
         library.power_mw = 400_000
@@ -32,7 +40,7 @@ class World:
 
     def sleep(self, seconds: float) -> None:
         self.pauses_s.append(seconds)
-        self.pass_time(seconds, 100.0)
+        self.pass_time(seconds, self.idle_w)
 
     def run(self) -> None:
         self.passes += 1
@@ -42,8 +50,9 @@ class World:
         self.synchronized_at.append(self.now_s)
 
     def measure(self, **changes: Any) -> tuple[Energy | NotMeasured, list[str]]:
-        arguments = {"uuid": UUID, "idle_w": IDLE_W, "windows": 1, "window_s": 10.0, "timer": self.timer}
-        return measure_energy(self.run, self.synchronize, **{**arguments, **changes})
+        plan = replace(PLANS["lease"], **{name: changes.pop(name) for name in PLAN_FIELDS if name in changes})
+        arguments = {"uuid": UUID, "idle_w": IDLE_W, "plan": plan, "timer": self.timer, "run": self.run}
+        return measure_energy(synchronize=self.synchronize, **{**arguments, **changes})
 
 
 @pytest.fixture
@@ -64,20 +73,22 @@ def test_energy_of_a_pass_by_hand(world: World) -> None:
     assert energy.above_idle_mj.value == 150_000  # 300 W of it
     assert energy.integrated_mj.value == 200_000
     assert energy.idle_w == IDLE_W
+    assert energy.context_idle_w.value == 130.0  # the clocks stay up
+    assert energy.above_context_idle_mj.value == 135_000  # 270 W of 400 W
     assert flags == []
     assert world.passes == 20 + 3  # 1.05 s of work before
-    assert world.pauses_s == []
+    assert world.pauses_s == SETTLING_S
 
 
 def test_windows_end_when_the_work_is_done(world: World) -> None:
     """Passes begun within the window count, and so does their time after it."""
-    energy = figures(world.measure(window_s=9.8))
+    energy = figures(world.measure(energy_window_s=9.8))
     assert (energy.window_s, energy.passes) == ((10.0,), (20,))
-    assert world.synchronized_at == [1.5, 11.5]
+    assert world.synchronized_at == [0.0, 5.5, 15.5]
 
 
 def test_one_pass_longer_than_a_window_counts(world: World) -> None:
-    assert figures(world.measure(window_s=0.1)).passes == (1,)
+    assert figures(world.measure(energy_window_s=0.1)).passes == (1,)
 
 
 def test_the_median_of_windows(world: World, library: Any) -> None:
@@ -86,10 +97,7 @@ def test_the_median_of_windows(world: World, library: Any) -> None:
     def run() -> None:
         world.pass_time(0.5, next(watts))
 
-    found = measure_energy(
-        run, world.synchronize, uuid=UUID, idle_w=IDLE_W, windows=3, window_s=10.0, timer=world.timer
-    )
-    energy = figures(found)
+    energy = figures(world.measure(run=run, energy_windows=3))
     assert energy.window_s == (10.0, 10.0, 10.0)
     assert energy.raw_mj == 210_000
     assert energy.above_idle_mj.value == 160_000
@@ -97,19 +105,19 @@ def test_the_median_of_windows(world: World, library: Any) -> None:
 
 def test_a_card_that_stays_warm_pauses_for_the_whole_cool_down(world: World, library: Any) -> None:
     library.temperatures_c = [40] + [60] * 1000
-    assert figures(world.measure(windows=3, cool_down_s=2.5)).window_s == (10.0, 10.0, 10.0)
-    assert world.pauses_s == [1.0, 1.0, 0.5] * 2
+    assert figures(world.measure(energy_windows=3, cool_down_s=2.5)).window_s == (10.0, 10.0, 10.0)
+    assert world.pauses_s == [*SETTLING_S, *[1.0, 1.0, 0.5] * 2]
 
 
 def test_a_card_that_is_cool_again_pauses_no_longer(world: World, library: Any) -> None:
     library.temperatures_c = [40, 42]  # within 2 degrees
-    assert figures(world.measure(windows=3, cool_down_s=2.5)).window_s == (10.0, 10.0, 10.0)
-    assert world.pauses_s == []
+    assert figures(world.measure(energy_windows=3, cool_down_s=2.5)).window_s == (10.0, 10.0, 10.0)
+    assert world.pauses_s == SETTLING_S
 
 
-def test_doubts(world: World, library: Any) -> None:
+def test_warnings(world: World, library: Any) -> None:
     library.power_mw = 450_000
-    energy, flags = world.measure(window_s=4.0)
+    energy, flags = world.measure(energy_window_s=4.0)
     assert isinstance(energy, Energy)
     assert energy.integrated_mj.value == 225_000
     assert flags == [
@@ -169,9 +177,7 @@ def test_a_refusal_in_the_middle_is_a_reason(world: World, library: Any) -> None
         world.run()
         library.refused["nvmlDeviceGetTotalEnergyConsumption"] = "GPU is lost"
 
-    found = measure_energy(
-        run, world.synchronize, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=10.0, timer=world.timer
-    )
+    found = world.measure(run=run)
     assert isinstance(found[0], NotMeasured) and "GPU is lost" in found[0].reason
     assert library.open == 0
 
@@ -181,12 +187,12 @@ def test_an_error_of_the_pass_is_not_swallowed(world: World, library: Any) -> No
         raise RuntimeError("CUDA out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        measure_energy(run, world.synchronize, uuid=UUID, idle_w=IDLE_W, windows=1, window_s=1.0, timer=world.timer)
+        world.measure(run=run)
     assert library.open == 0
 
 
 def test_idle_power_is_the_counters(world: World) -> None:
-    assert idle_power(UUID, 3.0, world.timer).value == 100.0
+    assert idle_power(UUID, 3.0, world.timer).value == 130.0
     assert world.pauses_s == [3.0]
 
 
@@ -194,3 +200,40 @@ def test_offsets_lie_within_a_period_of_the_counter() -> None:
     draw: Callable[[], float] = Timer().offset_s
     drawn = [draw() for _ in range(100)]
     assert 0 <= min(drawn) < max(drawn) <= 0.1
+
+
+def make_spec(device: str, preset: str) -> MeasureSpec:
+    values = {"architecture": "segnet", "architecture_revision": 1, "threads": 1}
+    return MeasureSpec.model_validate({**values, "device": device, "preset": preset})
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
+    """What idle power was asked for, on a machine with two GPUs of which others use one."""
+    asked: list[tuple[str, float]] = []
+
+    def watch(uuid: str, seconds: float) -> Quantity:
+        asked.append((uuid, seconds))
+        return Quantity(value=70.0 + len(asked))
+
+    found = nvml.Baseline(used_bytes={"GPU-1": 0, "GPU-2": 5}, others={"GPU-2": "busy"})
+    monkeypatch.setattr(energy_module, "baseline", lambda: found)
+    monkeypatch.setattr(energy_module, "idle_power", watch)
+    return asked
+
+
+def test_a_cpu_has_nothing_to_look_at(watched: list[tuple[str, float]]) -> None:
+    assert baseline_power(make_spec("cpu", "full")) == BaselinePower()
+    assert watched == []
+
+
+def test_every_gpu_is_watched_as_long_as_the_preset_says(watched: list[tuple[str, float]]) -> None:
+    found = baseline_power(make_spec("cuda", "lease"))
+    assert watched == [("GPU-1", 3.0), ("GPU-2", 3.0)]
+    assert found.idle_w == {"GPU-1": Quantity(value=71.0), "GPU-2": Quantity(value=72.0)}
+    assert found.others == {"GPU-2": "busy"}
+
+
+def test_presets_without_energy_need_no_idle_power(watched: list[tuple[str, float]]) -> None:
+    assert baseline_power(make_spec("cuda", "quick")).idle_w == {}
+    assert watched == []

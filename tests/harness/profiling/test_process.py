@@ -10,9 +10,9 @@ import torch
 
 import architectures
 from harness.profiling import process
-from harness.profiling.process import CellWorker, Ending, Worker, error_line, failure_of, oom_kills
-from harness.profiling.work import CONCLUDE, PREPARE, ROUND, Task
-from harness.records.measurement import CellKey, MeasureSpec
+from harness.profiling.process import Ending, MeasurementWorker, Worker, error_line, failure_of, oom_kills
+from harness.profiling.work import FINALIZE, PREPARE, ROUND, Task
+from harness.records.measurement import MeasurementKey, MeasureSpec
 from harness.system.errors import UserError
 
 ROOT = Path(process.__file__).resolve().parents[2]
@@ -32,12 +32,12 @@ for line in sys.stdin:
 """
 
 
-def test_turns_are_taken_when_asked_for_and_phases_passed_on() -> None:
+def test_steps_are_taken_when_asked_for_and_phases_passed_on() -> None:
     phases: list[str] = []
     with Worker(python(ANSWERING), phases.append) as worker:
         assert worker.ready()
         assert phases == ["one"]
-        assert worker.turn("round") and worker.turn("again")
+        assert worker.step("round") and worker.step("again")
         ending = worker.end()
     assert phases == ["one", "round", "again"]
     assert (ending.code, ending.phase, ending.error) == (0, "again", "")
@@ -47,9 +47,17 @@ def test_a_worker_that_ends_early_says_why() -> None:
     script = "import sys; print('phase: one'); print('phase: two'); sys.exit('why')"
     with Worker(python(script)) as worker:
         assert not worker.ready()
-        assert not worker.turn("round")
+        assert not worker.step("round")
         ending = worker.end()
     assert (ending.code, ending.phase, ending.error) == (1, "two", "why")
+
+
+def test_an_exit_with_0_before_all_was_done_is_known() -> None:
+    """As by the code of a network that calls os._exit(0)."""
+    with Worker(python("print('ready', flush=True); input()")) as worker:
+        assert worker.ready() and not worker.ended_early
+        assert not worker.step("round")
+        assert worker.ended_early and worker.end().code == 0
 
 
 def test_a_killed_worker_is_recognized() -> None:
@@ -146,15 +154,15 @@ def make_task(phase: str, batch: int, **changes: object) -> Task:
         "threads": 1,
     }
     spec = MeasureSpec.model_validate({**values, **changes})
-    return Task(spec=spec, key=CellKey.model_validate({"phase": phase, "batch_size": batch}))
+    return Task(spec=spec, key=MeasurementKey.model_validate({"phase": phase, "batch_size": batch}))
 
 
 @pytest.mark.slow
-def test_a_timed_cell_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_a_timed_phase_in_a_process_of_its_own(tmp_path: Path) -> None:
     phases: list[str] = []
-    with CellWorker(make_task("training-step", 2), tmp_path / "one", phases.append) as worker:
-        assert worker.ready() and worker.turn(PREPARE)
-        assert worker.turn(ROUND) and worker.turn(ROUND) and worker.turn(CONCLUDE)
+    with MeasurementWorker(make_task("training-step", 2), tmp_path / "one", phases.append) as worker:
+        assert worker.ready() and worker.step(PREPARE)
+        assert worker.step(ROUND) and worker.step(ROUND) and worker.step(FINALIZE)
         found, failure = worker.outcome()
     assert failure is None and found is not None
     assert [len(one.samples_ms) for one in found.rounds] == [3, 3]
@@ -168,18 +176,18 @@ def test_a_timed_cell_in_a_process_of_its_own(tmp_path: Path) -> None:
     [({"architecture": "segmet"}, "did you mean 'segnet'"), ({"architecture_revision": 99}, "revision 99")],
 )
 def test_bad_input_is_one_line(tmp_path: Path, changes: dict[str, object], message: str) -> None:
-    with CellWorker(make_task("shapes", 1, **changes), tmp_path / "one") as worker:
-        assert worker.ready() and not worker.turn(PREPARE)
+    with MeasurementWorker(make_task("shapes", 1, **changes), tmp_path / "one") as worker:
+        assert worker.ready() and not worker.step(PREPARE)
         with pytest.raises(UserError, match=message):
             worker.outcome()
 
 
 @pytest.mark.slow
 def test_a_worker_killed_on_its_way_keeps_what_it_found(tmp_path: Path) -> None:
-    with CellWorker(make_task("forward", 1), tmp_path / "one") as worker:
-        assert worker.ready() and worker.turn(PREPARE) and worker.turn(ROUND)
+    with MeasurementWorker(make_task("forward", 1), tmp_path / "one") as worker:
+        assert worker.ready() and worker.step(PREPARE) and worker.step(ROUND)
         os.kill(worker._process.pid, signal.SIGKILL)
-        assert not worker.turn(ROUND)
+        assert not worker.step(ROUND)
         found, failure = worker.outcome()
     assert failure is not None and failure.message == "the process was ended by SIGKILL (round 1)"
     assert found is not None and len(found.rounds) == 1
@@ -187,7 +195,7 @@ def test_a_worker_killed_on_its_way_keeps_what_it_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", [130, -signal.SIGINT])
 def test_a_stopped_worker_stops_the_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    worker = CellWorker(make_task("forward", 1), tmp_path / "one")
+    worker = MeasurementWorker(make_task("forward", 1), tmp_path / "one")
     monkeypatch.setattr(worker, "end", lambda: Ending(code=code, phase="start", error="", oom_kills=0))
     with pytest.raises(KeyboardInterrupt):
         worker.outcome()
@@ -199,8 +207,8 @@ def test_memory_of_a_gpu(tmp_path: Path, phase: str, batch: int) -> None:
     # in a process of its own: the context is measured before anything lies on the device
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    with CellWorker(make_task(phase, batch, device="cuda", preset="lease"), tmp_path / "one") as worker:
-        assert worker.ready() and worker.turn(PREPARE)
+    with MeasurementWorker(make_task(phase, batch, device="cuda", preset="lease"), tmp_path / "one") as worker:
+        assert worker.ready() and worker.step(PREPARE)
         found, failure = worker.outcome()
     assert failure is None and found is not None and found.memory is not None
     memory = found.memory

@@ -8,18 +8,28 @@ import pytest
 from pydantic import ValidationError
 
 from harness.records.measurement import (
-    Cell,
-    CellKey,
+    METHOD,
     Failure,
+    Measurement,
+    MeasurementKey,
     MeasurementRecord,
     MeasureSpec,
     joined,
     load_measurements,
     measurement_path,
+    nvml_ratio,
     read_record,
     save_measurement,
 )
-from harness.records.measurement_values import KEPT_SAMPLES, DeviceMemory, Live, Round, TimeSummary, Timing
+from harness.records.measurement_values import (
+    KEPT_SAMPLES,
+    DeviceMemory,
+    Live,
+    Range,
+    Round,
+    TimeSummary,
+    Timing,
+)
 from harness.system.errors import UserError
 from harness.system.quantities import NotMeasured, Quantity
 
@@ -47,7 +57,7 @@ def make_time(rounds: int = 3, kept: int = 10, median_ms: float = 1234.5678) -> 
     )
 
 
-def make_cell(phase: str = "forward", batch: int = 1, **changes: Any) -> Cell:
+def make_cell(phase: str = "forward", batch: int = 1, **changes: Any) -> Measurement:
     fields: dict[str, Any] = {
         "key": {"phase": phase, "batch_size": batch},
         "measured_at": "2026-01-02T03:04:05+00:00",
@@ -59,7 +69,7 @@ def make_cell(phase: str = "forward", batch: int = 1, **changes: Any) -> Cell:
         fields["memory"] = DeviceMemory.model_validate(dict.fromkeys(DeviceMemory.model_fields, NONE))
     else:
         fields["timing"] = make_timing()
-    return Cell.model_validate({**fields, **changes})
+    return Measurement.model_validate({**fields, **changes})
 
 
 def make_timing(time: TimeSummary | None = None) -> Timing:
@@ -75,7 +85,7 @@ def make_timing(time: TimeSummary | None = None) -> Timing:
     )
 
 
-def make_record(*cells: Cell, **changes: Any) -> MeasurementRecord:
+def make_record(*cells: Measurement, **changes: Any) -> MeasurementRecord:
     spec = changes.pop("spec", make_spec())
     fields: dict[str, Any] = {
         "spec": spec,
@@ -105,7 +115,7 @@ def test_the_longest_record_stays_below_150_kilobytes(tmp_path: Path) -> None:
     assert save_measurement(tmp_path, make_record(*cells)).stat().st_size < 150_000
 
 
-def test_cells_are_found_by_phase_and_batch() -> None:
+def test_measurements_are_found_by_phase_and_batch() -> None:
     failure = Failure(kind="oom", message="OOM at batch 8")
     record = make_record(make_cell(), make_cell(batch=8, timing=None, failure=failure, flags=("hot",)))
     assert record.cell("forward", 1) == record.cells[0]
@@ -142,19 +152,19 @@ def test_incoherent_records_are_refused(changes: dict[str, Any]) -> None:
         {"timing": None, "memory": make_cell("inference-memory").memory},
     ],
 )
-def test_a_cell_has_what_its_phase_gives_or_a_failure(changes: dict[str, Any]) -> None:
+def test_a_measurement_has_what_its_phase_gives_or_a_failure(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         make_cell(**changes)
 
 
 def test_a_live_peak_is_the_sum_of_its_parts() -> None:
-    parts = dict.fromkeys([name for name in Live.model_fields if name not in ("batch_size", "peak_bytes")], 10)
+    parts = dict.fromkeys([name for name in Live.model_fields if name.endswith("_bytes") and name != "peak_bytes"], 10)
     assert Live(batch_size=1, peak_bytes=70, **parts).peak_bytes == 70
     with pytest.raises(ValidationError, match="parts add up to 70, the peak is 71"):
         Live(batch_size=1, peak_bytes=71, **parts)
 
 
-def test_joining_replaces_cells_and_keeps_each_manifest_once() -> None:
+def test_joining_replaces_measurements_and_keeps_each_manifest_once() -> None:
     old, new = {"torch": "2.11"}, {"torch": "2.12"}
     before = make_record(make_cell(), make_cell("backward"), environments=(old,))
     after = make_record(make_cell(flags=("again",)), make_cell("end-to-end"), environments=(new,))
@@ -170,6 +180,73 @@ def test_joining_replaces_cells_and_keeps_each_manifest_once() -> None:
     assert joined(None, after) == after
     with pytest.raises(ValueError, match="not of one spec"):
         joined(before, make_record(spec=make_spec(threads=1)))
+
+
+def test_an_interval_needs_three_processes() -> None:
+    medians = (9.0, 12.0, 10.0)
+    rounds = tuple(Round(n=1, median_ms=one, samples_ms=(one,)) for one in medians)
+    timing = make_timing(make_time(median_ms=10.0).model_copy(update={"rounds": rounds}))
+    assert timing.interval_ms == NotMeasured(reason="1 process; an interval needs 3")
+    three = timing.model_copy(update={"processes": 3})
+    assert three.interval_ms == Range(low=9.0, median=10.0, high=12.0)
+    two = rounds[:2]
+    fewer = timing.model_copy(update={"processes": 2, "time": timing.time.model_copy(update={"rounds": two})})
+    assert isinstance(fewer.interval_ms, NotMeasured)
+
+
+def nvml_record(architecture: str, used: Quantity) -> MeasurementRecord:
+    values = {**dict.fromkeys(DeviceMemory.model_fields, NONE), "nvml_used_minus_idle_bytes": used}
+    memory = DeviceMemory.model_validate(values)
+    return make_record(make_cell("inference-memory", memory=memory), spec=make_spec(architecture=architecture))
+
+
+def test_ratios_of_nvmls_memory_by_hand() -> None:
+    base, other = nvml_record("segnet", Quantity(value=800.0)), nvml_record("fcn8s", Quantity(value=1176.0))
+    assert nvml_ratio(other, base, "inference-memory", 1).value == 1.47
+    assert nvml_ratio(base, base, "inference-memory", 1).value == 1.0
+    assert nvml_ratio(nvml_record("fcn8s", NONE), base, "inference-memory", 1).reason == "fcn8s: not measured"
+    missing = nvml_ratio(other, base, "training-memory", 4)
+    assert missing.reason == "fcn8s: not measured: training-memory at batch 4"
+
+
+@pytest.mark.parametrize(
+    ("phase", "spec", "warned"),
+    [
+        ("forward", {"device": "cuda", "preset": "lease"}, ["percentiles are an artefact"]),
+        ("forward", {"precision": "bf16"}, ["weights were converted"]),
+        ("backward", {"precision": "bf16"}, []),
+        ("forward", {}, []),
+    ],
+)
+def test_what_an_earlier_revision_measured_otherwise_is_said(
+    phase: str, spec: dict[str, Any], warned: list[str]
+) -> None:
+    old, new = (make_record(make_cell(phase, method=one), spec=make_spec(**spec)) for one in (1, METHOD))
+    assert new.flags == ()
+    assert len(old.flags) == len(warned)
+    assert all(text in flag for text, flag in zip(warned, old.flags, strict=True))
+
+
+def test_committed_measurements_are_read_and_written_as_they_are() -> None:
+    """Records of earlier revisions stay readable, and none states an impossible workspace."""
+    records, unreadable = load_measurements(Path(__file__).parents[3] / "results")
+    assert len(records) > 40 and unreadable == []
+    counted = [shapes for record in records if (shapes := record.shapes)]
+    lives = [live for one in counted for live in (one.inference_live, one.training_live)]
+    assert {live.threads for live in lives} == {1}
+    workspaces = [
+        cell.memory.workspace_bytes.value - (cell.memory.allocated_peak_bytes.value or 0) + _live(record, cell.key)
+        for record in records
+        for cell in record.cells
+        if cell.memory and cell.memory.workspace_bytes.value is not None
+    ]
+    assert workspaces and set(workspaces) == {0}
+
+
+def _live(record: MeasurementRecord, key: MeasurementKey) -> int:
+    assert record.shapes is not None
+    live = record.shapes.training_live if key.phase == "training-memory" else record.shapes.inference_live
+    return live.peak_bytes
 
 
 @pytest.mark.parametrize(
@@ -218,9 +295,9 @@ def test_options_stand_in_the_name() -> None:
     assert spec.file_name == "segnet-360x480-k11-fp32-channels-last-folded-cpu.json"
 
 
-def test_cell_keys_serve_as_names() -> None:
-    assert {CellKey(phase="forward", batch_size=8)} == {CellKey(phase="forward", batch_size=8)}
-    assert str(CellKey(phase="training-step", batch_size=5)) == "training-step at batch 5"
+def test_keys_serve_as_names() -> None:
+    assert {MeasurementKey(phase="forward", batch_size=8)} == {MeasurementKey(phase="forward", batch_size=8)}
+    assert str(MeasurementKey(phase="training-step", batch_size=5)) == "training-step at batch 5"
 
 
 def test_unreadable_files_come_with_reasons(tmp_path: Path) -> None:

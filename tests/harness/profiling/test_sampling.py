@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from harness.profiling.sampling import Sampler, window_flags, window_of
+from harness.profiling.sampling import (
+    Sampler,
+    joined_windows,
+    load_warnings,
+    window_of,
+    window_warnings,
+)
 from harness.records.measurement_values import DeviceWindow, Range
 from harness.system.nvml import Look
 from harness.system.quantities import NotMeasured, Quantity
@@ -100,13 +106,13 @@ def test_reasons_are_the_union_in_nvmls_order() -> None:
 
 def test_a_steady_window_raises_no_doubt() -> None:
     looks = [look(1900), look(1980)] * 15 + [look(210, busy=False)]  # 80 MHz of 1940 are 4.1 %
-    assert window_flags(window_of(looks)) == []
+    assert window_warnings(window_of(looks)) == []
 
 
 def test_doubts() -> None:
     """102 MHz of 1980 are 5.15 %."""
     looks = [look(1980)] * 28 + [look(1878, reasons=("thermal slowdown by hardware", "power cap"))]
-    assert window_flags(window_of(looks)) == [
+    assert window_warnings(window_of(looks)) == [
         "the GPU's clocks were sampled 29 times at work (30 wanted)",
         "the SM clock spread by 5.2 % (limit 5 %)",
         "the GPU's clocks were held back: thermal slowdown by hardware",
@@ -116,4 +122,64 @@ def test_doubts() -> None:
 @pytest.mark.parametrize("busy", [False, None])
 def test_idle_clocks_are_not_judged(busy: bool | None) -> None:
     looks = [look(clock, busy=busy) for clock in (210, 1980)] * 30
-    assert window_flags(window_of(looks)) == ["the GPU's clocks were sampled 0 times at work (30 wanted)"]
+    assert window_warnings(window_of(looks)) == ["the GPU's clocks were sampled 0 times at work (30 wanted)"]
+
+
+NONE = NotMeasured(reason="NVML: Not Supported")
+
+
+def make_window(
+    low: float, high: float, *reasons: str, power: Range | NotMeasured = NONE, busy: int = 20
+) -> DeviceWindow:
+    clock = Range(low=low, median=(low + high) / 2, high=high)
+    return DeviceWindow(
+        samples=30,
+        busy_samples=busy,
+        sm_clock_mhz=clock,
+        memory_clock_mhz=clock,
+        temperature_c=clock,
+        power_w=power,
+        throttle_reasons=reasons,
+    )
+
+
+def test_two_windows_by_hand() -> None:
+    power = Range(low=1.0, median=2.0, high=3.0)
+    both = joined_windows([make_window(10, 20, "idle", power=power), make_window(14, 26, "power cap", "idle")])
+    assert isinstance(both, DeviceWindow)
+    assert (both.samples, both.busy_samples) == (60, 40)
+    assert both.sm_clock_mhz == Range(low=10, median=17.5, high=26)
+    assert both.throttle_reasons == ("idle", "power cap")
+    assert both.power_w == NONE  # a range of one window is none of both
+
+
+def test_an_idle_window_says_nothing_of_the_clocks() -> None:
+    both = joined_windows([make_window(10, 20), make_window(1, 2, busy=0)])
+    assert isinstance(both, DeviceWindow)
+    assert both.sm_clock_mhz == Range(low=10, median=15, high=20)
+    assert both.temperature_c == Range(low=1, median=8.25, high=20)
+
+
+def test_one_that_is_missing_makes_all_missing() -> None:
+    assert joined_windows([make_window(1, 2), NONE]) == NONE
+    assert joined_windows([]) == NotMeasured(reason="measured on a CPU")
+
+
+@pytest.mark.parametrize(
+    ("load", "ours", "cores", "flagged"),
+    [
+        (2.4, 2, 1, False),
+        (2.6, 2, 1, True),
+        (0.0, 2, 1, False),
+        (1.6, 1, 1, True),
+        (1.6, 1, 2, True),
+        (4.9, 1, 16, False),
+        (5.1, 1, 16, True),
+    ],
+)
+def test_load_of_others(load: float, ours: int, cores: int, flagged: bool) -> None:
+    assert bool(load_warnings(Quantity(value=load), ours, cores)) is flagged
+
+
+def test_an_unknown_load_is_no_warning() -> None:
+    assert load_warnings(Quantity(reason="this system gives no load average"), 1) == []

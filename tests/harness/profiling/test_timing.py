@@ -1,8 +1,10 @@
 import math
+import random
 import statistics
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -10,19 +12,21 @@ from hypothesis import strategies as st
 
 from harness.profiling.presets import PLANS
 from harness.profiling.timing import (
-    Block,
     CudaClock,
+    Enough,
     Pass,
     WallClock,
-    doubts,
     is_steady,
     summarize,
     take_round,
-    thin,
+    time_callable,
+    time_callables,
+    timing_warnings,
     warm_up,
 )
+from harness.profiling.work import RoundSamples
 from harness.records.measurement import Preset
-from harness.records.measurement_values import KEPT_SAMPLES, TimeSummary
+from harness.records.measurement_values import KEPT_SAMPLES, TimeSummary, thin
 
 NOTHING = Pass(prepare=lambda: None, run=lambda: None)
 
@@ -37,10 +41,14 @@ class ScriptedClock:
         self.block = 1
         monkeypatch.setattr(time, "perf_counter", lambda: self.now_s)
 
-    def sample(self, timed: Pass, count: int) -> Block:
-        taken = [next(self._samples) for _ in range(count)]
-        self.now_s += sum(taken) / 1e3
-        return Block(samples_ms=taken, uncovered_share=self._uncovered)
+    def take(self, timed: Pass, enough: Enough) -> RoundSamples:
+        taken: list[float] = []
+        began = self.now_s
+        while not taken or not enough(len(taken), self.now_s - began):
+            timed.run()
+            taken.append(next(self._samples))
+            self.now_s += taken[-1] / 1e3
+        return RoundSamples(samples_ms=tuple(taken), uncovered_share=self._uncovered)
 
 
 def time_pass(clock: ScriptedClock, preset: Preset) -> tuple[TimeSummary, list[str]]:
@@ -49,7 +57,7 @@ def time_pass(clock: ScriptedClock, preset: Preset) -> tuple[TimeSummary, list[s
     warmed = warm_up(NOTHING, clock, plan)
     rounds = [take_round(NOTHING, clock, plan) for _ in range(plan.rounds)]
     summary = summarize([one.samples_ms for one in rounds], warmup_n=warmed.samples, warmup_s=warmed.seconds)
-    return summary, doubts(summary, rounds, plan, warmed.steady)
+    return summary, timing_warnings(summary, rounds, plan, warmed.steady)
 
 
 def constant(milliseconds: float) -> Iterator[float]:
@@ -78,9 +86,25 @@ def test_the_headline_is_no_minimum() -> None:
 def test_thinning_keeps_order_ends_and_limit(samples: list[float]) -> None:
     kept = thin(samples)
     assert len(kept) == min(len(samples), KEPT_SAMPLES)
-    assert (kept[0], kept[-1]) == (round(samples[0], 4), round(samples[-1], 4))
+    assert (kept[0], kept[-1]) == (samples[0], samples[-1])
     if len(samples) <= KEPT_SAMPLES:
-        assert list(kept) == [round(sample, 4) for sample in samples]
+        assert list(kept) == samples
+
+
+@given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=700))
+def test_every_sample_is_kept(samples: list[float]) -> None:
+    """Percentiles can be taken again from a record, whatever is thinned in plain sight."""
+    summary = summarize([samples, samples[::-1]], warmup_n=0, warmup_s=0)
+    summary = TimeSummary.model_validate_json(summary.model_dump_json())
+    kept = [one.every_sample_ms() or () for one in summary.rounds]
+    assert kept[0] == pytest.approx(samples, abs=6e-5)
+    assert kept[1] == kept[0][::-1]
+    assert summary.p90_ms == pytest.approx(np.percentile(np.concatenate(kept), 90), abs=2e-4)
+
+
+def test_an_old_record_has_no_more_than_thinned_samples() -> None:
+    round_ = summarize([[float(n) for n in range(500)]], warmup_n=0, warmup_s=0).rounds[0]
+    assert round_.model_copy(update={"all_samples": None}).every_sample_ms() is None
 
 
 def test_thinning_is_even_over_time() -> None:
@@ -96,18 +120,18 @@ def test_too_few_samples_are_not_steady() -> None:
     assert not is_steady([1.0] * 19, 0.01)
 
 
-def test_cpu_effort_counts_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_preset_counts_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     summary, flags = time_pass(ScriptedClock(constant(2000.0), monkeypatch), "cpu")
     assert (summary.warmup_n, [one.n for one in summary.rounds]) == (3, [10, 10, 10])
     assert flags == []
 
 
-def test_quick_effort_takes_few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_preset_takes_few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     summary, flags = time_pass(ScriptedClock(constant(2000.0), monkeypatch), "quick")
     assert (summary.warmup_n, summary.n, flags) == (1, 9, [])
 
 
-def test_lease_effort_counts_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lease_preset_counts_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     summary, flags = time_pass(ScriptedClock(constant(10.0), monkeypatch), "lease")
     assert summary.warmup_n == pytest.approx(200, abs=1)
     assert [one.n for one in summary.rounds] == pytest.approx([300] * 3, abs=1)
@@ -115,7 +139,7 @@ def test_lease_effort_counts_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert flags == []
 
 
-def test_full_effort_wants_samples_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_preset_wants_samples_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     fast, _ = time_pass(ScriptedClock(constant(10.0), monkeypatch), "full")
     assert [one.n for one in fast.rounds] == pytest.approx([1000] * 5, abs=1)
     slow, flags = time_pass(ScriptedClock(constant(100.0), monkeypatch), "full")
@@ -124,7 +148,7 @@ def test_full_effort_wants_samples_and_seconds(monkeypatch: pytest.MonkeyPatch) 
     assert flags == []
 
 
-def test_full_effort_stops_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_preset_stops_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     summary, flags = time_pass(ScriptedClock(constant(1000.0), monkeypatch), "full")
     assert [one.n for one in summary.rounds] == [60] * 5
     assert flags == ["60 samples in a round, 200 wanted"]
@@ -163,39 +187,84 @@ def test_wall_clock_leaves_preparation_out(monkeypatch: pytest.MonkeyPatch) -> N
         now[0] += seconds
 
     timed = Pass(prepare=lambda: advance(5.0), run=lambda: advance(0.25))
-    assert WallClock().sample(timed, 3).samples_ms == [250.0] * 3
+    assert WallClock().take(timed, lambda count, seconds: count >= 3).samples_ms == (250.0,) * 3
 
 
-def test_cuda_clock_waits_once_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a simulated stream: preparation takes 3 ms, the pass 2 ms, and 1 ms at the end is nobody's."""
-    stream_ms = [0.0]
-    waits = [0]
+class Stream:
+    """A simulated GPU: host and card have a clock each; a pass that finds the card idle takes 3 ms longer."""
 
-    class Event:
-        def __init__(self, enable_timing: bool) -> None:
-            assert enable_timing
+    HOST_MS, PREPARE_MS, RUN_MS, IDLE_MS = 0.1, 3.0, 2.0, 3.0
 
-        def record(self) -> None:
-            self.at = stream_ms[0]
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.host_ms = self.card_ms = 0.0
+        self.deepest = 0
+        self._ends: list[float] = []
+        monkeypatch.setattr(torch.cuda, "Event", lambda enable_timing: _StreamEvent(self))
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda: self.wait(self.card_ms))
+        monkeypatch.setattr(time, "perf_counter", lambda: self.host_ms / 1e3)
+        self.timed = Pass(prepare=lambda: self._ask(self.PREPARE_MS), run=lambda: self._ask(self.RUN_MS))
 
-        def elapsed_time(self, other: "Event") -> float:
-            return other.at - self.at
+    def wait(self, until_ms: float) -> None:
+        self.host_ms = max(self.host_ms, until_ms)
 
-    def wait() -> None:
-        waits[0] += 1
-        if waits[0] == 2:
-            stream_ms[0] += 1.0
+    def _ask(self, milliseconds: float) -> None:
+        self.host_ms += self.HOST_MS
+        idle = milliseconds == self.RUN_MS and self.card_ms - self.PREPARE_MS <= self.host_ms
+        self.card_ms = max(self.card_ms, self.host_ms) + milliseconds + (self.IDLE_MS if idle else 0.0)
+        self._ends.append(self.card_ms)
+        self.deepest = max(self.deepest, sum(end > self.host_ms for end in self._ends) // 2)
 
-    def advance(milliseconds: float) -> None:
-        stream_ms[0] += milliseconds
 
-    monkeypatch.setattr(torch.cuda, "Event", Event)
-    monkeypatch.setattr(torch.cuda, "synchronize", wait)
-    monkeypatch.setattr(time, "perf_counter", lambda: stream_ms[0] / 1e3)
-    block = CudaClock().sample(Pass(prepare=lambda: advance(3.0), run=lambda: advance(2.0)), 4)
-    assert waits == [2]
-    assert block.samples_ms == [2.0] * 4
-    assert block.uncovered_share == pytest.approx(1 / 21)
+class _StreamEvent:
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def record(self) -> None:
+        self._at = max(self._stream.card_ms, self._stream.host_ms)
+
+    def synchronize(self) -> None:
+        self._stream.wait(self._at)
+
+    def elapsed_time(self, other: "_StreamEvent") -> float:
+        return other._at - self._at
+
+
+@pytest.mark.parametrize("ahead", random.Random(0).sample(range(2, 30), 6))
+def test_percentiles_do_not_depend_on_when_the_host_waits(ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the length of the queue, no sample begins on an idle card."""
+    stream = Stream(monkeypatch)
+    taken = CudaClock(ahead).take(stream.timed, lambda count, seconds: count >= 50)
+    assert taken.samples_ms == pytest.approx([Stream.RUN_MS] * 50)
+    assert taken.uncovered_share < 0.02
+    assert stream.deepest <= ahead + 1
+
+
+def test_a_card_that_waits_for_its_host_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host does something else for 20 ms between passes of 8 ms."""
+    stream = Stream(monkeypatch)
+
+    def enough(count: int, seconds: float) -> bool:
+        stream.host_ms += 20.0
+        return count >= 40
+
+    assert CudaClock().take(stream.timed, enough).uncovered_share == pytest.approx(0.6, abs=0.1)
+
+
+def test_callables_are_timed_beside_each_other() -> None:
+    asked: list[str] = []
+    runs = {"short": lambda: time.sleep(0.001), "long": lambda: time.sleep(0.004)}
+    found = time_callables(runs, "quick", on_step=asked.append)
+    assert [found[name].time.n for name in runs] == [9, 9]
+    assert 1.0 <= found["short"].time.median_ms < found["long"].time.median_ms
+    assert asked[:2] == list(runs) and all(sorted(asked[at : at + 2]) == sorted(runs) for at in (2, 4, 6))
+
+
+def test_one_callable(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[None] = []
+    clock = ScriptedClock(iter([9.0] * 3 + [1.0] * 10 + [2.0] * 10 + [3.0] * 10), monkeypatch)
+    found = time_callable(lambda: ran.append(None), "cpu", clock=clock)
+    assert (found.time.median_ms, found.time.warmup_n, len(ran)) == (2.0, 3, 33)
+    assert found.warnings == ("rounds spread by 100.0 % (limit 3 %)",)
 
 
 def test_plans_are_those_of_the_rules() -> None:
@@ -215,7 +284,7 @@ def test_plans_are_those_of_the_rules() -> None:
     assert (full.fresh, full.energy_windows, full.energy_window_s, full.cool_down_s) == (True, 3, 10.0, 10.0)
 
 
-def test_a_slow_pass_ends_a_round_of_effort_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_pass_ends_a_round_of_preset_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     summary, flags = time_pass(ScriptedClock(constant(20_000.0), monkeypatch), "cpu")
     assert (summary.warmup_n, [one.n for one in summary.rounds]) == (3, [2, 2, 2])
     assert flags == ["2 samples in a round, 10 wanted"]

@@ -12,9 +12,9 @@ from rich.console import Console
 from torch import nn
 
 import datasets
+from harness.cli.dry_run import print_plan
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import RunSpec, refined
-from harness.launchers.run import print_plan
 from harness.records.estimate import Estimate, Machine, estimate, images
 from harness.records.measurement import MeasurementRecord, save_measurement
 from harness.system.quantities import NotMeasured

@@ -124,6 +124,18 @@ def test_a_cell_measured_twice_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(("here_method", "there_method", "added"), [(1, 2, True), (2, 1, False)])
+def test_the_later_revision_of_measuring_stays(
+    tmp_path: Path, here_method: int, there_method: int, added: bool
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    path = save_measurement(here, make_record(make_cell(method=here_method, wall_s=1.0)))
+    save_measurement(there, make_record(make_cell(method=there_method, wall_s=2.0)))
+    assert outcome(merge(here, [there])) == ((1, 0, 0) if added else (0, 1, 0))
+    [cell] = read_record(path).cells
+    assert cell.method == 2
+
+
 def test_devices_stay_apart(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     save_measurement(here, make_record(make_cell()))

@@ -27,6 +27,16 @@ def matrix(right: Sequence[int], wrong: int = 0) -> NDArray[np.int64]:
     return values
 
 
+def right(share: int) -> NDArray[np.int64]:
+    """Matrices of which so many of 100 pixels of the first class are right."""
+    return np.stack([matrix([share, *[100] * 10], wrong=100 - share)] * 20)
+
+
+def miou(share: int) -> float:
+    """Their mIoU in percent."""
+    return 100 * (share / 100 + 100 / (200 - share) + 9) / 11
+
+
 # Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right: G and C are
 # lower by 3.6 points than in WHOLE, mIoU by 6.2. 20 images are two blocks.
 PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from harness.config.protocol import Protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import load_suite
-from harness.paper.claims import Judgement
-from harness.report.claims import Collected, judged
+from harness.paper.verdicts import ClaimResult
+from harness.report.claims import Collected, claim_results
 from harness.report.collect import collect
 from harness.report.resources import collect_measurements
 from tests.harness.report.made_up import PART, WHOLE, Store
@@ -26,8 +26,8 @@ def collected(store: Store) -> dict[str, Collected]:
     return found
 
 
-def judgement(store: Store, number: int) -> Judgement:
-    return judged(collected(store))[number - 1]
+def result(store: Store, number: int) -> ClaimResult:
+    return claim_results(collected(store))[number - 1]
 
 
 def seven(

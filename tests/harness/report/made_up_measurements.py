@@ -5,9 +5,9 @@ from typing import Any
 import architectures
 from harness.records.measurement import (
     PAPER_SIZE,
-    Cell,
-    CellKey,
     Failure,
+    Measurement,
+    MeasurementKey,
     MeasurementRecord,
     MeasureSpec,
     Phase,
@@ -59,6 +59,7 @@ def measured(
     energy_mj: float | None = None,
     spread_percent: float = 2.0,
     rounds: int = 3,
+    processes: int = 3,
     device: str = "cpu",
     preset: str = "cpu",
     options: tuple[str, ...] = (),
@@ -85,6 +86,7 @@ def measured(
         energy_mj: above idle, of a forward pass at batch 1 on a GPU; raw is twice that.
         spread_percent: of the rounds of every time.
         rounds: of every time.
+        processes: of every time.
         device: "cpu" or "cuda".
         preset: of the record.
         options: of the record.
@@ -108,7 +110,7 @@ def measured(
         }
     )
     gpu = device == "cuda"
-    cells: list[Cell] = []
+    cells: list[Measurement] = []
     if inference_mib is not None:
         shapes = _shapes(model_size_mb, (inference_mib, training_mib), weights_mib, kept)
         if counted_on is not None:
@@ -128,7 +130,7 @@ def measured(
             cells.append(_cell(phase, batch, failure=Failure(kind="error", message="not tried")))
             continue
         own = energy_mj if (phase, batch) == ("forward", 1) else None
-        timing = _timing(_time(median_ms, spread_percent, rounds), gpu, own, "compiled" in options)
+        timing = _timing(_time(median_ms, spread_percent, rounds), gpu, own, "compiled" in options, processes)
         cells.append(_cell(phase, batch, timing=timing, flags=flags if (phase, batch) == ("forward", 1) else ()))
     return MeasurementRecord(
         spec=spec,
@@ -141,9 +143,9 @@ def measured(
     )
 
 
-def _cell(phase: Phase, batch: int, **fields: Any) -> Cell:
-    return Cell(
-        key=CellKey(phase=phase, batch_size=batch),
+def _cell(phase: Phase, batch: int, **fields: Any) -> Measurement:
+    return Measurement(
+        key=MeasurementKey(phase=phase, batch_size=batch),
         measured_at="2020-01-02T03:04:05+00:00",
         wall_s=12.5,
         load_average_before=Quantity(value=0.1),
@@ -219,7 +221,7 @@ def _time(median_ms: float, spread_percent: float, rounds: int) -> TimeSummary:
     )
 
 
-def _timing(time: TimeSummary, gpu: bool, energy_mj: float | None, compiled: bool) -> Timing:
+def _timing(time: TimeSummary, gpu: bool, energy_mj: float | None, compiled: bool, processes: int) -> Timing:
     missing = NotMeasured(reason=NO_GPU)
     energy: Energy | NotMeasured = NotMeasured(reason="no energy window for this pass") if gpu else missing
     if energy_mj is not None:
@@ -233,7 +235,7 @@ def _timing(time: TimeSummary, gpu: bool, energy_mj: float | None, compiled: boo
         )
     return Timing(
         time=time,
-        processes=3,
+        processes=processes,
         window=_window() if gpu else missing,
         energy=energy,
         roofline=Roofline(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import datasets
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import suite_names
@@ -26,29 +27,28 @@ def fill(store: Store, camvid: Protocol) -> None:
 class TestCompare:
     def test_every_checkpoint_and_score(self, store: Store, camvid: Protocol) -> None:
         fill(store, camvid)
-        (pair,) = compare(store.results, "segnet", "deconvnet", suite_names())
-        lines = {(line.checkpoint, line.metric): line for line in pair.lines}
-        assert len(lines) == 3 * 4
-        assert {key: line.winner for key, line in lines.items() if key[0] == "end"} == {
-            ("end", "G"): "first",
-            ("end", "C"): "first",
-            ("end", "mIoU"): "first",
-            ("end", "BF"): "second",
-        }
-        assert lines["half", "G"].winner == "tie"
-        gap = lines["end", "G"].difference
-        assert gap is not None
-        assert (gap.estimate, gap.low, gap.high) == pytest.approx((40 / 11, 40 / 11, 40 / 11))
+        frame = compare(store.results, "segnet", "deconvnet", suite_names())
+        scores = frame[frame["class"] == ""].set_index(["checkpoint", "metric"])
+        assert len(scores) == 3 * 4
+        assert scores.loc["end", "higher"].to_dict() == {"G": "first", "C": "first", "mIoU": "first", "BF": "second"}
+        assert scores.loc[("half", "G"), "higher"] == "tie"
+        gap = scores.loc[("end", "G"), ["difference", "low", "high"]]
+        assert list(gap) == pytest.approx([40 / 11] * 3)
+
+    def test_every_class(self, store: Store, camvid: Protocol) -> None:
+        fill(store, camvid)
+        frame = compare(store.results, "segnet", "deconvnet", ["camvid"])
+        classes = frame[(frame["checkpoint"] == "end") & (frame["metric"] == "IoU")]
+        assert list(classes["class"]) == list(datasets.info("camvid").classes)
+        assert list(classes["difference"])[:3] == pytest.approx([40.0, 100 - 100 / 1.4, 0.0])
+        assert list(classes["higher"])[:3] == ["first", "first", "tie"]
 
     def test_is_the_other_way_round_with_the_other_sign(self, store: Store, camvid: Protocol) -> None:
         fill(store, camvid)
-        (one,) = compare(store.results, "segnet", "deconvnet", ["camvid"])
-        (other,) = compare(store.results, "deconvnet", "segnet", ["camvid"])
-        for line, mirrored in zip(one.lines, other.lines, strict=True):
-            assert line.difference is not None
-            assert mirrored.difference is not None
-            assert line.difference.estimate == pytest.approx(-mirrored.difference.estimate)
-            assert line.difference.low == pytest.approx(-mirrored.difference.high)
+        one = compare(store.results, "segnet", "deconvnet", ["camvid"])
+        other = compare(store.results, "deconvnet", "segnet", ["camvid"])
+        assert list(one["difference"]) == pytest.approx(list(-other["difference"]))
+        assert list(one["low"]) == pytest.approx(list(-other["high"]))
 
     def test_only_within_a_group(self, store: Store, camvid: Protocol) -> None:
         store.run(store.spec("segnet", protocol=camvid), {"half": PART, "end": WHOLE})
@@ -59,16 +59,14 @@ class TestCompare:
     def test_each_group_by_itself(self, store: Store, camvid: Protocol) -> None:
         fill(store, camvid)
         fill(store, camvid.override({"iterations": "300"}))
-        pairs = compare(store.results, "segnet", "deconvnet", ["camvid"])
-        assert [bool(pair.group.reduced) for pair in pairs] == [False, True]
+        frame = compare(store.results, "segnet", "deconvnet", ["camvid"])
+        assert [bool(text) for text in frame.drop_duplicates("group")["reduced"]] == [False, True]
 
     def test_few_images_have_no_interval(self, store: Store, camvid: Protocol) -> None:
         for name in ("segnet", "deconvnet"):
             store.run(store.spec(name, protocol=camvid), {"half": PART[:5], "end": WHOLE[:5]})
-        (pair,) = compare(store.results, "segnet", "deconvnet", ["camvid"])
-        assert {(line.winner, line.reason) for line in pair.lines} == {
-            ("unknown", "one seed, and too few images for an interval")
-        }
+        frame = compare(store.results, "segnet", "deconvnet", ["camvid"])
+        assert set(frame["higher"]) == {""} and set(frame["reason"]) == {"too few images for an interval"}
 
     @pytest.mark.parametrize(
         ("names", "message"),
@@ -119,8 +117,6 @@ class TestCommand:
         assert "A: SegNet (seeds: 2), B: DeconvNet (seeds: 2)" in full
         assert "tie" in full
         assert "+3.64 to +3.64" in reduced
-        assert "several seeds of both: Welch's t interval" in done.stdout
-        assert "one seed: paired bootstrap over blocks of 10 neighboring frames" in done.stdout
 
     def test_suite_that_does_not_hold_them(self, results: Path) -> None:
         done = harness("compare", "segnet", "deconvnet", "--suite", "decoders", "--results", str(results))

@@ -1,8 +1,10 @@
 """The paper's figures as package data."""
 
+import pandas as pd
 import pytest
 
 from harness import paper
+from harness.paper.published import other_figures, others_table
 
 TABLES = {
     "table1_decoder_variants": (32, 11),
@@ -11,6 +13,7 @@ TABLES = {
     "table4_sunrgbd": (14, 7),
     "table5_sunrgbd_classes": (37, 3),
     "table6_resources": (4, 6),
+    "other_figures": (21, 11),
 }
 
 
@@ -74,3 +77,26 @@ def test_sun_classes() -> None:
     classes = paper.sun_class_accuracies()
     assert list(classes)[:3] == ["wall", "floor", "cabinet"]
     assert classes["bathtub"] == 48.86
+
+
+def test_others_trained_on_the_same_images() -> None:
+    frame = other_figures()
+    assert set(frame["images"]) == {367} and set(frame["split"]) == {"test", "val"}
+    assert not frame["source"].str.contains("Jegou").any()  # never checked against its source
+    segnets = frame[(frame["architecture"] == "segnet") & (frame["split"] == "test")]["mIoU"]
+    assert segnets.tolist() == [50.2, 54.09, 46.6, 44.79, 43.77, 53.3]
+
+
+def test_ours_stand_above_the_others() -> None:
+    ours = pd.DataFrame(
+        {
+            "network": ["segnet", "segnet", "fcn8s", "deconvnet"],
+            "title": ["SegNet", "SegNet", "FCN (learnt deconv)", "DeconvNet"],
+            "miou": [46.0, 48.0, 57.0, 30.0],
+        }
+    )
+    table = others_table(ours).set_index("source")
+    assert list(table) == ["SegNet", "FCN (learnt deconv)", "DeconvNet", "remarks"]
+    assert table.loc["here"].tolist() == [47.0, 57.0, 30.0, ""]
+    assert table["SegNet"].iloc[1:].tolist() == [50.2, 54.09, 46.6, 44.79, 43.77, 53.3]
+    assert table["FCN (learnt deconv)"].dropna().tolist() == [57.0, 50.36, 56.81]

@@ -13,7 +13,7 @@ from harness.records.speed import (
     performance_folder,
     save_performance,
 )
-from harness.report.performance import frame, performance_files, plain_step, targets
+from harness.report.performance import frame, performance_files, targets_table
 from harness.system.errors import UserError
 
 
@@ -78,24 +78,6 @@ def test_figures_are_medians_and_ratios_those_of_rounds() -> None:
     assert list(rows["met"].fillna("")) == ["NOT met", "met", "", "met", "NOT met", "NOT met"]
 
 
-def test_a_missed_target_stands_with_its_reason() -> None:
-    assert targets(record()) == [
-        "Training-fp32: 1.000 of the PyTorch baseline's time (target: at most 0.93): NOT met: most of it is in "
-        "convolutions.",
-        "Reading: 0.011 of the PyTorch baseline's time (target: at most 0.93): met.",
-        "Help: 0.200 s (target: at most 0.5 s): met.",
-        "Report: 11.0 s (target: at most 10 s): NOT met: no reason was found by the measurement itself.",
-        "Folded: n/a (target 0.93): NOT met: No module named 'folding'.",
-    ]
-
-
-def test_the_plain_step_is_given_in_seconds_an_image() -> None:
-    said = plain_step(record())
-    assert said is not None and "takes 4.40 [4.20, 4.70] s an image, ours 4.20 [4.10, 4.30] s" in said
-    assert "batch 5, 360 x 480" in said and "3 steps" in said
-    assert plain_step(record(entries=(entry("reading"),))) is None
-
-
 def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
     save_performance(tmp_path, record((90, 120)))
     save_performance(tmp_path, record())
@@ -107,42 +89,30 @@ def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
         "cpu-made-up-90x120.png",
     ]
     page = files["README.md"].decode()
-    assert page.index("## Input 360 x 480, Made-up CPU") < page.index("## Input 90 x 120, Made-up CPU")
-    assert page.count("**REDUCED: input 90 x 120; for the regression gate**") == 1
-    assert "| Reading | 2 | 0.0110 | 1.00 | 0.0110 [0.0105, 0.0115] | at most 0.93 of its time | met |" in page
-    assert "| Inference | 3 | 21.0 | 22.0 | 1.00 [0.900, 1.02] | – | – |" in page
-    assert "| Help | 1 | 0.200 | – | – | at most 0.5 s | met |" in page
-    assert "| Folded | n/a | n/a | n/a | n/a | at most 0.93 of its time | NOT met |" in page
-    assert "FAILED: folded: No module named 'folding'." in page
-    assert "Doubtful: the machine was busy." in page and "code aaaaaaaaaa (changed)" in page
-    assert "2026-01-01 in 180 s, torch 2.15.0, 2 threads" in page
+    assert page.index("input 360 x 480") < page.index("input 90 x 120")
+    assert page.count("**Reduced input") == 1
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    rows = {row[0]: row[1:] for row in cells}
+    assert rows["Reading"] == ["2", "0.0110", "1.00", "0.0110 [0.0105, 0.0115]", "at most 0.93 of its time", "met"]
+    assert rows["Inference"] == ["3", "21.0", "22.0", "1.00 [0.900, 1.02]", "–", "–"]
+    assert rows["Help"] == ["1", "0.200", "–", "–", "at most 0.5 s", "met"]
+    assert rows["Folded"] == ["n/a", "n/a", "n/a", "n/a", "at most 0.93 of its time", "NOT met"]
+    for said in ("No module named 'folding'", "the machine was busy", "aaaaaaaaaa (changed)", "2026-01-01"):
+        assert said in page
     assert all(data.startswith(b"\x89PNG") for name, data in files.items() if name.endswith(".png"))
     assert files["performance.csv"].decode().count("\n") == 1 + 2 * 6
     assert performance_files(tmp_path) == files
 
 
-def test_targets_of_several_machines_stand_side_by_side(tmp_path: Path) -> None:
-    save_performance(tmp_path, record())
-    assert "## Targets on each machine" not in performance_files(tmp_path)["README.md"].decode()
+def test_targets_of_several_machines_stand_side_by_side() -> None:
     faster = entry("training-fp32", ours_s=(10.0, 11.0, 10.0))
-    other = {"device_name": "Another CPU", "device_slug": "cpu-another"}
-    save_performance(tmp_path, record(entries=(faster, entry("reading", target=None)), **other))
-    save_performance(tmp_path, record((90, 120), **other))
-    page = performance_files(tmp_path)["README.md"].decode()
-    head, rows = page.split("## Targets on each machine")[1].split("## Input")[0].split("| :---", 1)
-    assert "Another CPU, 2 threads, 360 x 480 | Made-up CPU, 2 threads, 360 x 480" in head
-    assert "| Training-fp32 | at most 0.93 of its time | 0.500: met | 1.00: NOT met |" in rows
-    assert "| Reading | at most 0.93 of its time | – | 0.0110: met |" in rows
-    assert "| Report | at most 10 s | – | 11.0 s: NOT met |" in rows
-    assert "| Folded | at most 0.93 of its time | – | n/a: NOT met |" in rows
-
-
-def test_a_step_beyond_the_matrix_peak_is_explained(tmp_path: Path) -> None:
-    slower = entry("peak-fp32", target=None)
-    save_performance(tmp_path, record(entries=(slower,)))
-    assert "no upper bound" not in performance_files(tmp_path)["README.md"].decode()
-    save_performance(tmp_path, record(entries=(entry("peak-fp32", target=None, ours_s=(10.0, 10.0, 10.0)),)))
-    assert "which therefore is no upper bound on this device." in performance_files(tmp_path)["README.md"].decode()
+    entries = (faster, entry("reading", target=None))
+    other = record(entries=entries, device_name="Another CPU", device_slug="cpu-another")
+    found = targets_table([other, record()]).set_index("what")
+    theirs, own = "Another CPU, 2 threads, 360 x 480", "Made-up CPU, 2 threads, 360 x 480"
+    assert found.loc["Training-fp32", [theirs, own]].tolist() == ["0.500: met", "1.00: NOT met"]
+    assert found.loc["Reading", [theirs, own]].tolist() == ["–", "0.0110: met"]
+    assert found.loc["Folded", own] == "n/a: NOT met"
 
 
 def test_without_a_record_there_is_no_page(tmp_path: Path) -> None:

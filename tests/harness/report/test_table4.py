@@ -1,23 +1,19 @@
 """Tables 4 and 5, against figures computed by hand."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
-import datasets
 from harness import paper
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.suite import load_suite
 from harness.records.run import Failure
-from harness.report import write_reports
 from harness.report.collect import collect
 from harness.report.families import Family, families
-from harness.report.table4 import table4, table5
-from tests.harness.report.links import dead_links
+from harness.report.tables.table4 import table4
+from harness.report.tables.table5 import table5
 from tests.harness.report.made_up import Store, matrix
+from tests.harness.report.test_table3 import section
 
 CLASSES = 37
 # Of the wall's pixels 60 of 100 are right, the others are taken for floor; all else is right.
@@ -48,7 +44,11 @@ def family(store: Store, suite: str = "sunrgbd") -> Family:
 
 
 def frame(store: Store, suite: str = "sunrgbd") -> pd.DataFrame:
-    return table4(family(store, suite), datasets.info(load_suite(suite).dataset))
+    return table4(family(store, suite))
+
+
+def classes(store: Store) -> pd.DataFrame:
+    return table5(section(store, "sunrgbd"))
 
 
 def row(found: pd.DataFrame, network: str, checkpoint: str) -> pd.Series:
@@ -66,7 +66,7 @@ class TestTable4:
         assert found["C_difference"] == pytest.approx(C_PART - 30.82)
         assert found["mIoU_ours"] == pytest.approx(MIOU_PART)
         assert found["BF_difference"] == pytest.approx(50 - 9.16)
-        assert found["protocol"] == "sunrgbd@2"
+        assert found["class_weighting"] == "natural"
 
     def test_rows_of_the_paper_that_were_not_run(self, store: Store, sun: Protocol) -> None:
         store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
@@ -92,7 +92,7 @@ class TestTable4:
         best = row(found, MEDIAN, "best by val")
         assert best["G_ours"] == pytest.approx(G_PART)
         assert best["G_difference"] == pytest.approx(G_PART - 71.75)
-        assert best["protocol"] == "sunrgbd@2+class_weighting=median"
+        assert best["class_weighting"] == "median"
         assert np.isnan(row(found, MEDIAN, "80K")["G_paper"])
         assert row(found, "SegNet", "best by val")["G_paper"] == 72.63
 
@@ -156,8 +156,8 @@ class TestPartOfSunRgbd:
 class TestTable5:
     def test_classes_by_hand(self, store: Store, sun: Protocol) -> None:
         store.run(store.spec("segnet", protocol=sun), {"80K": WHOLE, "140K": PART})
-        found = table5(family(store), datasets.info("sunrgbd"))
-        assert found is not None and len(found) == 38
+        found = classes(store)
+        assert len(found) == 38
         wall, average = found.iloc[0], found.iloc[-1]
         assert (wall["class"], wall["paper"], wall["labeled_pixels"]) == ("wall", 83.42, 2000)
         assert wall["natural_ours"] == pytest.approx(60)
@@ -168,98 +168,9 @@ class TestTable5:
 
     def test_it_is_at_the_best_iteration(self, store: Store, sun: Protocol) -> None:
         store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE}, best="80K")
-        found = table5(family(store), datasets.info("sunrgbd"))
-        assert found is not None and found.loc[0, "natural_ours"] == pytest.approx(60)
+        found = classes(store)
+        assert found.loc[0, "natural_ours"] == pytest.approx(60)
 
     def test_none_without_segnet(self, store: Store, sun: Protocol) -> None:
         store.run(store.spec("deconvnet", protocol=sun), {"80K": PART, "140K": WHOLE})
-        assert table5(family(store), datasets.info("sunrgbd")) is None
-
-
-@pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Reports of full and reduced runs on SUN RGB-D and on NYU Depth v2."""
-    store = Store(results=tmp_path_factory.mktemp("sun") / "results")
-    sun = load_protocol("sunrgbd@2")
-    median = sun.override({"class_weighting": "median"})
-    reduced = sun.override({"size": "90x120", "iterations": "300"})
-    for protocol in (sun, reduced):
-        for name in ("segnet", "deconvnet"):
-            store.run(store.spec(name, protocol=protocol), {"80K": PART, "140K": PART})
-    store.run(store.spec("segnet", protocol=median), {"80K": PART, "140K": PART})
-    nyu, half = load_protocol("nyuv2@1"), load_protocol("nyuv2-half@1")
-    for protocol in (nyu, nyu.override({"class_weighting": "median"}), half):
-        store.run(store.spec("segnet", protocol=protocol), {"half": PART, "end": PART})
-    write_reports(store.results, store.results.parent / "reports")
-    return store.results.parent / "reports"
-
-
-class TestPages:
-    def test_tables_as_files(self, reports: Path) -> None:
-        folder = reports / "sunrgbd" / "table4-sunrgbd@2-sunrgbd-fp32-weights-none"
-        names = {path.name for path in folder.iterdir()}
-        assert names == {f"table{n}.{kind}" for n in (4, 5) for kind in ("md", "csv", "tex")}
-        text = (folder / "table4.md").read_text("utf-8")
-        assert "| G %, difference (not like for like: 5025 of 5285 images) |" in text
-        assert f"| {MEDIAN} | best by val | 180,000 | 140,000 |" in text
-        assert "the paper held none out as val" in text
-        back = pd.read_csv(folder / "table4.csv")
-        assert back.loc[0, "G_ours"] == pytest.approx(G_PART, abs=1e-4)
-        assert back["data"].dropna().unique().tolist() == ["sunrgbd"]
-        classes = (folder / "table5.md").read_text("utf-8")
-        assert "| wall | 2,000 | 83.42 | 60.00 | −23.42 | 60.00 |" in classes
-        mark = "not like for like: 5025 of 5285 images"
-        assert f"| SegNet %, difference ({mark}) |" in classes
-        assert "The paper's rows at fixed iterations" not in text
-        head = (folder / "table5.csv").read_text("utf-8").splitlines()[0]
-        assert "natural_difference_not_like_for_like_5025_of_5285_images" in head
-        assert "| class average |" in classes
-        assert "table4-sunrgbd" in (folder / "table4.tex").read_text("utf-8")
-
-    def test_the_page(self, reports: Path) -> None:
-        page = (reports / "sunrgbd" / "README.md").read_text("utf-8")
-        full, reduced = page.split("## REDUCED runs")
-        assert "### Table 4 on SUN RGB-D, test split: sunrgbd@2, data sunrgbd" in full
-        assert "#### Table 5 on SUN RGB-D" in full
-        assert "**REDUCED: input 90 x 120 instead of 360 x 480; 300 of 140,000 iterations**" in reduced
-        assert "70.73" in full and "70.73" in reduced
-        assert "Table 3" not in page
-        for target in re.findall(r"\]\(([^)#]+)\)", page):
-            name = target.replace("%40", "@").replace("%2B", "+").replace("%3D", "=")
-            assert (reports / "sunrgbd" / name).is_file(), target
-
-    def test_every_file_with_a_figure_of_the_paper_bears_the_mark(self, reports: Path) -> None:
-        """Of NYU Depth v2; each page has one mark and no other."""
-        figures = {value for row in paper.sun_accuracies() for value in row.scores.values()}
-        figures |= set(paper.sun_class_accuracies().values()) - {0.0}
-        mark = "not like for like: 795 of 5285 training images, a part of SUN RGB-D"
-        forms = {".md": mark, ".tex": mark, ".csv": mark.replace(":", "").replace(",", "").replace(" ", "_")}
-        held = []
-        for path in (reports / "nyuv2").rglob("*"):
-            if path.suffix not in forms:
-                continue
-            text = path.read_text("utf-8")
-            if {float(one) for one in re.findall(r"\d+\.\d+", text)} & figures:
-                held.append(path.name)
-                assert forms[path.suffix] in text, path
-            marks = set(re.findall(r"not.like.for.like:?.\d+.of.\d+.\w+", text))
-            assert len(marks) <= 1, path
-        tables = {f"table{n}.{kind}" for n in (4, 5) for kind in ("md", "csv", "tex")}
-        assert {*held} == {"README.md", *tables}
-
-    def test_the_page_of_a_part_of_sunrgbd(self, reports: Path) -> None:
-        page = (reports / "nyuv2" / "README.md").read_text("utf-8")
-        full, half = page.split("## REDUCED runs")
-        assert "### Table 4 on NYU Depth v2, test split: nyuv2@1, data nyuv2" in full
-        assert "#### Table 5 on NYU Depth v2" in full
-        assert MEDIAN in full and MEDIAN not in half.split("#### Table 5")[1]
-        assert "79 of them are held out as val, and scores are over 654 test images, the paper's over 5050" in full
-        assert "The paper's rows at fixed iterations are left out" in full
-        assert "**REDUCED: input 180 x 240 instead of 360 x 480**" in half
-        assert "80K" not in page and "140K" not in page
-        assert dead_links(page, reports / "nyuv2") == []
-
-    def test_pictures_are_small(self, reports: Path) -> None:
-        pictures = list(reports.rglob("*.png"))
-        assert len(pictures) >= 9
-        assert all(path.stat().st_size < 100_000 for path in pictures)
+        assert classes(store).empty

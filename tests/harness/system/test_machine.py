@@ -13,7 +13,7 @@ import pytest
 
 from harness.system import environment as machine
 from harness.system.environment import available_cores, cpu_model, device_name, device_slug, environment
-from harness.system.subprocesses import child_environment
+from harness.system.supervisor import child_environment
 
 Naming = Callable[..., None]
 

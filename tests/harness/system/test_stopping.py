@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from harness.system.errors import UserError
-from harness.system.signals import RESERVE_S, StopRequest, parse_time
+from harness.system.signals import RESERVE_S, STOP_SIGNALS, SUPERVISOR, StopRequest, parse_time
 
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
     """The signal handlers of before."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     yield
     for number, handler in before.items():
-        signal.signal(number, handler)
+        if handler is not None:
+            signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -40,7 +41,16 @@ def test_what_is_no_budget_is_said(text: str) -> None:
         parse_time(text, "budget")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2, signal.SIGXCPU, signal.SIGRTMIN]
+
+
+def test_signals_that_end_a_process_by_default_are_known() -> None:
+    assert set(STOPS) <= set(STOP_SIGNALS)
+    others = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGWINCH, signal.SIGPIPE, signal.SIGSEGV}
+    assert not others & set(STOP_SIGNALS)
+
+
+@pytest.mark.parametrize("number", STOPS)
 def test_a_signal_is_remembered_and_a_second_one_ends(number: signal.Signals, clock: list[float]) -> None:
     stop = StopRequest()
     assert not stop()
@@ -50,9 +60,15 @@ def test_a_signal_is_remembered_and_a_second_one_ends(number: signal.Signals, cl
     os.kill(os.getpid(), number)  # the same one, passed on by the parent
     assert stop()
     clock[0] += 1.0
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), number)
-    assert ended.value.code == 130
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    stop = StopRequest()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert not stop()
 
 
 def test_a_budget_keeps_time_for_two_more_stretches_and_the_checkpoint(clock: list[float]) -> None:
@@ -87,7 +103,10 @@ def test_each_question_is_a_sign_of_life(clock: list[float], tmp_path: Path) -> 
     assert beat.stat().st_mtime_ns > first
 
 
-def test_the_end_of_the_process_that_started_it_stops(tmp_path: Path) -> None:
-    assert not StopRequest(parent=os.getppid())()
-    gone = StopRequest(parent=os.getpid())  # as if another had adopted this one
+def test_the_end_of_the_process_that_started_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not StopRequest()()
+    monkeypatch.setenv(SUPERVISOR, str(os.getppid()))
+    assert not StopRequest()()
+    monkeypatch.setenv(SUPERVISOR, str(os.getpid()))  # as if another had adopted this one
+    gone = StopRequest()
     assert gone() and not gone.time_limit_reached

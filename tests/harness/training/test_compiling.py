@@ -10,7 +10,7 @@ from harness.system.environment import environment
 from harness.system.errors import UserError
 from harness.training.compile import CompileClock, beyond_usual_s, check_compiling, training_call
 from harness.training.run_record import run_record
-from harness.training.trainer import Run
+from harness.training.trainer import Trainer
 from tests.harness.helpers import tiny_protocol
 from tests.harness.training.test_train import losses_of, make_run
 
@@ -85,7 +85,7 @@ def test_a_compiled_run_learns_as_the_eager_one_and_keeps_compiling_s_time_apart
     # what another test left compiled would be found again, in a third of a second
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
     torch.compiler.reset()
-    runs: dict[str, Run] = {}
+    runs: dict[str, Trainer] = {}
     for compiled in ("no", "default"):
         work = tmp_path / compiled
         work.mkdir()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 import architectures
 from harness.system.errors import UserError
 from harness.training.distributed import SINGLE_PROCESS
-from harness.training.sync_batchnorm import SynchronisedBatchNorm2d, synchronize
+from harness.training.sync_batchnorm import SynchronizedBatchNorm2d, synchronize
 from tests.harness.pair import Processes, normalize
 
 CHANNELS = 4
@@ -99,7 +99,7 @@ def test_a_network_keeps_its_weights_and_their_names(name: str) -> None:
     assert all(after[key] is before[key] for key in before)
     for path, norm in norms.items():
         layer = network.get_submodule(path)
-        assert isinstance(layer, SynchronisedBatchNorm2d)
+        assert isinstance(layer, SynchronizedBatchNorm2d)
         assert (layer.eps, layer.momentum, layer.training) == (norm.eps, norm.momentum, norm.training)
 
 

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from harness.config.protocol import Protocol, load_protocol
+from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
 from harness.metrics import scores
 from harness.records.run import BEST, load_run, save_run
@@ -19,7 +20,7 @@ from harness.training.checkpoint import load_checkpoint
 from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
 from harness.training.train_state import Diverged, TrainState
-from harness.training.trainer import Run
+from harness.training.trainer import Trainer
 from tests.harness.helpers import spec, tiny_protocol
 
 # Loss of the first iterations of SegNet on `roads` under `GOLDEN`, on a CPU. Processors sum in another order,
@@ -68,27 +69,22 @@ def make_run(
     stop: Callable[[], bool] = lambda: False,
     device: Device = "cpu",
     **changes: object,
-) -> Run:
+) -> Trainer:
     cache.mkdir(exist_ok=True)
     if not (work / "cache").exists():
         (work / "cache").symlink_to(cache)
     job = WorkerJob(
         spec=spec(**changes),
-        device=device,
-        threads=1,
-        results=work / "results",
-        work=work,
-        data_root=None,
-        weights=None,
+        request=RunRequest(device=device, threads=1, results=work / "results", work=work),
     )
     protocol = job.spec.protocol
     progress = RunProgress(Console(quiet=True), job.spec.architecture, protocol.iterations, protocol.batch_size)
-    run = Run(job, progress, stop)
+    run = Trainer(job, progress, stop)
     run.prepare()
     return run
 
 
-def losses_of(run: Run, steps: int) -> list[float]:
+def losses_of(run: Trainer, steps: int) -> list[float]:
     """Losses of the next steps, without the evaluations in between, which training does not depend on."""
     run.model.train()
     for _ in range(steps):
@@ -98,7 +94,7 @@ def losses_of(run: Run, steps: int) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def counted_run(tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> tuple[Run, int]:
+def counted_run(tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> tuple[Trainer, int]:
     """A finished run, and how often it looked whether to stop."""
     looks = 0
 
@@ -114,11 +110,11 @@ def counted_run(tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def finished_run(counted_run: tuple[Run, int]) -> Run:
+def finished_run(counted_run: tuple[Trainer, int]) -> Trainer:
     return counted_run[0]
 
 
-def test_the_loss_trace_is_the_golden_one(finished_run: Run) -> None:
+def test_the_loss_trace_is_the_golden_one(finished_run: Trainer) -> None:
     assert_golden([loss for _, loss, _ in finished_run.state.history], GOLDEN_TRACE)
 
 
@@ -153,7 +149,7 @@ def assert_golden(trace: Sequence[float], expected: Sequence[float]) -> None:
         assert found == pytest.approx(wanted, rel=tolerance), (trace, expected)
 
 
-def test_the_record_holds_every_evaluation_and_its_scores(finished_run: Run, tmp_path: Path) -> None:
+def test_the_record_holds_every_evaluation_and_its_scores(finished_run: Trainer, tmp_path: Path) -> None:
     record, files = run_record(finished_run, environment())
     stored = load_run(save_run(tmp_path, record, files))
     assert stored.record == record
@@ -180,7 +176,7 @@ def test_the_record_holds_every_evaluation_and_its_scores(finished_run: Run, tmp
 
 
 @pytest.mark.slow
-def test_two_runs_of_one_spec_agree_to_the_bit(finished_run: Run, tmp_path: Path, drawn_cache: Path) -> None:
+def test_two_runs_of_one_spec_agree_to_the_bit(finished_run: Trainer, tmp_path: Path, drawn_cache: Path) -> None:
     again = make_run(tmp_path, drawn_cache, protocol=GOLDEN)
     again.train()
     again.finish()
@@ -190,9 +186,9 @@ def test_two_runs_of_one_spec_agree_to_the_bit(finished_run: Run, tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_stopped_and_resumed_run_agrees_to_the_bit(
-    counted_run: tuple[Run, int], tmp_path: Path, drawn_cache: Path, share: float
+    counted_run: tuple[Trainer, int], tmp_path: Path, drawn_cache: Path, share: float
 ) -> None:
-    """Stops at the first look, in the midst of evaluations, and at the last; then goes on in a new Run."""
+    """Stops at the first look, in the midst of evaluations, and at the last; then goes on in a new Trainer."""
     finished_run, looks = counted_run
     stop_after = max(1, round(share * looks))
     calls = 0
@@ -236,7 +232,7 @@ def test_a_diverging_run_says_at_which_iteration(tmp_path: Path, drawn_cache: Pa
     assert 2 <= caught.value.iteration <= 4
 
 
-def assert_same_outcome(one: Run, other: Run) -> None:
+def assert_same_outcome(one: Trainer, other: Trainer) -> None:
     assert one.state.history == other.state.history
     assert one.state.validations == other.state.validations
     assert one.state.evaluations == other.state.evaluations

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import architectures
 from harness.config.protocol import load_protocol
+from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
 from harness.metrics import confusion_matrix
 from harness.training.evaluator import image_matrices, kept_indices, label_maps
@@ -72,12 +73,7 @@ def test_a_protocol_sets_the_rate_of_every_dropout(name: str, tmp_path: Path) ->
     for protocol, rate in ((tiny_protocol(dropout="0.25"), 0.25), (load_protocol("camvid@2"), 0.5)):
         job = WorkerJob(
             spec=spec(architecture=name, protocol=protocol),
-            device="cpu",
-            threads=1,
-            results=tmp_path,
-            work=tmp_path,
-            data_root=None,
-            weights=None,
+            request=RunRequest(device="cpu", threads=1, results=tmp_path, work=tmp_path),
         )
         with torch.device("meta"), patch.object(nn.Module, "to", lambda module, *to, **how: module):
             network, layers_set = build_network(job, (180, 240))

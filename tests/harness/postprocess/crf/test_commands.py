@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.crf import CrfOptions, crf_command, logits_command
+from harness.cli.crf import crf, logits
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import refined
 from harness.records.run import Failure
@@ -20,8 +20,8 @@ def store(tmp_path: Path) -> Store:
     return Store(results=tmp_path / "results")
 
 
-def options(folder: Path) -> CrfOptions:
-    return CrfOptions(data_root=None, device="cpu", threads=1, results=folder / "results", work=folder / "work")
+def folders(folder: Path) -> dict[str, Path]:
+    return {"results": folder / "results", "work": folder / "work"}
 
 
 def test_a_run_that_there_is_not_is_one_line(tmp_path: Path) -> None:
@@ -37,9 +37,9 @@ def test_a_run_without_a_network_s_weights_is_refused(store: Store, tmp_path: Pa
     store.run(twice, {"end": noisy_matrices(0, 5, 0.5)})
     for run_id, says in ((failed.run_id, "has failed"), (twice.run_id, "name the one that trained")):
         with pytest.raises(UserError, match=says):
-            logits_command(run_id, (), False, options(tmp_path))
+            logits(run_id, **folders(tmp_path), device="cpu")
         with pytest.raises(UserError, match=says):
-            crf_command((run_id,), None, "30m", options(tmp_path))
+            crf([run_id], **folders(tmp_path), device="cpu")
 
 
 def test_other_splits_and_other_data_are_refused(store: Store, tmp_path: Path) -> None:
@@ -47,6 +47,6 @@ def test_other_splits_and_other_data_are_refused(store: Store, tmp_path: Path) -
     store.pictures("segnet", QUICK, accuracy=0.5)
     run_id = store.spec("segnet", protocol=QUICK).run_id
     with pytest.raises(UserError, match="split 'all'"):
-        logits_command(run_id, ("all",), False, options(tmp_path))
+        logits(run_id, ["all"], **folders(tmp_path), device="cpu")
     with pytest.raises(UserError, match="is not what the run was trained on"):
-        logits_command(run_id, (), True, options(tmp_path))
+        logits(run_id, last=True, **folders(tmp_path), device="cpu")

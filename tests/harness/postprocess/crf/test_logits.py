@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import datasets
+from harness.config.request import RunRequest
 from harness.config.run_spec import refined
 from harness.config.worker_job import WorkerJob
 from harness.data.split import DeviceDataset
@@ -24,12 +25,7 @@ def make_job(work: Path, cache: Path) -> WorkerJob:
     cache.mkdir(exist_ok=True)
     return WorkerJob(
         spec=spec(architecture="deeplab-largefov", protocol=SHORT),
-        device="cpu",
-        threads=1,
-        results=work / "results",
-        work=work,
-        data_root=None,
-        weights=None,
+        request=RunRequest(device="cpu", threads=1, results=work / "results", work=work),
     )
 
 

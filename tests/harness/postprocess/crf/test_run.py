@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from harness.config.request import RunRequest
 from harness.config.run_spec import refined
 from harness.config.worker_job import WorkerJob
 from harness.launchers.worker import FAILED, FINISHED, execute
@@ -21,7 +22,7 @@ from harness.system.environment import environment
 from harness.system.signals import Interrupted
 from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
-from harness.training.trainer import Run
+from harness.training.trainer import Trainer
 from tests.harness.helpers import spec, tiny_protocol
 
 PROTOCOL = tiny_protocol(iterations="4", score_train="false")
@@ -35,12 +36,7 @@ def make_job(work: Path, cache: Path, postprocess: bool) -> WorkerJob:
     plain = spec(architecture="deeplab-largefov", protocol=PROTOCOL)
     return WorkerJob(
         spec=refined(plain) if postprocess else plain,
-        device="cpu",
-        threads=1,
-        results=work / "results",
-        work=work,
-        data_root=None,
-        weights=None,
+        request=RunRequest(device="cpu", threads=1, results=work / "results", work=work),
     )
 
 
@@ -53,7 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> Path
     """A work folder with the finished run of a network, its record in `results` there."""
     work = tmp_path_factory.mktemp("trained")
     job = make_job(work, drawn_cache, postprocess=False)
-    run = Run(job, progress(job), lambda: False)
+    run = Trainer(job, progress(job), lambda: False)
     run.prepare()
     run.train()
     run.finish()
@@ -81,7 +77,7 @@ def all_but_two_trials(run: CrfRun) -> None:
 
 def test_without_the_network_s_run_it_fails_and_says_which(tmp_path: Path, drawn_cache: Path) -> None:
     job = make_job(tmp_path, drawn_cache, postprocess=True)
-    assert execute(job, Console(quiet=True)) == FAILED
+    assert execute(job, Console(quiet=True)).code == FAILED
     record = load_run(job.results / "runs" / job.spec.run_id).record
     assert record.failure is not None and record.failure.kind == "data"
     assert "deeplab-largefov-roads-s0-" in record.failure.message
@@ -130,7 +126,7 @@ def test_a_run_from_stop_to_record(trained: Path, drawn_cache: Path) -> None:
         if not weights.name.startswith("logits"):
             weights.rename(weights.with_suffix(".away"))
     job = stopped.job
-    assert execute(job, Console(quiet=True)) == FINISHED
+    assert execute(job, Console(quiet=True)).code == FINISHED
     stored, base = load_run(job.results / "runs" / job.spec.run_id), find_base_run(job).record
     record = stored.record
     assert record.timing is not None and record.timing.segments == 3 and record.timing.total_s > 100.0

@@ -1,0 +1,26 @@
+"""`site`: static pages of all results. Imports no torch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import DEFAULT_RESULTS, DataRoot, Results, Suites
+from harness.system.console import say, status, terminal
+from harness.system.surroundings import expanded
+
+Out = Annotated[
+    Path, typer.Option(help="Folder of the site; an earlier one there is replaced.", parser=expanded, metavar="FOLDER")
+]
+
+
+def site(
+    results: Results = DEFAULT_RESULTS, out: Out = Path("site"), data_root: DataRoot = None, suite: Suites = None
+) -> None:
+    """Make the site, and print where it is."""
+    from harness.report.site import write_site
+
+    console = terminal()
+    with status(console, "making the site"):
+        page = write_site(results, out, data_root, suite)
+    say(console, f"site: {page}")

@@ -1,0 +1,51 @@
+"""From pixels to the input of a model: what evaluation, training and prediction have in common."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Channels = tuple[float, float, float]  # R, G, B
+
+
+class InputSettings(Protocol):
+    """How images are normalized; protocols and the configurations of weights say it."""
+
+    @property
+    def input_mean(self) -> Channels: ...
+    @property
+    def input_std(self) -> Channels: ...
+    @property
+    def standardize(self) -> bool: ...
+    @property
+    def local_response_norm(self) -> bool: ...
+
+
+class Normalize:
+    """uint8 or float pixels (B, H, W, 3), RGB of 0..255 -> float32 (B, H, W, 3).
+
+    (RGB - mean) / std, then each channel of each image to mean 0 and deviation 1, or local response normalization,
+    as the settings say.
+    """
+
+    def __init__(self, settings: InputSettings, device: torch.device) -> None:
+        self._mean = torch.tensor(settings.input_mean, device=device)
+        self._std = torch.tensor(settings.input_std, device=device)
+        self._standardize = settings.standardize
+        self._local_response = settings.local_response_norm
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        scaled = (pixels.float() - self._mean) / self._std
+        if self._standardize:
+            spread, middle = torch.std_mean(scaled, dim=(1, 2), keepdim=True)
+            scaled = (scaled - middle) / spread.clamp(min=1e-3)  # an image of one color stays 0
+        return local_response_norm(scaled) if self._local_response else scaled
+
+
+def local_response_norm(pixels: Tensor) -> Tensor:
+    """Each pixel's color (..., 3) over (1 + 1e-4 / 5 * the sum of its squares) ** 0.75.
+
+    SegNet-Basic's LRN layer (local_size 5, alpha 1e-4, beta 0.75, k 1): its window spans all three channels.
+    The paper (section 4.1) calls it local contrast normalization.
+    """
+    return pixels / (1.0 + (1e-4 / 5) * pixels.square().sum(-1, keepdim=True)) ** 0.75

@@ -1,0 +1,83 @@
+"""int8 by nncf's quantization after training: ranges of activations from a few training images, no training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from harness.data.split import DeviceDataset
+from harness.deploy.export import noise, sample_images
+from harness.deploy.runtimes import Arrays, quiet
+from harness.deploy.weights import ModelConfig
+from harness.records.runtimes import RuntimeName
+
+CALIBRATION_IMAGES = 100
+
+
+def calibration_images(config: ModelConfig, train: DeviceDataset | None, count: int = CALIBRATION_IMAGES) -> Arrays:
+    """Images (N, 3, H, W) of the training split, evenly spread; noise for drawn weights, which have no data."""
+    return noise(min(count, 8), config.image_size) if train is None else sample_images(config, train, count)
+
+
+def quantize(runtime: RuntimeName, source: Path, target: Path, images: Arrays) -> None:
+    """Write an int8 model of a file in the runtime's own format.
+
+    Args:
+        runtime: onnxruntime (ONNX files) or openvino (.xml).
+        source: the model in float32.
+        target: where to.
+        images: to take the ranges of activations from.
+
+    Raises:
+        runtimes.FAILURES: what nncf says of a model that it can't quantize.
+    """
+    with quiet(), _nncf_errors():
+        import nncf
+
+        def items() -> Iterator[Arrays]:
+            yield from np.split(images, len(images))
+
+        if runtime == "openvino":
+            import openvino
+
+            model = openvino.Core().read_model(str(source))
+            found = nncf.quantize(model, nncf.Dataset(list(items())), subset_size=len(images))
+            openvino.save_model(found, target, compress_to_fp16=False)
+            return
+        import onnx
+
+        graph = onnx.load(source)
+        name = graph.graph.input[0].name
+        data = nncf.Dataset(list(items()), lambda image: {name: image})
+        onnx.save(nncf.quantize(graph, data, subset_size=len(images)), target)
+
+
+@contextmanager
+def _nncf_errors() -> Iterator[None]:
+    """Its errors as RuntimeError: their own classes have nothing in common."""
+    from nncf import errors
+
+    kinds = tuple(one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception))
+    try:
+        yield
+    except kinds as error:
+        raise RuntimeError(str(error)) from error
+
+
+def without_codes(runtime: RuntimeName, source: Path, target: Path) -> None:
+    """Write a file's model with its first output alone, the logits."""
+    if runtime == "openvino":
+        import openvino
+
+        model = openvino.Core().read_model(str(source))
+        logits = openvino.Model([model.outputs[0].get_node()], model.get_parameters())
+        openvino.save_model(logits, target, compress_to_fp16=False)
+        return
+    import onnx
+
+    graph = onnx.load(source)
+    del graph.graph.output[1:]
+    onnx.save(graph, target)

@@ -1,0 +1,227 @@
+"""Models in other runtimes, behind one call: float32 images (B, 3, H, W) in, float32 logits (and more) out.
+
+Importing this module imports neither torch nor another runtime: a process that runs an exported file alone holds
+no more than it needs. `python -m harness.deploy.runtimes TASK.json` is such a process; it prints its peak memory.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from harness.deploy.weights import ModelConfig, Source, build
+from harness.records.runtimes import RuntimeName, RuntimePrecision
+from harness.system.environment import emulates_bfloat16
+from harness.system.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Arrays = NDArray[np.float32]
+Call = Callable[[Arrays], list[NDArray[Any]]]  # images -> logits first
+RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
+PRECISIONS: tuple[RuntimePrecision, ...] = get_args(RuntimePrecision)
+WARM_UP = 3  # passes of the process whose memory is taken
+# What exporters, quantizers and runtimes of others raise for a model that they can't take
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class RuntimeTask(BaseModel):
+    """What a process of its own runs to have its memory taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runtime: RuntimeName
+    precision: RuntimePrecision
+    config: ModelConfig
+    weights: Path | None
+    file: Path | None
+    threads: int
+
+
+def why_not(runtime: RuntimeName, precision: RuntimePrecision) -> str:
+    """Why a runtime is not tried in a precision on this processor; empty where it is."""
+    if precision == "bf16" and emulates_bfloat16():
+        return "this processor has no bfloat16 instructions"
+    if (runtime, precision) == ("onnxruntime", "bf16"):
+        return "onnxruntime's CPU provider has no convolutions in bfloat16"
+    if precision == "int8" and runtime.startswith("torch"):
+        return "torch has no quantizer of its own for these models; onnxruntime and openvino have int8"
+    return ""
+
+
+def reason_of(error: BaseException) -> str:
+    """An error of someone else's code in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings, log lines and progress of exporters, which speak of their own insides."""
+    import io
+    import logging
+    import warnings
+    from contextlib import redirect_stdout
+
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+# -- calls -----------------------------------------------------------------------------------------------------
+
+
+def torch_call(model: nn.Module, precision: RuntimePrecision = "fp32", compiled: bool = False) -> Call:
+    """torch's own, eager or by torch.compile. bf16: weights are converted here, once, not at every pass."""
+    import copy
+
+    import torch
+
+    from harness.training.amp import autocast, convert_weights
+
+    in_bf16 = precision == "bf16"
+    ready = copy.deepcopy(model) if in_bf16 else model
+    convert_weights(ready, "bf16" if in_bf16 else "fp32")
+    run = torch.compile(ready) if compiled else ready
+
+    def call(images: Arrays) -> list[NDArray[Any]]:
+        with torch.inference_mode(), autocast("bf16" if in_bf16 else "fp32", torch.device("cpu")):
+            found = run(torch.from_numpy(images))
+        outputs = found if isinstance(found, tuple | list) else (found,)
+        return [one.float().numpy() if one.is_floating_point() else one.numpy() for one in outputs]
+
+    return call
+
+
+def onnxruntime_call(path: Path, threads: int) -> Call:
+    """An ONNX file in onnxruntime on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4  # its errors are raised as well
+    with _onnxruntime_errors():
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def call(images: Arrays) -> list[NDArray[Any]]:
+        with _onnxruntime_errors():
+            found: list[NDArray[Any]] = session.run(None, {name: images})
+        return found
+
+    return call
+
+
+@contextmanager
+def _onnxruntime_errors() -> Iterator[None]:
+    """Its errors as RuntimeError: their own classes have nothing in common."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile")
+    kinds = tuple(getattr(state, name) for name in (*names, "NotImplemented", "RuntimeException"))
+    try:
+        yield
+    except kinds as error:
+        raise RuntimeError(str(error)) from error
+
+
+def openvino_call(path: Path, threads: int, precision: RuntimePrecision = "fp32") -> Call:
+    """An OpenVINO file (.xml) or ONNX file in OpenVINO on the CPU.
+
+    Args:
+        path: the file.
+        threads: of the CPU.
+        precision: bf16 lets it compute in bfloat16; fp32 and int8 forbid it what it would do by itself.
+    """
+    import openvino
+
+    core = openvino.Core()
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+    }
+    compiled = core.compile_model(str(path), "CPU", settings)
+
+    def call(images: Arrays) -> list[NDArray[Any]]:
+        found = compiled(images)
+        return [np.array(found[n]) for n in range(len(compiled.outputs))]
+
+    return call
+
+
+def torch_export_call(path: Path) -> Call:
+    """A file of torch.export."""
+    import torch
+
+    return torch_call(torch.export.load(path).module())
+
+
+def opened(task: RuntimeTask) -> Call:
+    """The call of a task; what can't be run raises one of `FAILURES`."""
+    if task.runtime == "onnxruntime":
+        assert task.file is not None
+        return onnxruntime_call(task.file, task.threads)
+    if task.runtime == "openvino":
+        assert task.file is not None
+        return openvino_call(task.file, task.threads, task.precision)
+    import torch
+
+    torch.set_num_threads(task.threads)
+    model = build(Source(name=task.config.architecture, config=task.config, weights=task.weights))
+    return torch_call(model, task.precision, task.runtime == "torch-compile")
+
+
+# -- a process of its own ----------------------------------------------------------------------------------------
+
+
+def resident_peak_bytes() -> int | None:
+    """The highest resident memory of this process; none without Linux's /proc."""
+    try:
+        lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), None)
+
+
+def main(task_file: str) -> int:
+    """Run the task's model on one image a few times; prints {"peak_rss_bytes": ...}."""
+    task = RuntimeTask.model_validate_json(Path(task_file).read_bytes())
+    images = np.random.default_rng(0).standard_normal((1, 3, *task.config.image_size)).astype(np.float32)
+    try:
+        with quiet():
+            call = opened(task)
+            for _ in range(WARM_UP):
+                call(images)
+    except (*FAILURES, UserError) as error:
+        print(json.dumps({"reason": reason_of(error)}))
+        return 1
+    print(json.dumps({"peak_rss_bytes": resident_peak_bytes()}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

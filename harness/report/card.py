@@ -1,0 +1,128 @@
+"""The protocol card: how a group was trained, setting by setting, beside the paper."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from datasets import DatasetInfo
+from harness import paper
+from harness.config.optimizers import OPTIMIZERS
+from harness.config.protocol import Protocol, load_protocol
+from harness.config.suite import Suite
+from harness.report.comparability import not_like_for_like, paper_training_images
+from harness.report.grouping import SCORE_NAMES, Group, input_size, title
+from harness.report.tables.cells import loaded
+from harness.report.wording import BALANCINGS, extent
+
+# The paper's own recipe, by the table that a suite fills.
+PAPER_PROTOCOLS = {"table1": "decoders@2", "table4": "sunrgbd@2"}
+PAPER_WEIGHTS = "VGG16 ImageNet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row of the card. paper: the paper's; empty where there is none."""
+
+    name: str
+    here: str
+    paper: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether it is another than the paper's."""
+        return bool(self.paper) and self.here != self.paper
+
+
+def card(groups: Sequence[Group], suite: Suite, dataset: DatasetInfo) -> list[Setting]:
+    """All settings of groups that stand together, each beside the paper's; what varies is joined by slashes."""
+    group = groups[0]
+    known = bool(not_like_for_like(dataset))
+    theirs = load_protocol(PAPER_PROTOCOLS.get(suite.table, "camvid@2")) if known else None
+    images = paper.DECODER_TRAINING_IMAGES if suite.table == "table1" else paper_training_images(dataset)
+    table1 = suite.table == "table1"
+    rows = [
+        Setting(
+            name="training images",
+            here=f"{dataset.splits['train']:,}",
+            paper=f"{images:,}" if images and theirs else "",
+        ),
+        Setting(
+            name="input, pixels",
+            here=extent(input_size(group.protocol, dataset)),
+            paper=extent(dataset.size) if theirs else "",
+        ),
+        Setting(
+            name="initial weights of the encoder",
+            here=group.weights.title,
+            paper=("He et al." if table1 else PAPER_WEIGHTS) if theirs else "",
+        ),
+        Setting(name="layers they set", here="; ".join(_layers(group)) or "none", paper=""),
+        Setting(name="layers drawn all the same", here="; ".join(_drawn(group)) or "none", paper=""),
+        Setting(name="precision", here=group.computed, paper="fp32" if theirs else ""),
+    ]
+    rows += [
+        Setting(
+            name=name,
+            here=" / ".join(dict.fromkeys(show(one.protocol) for one in groups)),
+            paper=show(theirs) if theirs else "",
+        )
+        for name, show in _SETTINGS.items()
+    ]
+    return [row for row in rows if (row.here, row.paper) not in (("none", ""), ("none", "none"))]
+
+
+def _layers(group: Group) -> list[str]:
+    """`7 of 13 (SegNet, DeconvNet)`."""
+    counts: dict[str, list[str]] = {}
+    for network in group.networks:
+        record = group.of(network)[0].record
+        if record.layers_set and not record.spec.postprocess:
+            counts.setdefault(f"{len(record.layers_set)} of {record.encoder_layers}", []).append(title(network))
+    return [f"{count} ({', '.join(networks)})" for count, networks in counts.items()]
+
+
+def _drawn(group: Group) -> list[str]:
+    """Fully connected layers that the weights do not hold: `fc6, fc7 (FCN)`."""
+    found: dict[str, list[str]] = {}
+    for network in group.networks:
+        layers = loaded(group, group.of(network))["layers_drawn"]
+        if layers and not group.of(network)[0].record.spec.postprocess:
+            found.setdefault(str(layers), []).append(title(network))
+    return [f"{layers} ({', '.join(networks)})" for layers, networks in found.items()]
+
+
+def _normalization(protocol: Protocol) -> str:
+    mean = ", ".join(f"{value:g}" for value in protocol.input_mean)
+    std = ", ".join(f"{value:g}" for value in dict.fromkeys(protocol.input_std))
+    plain = (set(protocol.input_mean), set(protocol.input_std)) == ({0}, {1})
+    parts = ["RGB" if plain else f"(RGB − ({mean})) / {std}"]
+    parts += ["standardized"] if protocol.standardize else []
+    return ", ".join(parts + (["local response normalization"] if protocol.local_response_norm else []))
+
+
+def _augmentation(protocol: Protocol) -> str:
+    parts = ["mirroring"] if protocol.hflip else []
+    if (protocol.scale_min, protocol.scale_max) != (1, 1):
+        parts.append(f"scale {protocol.scale_min:g} to {protocol.scale_max:g}")
+    parts += [f"color ± {100 * protocol.color_jitter:g} %"] if protocol.color_jitter else []
+    return ", ".join(parts) or "none"
+
+
+_SETTINGS: dict[str, Callable[[Protocol], str]] = {
+    "input values": _normalization,
+    "augmentation": _augmentation,
+    "loss": lambda protocol: protocol.loss.replace("_", "-"),
+    "class weights": lambda protocol: BALANCINGS[protocol.class_weighting].removeprefix("classes "),
+    "optimizer": lambda protocol: OPTIMIZERS[protocol.optimizer].title,
+    "learning rate": lambda protocol: f"{protocol.lr:g}, {protocol.lr_scheduler}",
+    "momentum": lambda protocol: f"{protocol.momentum:g}",
+    "weight decay": lambda protocol: f"{protocol.weight_decay:g}" + (", shifts too" if protocol.decay_bn_bias else ""),
+    "dropout": lambda protocol: "as the network has it" if protocol.dropout is None else f"{protocol.dropout:g}",
+    "batch": lambda protocol: f"{protocol.batch_size}",
+    "iterations": lambda protocol: f"{protocol.iterations:,}",
+    "early stop": lambda protocol: (
+        "none"
+        if protocol.early_stopping_min_delta is None
+        else f"loss not lower by {100 * protocol.early_stopping_min_delta:g} % over {protocol.eval_interval:,}"
+    ),
+    "best checkpoint by val": lambda protocol: SCORE_NAMES[protocol.select_by],
+}

@@ -1,0 +1,362 @@
+"""Runs as reports take them, and the one key that says which of them may stand in one table."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import architectures
+import datasets
+from harness import metrics
+from harness.config.protocol import Protocol
+from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION, Compiled, InitialWeights, Precision, RunSpec
+from harness.config.suite import Suite, load_suite, suite_names
+from harness.metrics.bootstrap import BLOCK
+from harness.records.run import BEST, Evaluation, History, RunRecord, StoredRun, load_runs
+
+# What a protocol can choose the best iteration by.
+SCORE_NAMES = {"mIoU": "mIoU", "G": "global accuracy"}
+# How the paper marks a network whose output was refined.
+REFINED_TITLES: Mapping[str, str] = {"dense-crf@1": "denseCRF"}
+_SLUG_SIGNS = 40  # of a protocol's name in a folder's name, at most
+
+Of = TypeVar("Of")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """One evaluation of one run, with what it is scored from.
+
+    matrices: confusion matrix of every image, (N, K, K), rows are truth.
+    boundary: per-class BF of every image, (N, K), NaN where a class does not count; none where not scored.
+    """
+
+    evaluation: Evaluation
+    matrices: NDArray[np.int64]
+    boundary: NDArray[np.float64] | None
+
+    @cached_property
+    def matrix(self) -> NDArray[np.int64]:
+        """The split's confusion matrix (K, K)."""
+        total: NDArray[np.int64] = self.matrices.sum(axis=0)
+        return total
+
+    @cached_property
+    def scores(self) -> metrics.Scores:
+        """The split's scores."""
+        return metrics.scores(self.matrix)
+
+    @cached_property
+    def bf(self) -> float | None:
+        """The split's BF, 0 to 1."""
+        return None if self.boundary is None else float(metrics.dataset_bf(self.boundary))
+
+    @cached_property
+    def intervals(self) -> metrics.ScoreIntervals | None:
+        """95 % bootstrap intervals over blocks of images; none where there are not two blocks.
+
+        That of BF means nothing where BF was not scored.
+        """
+        if len(self.matrices) <= BLOCK:
+            return None
+        return metrics.bootstrap(self._image_scores)
+
+    @cached_property
+    def resampled(self) -> NDArray[np.float64] | None:
+        """G, C, mIoU and BF, (R, 4), 0 to 1, on resamples of blocks of images; none where not two blocks.
+
+        All evaluations of a split get the same resamples. BF means nothing where it was not scored.
+        """
+        if len(self.matrices) <= BLOCK:
+            return None
+        return metrics.resampled_scores(self._image_scores)
+
+    @property
+    def _image_scores(self) -> metrics.ImageScores:
+        unscored = np.full(self.matrices.shape[:2], np.nan)
+        bf = unscored if self.boundary is None else self.boundary
+        return metrics.ImageScores(matrices=self.matrices, bf=bf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run with its evaluations and its history."""
+
+    stored: StoredRun
+    scored: tuple[Scored, ...]
+    history: History
+
+    @property
+    def record(self) -> RunRecord:
+        """The run's record."""
+        return self.stored.record
+
+    def at(self, split: str, label: str) -> Scored | None:
+        """The evaluation of a split that fills a row of the table, if there is one."""
+        found = (one for one in self.scored if one.evaluation.split == split and label in one.evaluation.labels)
+        return next(found, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupKey:
+    """What the runs of one table share: recipe, data, precision, initial weights and revision of evaluation.
+
+    protocol: name@version. overrides: (field, value) of what was changed in it, sorted. weights: SHA-256 of
+    the file, or the release; empty for the drawing of the network's own library.
+    """
+
+    protocol: str
+    overrides: tuple[tuple[str, str], ...]
+    dataset: str
+    dataset_variant: str
+    dataset_sha256: str
+    precision: Precision
+    compiled: Compiled
+    weights_kind: str
+    weights: str
+    evaluation: int
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> Self:
+        """The key of a run."""
+        weights = spec.initial_weights
+        return cls(
+            protocol=spec.protocol.name,
+            overrides=tuple(sorted(spec.protocol.overrides.items())),
+            dataset=spec.dataset,
+            dataset_variant=spec.dataset_variant,
+            dataset_sha256=spec.dataset_hash,
+            precision=spec.precision,
+            compiled=spec.compiled,
+            weights_kind=weights.kind,
+            weights=weights.sha256 or weights.release,
+            evaluation=spec.evaluation_revision,
+        )
+
+    def without(self, *fields: str) -> Self:
+        """The key of all runs that may differ in these fields besides.
+
+        Args:
+            fields: of a protocol, such as `class_weighting`, whose overrides are left out; or `weights`; or
+                `protocol`: another version of the recipe, or another recipe.
+        """
+        kept = tuple((field, value) for field, value in self.overrides if field not in fields)
+        changed = replace(self, overrides=kept)
+        if "weights" in fields:
+            changed = replace(changed, weights="", weights_kind="")
+        return replace(changed, protocol="") if "protocol" in fields else changed
+
+    @property
+    def slug(self) -> str:
+        """`camvid-half-1-3fa9c2d1`: name of the group's folder, of letters, digits, points and hyphens."""
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", self.protocol).strip("-")[:_SLUG_SIGNS]
+        values = json.dumps([getattr(self, field) for field in self.__dataclass_fields__], separators=(",", ":"))
+        return f"{name}-{hashlib.sha256(values.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Runs that may stand in one table: same protocol, data, precision and initial weights.
+
+    slug: name of the group's folder. evaluation: its revision. reduced: why these are reduced runs, empty
+    for full ones. runs: finished ones, by network and seed. failed: the others.
+    """
+
+    slug: str
+    protocol: Protocol
+    variant: str
+    digest: str
+    precision: Precision
+    evaluation: int
+    compiled: Compiled
+    weights: InitialWeights
+    reduced: tuple[str, ...]
+    runs: tuple[Run, ...]
+    failed: tuple[RunRecord, ...]
+
+    @property
+    def key(self) -> GroupKey:
+        """What its runs share."""
+        return GroupKey.of((self.runs[0].record if self.runs else self.failed[0]).spec)
+
+    @property
+    def computed(self) -> str:
+        """Precision, how training steps were compiled if they were, and an earlier revision of evaluation."""
+        parts: list[str] = [self.precision]
+        parts += [] if self.compiled == "no" else [f"compiled ({self.compiled})"]
+        parts += [] if self.evaluation == EVALUATION_REVISION else [f"evaluation {self.evaluation}"]
+        return ", ".join(parts)
+
+    @property
+    def networks(self) -> list[str]:
+        """Networks with a finished run, in the order of the report; refined ones are their own."""
+        return list(dict.fromkeys(run.record.spec.network for run in self.runs))
+
+    def of(self, network: str) -> list[Run]:
+        """The finished runs of a network, by seed."""
+        return [run for run in self.runs if run.record.spec.network == network]
+
+    def failed_of(self, network: str) -> list[RunRecord]:
+        """The failed runs of a network, by seed."""
+        return [record for record in self.failed if record.spec.network == network]
+
+    @property
+    def fixed_labels(self) -> list[str]:
+        """Rows of the table at a fixed iteration, ascending."""
+        return sorted(self.protocol.report_at, key=lambda label: (self.protocol.report_at[label], label))
+
+    @property
+    def labels(self) -> list[str]:
+        """All rows of the table: the fixed iterations, then the one chosen on val."""
+        return [*self.fixed_labels, BEST]
+
+    @property
+    def last_label(self) -> str:
+        """The last fixed iteration's row."""
+        return self.fixed_labels[-1]
+
+    @property
+    def shown_label(self) -> str:
+        """The row that plots and further tables are of: the chosen one where train is scored there too."""
+        return BEST if self.protocol.score_train_selected else self.last_label
+
+    @property
+    def shown_checkpoint(self) -> str:
+        """That row; the last fixed one with its iteration, since a reduced run's `80K` is not at 80,000."""
+        label = self.shown_label
+        if label == BEST:
+            return f"{BEST} ({SCORE_NAMES[self.protocol.select_by]})"
+        return f"{label} (iteration {self.protocol.report_at[label]:,})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """All runs of a results folder, read once.
+
+    finished: those whose files are whole. failed: records of the others. unreadable: one line each on what
+    is damaged or odd, paths relative to the folder.
+    """
+
+    results: Path
+    finished: tuple[Run, ...]
+    failed: tuple[RunRecord, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def records(self) -> list[RunRecord]:
+        """Of all runs, finished ones first."""
+        return [*(run.record for run in self.finished), *self.failed]
+
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """Network -> title; of networks that share one, each has its name behind it."""
+        return distinct_titles([record.spec.network for record in self.records])
+
+
+def read_store(results: Path | str) -> Store:
+    """Read every run; one that is damaged, or an evaluation without a labeled pixel, is listed and left out."""
+    results = Path(results)
+    stored, unreadable = load_runs(results)
+    lines = [line.replace(f"{results}/", "") for line in unreadable]
+    finished: list[Run] = []
+    failed: list[RunRecord] = []
+    for run in stored:
+        if run.record.status == "failed":
+            failed.append(run.record)
+            continue
+        try:
+            loaded, odd = _load(run)
+        except ValueError as error:
+            lines.append(f"runs/{run.record.run_id}: {' '.join(str(error).replace(f'{results}/', '').split())}")
+            continue
+        finished.append(loaded)
+        lines += odd
+    return Store(results=results, finished=tuple(finished), failed=tuple(failed), unreadable=tuple(sorted(lines)))
+
+
+def _load(run: StoredRun) -> tuple[Run, list[str]]:
+    """A run, and a line on each of its evaluations that can't be scored."""
+    run.check_pictures()
+    scored, odd = [], []
+    for evaluation in run.record.evaluations:
+        matrices = run.matrices(evaluation)
+        if (matrices < 0).any() or not matrices.any():
+            why = "counts no labeled pixel" if not matrices.any() else "has a negative count"
+            odd.append(f"runs/{run.record.run_id}: {evaluation.split} at iteration {evaluation.iteration} {why}")
+            continue
+        boundary = run.boundary(evaluation) if evaluation.boundary else None
+        scored.append(Scored(evaluation=evaluation, matrices=matrices, boundary=boundary))
+    return Run(stored=run, scored=tuple(scored), history=run.history()), odd
+
+
+def outdated(record: RunRecord) -> str:
+    """Why a record must not stand beside current ones; empty if it may."""
+    spec = record.spec
+    if spec.metrics_revision != METRICS_REVISION:
+        return f"scored with revision {spec.metrics_revision} of the metrics, now {METRICS_REVISION}"
+    return outdated_architecture(spec.architecture, spec.architecture_revision, spec.architecture_source)
+
+
+def outdated_architecture(name: str, revision: int, source: str) -> str:
+    """Why a figure of an architecture's revision is out of date; empty where it is not, or nobody can say."""
+    try:
+        info = architectures.info(name)
+    except architectures.ArchitectureError:
+        return ""  # registered by a plugin that a report need not load
+    current = source != info.source or revision == info.revision
+    return "" if current else f"revision {revision} of {name}, now {info.revision}"
+
+
+def suites_of(spec: RunSpec) -> list[str]:
+    """Names of the suites in whose reports a run belongs, sorted."""
+    return [suite.name for suite in map(load_suite, suite_names()) if suite.covers(spec)]
+
+
+def title(network: str) -> str:
+    """What the paper calls a network; for an architecture that is not registered here, its own name.
+
+    Of plugins that share a name, the one at hand has its title, the others show the hash of their source.
+    """
+    architecture, _, made = network.rpartition("+")
+    if made in REFINED_TITLES:
+        return f"{title(architecture)}-{REFINED_TITLES[made]}"
+    name, _, source = network.partition("#")
+    try:
+        found = architectures.info(name)
+    except architectures.ArchitectureError:
+        return network
+    return found.title if source in ("", found.source[:8]) else network
+
+
+def distinct_titles(networks: Iterable[str]) -> dict[str, str]:
+    """Network -> title; of networks that share one, each has its name behind it."""
+    plain = {network: title(network) for network in networks}
+    shared = list(plain.values())
+    return {name: f"{text} ({name})" if shared.count(text) > 1 else text for name, text in plain.items()}
+
+
+def network_order(suite: Suite, found: Sequence[str]) -> list[str]:
+    """Networks in one order for all tables and plots: the suite's, then the registry's, then by name."""
+    plain = list(dict.fromkeys([*suite.architectures, *architectures.names()]))
+    known = [one for name in plain for one in (name, *(f"{name}+{made}" for made in REFINED_TITLES))]
+    return [name for name in known if name in found] + sorted(set(found) - set(known))
+
+
+def input_size(protocol: Protocol, dataset: datasets.DatasetInfo) -> tuple[int, int]:
+    """(height, width) in pixels of what the networks were fed."""
+    return protocol.size or dataset.size
+
+
+def grouped(items: Iterable[Of], key: Callable[[Of], Hashable]) -> list[list[Of]]:
+    """Items with the same key together, in the order in which the keys come first."""
+    members: dict[Hashable, list[Of]] = {}
+    for item in items:
+        members.setdefault(key(item), []).append(item)
+    return list(members.values())

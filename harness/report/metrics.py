@@ -1,0 +1,205 @@
+"""The metrics of reports, a row each: a new column of scores is one entry here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import metrics
+from harness.metrics.confusion import average_rates, per_class_rates
+from harness.report.grouping import Scored
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One score of a split.
+
+    name: column of frames and CSV files. header: in tables. definition: one sentence. scale: what a score
+    from 0 to 1 is multiplied by; 100: percent. of: the score, 0 to 1, NaN where there is none.
+    interval: field of `harness.metrics.ScoreIntervals`; empty: none is taken. elsewhere: what other projects
+    call it.
+    """
+
+    name: str
+    header: str
+    definition: str
+    of: Callable[[Scored], float]
+    scale: float = 100.0
+    interval: str = ""
+    elsewhere: str = ""
+
+    def value(self, scored: Scored) -> float:
+        """The score on its scale, NaN where there is none."""
+        return self.scale * self.of(scored)
+
+    def bounds(self, scored: Scored) -> tuple[float, float]:
+        """Its 95 % interval over blocks of images of one run; NaN where none is taken."""
+        if not self.interval or np.isnan(self.of(scored)) or scored.intervals is None:
+            return np.nan, np.nan
+        found: metrics.Interval = getattr(scored.intervals, self.interval)
+        return self.scale * found.low, self.scale * found.high
+
+
+def _fwiou(scored: Scored) -> float:
+    """IoU weighted by the classes' shares of labeled pixels."""
+    iou = per_class_rates(scored.matrix)[1]
+    return float(np.nansum(metrics.frequencies(scored.matrix).labeled_share * iou))
+
+
+def image_miou(scored: Scored) -> Values:
+    """mIoU of every image (N,), 0 to 1, over the classes in its truth or prediction; NaN where all is void."""
+    return average_rates(scored.matrices)[2]
+
+
+def image_accuracy(scored: Scored) -> Values:
+    """Global accuracy of every image (N,), 0 to 1; NaN where all is void."""
+    return average_rates(scored.matrices)[0]
+
+
+def image_bf(scored: Scored) -> Values:
+    """BF of every image (N,), 0 to 1; NaN where it was not scored."""
+    if scored.boundary is None:
+        return np.full(len(scored.matrices), np.nan)
+    return np.array([metrics.image_bf(one) for one in scored.boundary])
+
+
+def _mean(values: Values) -> float:
+    counted = values[np.isfinite(values)]
+    return float(counted.mean()) if counted.size else np.nan
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="global_accuracy",
+        header="G",
+        definition="share of labeled pixels that are right",
+        of=lambda scored: scored.scores.global_accuracy,
+        interval="global_accuracy",
+        elsewhere="aAcc",
+    ),
+    Metric(
+        name="class_accuracy",
+        header="C",
+        definition="mean over the classes of the share of a class's pixels that are right",
+        of=lambda scored: scored.scores.class_accuracy,
+        interval="class_accuracy",
+        elsewhere="mAcc",
+    ),
+    Metric(
+        name="miou",
+        header="mIoU",
+        definition="mean over the classes of intersection over union, of all images' pixels together",
+        of=lambda scored: scored.scores.miou,
+        interval="miou",
+        elsewhere="mIoU",
+    ),
+    Metric(
+        name="bf",
+        header="BF",
+        definition="boundary F1 within 0.75 % of the image's diagonal, mean over images of the mean over classes",
+        of=lambda scored: np.nan if scored.bf is None else scored.bf,
+        interval="bf",
+    ),
+    Metric(
+        name="fwiou",
+        header="fwIoU",
+        definition="intersection over union weighted by the classes' shares of labeled pixels",
+        of=_fwiou,
+        elsewhere="fwIoU",
+    ),
+    Metric(
+        name="image_miou",
+        header="image mIoU",
+        definition="mean over images of the mIoU of each image by itself",
+        of=lambda scored: _mean(image_miou(scored)),
+    ),
+)
+BY_NAME: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in METRICS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMetric:
+    """One score of each class. of: (K,) from a split's evaluation, 0 to 1, NaN where undefined."""
+
+    name: str
+    header: str
+    definition: str
+    of: Callable[[Scored], Values]
+    scale: float = 100.0
+
+
+def _ratio(part: Values, whole: Values) -> Values:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
+def _right(scored: Scored) -> Values:
+    right: Values = np.diagonal(scored.matrix).astype(np.float64)
+    return right
+
+
+def _truth(scored: Scored) -> Values:
+    truth: Values = scored.matrix.sum(axis=1).astype(np.float64)
+    return truth
+
+
+def _predicted(scored: Scored) -> Values:
+    predicted: Values = scored.matrix.sum(axis=0).astype(np.float64)
+    return predicted
+
+
+def _class_bf(scored: Scored) -> Values:
+    if scored.boundary is None:
+        return np.full(scored.matrix.shape[0], np.nan)
+    counted = np.isfinite(scored.boundary)
+    return _ratio(np.nansum(scored.boundary, axis=0), counted.sum(axis=0).astype(np.float64))
+
+
+CLASS_METRICS: tuple[ClassMetric, ...] = (
+    ClassMetric(
+        name="accuracy",
+        header="Accuracy",
+        definition="share of the class's labeled pixels that are right, which is its recall",
+        of=lambda scored: _ratio(_right(scored), _truth(scored)),
+    ),
+    ClassMetric(
+        name="iou",
+        header="IoU",
+        definition="intersection over union",
+        of=lambda scored: per_class_rates(scored.matrix)[1],
+    ),
+    ClassMetric(
+        name="dice",
+        header="Dice",
+        definition="twice the intersection over the sum of both, which is F1 over pixels",
+        of=lambda scored: _ratio(2 * _right(scored), _truth(scored) + _predicted(scored)),
+    ),
+    ClassMetric(
+        name="precision",
+        header="Precision",
+        definition="share of the pixels taken for the class that are",
+        of=lambda scored: _ratio(_right(scored), _predicted(scored)),
+    ),
+    ClassMetric(
+        name="recall",
+        header="Recall",
+        definition="the same as accuracy",
+        of=lambda scored: _ratio(_right(scored), _truth(scored)),
+    ),
+    ClassMetric(
+        name="bf",
+        header="BF",
+        definition="boundary F1 of the class, mean over the images in which it has a boundary",
+        of=_class_bf,
+    ),
+    ClassMetric(
+        name="share",
+        header="Share of pixels",
+        definition="of all labeled pixels of the split",
+        of=lambda scored: _truth(scored) / scored.matrix.sum(),
+    ),
+)

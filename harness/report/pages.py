@@ -1,0 +1,275 @@
+"""What the pages of a suite show: tables as Markdown, notes once each, pictures and files; templates do the rest."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness.report.card import card
+from harness.report.commands import commands, measure_command
+from harness.report.grouping import input_size, title
+from harness.report.plots import Drawing, NoPlot, Palette, PlotContext, Source, drawings
+from harness.report.plots.base import GroupData
+from harness.report.plots.storage import StorageContext
+from harness.report.render import render
+from harness.report.resources import MeasurementGroup, measurement_for
+from harness.report.tables.overview import shown_label
+from harness.report.tables.per_class import class_grid
+from harness.report.tables.render import markdown
+from harness.report.tables.spec import Section, Table, note, tables_of
+from harness.report.wording import describe, describe_series
+
+Files = dict[str, bytes]
+MOST_CLASSES = 20  # in a table of the page
+_LONGEST_SLUG = 56  # of a device's measurements in a file's name
+# Folder of pictures made of a dataset that is not ours to spread; ignored by git.
+LOCAL = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture that a page shows. path: in the suite's folder. caption: Markdown, one paragraph."""
+
+    title: str
+    path: str
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SectionPage:
+    """What is shown of a section. overview: the table at the top and its notes, for the home page too."""
+
+    slug: str
+    heading: str
+    reduced: str
+    checkpoint: str
+    trained: int
+    failed: int
+    overview: str
+    notes: Mapping[str, str]
+    costs: str
+    pictures: Sequence[Picture]
+
+
+def heading(section: Section) -> str:
+    """`CamVid, full resolution, 2,150 iterations of AdamW`: what a person would call it."""
+    return render("heading.md.j2", section=section, size=input_size(section.group.protocol, section.dataset)).strip()
+
+
+def section_files(section: Section, named: str, palette: Palette, source: Source | None) -> tuple[Files, SectionPage]:
+    """Every file of a section by its path in the suite's folder, and what other pages show of it.
+
+    Args:
+        section: groups that stand together.
+        named: heading of its page.
+        palette: the suite's.
+        source: pictures of the data that it was scored on, if they may be had.
+    """
+    assert section.family is not None
+    slug, tables = section.family.slug, list(tables_of(section, "scores"))
+    files: Files = {}
+    for table in tables:
+        for name, text in table.files(f"{named}: {table.spec.heading}").items():
+            files[f"{slug}/{name}"] = text.encode()
+    drawn, pictures, remarks = _pictures(section, {table.spec.name: table for table in tables}, palette, source)
+    files |= drawn
+    costs = describe(section.costs) if section.costs else ""
+    first = tables[0] if tables else None
+    page = SectionPage(
+        slug=slug,
+        heading=named,
+        reduced="; ".join(section.group.reduced),
+        checkpoint=shown_label(section),
+        trained=sum(len(group.runs) for group in section.groups),
+        failed=sum(len(group.failed) for group in section.groups),
+        overview=first.markdown if first else "",
+        notes=first.notes if first else {},
+        costs=costs,
+        pictures=pictures,
+    )
+    notes = {name: text for table in tables if table.spec.shown for name, text in table.notes.items()}
+    shown = [table for table in tables if table.spec.shown]
+    text = render(
+        "section.md.j2",
+        page=page,
+        section=section,
+        tables=[(table.spec.heading, table.markdown) for table in shown],
+        notes=notes | _small_input(section),
+        card=card(section.groups, section.suite, section.dataset),
+        commands=[line for group in section.groups for line in commands(group, section.suite, alone=True)],
+        classes=_classes(tables),
+        worst=_worst(tables),
+        records=[run.record for group in section.groups for run in group.runs],
+        failures=[(record.run_id, record.failure) for group in section.groups for record in group.failed],
+        pictures=[(one.title, one.path.removeprefix(f"{slug}/"), one.caption) for one in pictures],
+        remarks=remarks,
+        files=sorted(name.removeprefix(f"{slug}/") for name in files if name.endswith((".csv", ".tex"))),
+    )
+    return {f"{slug}/README.md": text.encode(), **files}, page
+
+
+def _small_input(section: Section) -> dict[str, str]:
+    """What an input below the dataset's own does to the networks of Tables 3 and 4."""
+    size, full = input_size(section.group.protocol, section.dataset), section.dataset.size
+    if size[0] * size[1] >= full[0] * full[1] or section.suite.table in ("table1", "none"):
+        return {}
+    return {"small-input": note("small-input", section, {"size": size})}
+
+
+def _classes(tables: Sequence[Table]) -> str:
+    """IoU by class and network; of many classes the file alone has it, and a picture."""
+    found = next((table for table in tables if table.spec.name == "per-class"), None)
+    few = found is not None and found.frame["class"].nunique() <= MOST_CLASSES
+    return markdown(class_grid(found.frame, "iou")) if found and few else ""
+
+
+def _worst(tables: Sequence[Table]) -> str:
+    """Number and mIoU of the images with the lowest one, a row a network."""
+    found = next((table for table in tables if table.spec.name == "worst-images"), None)
+    if found is None:
+        return ""
+    frame = found.frame[found.frame["class_weighting"] == found.frame["class_weighting"].iloc[0]]
+    cells = {
+        network: ", ".join(
+            f"{image_id or image} ({miou:.0f})"
+            for image, image_id, miou in zip(rows["image"], rows["image_id"], rows["miou"], strict=True)
+        )
+        for network, rows in frame.groupby("network", sort=False)
+    }
+    return markdown(pd.DataFrame({"network": list(cells), "lowest first": list(cells.values())}), 2)
+
+
+def _pictures(
+    section: Section, tables: Mapping[str, Table], palette: Palette, source: Source | None
+) -> tuple[Files, list[Picture], list[str]]:
+    """Files, those that the page shows, and a line on each that there can't be."""
+    assert section.family is not None
+    slug = section.family.slug
+    if section.suite.table == "recipes":
+        found = tables.get("recipes")
+        made = drawings("recipes", section.group, section.dataset, found.frame, palette) if found else []
+        return _placed(made, slug)
+    files, shown, remarks = _placed(_over_groups(section, tables, palette), slug)
+    for one in section.groups:
+        if not one.runs or "per-class" not in tables:
+            continue
+        frame = tables["per-class"].frame
+        data = GroupData(
+            context=PlotContext(group=one, dataset=section.dataset, palette=palette),
+            per_class=frame[frame["class_weighting"] == one.protocol.class_weighting],
+            measurements=section.measurements,
+            source=source if source is not None and source.digest == one.digest else None,
+        )
+        weighting = one.protocol.class_weighting if len(section.groups) > 1 else ""
+        own, pictures, lines = _placed(drawings("group", data), slug, weighting)
+        files |= own
+        shown += pictures
+        remarks += lines
+        if section.dataset.synthetic and data.source is None:
+            remarks.append("no pictures: the runs were scored on another edition of the drawn data")
+    return files, shown, list(dict.fromkeys(remarks))
+
+
+def _placed(made: Sequence[Drawing | NoPlot], slug: str, weighting: str = "") -> tuple[Files, list[Picture], list[str]]:
+    """Drawings in a section's folder; those of data that is not ours to spread lie apart and are not shown.
+
+    `weighting` tells one class weighting's pictures from another's.
+    """
+    files: Files = {}
+    shown: list[Picture] = []
+    remarks: list[str] = []
+    for one in made:
+        if isinstance(one, NoPlot):
+            remarks.append(f"{one.title}: {one.reason}")
+            continue
+        name = f"{weighting}-{one.name}" if weighting else one.name
+        path = f"{LOCAL}/{slug}/{name}" if one.local else f"{slug}/{name}"
+        files[path] = one.data
+        head = f"{one.title}, {weighting} class weights" if weighting else one.title
+        shown += [] if one.local else [Picture(title=head, path=path, caption=one.caption)]
+    return files, shown, remarks
+
+
+def _over_groups(section: Section, tables: Mapping[str, Table], palette: Palette) -> list[Drawing | NoPlot]:
+    """The pictures of Table 1, which joins the class weightings."""
+    assert section.family is not None
+    size = input_size(section.group.protocol, section.dataset)
+    measured = measurement_for(section.family, size, section.measurements)
+    if section.suite.table != "table1" or "table1" not in tables or measured is None:
+        return []
+    frame = tables["table1"].frame
+    context = StorageContext(
+        family=section.family, dataset=section.dataset, palette=palette, frame=frame, measured=measured
+    )
+    return drawings("family", context)
+
+
+def costs_files(section: Section, palette: Palette) -> Files:
+    """`costs.md` of a suite with the files of each device; empty where nothing was measured."""
+    files: Files = {}
+    devices = []
+    for group in section.measurements.groups:
+        own = Section(suite=section.suite, dataset=section.dataset, measurements=section.measurements, device=group)
+        tables, slug = list(tables_of(own, "costs")), _short(group)
+        for table in tables:
+            stem = f"{table.spec.name}-{slug}"
+            made = table.files(f"{describe(group)}: {table.spec.heading}", stem)
+            files |= {name: text.encode() for name, text in made.items()}
+        drawn = {one.name.replace(group.slug, slug): one for one in _drawn(drawings("device", group))}
+        files |= {path: one.data for path, one in drawn.items()}
+        devices.append(_device(group, tables, [(one.title, path, one.caption) for path, one in drawn.items()]))
+    growth = []
+    for series in section.measurements.series:
+        for one in _drawn(drawings("series", series, palette)):
+            path = one.name.replace(series.slug, series.slug[:_LONGEST_SLUG])
+            files[path] = one.data
+            growth.append((f"{one.title}: {describe_series(series)}", path, one.caption))
+    if not devices:
+        return {}
+    notes = {name: text for device in devices for name, text in device["notes"].items()}
+    text = render("costs.md.j2", section=section, devices=devices, notes=notes, growth=growth)
+    return {"costs.md": text.encode(), **files}
+
+
+def _drawn(made: Sequence[Drawing | NoPlot]) -> list[Drawing]:
+    return [one for one in made if isinstance(one, Drawing)]
+
+
+def _device(
+    group: MeasurementGroup, tables: Sequence[Table], pictures: Sequence[tuple[str, str, str]]
+) -> dict[str, Any]:
+    """What `costs.md.j2` shows of one device."""
+    machines = [machine for record in group.records for machine in record.environments]
+    flags: dict[str, list[str]] = {}
+    for record in group.records:
+        for flag in record.flags:
+            flags.setdefault(flag.partition(": ")[2] or flag, []).append(title(record.spec.architecture))
+    reasons = {
+        f"{cell.key}: {cell.failure.message}": title(record.spec.architecture)
+        for record in group.records
+        for cell in record.failures
+        if cell.failure
+    }
+    return {
+        "name": describe(group),
+        "reduced": group.reduced,
+        "tables": [(table.spec.heading, table.markdown) for table in tables],
+        "notes": {name: text for table in tables for name, text in table.notes.items()},
+        "torch": sorted({str(machine["torch"]) for machine in machines if machine.get("torch")}),
+        "driver": sorted({str(machine["driver"]) for machine in machines if machine.get("driver")}),
+        "commits": sorted({str(machine["git_commit"])[:10] for machine in machines if machine.get("git_commit")}),
+        "flags": {flag: ", ".join(names) for flag, names in flags.items()},
+        "failed": reasons,
+        "command": measure_command(group),
+        "pictures": pictures,
+        "stem": _short(group),
+    }
+
+
+def _short(group: MeasurementGroup) -> str:
+    """The group's slug; a long one is cut, and its hash makes it one of its own."""
+    if len(group.slug) <= _LONGEST_SLUG:
+        return group.slug
+    return f"{group.slug[: _LONGEST_SLUG - 9]}-{hashlib.sha256(group.slug.encode()).hexdigest()[:8]}"

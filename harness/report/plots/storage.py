@@ -1,0 +1,105 @@
+"""Table 1: the decoder variants' scores, by what they keep for the decoder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from datasets import DatasetInfo
+from harness.report.families import Family
+from harness.report.grouping import input_size
+from harness.report.plots.base import Drawing, Plot, bars_words, drawing
+from harness.report.plots.style import Palette, key, new_figure, sign, size_text, styled
+from harness.report.resources import MeasurementGroup
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageContext:
+    """What the plots of a family share. frame: from `table1.table1`; measured: what its storage is from."""
+
+    family: Family
+    dataset: DatasetInfo
+    palette: Palette
+    frame: pd.DataFrame
+    measured: MeasurementGroup
+
+
+def storage_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """A row a variant and weighting, by storage: class_weighting, variant, storage_bytes, ours, low, high, paper."""
+    rows = frame[frame["split"].eq("test") & frame[f"{metric}_ours"].notna() & frame["storage_bytes"].notna()]
+    ours, std = rows[f"{metric}_ours"], rows[f"{metric}_std"].fillna(0.0)
+    points = rows[["class_weighting", "variant"]].assign(
+        storage_bytes=rows["storage_bytes"].astype(float),
+        ours=ours,
+        low=rows[f"{metric}_low"].fillna(ours - std),
+        high=rows[f"{metric}_high"].fillna(ours + std),
+        paper=rows[f"{metric}_paper"],
+    )
+    return points.sort_values("storage_bytes", kind="stable")
+
+
+def storage_figure(context: StorageContext, metric: str) -> Figure | None:
+    """A score on test, a row a variant by the bytes that it keeps, a panel a weighting; none without a point.
+
+    Args:
+        context: the family's.
+        metric: "mIoU" or "BF".
+    """
+    points = storage_points(context.frame, metric)
+    weightings = [name for name in context.family.class_weightings if points["class_weighting"].eq(name).any()]
+    if not weightings:
+        return None
+    kept = points.drop_duplicates("variant").set_index("variant")["storage_bytes"]
+    reduced = " (REDUCED)" if context.family.first.reduced else ""
+    with styled():
+        figure = new_figure(1.6 + 0.34 * len(kept), f"{metric} by storage: {context.dataset.title} test{reduced}")
+        panels = figure.subplots(1, len(weightings), squeeze=False, sharex=True, sharey=True)[0]
+        for axes, name in zip(panels, weightings, strict=True):
+            _draw(axes, context.palette, points[points["class_weighting"].eq(name)], list(kept.index))
+            axes.set(title=f"class weights: {name}", xlabel=f"{metric} on test (%)", ylim=(len(kept) - 0.5, -0.5))
+        panels[0].set_yticks(range(len(kept)), [f"{name}: {bytes_text(value)}" for name, value in kept.items()])
+        key(figure, [sign("here", marker="o"), sign("the paper's own", marker="o", mfc="white")])
+    return figure
+
+
+def _draw(axes: Axes, palette: Palette, points: pd.DataFrame, variants: Sequence[str]) -> None:
+    """Ours filled with its bar, the paper's hollow."""
+    for row in points.to_dict("records"):
+        place, name, ours = variants.index(row["variant"]), row["variant"], row["ours"]
+        look = palette.look(name)
+        spread = [[ours - row["low"]], [row["high"] - ours]]
+        axes.errorbar([ours], [place], xerr=spread, lw=1.2, capsize=3, label=name, **look)
+        axes.plot([row["paper"]], [place], mfc="white", linestyle="none", label=f"{name}, paper", **look)
+
+
+def bytes_text(value: float) -> str:
+    """`691 kB`, `11.1 MB`: three digits that count."""
+    for unit, size in (("MB", 1e6), ("kB", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:g}"
+
+
+def storage_plot(context: StorageContext, metric: str) -> Drawing | None:
+    """The picture of a family; none without a point."""
+    if (figure := storage_figure(context, metric)) is None:
+        return None
+    first, shown = context.family.first, set(storage_points(context.frame, metric)["variant"])
+    values = {
+        "group": first,
+        "metric": metric,
+        "bars": bars_words([count for count in context.frame["seeds"] if count]),
+        "first": context.measured.first,
+        "sizes": (size_text(input_size(first.protocol, context.dataset)), size_text(context.measured.size)),
+        "missing": [name for name in dict.fromkeys(context.frame["variant"]) if name not in shown],
+    }
+    return drawing(figure, f"Storage versus {metric}", f"storage-{metric.lower()}", "storage", values)
+
+
+def _both(context: StorageContext) -> Sequence[Drawing]:
+    return [made for metric in ("mIoU", "BF") if (made := storage_plot(context, metric)) is not None]
+
+
+PLOT = Plot(subject="family", place=1, draw=_both)

@@ -1,0 +1,196 @@
+"""What accuracy costs: mIoU on test against memory, latency, energy and parameters, the paper's points beside."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness import paper
+from harness.records.measurement import TIME_BATCH, MeasurementRecord
+from harness.records.run import BEST
+from harness.report.accuracy import PAPER_BEST, summarize
+from harness.report.grouping import input_size, title
+from harness.report.plots.base import Drawing, GroupData, NoPlot, Plot, PlotContext, bars_words, caption, drawing
+from harness.report.plots.style import GRAY, Mark, key, label_points, new_figure, plain_axis, sign, size_text, styled
+from harness.report.readings import energy_per_image_mj, live_mib, median_ms, memory_mib, shape_figure
+from harness.report.resources import MeasurementGroup, for_size
+from harness.system.quantities import Quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What accuracy is plotted against. label: of the axis. published: the paper's value in the same unit, if any."""
+
+    label: str
+    read: Callable[[MeasurementRecord], Quantity]
+    published: Callable[[paper.Resources], float] | None = None
+
+
+COSTS: Mapping[str, Cost] = {
+    "memory": Cost(
+        label="inference memory, batch 1: live tensors' peak, analytic (MiB)",
+        read=lambda record: live_mib(record, "inference"),
+        published=lambda row: row.inference_memory_mb,
+    ),
+    "time": Cost(
+        label="latency of a forward pass, batch 1 (ms)",
+        read=lambda record: median_ms(record, "forward", TIME_BATCH),
+        published=lambda row: row.forward_ms,
+    ),
+    "energy": Cost(
+        label="energy above idle of a forward pass, batch 1 (J)",
+        read=lambda record: _scaled(energy_per_image_mj(record, "forward", TIME_BATCH), 1e-3),
+    ),
+    "parameters": Cost(
+        label="parameters (millions)",
+        read=lambda record: _scaled(shape_figure(record, lambda shapes: shapes.parameters), 1e-6),
+        published=lambda row: row.model_size_mb / 4,  # 4 bytes a parameter
+    ),
+}
+_DEVICE_MEMORY = Cost(
+    label="inference memory, batch 1: allocator's peak (MiB)",
+    read=lambda record: memory_mib(record, "inference", "allocated_peak_bytes"),
+    published=COSTS["memory"].published,
+)
+
+
+def _scaled(quantity: Quantity, factor: float) -> Quantity:
+    return quantity if quantity.value is None else Quantity(value=factor * quantity.value)
+
+
+def cost_of(quantity: str, measured: MeasurementGroup) -> Cost:
+    """What a name of `COSTS` is read from: memory by the device's allocator, where it has one."""
+    if quantity == "memory" and any(_DEVICE_MEMORY.read(one).value is not None for one in measured.records):
+        return _DEVICE_MEMORY
+    return COSTS[quantity]
+
+
+def trade_off_frame(context: PlotContext, measured: MeasurementGroup, quantity: str) -> pd.DataFrame:
+    """A row a point: source ("here" or "paper"), network, cost, mIoU in percent, low and high of its bar.
+
+    Args:
+        context: the group's.
+        measured: of one device.
+        quantity: a name of `COSTS`.
+    """
+    group, cost, rows = context.group, cost_of(quantity, measured), []
+    for name in group.networks:
+        summary, record = summarize(group.of(name), "test", group.shown_label), measured.of(name)
+        value = cost.read(record).value if record else None
+        if summary is None or value is None:
+            continue
+        miou, half = summary.mean["mIoU"], summary.std.get("mIoU", 0.0)
+        low, high = summary.interval.get("mIoU", (miou - half, miou + half))
+        rows.append(("here", title(name), value, miou, low, high))
+    if rows and cost.published and context.with_paper:
+        checkpoint = PAPER_BEST if group.shown_label == BEST else group.shown_label
+        scores = {row.network: row.scores["mIoU"] for row in paper.accuracies() if row.checkpoint == checkpoint}
+        for published in paper.resources():
+            if published.network in scores:
+                miou = scores[published.network]
+                rows.append(("paper", published.network, cost.published(published), miou, miou, miou))
+    return pd.DataFrame(rows, columns=["source", "network", "cost", "miou", "low", "high"])
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """The points that no other beats: none costs no more and scores no less without being its equal.
+
+    Args:
+        points: (cost, score) of each; less cost and more score are better.
+
+    Returns:
+        Their places in `points`, by cost; equal points all stand on the front.
+    """
+
+    def beaten(cost: float, score: float) -> bool:
+        return any(other <= cost and better >= score and (other, better) != (cost, score) for other, better in points)
+
+    front = [place for place, point in enumerate(points) if not beaten(*point)]
+    return sorted(front, key=lambda place: (points[place], place))
+
+
+def trade_off_figure(context: PlotContext, measured: MeasurementGroup, quantity: str, frame: pd.DataFrame) -> Figure:
+    """mIoU against a cost: filled here with bars, hollow the paper's, gray steps the Pareto front of ours."""
+    device = "" if quantity == "parameters" else f", {measured.first.device_name}"
+    name = {"time": "latency"}.get(quantity, quantity)
+    with styled():
+        figure = new_figure(4.5, context.heading(f"Accuracy against {name}") + device)
+        axes = figure.subplots()
+        plain_axis(axes.xaxis, list(frame["cost"]))
+        marks = [_draw_point(axes, context, row) for row in frame.to_dict("records")]
+        axes.margins(0.08)
+        ours = frame[frame["source"].eq("here")]
+        entries, levels = [sign("here", marker="o")], []
+        if len(ours) > 1:
+            levels = _draw_front(axes, list(zip(ours["cost"], ours["miou"], strict=True)))
+            entries.append(sign("Pareto front of these", color=GRAY, linestyle="-"))
+        if len(ours) < len(frame):
+            entries.insert(1, sign("the paper's own", marker="o", mfc="white"))
+        axes.set(xlabel=cost_of(quantity, measured).label, ylabel="mIoU on test (%)")
+        key(figure, entries)
+        label_points(axes, marks, levels)
+    return figure
+
+
+def _draw_point(axes: Axes, context: PlotContext, row: Mapping[Hashable, Any]) -> Mark:
+    network, paper_point = str(row["network"]), row["source"] == "paper"
+    cost, miou, low, high = (float(row[name]) for name in ("cost", "miou", "low", "high"))
+    look = context.palette.look(network)
+    filling = "white" if paper_point else look["color"]
+    bar = None if paper_point else [[miou - low], [high - miou]]
+    label = f"{network}, {row['source']}"
+    axes.errorbar(cost, miou, yerr=bar, mfc=filling, capsize=3, lw=1.2, label=label, **look)
+    text = f"{network} (paper)" if paper_point else network
+    return Mark(x=cost, y=miou, low=low, high=high, text=text, color=look["color"])
+
+
+def _draw_front(axes: Axes, points: Sequence[tuple[float, float]]) -> list[tuple[float, float, float]]:
+    """Steps through the networks of the front, on to the right where more cost brings no more accuracy."""
+    front = [points[place] for place in pareto_front(points)]
+    limits = axes.get_xlim()
+    costs, scores = [*(cost for cost, _ in front), limits[1]], [score for _, score in front]
+    axes.step(costs, [*scores, scores[-1]], where="post", color=GRAY, lw=1.2, zorder=1, label="front")
+    axes.set_xlim(limits)
+    return list(zip(costs[:-1], costs[1:], scores, strict=True))
+
+
+def missing_reasons(context: PlotContext, measured: MeasurementGroup, quantity: str) -> list[str]:
+    """Why no network of the group has the cost; empty where it was measured."""
+    cost = cost_of(quantity, measured)
+    found = [cost.read(record) for name in context.group.networks if (record := measured.of(name))]
+    return sorted({one.reason for one in found if one.reason})
+
+
+def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
+    """A plot for each of `COSTS`, or why there is none."""
+    context, group = data.context, data.context.group
+    size = input_size(group.protocol, context.dataset)
+    measured = for_size(data.measurements, size, group.precision)
+    made: list[Drawing | NoPlot] = []
+    for quantity in COSTS:
+        name = f"{quantity.capitalize()} versus accuracy"
+        frame = trade_off_frame(context, measured, quantity) if measured else pd.DataFrame()
+        if measured is None or frame.empty:
+            reasons = missing_reasons(context, measured, quantity) if measured else []
+            reason = caption("trade-off-missing", reasons=reasons, precision=group.precision)
+            made.append(NoPlot(title=name, reason=reason))
+            continue
+        figure = trade_off_figure(context, measured, quantity, frame)
+        shown = set(frame[frame["source"].eq("here")]["network"])
+        values = {
+            "group": group,
+            "quantity": quantity,
+            "bars": bars_words([len(group.of(network)) for network in group.networks]),
+            "first": measured.first,
+            "sizes": (size_text(size), size_text(measured.size)),
+            "missing": [title(network) for network in group.networks if title(network) not in shown],
+            "paper": frame["source"].eq("paper").any(),
+        }
+        made.append(drawing(figure, name, f"{quantity}-accuracy", "trade-off", values))
+    return made
+
+
+PLOT = Plot(subject="group", place=1, draw=trade_offs)

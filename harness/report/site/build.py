@@ -1,0 +1,228 @@
+"""Making the site: pages from templates, data as scripts, the libraries' files, all put in place at once."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION
+from harness.config.suite import load_suite
+from harness.records.measurement import measurements_folder
+from harness.records.run import runs_folder
+from harness.report.claims import load_claims
+from harness.report.frames import dataset_info
+from harness.report.render import render
+from harness.report.site import claims as claims_page
+from harness.report.site import networks, protocols
+from harness.report.site.content import Content, SiteGroup, collect_site, pairs_json
+from harness.report.site.pictures import Images, collect_images, script
+from harness.report.site.quantities import QUANTITIES, SECTIONS, Row, quantities, significant
+from harness.system.errors import UserError
+
+MARKER = ".segnet-site"
+PAGES = (
+    *(("index", "Overview"), ("leaderboard", "Leaderboard"), ("tradeoff", "Trade-off"), ("pictures", "Pictures")),
+    *(("claims", "Claims"), ("protocols", "Protocols and measuring")),
+)
+_HOME_COLUMNS = ("miou", "bf", "parameters_m", "latency_ms", "energy_j")
+
+
+def build_site(results: Path, out: Path, data_root: str | None, suites: Sequence[str] | None) -> Path:
+    """As `harness.report.site.write_site`."""
+    content = collect_site(results, suites)
+    if not content.groups and content.measurements.empty:
+        raise UserError(f"no records in {results} to make a site of; `python -m harness run` makes some")
+    if out.exists() and not (out / MARKER).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} holds something else than a site; choose another folder with --out")
+    images = collect_images(content.groups, data_root)
+    staging, former = (out.with_name(f".{out.name}.{os.getpid()}{end}.tmp") for end in ("", ".old"))
+    try:
+        for path, data in _files(content, images):
+            target = staging / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        if out.exists():
+            out.replace(former)
+        staging.replace(out)
+    except OSError as error:
+        raise UserError(f"can't write {out}: {error.strerror}; choose another folder with --out") from error
+    finally:
+        for folder in (staging, former):
+            shutil.rmtree(folder, ignore_errors=True)
+    return out / "index.html"
+
+
+def _files(content: Content, images: Sequence[Images]) -> Iterator[tuple[str, bytes]]:
+    """Path and content of every file."""
+    yield MARKER, b""
+    yield from _assets()
+    words = json.loads(render("site/words.json.j2"))
+    judged = claims_page.claims(load_claims(content.store))
+    groups = [_group(group, content) for group in content.groups]
+    yield "data/site.js", script("window.SITE", _data(content, groups, images, words))
+    for group in content.groups:
+        yield f"data/pairs-{group.id}.js", script(f'SITE.pairs["{group.id}"]', pairs_json(group))
+    for one in images:
+        yield f"data/images-{one.group.id}.js", script(f'SITE.images["{one.group.id}"]', one.data())
+        yield from ((f"pictures/{path}", data) for path, data in one.files())
+    plots = {plot["id"]: plot for claim in judged for plot in claim["plots"]}
+    yield "data/claims.js", script("SITE.claims", plots)
+    yield "data/curves.js", script("SITE.curves", networks.curves(content))
+    yield from _pages(content, groups, images, judged)
+    yield from _records(content)
+
+
+def _pages(
+    content: Content, groups: Sequence[Row], images: Sequence[Images], judged: Sequence[Row]
+) -> Iterator[tuple[str, bytes]]:
+    about = list(networks.network_pages(content, images))
+    shared: Row = {
+        "pages": PAGES,
+        "colors": content.colors,
+        "significant": significant,
+        "groups": groups,
+        "column_sections": _sections(),
+        "image_groups": [one.group.id for one in images],
+        "networks": [{"page": page, **values} for page, values in about],
+    }
+    own: dict[str, Row] = {
+        "index": _home(content),
+        "claims": {"claims": judged},
+        "protocols": {
+            "cards": protocols.cards(content),
+            "systems": protocols.systems(content),
+            "versions": protocols.versions(content),
+            "revisions": {"evaluation": EVALUATION_REVISION, "metrics": METRICS_REVISION},
+            "left_out": protocols.left_out(content),
+        },
+    }
+    for name, _ in PAGES:
+        yield f"{name}.html", render(f"site/{name}.html.j2", page=name, **shared, **own.get(name, {})).encode()
+    for name, values in about:
+        yield f"{name}.html", render("site/network.html.j2", page=name, **shared, **values).encode()
+
+
+def _data(content: Content, groups: Sequence[Row], images: Sequence[Images], words: Row) -> Row:
+    checkpoints = dict.fromkeys(one for group in content.groups for one in group.checkpoints)
+    return {
+        "words": words,
+        "quantities": [quantity.as_json() for quantity in QUANTITIES],
+        "sections": _sections(),
+        "defaults": content.defaults,
+        "home": [one.key for one in quantities([*_HOME_COLUMNS, content.defaults["cost"]])],
+        "checkpoints": sorted(checkpoints, key=lambda name: name == "best"),
+        "groups": groups,
+        "devices": content.devices,
+        "networks": {name: {"title": title} for name, title in content.titles.items()},
+        "colors": content.colors,
+        "rows": content.rows,
+        "costs": content.costs,
+        "image_groups": [one.group.id for one in images],
+        "pairs": {},
+        "images": {},
+        "maps": {},
+        "claims": {},
+        "curves": {},
+    }
+
+
+def _sections() -> list[Row]:
+    titles = json.loads(render("site/sections.json.j2"))
+    return [
+        {
+            "id": name,
+            "title": titles[name],
+            "keys": list(keys),
+            "measured": name == "inference",
+            "on": name != "training",
+        }
+        for name, keys in SECTIONS.items()
+    ]
+
+
+def _group(group: SiteGroup, content: Content) -> Row:
+    spec = group.first.record.spec
+    info = dataset_info(spec.dataset)
+    return {
+        "id": group.id,
+        "title": group.title,
+        "dataset": spec.dataset,
+        "dataset_title": info.title if info else spec.dataset,
+        "protocol": spec.protocol.title,
+        "precision": spec.precision,
+        "size": f"{group.size[0]} x {group.size[1]}",
+        "split": group.split,
+        "classes": list(group.classes),
+        "colors": [list(color) for color in info.colors] if info else [],
+        "checkpoints": list(group.checkpoints),
+        "shown": group.shown,
+        "reduced": group.reduced,
+        "badges": protocols.badges(group),
+        "identity": dict(protocols.identity(group)),
+        "paper": content.paper(group),
+    }
+
+
+def _home(content: Content) -> Row:
+    """What the first page says of its device, and its commands."""
+    device = next(iter(content.devices), {"title": "no device", "kind": ""})
+    group = next(iter(content.groups), None)
+    spec = group.first.record.spec if group else None
+    seeds = sorted({run.record.spec.seed for run in group.runs}) if group else []
+    suite = _suite(content)
+    values: Row = {"suite": suite, "recipe": load_suite(suite).protocol, "spec": spec, "seeds": seeds}
+    commands = json.loads(render("site/commands.json.j2", **values))
+    return {"device": device, "defaults": content.defaults, "commands": commands}
+
+
+def _suite(content: Content) -> str:
+    """The first suite that the first group belongs to."""
+    group = next(iter(content.groups), None)
+    own = content.results[content.results["group"] == group.id] if group else content.results
+    names = str(own["suites"].iloc[0]).split() if len(own) else []
+    return names[0] if names else "quick"
+
+
+# -- files that are not made here ---------------------------------------------------------------------------
+
+
+def _assets() -> Iterator[tuple[str, bytes]]:
+    """The site's own scripts and styles, and those of plotly and DataTables out of the installed packages."""
+    for file in sorted(files("harness.report.site").joinpath("static").iterdir(), key=lambda one: one.name):
+        yield f"assets/{file.name}", file.read_bytes()
+    yield "assets/plotly.min.js", _installed("plotly", "package_data/plotly.min.js").read_bytes()
+    yield "assets/datatables.css", _installed("itables", "html/dt_bundle.css").read_bytes()
+    yield "assets/datatables.js", _as_script(_installed("itables", "html/dt_bundle.js").read_text("utf-8")).encode()
+
+
+def _installed(package: str, path: str) -> Path:
+    spec = find_spec(package)
+    found = Path(spec.origin).parent / path if spec and spec.origin else None
+    if found is None or not found.is_file():
+        raise UserError(f"{package} is not installed, or without its {path}; `pip install {package}` brings it")
+    return found
+
+
+def _as_script(module: str) -> str:
+    """A JavaScript module as a plain script that sets `window.Tables`: a page from disk may not load modules."""
+    match = re.search(r"export\s*\{([^{}]*)\}", module)
+    if match is None:
+        raise UserError("itables: its dt_bundle.js exports nothing; `pip install 'itables>=2.2'` brings one that does")
+    names = [re.split(r"\s+as\s+", one.strip()) for one in match[1].split(",")]
+    exported = ",".join(f"{json.dumps(one[-1])}:{one[0]}" for one in names)
+    return f"(()=>{{{module[: match.start()]}window.Tables={{{exported}}};{module[match.end() :]}}})();\n"
+
+
+def _records(content: Content) -> Iterator[tuple[str, bytes]]:
+    """Copies of the records that the pages link to."""
+    results = content.store.results
+    for group in content.groups:
+        for run in group.runs:
+            path = runs_folder(results) / run.record.run_id / "record.json"
+            yield f"records/runs/{run.record.run_id}.json", path.read_bytes()
+    for name in content.measurements["measurement_id"].unique():
+        yield f"records/measurements/{name}.json", (measurements_folder(results) / f"{name}.json").read_bytes()

@@ -1,0 +1,226 @@
+"""Test images: every network's score of each, and their pictures, truth and predictions where these are at hand."""
+
+import base64
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+import datasets
+from harness.metrics.confusion import per_class_rates
+from harness.report.frames import image_names
+from harness.report.grouping import Run, Scored
+from harness.report.metrics import image_miou
+from harness.report.site.content import SiteGroup
+from harness.report.site.pairs import label_of
+from harness.report.site.quantities import Row
+
+# Of a larger split only the images that a prediction was kept of, and each network's worst, have pictures.
+MOST_PICTURES = 400
+_WORST = 20
+_NOT_SCORED = 65535
+_JPEG_QUALITY = 80
+_Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """The test images of a group. source: the split itself, where its pictures may be had."""
+
+    group: SiteGroup
+    source: datasets.Dataset | None
+
+    @cached_property
+    def scored(self) -> dict[str, list[tuple[Run, Scored]]]:
+        """Network -> its runs with what is shown of them."""
+        label = label_of(self.group.shown)
+        found = {
+            name: [(run, one) for run in runs if (one := run.at("test", label)) is not None]
+            for name, runs in self.group.networks.items()
+        }
+        return {name: runs for name, runs in found.items() if runs}
+
+    @cached_property
+    def count(self) -> int:
+        """Images of the split."""
+        return min(len(runs[0][1].matrices) for runs in self.scored.values())
+
+    @cached_property
+    def means(self) -> NDArray[np.float64]:
+        """mIoU of each image and network, (N, M), percent, mean over seeds."""
+        columns = [
+            np.mean([100 * image_miou(one)[: self.count] for _, one in runs], axis=0) for runs in self.scored.values()
+        ]
+        return np.stack(columns, axis=1)
+
+    @cached_property
+    def predictions(self) -> dict[str, dict[int, tuple[str, _Pixels]]]:
+        """Network -> number of the image -> its id, and the label map (H, W) that the first seed predicted."""
+        found: dict[str, dict[int, tuple[str, _Pixels]]] = {}
+        for name, runs in self.scored.items():
+            run, scored = runs[0]
+            maps = [(stem, label) for stem in run.record.image_ids if (label := _read(run, stem)) is not None]
+            places = [(self._place(stem, label, scored), stem, label) for stem, label in maps]
+            found[name] = {place: (stem, label) for place, stem, label in places if place is not None}
+        return found
+
+    def _place(self, stem: str, label: _Pixels, scored: Scored) -> int | None:
+        """Number of the image in the split: by its name, or by the one image whose predicted pixels these can be."""
+        names = self._given_names
+        if stem in names:
+            return names.index(stem)
+        if any(names):
+            return None
+        predicted = np.bincount(label.ravel(), minlength=256)[: len(self.group.classes)]
+        beyond = predicted - scored.matrices.sum(axis=1)  # void pixels are predicted, but not counted
+        fitting = np.flatnonzero((beyond >= 0).all(axis=1))
+        closest = fitting[np.argsort(beyond[fitting].sum(axis=1), kind="stable")]
+        return int(closest[0]) if len(closest) else None
+
+    @cached_property
+    def _given_names(self) -> list[str]:
+        if self.source is not None:
+            return list(self.source.image_ids)
+        return image_names(self.group.first.record, "test", self.count)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of every image: its id, or its number where the records do not name it."""
+        stems = {place: stem for found in self.predictions.values() for place, (stem, _) in found.items()}
+        return [name or stems.get(at) or f"image {at}" for at, name in enumerate(self._given_names)]
+
+    @cached_property
+    def shown(self) -> list[int]:
+        """Numbers of the images that have pictures."""
+        kept = {place for found in self.predictions.values() for place in found}
+        if self.source is None:
+            return sorted(kept)
+        if self.count <= MOST_PICTURES:
+            return list(range(self.count))
+        order = np.argsort(np.where(np.isnan(self.means), np.inf, self.means), axis=0, kind="stable")
+        return sorted(kept | {int(at) for at in order[:_WORST].ravel()})
+
+    def data(self) -> Row:
+        """The group's part of `data/images-*.js`: scores as 16-bit integers of hundredths of a percent."""
+        classes = np.stack(
+            [
+                np.mean([100 * per_class_rates(one.matrices[: self.count])[1] for _, one in runs], axis=0)
+                for runs in self.scored.values()
+            ],
+            axis=1,
+        )  # (N, M, K)
+        return {
+            "ids": self.names,
+            "networks": list(self.scored),
+            "classes": len(self.group.classes),
+            "miou": _packed(self.means),
+            "iou": _packed(classes),
+            "pictures": {
+                "image": self.source is not None,
+                "truth": self.source is not None,
+                "folder": self.folder,
+                "numbers": self.shown,
+                "predicted": sorted({place for found in self.predictions.values() for place in found}),
+            }
+            if self.shown
+            else None,
+        }
+
+    @property
+    def folder(self) -> str:
+        """Of the images, which groups on the same edition share."""
+        key = self.group.key
+        return f"{key.dataset}-{key.dataset_sha256[:8]}"
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Path in `pictures/` and content: a script of label maps for each image, and the image."""
+        for at in self.shown:
+            maps: Row = {
+                "networks": {name: _data_url(found[at][1]) for name, found in self.predictions.items() if at in found}
+            }
+            if self.source is not None:
+                image, truth = self.source[at]
+                maps["truth"] = _data_url(truth)
+                yield f"{self.folder}/{at}.jpg", _jpeg(image)
+            yield f"{self.group.id}/{at}.js", script(f'SITE.maps["{self.group.id}/{at}"]', maps)
+
+
+def script(target: str, value: Any) -> bytes:
+    """A script that sets a value: a page that was opened from disk may load scripts, but no JSON."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return f"{target}={text};\n".encode()
+
+
+def collect_images(groups: Sequence[SiteGroup], data_root: str | None) -> list[Images]:
+    """The test images of the groups that are scored on test.
+
+    Raises:
+        datasets.DatasetError: a root was given, and the data of a group can't be read there.
+    """
+    sources: dict[str, datasets.Dataset | None] = {}
+    found = []
+    for group in groups:
+        if group.split != "test":
+            continue
+        name = group.key.dataset
+        if name not in sources:
+            sources[name] = _source(name, data_root)
+        alone = Images(group=group, source=None)
+        source = sources[name]
+        found.append(Images(group=group, source=source) if source and _is_of(source, alone) else alone)
+    return found
+
+
+def _source(name: str, data_root: str | None) -> datasets.Dataset | None:
+    """The test split, where it may be had: of drawn data always, of other data where a root is given."""
+    if name not in datasets.names():
+        return None
+    synthetic = datasets.info(name).synthetic
+    if data_root is None and not synthetic:
+        return None
+    return datasets.load(name, "test", None if synthetic else data_root)
+
+
+def _is_of(source: datasets.Dataset, images: Images) -> bool:
+    """Whether the labels are those that were scored: first, middle and last image have as many pixels of each class.
+
+    Editions of a dataset that differ in their images alone, as CamVid's JPEG copy does, show the same.
+    """
+    scored = next(iter(images.scored.values()))[0][1]
+    if len(source.image_ids) != len(scored.matrices):
+        return False
+    labeled, classes = scored.matrices.sum(axis=2), len(images.group.classes)
+    places = {0, len(labeled) // 2, len(labeled) - 1}
+    counts = {at: np.bincount(source[at][1].ravel(), minlength=256)[:classes] for at in places}
+    return all(np.array_equal(counts[at], labeled[at]) for at in places)
+
+
+def _read(run: Run, stem: str) -> _Pixels | None:
+    try:
+        with Image.open(run.stored.prediction_path(stem)) as picture:
+            return np.asarray(picture.convert("L"), dtype=np.uint8)
+    except (OSError, UnidentifiedImageError):
+        return None  # an image that this run did not keep
+
+
+def _packed(percent: NDArray[np.float64]) -> str:
+    values = np.where(np.isnan(percent), _NOT_SCORED, np.round(100 * percent))
+    return base64.b64encode(values.astype("<u2").tobytes()).decode()
+
+
+def _data_url(labels: _Pixels) -> str:
+    target = io.BytesIO()
+    Image.fromarray(labels).save(target, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
+
+
+def _jpeg(image: _Pixels) -> bytes:
+    target = io.BytesIO()
+    Image.fromarray(image).save(target, format="JPEG", quality=_JPEG_QUALITY)
+    return target.getvalue()

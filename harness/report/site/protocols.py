@@ -1,0 +1,218 @@
+"""What the page of protocols and measuring shows: protocol cards, system sheets, what is left out."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from harness import paper
+from harness.config.protocol import Protocol, load_protocol, toml_names, written
+from harness.config.run_spec import EVALUATION_REVISION
+from harness.records.measurement import MeasurementRecord
+from harness.records.measurement import load_measurements as read_measurements
+from harness.report.frames import dataset_info
+from harness.report.site.content import Content, SiteGroup
+from harness.report.site.quantities import Row
+
+# The protocol that follows the paper's recipe for a dataset.
+PAPER_PROTOCOLS: Mapping[str, str] = MappingProxyType({"camvid": "camvid@2", "sunrgbd": "sunrgbd@2"})
+# Fields of a protocol that a card leaves out, since it says them elsewhere.
+_ELSEWHERE = {"name", "overrides", "summary", "source", "dataset", "quick", "report_at"}
+_MACHINE = (
+    *("gpu_name", "gpu_memory_bytes", "driver", "cuda", "cudnn", "cpu_model", "cpu_cores", "torch_threads"),
+    *("ram_bytes", "torch", "torchvision", "timm", "segmentation_models_pytorch", "python", "system", "kernel"),
+)
+
+
+def identity(group: SiteGroup) -> list[tuple[str, str]]:
+    """What all runs of a group share, (name, value): two that differ in one of these are not compared."""
+    spec = group.first.record.spec
+    found = [
+        ("dataset", spec.dataset),
+        ("edition of the data", f"{spec.dataset_variant} {spec.dataset_hash[:12]}"),
+        ("protocol", spec.protocol.title),
+        ("precision", spec.precision),
+        ("compiled", spec.compiled),
+        ("initial weights", _weights(group)),
+        ("revision of evaluation", str(spec.evaluation_revision)),
+        ("scored on", group.split),
+    ]
+    return found
+
+
+def _weights(group: SiteGroup) -> str:
+    """Title of the weights that the runs began with; of networks that have their own, what is common to them."""
+    titles = dict.fromkeys(run.record.spec.initial_weights.title for run in group.runs)
+    key = f" ({group.key.weights[:8]})" if group.key.weights else ""
+    return f"{'; '.join(titles)}{key}" if len(titles) <= 2 else f"{group.key.weights_kind}, of {len(titles)} kinds{key}"
+
+
+def badges(group: SiteGroup) -> list[Row]:
+    """Status of a group: seeds, share of the schedule, initial weights, and what limits it."""
+    spec = group.first.record.spec
+    seeds = [len(runs) for runs in group.networks.values()]
+    low, high = min(seeds), max(seeds)
+    text = f"{low}" if low == high else f"{low} to {high}"
+    found = [{"text": f"seeds: {text}", "kind": "warn" if low == 1 else "good"}]
+    share = _schedule(spec.protocol)
+    if share is not None:
+        found.append({"text": f"schedule: {share:.0f} %", "kind": "warn" if share < 100 else "good"})
+    size = f"input {group.size[0]} x {group.size[1]}"
+    info = dataset_info(spec.dataset)
+    smaller = info is not None and group.size[0] * group.size[1] < info.size[0] * info.size[1]
+    found.append({"text": size, "kind": "warn" if smaller else ""})
+    found.append({"text": f"start: {_weights(group)}", "kind": ""})
+    found.append({"text": f"trained in {spec.precision}", "kind": ""})
+    if spec.evaluation_revision != EVALUATION_REVISION:
+        found.append({"text": f"evaluation {spec.evaluation_revision}, now {EVALUATION_REVISION}", "kind": "warn"})
+    if group.synthetic:
+        found.append({"text": "drawn data", "kind": "warn"})
+    return found
+
+
+def _schedule(protocol: Protocol) -> float | None:
+    """Iterations times batch over those of the paper's recipe counted in epochs, percent; none without such."""
+    whole = {"camvid": "camvid-epochs@2", "sunrgbd": "sunrgbd@2"}.get(protocol.dataset)
+    if whole is None:
+        return None
+    full = load_protocol(whole)
+    return 100 * protocol.iterations * protocol.batch_size / (full.iterations * full.batch_size)
+
+
+def cards(content: Content) -> list[Row]:
+    """A card a group: its settings beside the paper's recipe, and what bears on the comparison."""
+    found = []
+    for group in content.groups:
+        protocol = group.first.record.spec.protocol
+        reference = PAPER_PROTOCOLS.get(protocol.dataset)
+        found.append(
+            {
+                "group": group,
+                "badges": badges(group),
+                "summary": protocol.summary,
+                "source": protocol.source,
+                "reference": reference,
+                "settings": [
+                    *_images_row(group),
+                    *_settings(protocol, load_protocol(reference) if reference else None),
+                ],
+                "identity": identity(group),
+                "images": _images(group),
+            }
+        )
+    return found
+
+
+def _images_row(group: SiteGroup) -> list[Row]:
+    theirs = {"camvid": paper.TRAINING_IMAGES, "sunrgbd": paper.SUN_TRAINING_IMAGES}.get(group.key.dataset)
+    info = dataset_info(group.key.dataset)
+    if theirs is None or info is None:
+        return []
+    here = info.splits["train"]
+    return [
+        {
+            "name": "training images",
+            "value": f"{here:,}",
+            "paper": f"{theirs:,}",
+            "differs": here != theirs,
+            "meaning": "in the paper, not of the recipe's file",
+        }
+    ]
+
+
+def _settings(protocol: Protocol, reference: Protocol | None) -> list[Row]:
+    rows = []
+    for name, field in Protocol.model_fields.items():
+        if name in _ELSEWHERE:
+            continue
+        value = _shown(getattr(protocol, name))
+        theirs = _shown(getattr(reference, name)) if reference else None
+        rows.append(
+            {
+                "name": name.replace("_", " "),
+                "value": value,
+                "paper": theirs,
+                "differs": theirs is not None and theirs != value,
+                "meaning": field.description or "",
+            }
+        )
+    return sorted(rows, key=lambda row: not row["differs"])
+
+
+def versions(content: Content) -> list[Row]:
+    """Every protocol of the program, with how many runs here are of it."""
+    runs = content.all_results.drop_duplicates("run_id")["protocol"].value_counts()
+    found = [load_protocol(name) for name in toml_names("protocols")]
+    return [
+        {"name": one.name, "summary": one.summary, "source": one.source, "runs": int(runs.get(one.name, 0))}
+        for one in found
+    ]
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple) and all(isinstance(part, int) for part in value):
+        return " x ".join(str(part) for part in value)
+    return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else written(value)
+
+
+def _images(group: SiteGroup) -> str:
+    info = dataset_info(group.key.dataset)
+    return ", ".join(f"{split} {count:,}" for split, count in info.splits.items()) if info else ""
+
+
+# -- devices ------------------------------------------------------------------------------------------------
+
+
+def systems(content: Content) -> list[Row]:
+    """A sheet a device: machine, software, switches, clocks and power while measuring."""
+    records, _ = read_measurements(content.store.results)
+    rows = []
+    for device in content.devices:
+        own = [one for one in records if one.device_slug == device["slug"]]
+        found: dict[str, list[str]] = {}
+        for manifest in [one for record in own for one in record.environments]:
+            for name in _MACHINE:
+                value = manifest.get(name)
+                if value not in (None, ""):
+                    text = f"{value / 2**30:.1f} GiB" if name.endswith("_bytes") else str(value)
+                    found.setdefault(name.removesuffix("_bytes").replace("_", " "), []).append(text)
+        facts = [(name, ", ".join(dict.fromkeys(texts))) for name, texts in found.items()]
+        rows.append({"device": device, "facts": facts + _observed(content, device["slug"]) + _switches(own)})
+    return rows
+
+
+def _observed(content: Content, device: str) -> list[tuple[str, str]]:
+    """Clocks, temperature and power while forward passes were timed, medians of the measurements from low to high."""
+    frame = content.measurements
+    own = frame[(frame["device"] == device) & frame["value"].notna()]
+    facts = []
+    units = {"sm_clock_mhz": "MHz", "memory_clock_mhz": "MHz", "temperature_c": "°C", "power_w": "W"}
+    for name, unit in (units | {"idle_power_w": "W"}).items():
+        values = own[own["quantity"] == name]["value"]
+        if len(values):
+            low, high = values.min(), values.max()
+            text = f"{low:.0f}" if f"{low:.0f}" == f"{high:.0f}" else f"{low:.0f} to {high:.0f}"
+            facts.append((name.rpartition("_")[0].replace("_", " "), f"{text} {unit}"))
+    return facts
+
+
+def _switches(records: Sequence[MeasurementRecord]) -> list[tuple[str, str]]:
+    found: dict[str, list[str]] = {}
+    for record in records:
+        for name, value in record.settings.items():
+            text = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+            found.setdefault(name.replace("_", " "), []).append(text)
+    return [(name, "; ".join(dict.fromkeys(texts))) for name, texts in found.items()]
+
+
+def left_out(content: Content) -> list[str]:
+    """A line on each record that is damaged or out of date."""
+    lines = [*content.store.unreadable, *content.measurements.attrs.get("unreadable", ())]
+    outdated = content.all_results[content.all_results["outdated"] != ""].drop_duplicates("run_id")
+    lines += [f"runs/{run_id}: {why}" for run_id, why in zip(outdated["run_id"], outdated["outdated"], strict=True)]
+    failed = content.all_results[content.all_results["status"] == "failed"]
+    lines += [f"runs/{run_id}: {why}" for run_id, why in zip(failed["run_id"], failed["failure"], strict=True)]
+    return sorted(set(lines))

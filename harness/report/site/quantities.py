@@ -1,0 +1,223 @@
+"""What is measured of a network: the columns of the leaderboard and the axes of the trade-off, with their values."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import pandas as pd
+
+from harness import paper
+from harness.report.metrics import BY_NAME
+
+Row = dict[str, Any]
+_PRESETS = ("full", "lease", "cpu", "quick")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One quantity.
+
+    key: its name in the site's data and exports. kind: score (percent), run (of a run's record) or cost (of a
+    measurement). where: phase, quantity and statistic in the frame of measurements. batched: whether the page's
+    choice of batch applies. budget: whether it has a slider. digits: after the point, or `significant`: three.
+    """
+
+    key: str
+    label: str
+    kind: Literal["score", "run", "cost"]
+    definition: str
+    digits: int | str = "significant"
+    unit: str = ""
+    short: str = ""
+    where: tuple[str, str, str] | None = None
+    batched: bool = False
+    budget: bool = False
+
+    def as_json(self) -> Row:
+        """What scripts need of it; a score's `name` is its header, `interval` whether it has one."""
+        metric = BY_NAME.get(self.key)
+        more = {"name": metric.header if metric else self.label, "interval": bool(metric and metric.interval)}
+        return asdict(self) | more | {"short": self.short or self.label}
+
+
+def _score(name: str) -> Quantity:
+    metric = BY_NAME[name]
+    also = f" ({metric.elsewhere})" if metric.elsewhere and metric.elsewhere != metric.header else ""
+    label = f"{metric.header}{also}, %"
+    return Quantity(key=name, label=label, kind="score", definition=metric.definition, digits=2, unit="%")
+
+
+def _cost(key: str, label: str, unit: str, where: tuple[str, str, str], definition: str, **more: Any) -> Quantity:
+    return Quantity(key=key, label=label, kind="cost", unit=unit, where=where, definition=definition, **more)
+
+
+def _run(key: str, label: str, unit: str, definition: str, **more: Any) -> Quantity:
+    return Quantity(key=key, label=label, kind="run", unit=unit, definition=definition, **more)
+
+
+QUANTITIES: tuple[Quantity, ...] = (
+    *(_score(name) for name in ("miou", "bf", "global_accuracy", "class_accuracy", "fwiou")),
+    _run(
+        *("parameters_m", "Params, M", "M", "weights that the network has, 10^6"),
+        digits=1,
+        short="Parameters",
+        budget=True,
+    ),
+    _cost(
+        *("gmacs", "GMACs", "GMACs", ("shapes", "gmacs", "value")),
+        "multiply-accumulates of a forward pass, batch 1",
+        digits=1,
+    ),
+    _cost(
+        *("memory_mib", "Memory, MiB", "MiB", ("inference-memory", "peak_allocated_mib", "value")),
+        "peak of the CUDA allocator in inference, batch 1",
+        short="Inference memory",
+        budget=True,
+    ),
+    _cost(
+        *("live_mib", "Live, MiB", "MiB", ("inference-memory", "live_peak_mib", "value")),
+        "peak of live tensors in inference, batch 1, counted from shapes",
+        short="Live tensors",
+    ),
+    _cost(
+        *("latency_ms", "Latency, ms", "ms", ("forward", "latency_ms", "median")),
+        "median time of a forward pass of the whole batch",
+        short="Latency",
+        batched=True,
+        budget=True,
+    ),
+    _cost(
+        *("energy_j", "Energy, J", "J", ("forward", "energy_j_per_image", "above_idle")),
+        "energy above idle of a forward pass, an image",
+        short="Energy an image",
+        batched=True,
+        budget=True,
+    ),
+    _cost(
+        *("training_memory_mib", "Training memory, MiB", "MiB", ("training-memory", "peak_allocated_mib", "value")),
+        "peak of the CUDA allocator in training, batch 4",
+    ),
+    _run(
+        *("train_hours", "Training, h", "h"),
+        "wall time of this run's training on the machine that it ran on; no measurement of speed",
+    ),
+)
+# Column groups of the leaderboard.
+SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "scores": ("miou", "bf", "global_accuracy", "class_accuracy"),
+        "size": ("parameters_m", "gmacs"),
+        "inference": ("memory_mib", "live_mib", "latency_ms", "energy_j"),
+        "training": ("training_memory_mib", "train_hours"),
+    }
+)
+
+
+def costs(measurements: pd.DataFrame) -> list[Row]:
+    """A row a network, size, number of classes, device and precision, of its plain variant.
+
+    values: quantity -> value. why: quantity -> why there is none. Batched ones are named as `latency_ms@8`.
+    """
+    plain = measurements[(measurements["variant"] == "") & (measurements["outdated"] == "")]
+    rows = []
+    keys = ["architecture", "height", "width", "classes", "device", "precision"]
+    for _, found in plain.groupby(keys):
+        name, height, width, classes, device, precision = found[keys].to_dict("split")["data"][0]
+        preset = min(found["preset"].unique(), key=_PRESETS.index)
+        one = found[found["preset"] == preset]
+        one = one[one["threads"] == one["threads"].max()]
+        values, why = _values(one)
+        record = f"records/measurements/{one['measurement_id'].iloc[0]}.json"
+        row = {"network": name, "size": f"{height} x {width}", "classes": classes, "device": device}
+        rows.append(row | {"precision": precision, "values": values, "why": why, "record": record})
+    return rows
+
+
+def _values(found: pd.DataFrame) -> tuple[dict[str, float], dict[str, str]]:
+    values: dict[str, float] = {}
+    why: dict[str, str] = {}
+    for quantity in QUANTITIES:
+        if quantity.where is None:
+            continue
+        phase, name, statistic = quantity.where
+        rows = found[(found["phase"] == phase) & (found["quantity"] == name)]
+        for row in records(rows[rows["statistic"].isin([statistic, "value"])]):
+            key = f"{quantity.key}@{row['batch']}" if quantity.batched else quantity.key
+            if math.isnan(row["value"]):
+                why[key] = str(row["reason"])
+            else:
+                values[key] = rounded(row["value"])
+    return values, why
+
+
+def devices(measurements: pd.DataFrame) -> list[Row]:
+    """Devices that something was measured on, GPUs first, with their precisions and the batches of passes."""
+    rows = []
+    for device, own in measurements.groupby("device"):
+        batches = sorted(int(one) for one in own[own["phase"] == "forward"]["batch"].unique())
+        precisions = sorted(own["precision"].unique(), key=("fp32", "tf32", "bf16").index)
+        row = {"slug": device, "title": own["device_name"].iloc[0], "kind": own["device_kind"].iloc[0]}
+        rows.append(row | {"precisions": precisions, "batches": batches or [1]})
+    return sorted(rows, key=lambda row: (row["kind"] != "cuda", row["slug"]))
+
+
+def paper_points(dataset: str, size: tuple[int, int], titles: Mapping[str, str]) -> list[Row]:
+    """The paper's own figures on a dataset: scores of each network's best row, costs where they are of this size.
+
+    Args:
+        dataset: by name.
+        size: (height, width) of the input.
+        titles: network -> title, as the paper has it.
+    """
+    tables = {"camvid": paper.accuracies, "sunrgbd": paper.sun_accuracies}
+    if dataset not in tables:
+        return []
+    networks = {title: name for name, title in titles.items()}
+    best: dict[str, dict[str, float]] = {}
+    for one in tables[dataset]():
+        if one.scores.get("mIoU", 0) >= best.get(one.network, {}).get("mIoU", 0):
+            best[one.network] = one.scores
+    names = {"G": "global_accuracy", "C": "class_accuracy", "mIoU": "miou", "BF": "bf"}
+    resources = {one.network: one for one in paper.resources()} if size == paper.RESOURCE_SIZE else {}
+    points = []
+    for title, scores in best.items():
+        values = {names[name]: value for name, value in scores.items() if name in names}
+        if title in resources:
+            cost = resources[title]
+            values |= {"parameters_m": cost.model_size_mb / 4, "latency_ms": cost.forward_ms}
+            values |= {"memory_mib": cost.inference_memory_mb, "training_memory_mib": cost.train_memory_mb}
+        points.append({"title": title, "network": networks.get(title, ""), "values": values})
+    return points
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    """The rows of a frame, by column."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def cells(values: Iterable[float]) -> list[float | None]:
+    """Numbers for JSON: rounded to what a page can show, none for NaN."""
+    return [value_or_none(value) for value in values]
+
+
+def value_or_none(value: float) -> float | None:
+    """One of them."""
+    return None if value != value else rounded(float(value))
+
+
+def rounded(value: float) -> float:
+    """To seven significant digits."""
+    return float(f"{value:.7g}")
+
+
+def significant(value: float) -> str:
+    """Three significant digits, thousands with commas."""
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{float(f'{value:.3g}'):g}"
+    return text.replace("-", "−")
+
+
+def quantities(keys: Sequence[str]) -> list[Quantity]:
+    """Those of these keys, in the order of `QUANTITIES`."""
+    return [one for one in QUANTITIES if one.key in keys]

@@ -1,0 +1,127 @@
+"""Cells and notes that several tables of scores share."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import architectures
+from harness import paper
+from harness.records.run import RunRecord
+from harness.report.accuracy import FINISHED, METRICS
+from harness.report.comparability import not_like_for_like
+from harness.report.grouping import Group, Run
+from harness.report.tables.render import percent, significant
+from harness.report.tables.spec import Column, Row, Section
+
+# The paper's rows of scores, by the table that a suite fills.
+PUBLISHED: dict[str, Callable[[], tuple[paper.Accuracy, ...]]] = {
+    "table3": paper.accuracies,
+    "table4": paper.sun_accuracies,
+}
+
+
+def beside_paper(section: Section) -> bool:
+    """Whether figures of the paper may stand beside these scores."""
+    return section.suite.table in ("table1", *PUBLISHED) and bool(not_like_for_like(section.dataset))
+
+
+def plain(value: Any) -> str:
+    """A value as it is, or `–` for what there is not."""
+    return "–" if value is None or pd.isna(value) else str(value)
+
+
+def whole(value: Any) -> str:
+    """A whole number, or `–`."""
+    return "–" if value is None or pd.isna(value) else f"{int(value):,}"
+
+
+def figure(name: str, digits: int = 3) -> Callable[[Row], str]:
+    """A cell with so many digits that count, or `–`."""
+    return lambda row: "–" if pd.isna(row[name]) else significant(row[name], digits)
+
+
+def score(metric: str, *, interval: bool) -> Callable[[Row], str]:
+    """Our score in bold where it is the best or ties with it, with its interval or deviation; or the status."""
+
+    def cell(row: Row) -> str:
+        value = row[f"{metric}_ours"]
+        if pd.isna(value):
+            return plain(None) if row["status"] == FINISHED or metric != "mIoU" else str(row["status"])
+        text = f"**{percent(value)}**" if row.get(f"{metric}_best") else percent(value)
+        if not interval:
+            return text
+        if not pd.isna(row[f"{metric}_std"]):
+            return f"{text} ± {row[f'{metric}_std']:.2f}"
+        low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+        return text if pd.isna(low) else f"{text} [{low:.1f}, {high:.1f}]"
+
+    return cell
+
+
+def with_best(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Columns M_best: the highest of its rows, or not told from it (M_tie), of at least two networks."""
+    marks = {}
+    for metric in METRICS:
+        values = frame[f"{metric}_ours"].astype(float)
+        groups = values.groupby([frame[name] for name in by])
+        top = values.eq(groups.transform("max")) & groups.transform("count").gt(1)
+        marks[f"{metric}_best"] = top | frame[f"{metric}_tie"]
+    return frame.assign(**marks)
+
+
+def seeds(row: Row) -> str:
+    """How many seeds were scored, and how many failed."""
+    return f"{row['seeds']} ({row['failed_seeds']} failed)" if row["failed_seeds"] else str(row["seeds"] or "–")
+
+
+def loaded(group: Group, runs: Sequence[Run], failed: Sequence[RunRecord] = ()) -> dict[str, object]:
+    """initial_weights, layers_loaded ("7 of 13"), layers_drawn: fully connected layers that stayed drawn."""
+    records = [*(run.record for run in runs), *failed]
+    cells: dict[str, object] = {"initial_weights": records[0].spec.initial_weights.title if records else None}
+    if not runs or group.weights.kind == "none":
+        return cells | {"layers_loaded": None, "layers_drawn": None}
+    record = runs[0].record
+    try:
+        connected = architectures.info(record.spec.architecture).fully_connected
+    except architectures.ArchitectureError:
+        connected = ()  # registered by a plugin that a report need not load
+    drawn = ", ".join(name for name in connected if name not in record.layers_set)
+    return cells | {
+        "layers_loaded": f"{len(record.layers_set)} of {record.encoder_layers}",
+        "layers_drawn": drawn or None,
+    }
+
+
+def name(header: str = "network", column: str = "network") -> Column:
+    """The first column."""
+    return Column(header=header, cell=lambda row: str(row[column]), text=True)
+
+
+def score_notes(section: Section, frame: pd.DataFrame) -> list[str]:
+    """Ids of the notes that a table of scores needs."""
+    notes = ["metrics"]
+    if beside_paper(section) and any("_paper" in str(column) for column in frame):
+        notes.append("difference")
+    if (frame["seeds"] > 1).any():
+        notes.append("deviation")
+    if frame.get("mIoU_low", pd.Series(dtype=float)).notna().any():
+        notes.append("interval")
+    if any(frame[column].any() for column in frame if str(column).endswith("_best")):
+        notes.append("bold")
+    if "classes" in frame and has_absent(frame):
+        notes.append("absent")
+    return notes
+
+
+def has_absent(frame: pd.DataFrame) -> bool:
+    """Whether C or mIoU of some row is not over all classes."""
+    scored = frame[frame["classes"].notna()]
+    complete = scored["C_over_classes"].eq(scored["classes"]) & scored["mIoU_over_classes"].eq(scored["classes"])
+    return not bool(complete.all())
+
+
+def mean_or_nan(values: Sequence[float]) -> float:
+    """The mean; NaN of nothing."""
+    return float(np.mean(values)) if len(values) else np.nan

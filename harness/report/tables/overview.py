@@ -1,0 +1,186 @@
+"""The one table at the top: each network's mIoU with interval, difference to the paper, BF, size and costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness import paper
+from harness.metrics.significance import Sample
+from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, MeasurementRecord
+from harness.records.run import BEST
+from harness.report.accuracy import score_cells, status, summarize
+from harness.report.grouping import Group, title
+from harness.report.measurement_frame import fact
+from harness.report.samples import sample, with_ties
+from harness.report.tables.cells import (
+    PUBLISHED,
+    beside_paper,
+    figure,
+    name,
+    score,
+    score_notes,
+    seeds,
+    with_best,
+)
+from harness.report.tables.render import signed
+from harness.report.tables.spec import Column, Section, TableSpec
+from harness.report.tables.table4 import BALANCED
+
+COSTS = ("memory_mib", "latency_ms", "energy_j")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Published:
+    """The paper's scores by network's title and class weighting."""
+
+    scores: Mapping[tuple[str, str], Mapping[str, float]]
+
+    def of(self, network: str, weighting: str) -> Mapping[str, float]:
+        return self.scores.get((network, weighting), {})
+
+
+def shown_label(section: Section) -> str:
+    """The checkpoint that the overview is of: of Table 1 the chosen one, else the group's."""
+    return BEST if section.suite.table in ("table1", "table4") else section.group.shown_label
+
+
+def split_of(section: Section) -> str:
+    """test, or val for recipes that are compared there."""
+    return "test" if section.group.protocol.score_test else "val"
+
+
+def overview(section: Section) -> pd.DataFrame:
+    """A row for each class weighting and network, those with the highest mIoU first.
+
+    Columns network, architecture, class_weighting, protocol, checkpoint, split, seeds, failed_seeds, status,
+    of each metric M_paper, M_ours, M_difference, M_std, M_low, M_high, M_tie, M_best; parameters,
+    memory_mib (of inference at batch 1: the allocator's peak on a GPU, else live tensors as counted),
+    latency_ms (of a forward pass at batch 1), energy_j (above idle, an image).
+    """
+    published = _published(section)
+    rows = [_row(section, group, network, published) for group in section.groups for network in _networks(group)]
+    if not rows:
+        return pd.DataFrame()
+    groups = {group.protocol.title: group for group in section.groups}
+    frame = pd.DataFrame(rows)
+    label, split = shown_label(section), split_of(section)
+
+    def find(row: Mapping[Any, Any], metric: str) -> Sample | None:
+        return sample(groups[row["protocol"]].of(row["architecture"]), split, label, metric)
+
+    frame = with_best(with_ties(frame, ["protocol"], find), ["protocol"])
+    order = {weighting: place for place, weighting in enumerate(dict.fromkeys(frame["protocol"]))}
+    frame = frame.assign(order=frame["protocol"].map(order))
+    return frame.sort_values(["order", "mIoU_ours"], ascending=[True, False], kind="stable").drop(columns="order")
+
+
+def _networks(group: Group) -> list[str]:
+    return list(dict.fromkeys([*group.networks, *(record.spec.network for record in group.failed)]))
+
+
+def _row(section: Section, group: Group, network: str, published: _Published) -> dict[str, object]:
+    runs, failed, label = group.of(network), group.failed_of(network), shown_label(section)
+    summary = summarize(runs, split_of(section), label)
+    counted = next((run.record.parameters for run in runs if run.record.parameters), None)
+    measured = section.costs.of(network) if section.costs else None
+    cells: dict[str, object] = {
+        "network": title(network),
+        "architecture": network,
+        "class_weighting": group.protocol.class_weighting,
+        "protocol": group.protocol.title,
+        "checkpoint": label,
+        "split": split_of(section),
+        "seeds": summary.seeds if summary else 0,
+        "failed_seeds": len(failed),
+        "status": status(summary, failed, ran=True),
+    }
+    cells |= score_cells(summary, published.of(title(network), group.protocol.class_weighting))
+    return cells | {"parameters": np.nan if counted is None else counted} | cost_cells(measured)
+
+
+def cost_cells(record: MeasurementRecord | None) -> dict[str, float]:
+    """Memory and latency of inference at batch 1, and energy; NaN where there is none."""
+    if record is None:
+        return dict.fromkeys(COSTS, np.nan)
+    gpu = record.spec.device == "cuda"
+    found = (
+        fact(record, "inference-memory", INFERENCE_BATCH, "peak_allocated_mib" if gpu else "live_peak_mib"),
+        fact(record, "forward", TIME_BATCH, "latency_ms", "median"),
+        fact(record, "forward", TIME_BATCH, "energy_j_per_image", "above_idle"),
+    )
+    return {name: np.nan if one.value is None else one.value for name, one in zip(COSTS, found, strict=True)}
+
+
+def _published(section: Section) -> _Published:
+    scores: dict[tuple[str, str], Mapping[str, float]] = {}
+    if not beside_paper(section):
+        return _Published(scores=scores)
+    if section.suite.table == "table1":
+        for row in paper.decoders():
+            own = {weights: found for (weights, split), found in row.scores.items() if split == "test"}
+            scores |= {(row.variant, weights): found for weights, found in own.items()}
+        return _Published(scores=scores)
+    default = section.group.protocol.class_weighting
+    label = "best" if shown_label(section) == BEST else shown_label(section)
+    for accuracy in PUBLISHED[section.suite.table]():
+        if accuracy.checkpoint == label:
+            ending = next((end for end in BALANCED.values() if accuracy.network.endswith(end)), "")
+            weights = next((key for key, end in BALANCED.items() if end == ending), default)
+            scores[accuracy.network.removesuffix(ending), weights] = accuracy.scores
+    return _Published(scores=scores)
+
+
+def columns(section: Section, frame: pd.DataFrame) -> list[Column]:
+    """What there is of them."""
+    found = [name()]
+    if frame["protocol"].nunique() > 1:
+        if section.suite.table == "recipes":
+            found.append(Column(header="recipe", cell=lambda row: _varied(section, row["protocol"]), text=True))
+        else:
+            found.append(Column(header="class weights", cell=lambda row: str(row["class_weighting"]), text=True))
+    found += [
+        Column(header="seeds", cell=seeds),
+        Column(header="mIoU %", cell=score("mIoU", interval=True)),
+    ]
+    if frame["mIoU_paper"].notna().any():
+        found.append(Column(header="to the paper †", cell=lambda row: signed(row["mIoU_difference"])))
+    if frame["BF_ours"].notna().any():
+        found.append(Column(header="BF %", cell=score("BF", interval=False)))
+    found.append(Column(header="parameters, M", cell=lambda row: millions(row["parameters"])))
+    heads = {"memory_mib": "memory, MiB", "latency_ms": "latency, ms", "energy_j": "energy, J"}
+    return found + [
+        Column(header=head, cell=figure(column)) for column, head in heads.items() if frame[column].notna().any()
+    ]
+
+
+def _varied(section: Section, protocol: str) -> str:
+    group = next(group for group in section.groups if group.protocol.title == protocol)
+    return " ".join(f"{field}={value}" for field, value in group.protocol.overrides.items()) or "as it is"
+
+
+def millions(value: float) -> str:
+    """`29.4`."""
+    return "–" if pd.isna(value) else f"{value / 1e6:.1f}"
+
+
+def notes(section: Section, frame: pd.DataFrame) -> list[str]:
+    """Ids of its notes."""
+    found = score_notes(section, frame)
+    if frame[list(COSTS)].notna().any().any():
+        found.append("costs")
+    if frame["architecture"].isin(["fcn8s", "fcn8s-bilinear"]).any() and section.costs:
+        found.append("fcn-padding")
+    return found
+
+
+TABLE = TableSpec(
+    name="overview",
+    heading="Result",
+    place=0,
+    values=lambda section: pd.DataFrame() if section.suite.table == "recipes" else overview(section),
+    columns=columns,
+    notes=notes,
+)

@@ -1,0 +1,206 @@
+"""Table 1: decoder variants x class weighting x split, at the iteration chosen on val."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness import paper
+from harness.config.suite import Suite
+from harness.metrics.significance import Sample
+from harness.records.measurement import TIME_BATCH
+from harness.records.run import BEST, RunRecord
+from harness.report.accuracy import CLASS_COUNTS, METRICS, score_cells, span, status, summarize
+from harness.report.families import Family
+from harness.report.grouping import Run, input_size, title
+from harness.report.readings import median_ms, shape_figure, storage_bytes
+from harness.report.resources import MeasurementGroup, measurement_for
+from harness.report.samples import sample, with_ties
+from harness.report.tables.cells import name, plain, score, score_notes, seeds, with_best
+from harness.report.tables.render import percent, significant
+from harness.report.tables.spec import Column, Row, Section, TableSpec
+from harness.system.quantities import Quantity
+
+# Both are scored at the iteration chosen on val, BF on test only.
+SPLITS = ("test", "train")
+# Bytes kept for the decoder are multiples of this network's: the paper's multiplier is 1 for it.
+REFERENCE = "segnet-basic"
+NO_MEASUREMENT = "no measurement in the runs' precision, at the paper's size or the runs'"
+NOT_MEASURED = "not measured on this device at this size"
+# What the resources of a variant are, each with a reason where there is none.
+RESOURCES = ("parameters", "model_size_mb", "storage_bytes", "storage_ratio", "forward_ms")
+# Columns of whole numbers, some of them missing.
+_COUNTS = ("seeds", "images", *CLASS_COUNTS, "parameters", "storage_bytes")
+
+
+def table1(family: Family, suite: Suite, measured: MeasurementGroup | None) -> pd.DataFrame:
+    """A row for each variant, class weighting and split in the paper's order; ours and beside it the paper's.
+
+    Columns variant, architecture, class_weighting, split, seeds, failed_seeds, status, chosen_iteration,
+    trained_iterations (text: seeds may differ), images, for each metric M_paper, M_ours, M_difference, M_std,
+    M_low, M_high, and what the class means are over; then the variant's resources, the same in all its rows:
+    params_m_paper, storage_multiplier_paper, infer_ms_paper and each of RESOURCES with its reason; then of
+    each metric M_tie and M_best: whether it is the highest of that class weighting on test or not told from it.
+    """
+    rows = []
+    for variant, architecture, published in _variants(family, suite):
+        resources = resource_cells(family, architecture, measured) | _paper_resources(published)
+        for weighting in family.class_weightings:
+            for split in SPLITS:
+                scores = published.scores.get((weighting, split), {}) if published else {}
+                cells: dict[str, object] = {"variant": variant, "architecture": architecture}
+                cells |= {"class_weighting": weighting, "split": split}
+                rows.append(cells | _scores(family, architecture, weighting, split, scores) | resources)
+    frame = pd.DataFrame(rows).astype(dict.fromkeys(_COUNTS, "Int64"))
+    by = ["class_weighting", "split"]
+    return with_best(with_ties(frame, by, lambda row, metric: _on_test(family, row, metric)), by)
+
+
+def _on_test(family: Family, row: Mapping[Any, Any], metric: str) -> Sample | None:
+    """Of a variant and class weighting; none on train, of which a tie would say nothing of other streets."""
+    group = family.of(row["class_weighting"])
+    if group is None or row["split"] != "test":
+        return None
+    return sample(group.of(row["architecture"]), "test", BEST, metric)
+
+
+def _variants(family: Family, suite: Suite) -> list[tuple[str, str | None, paper.Decoder | None]]:
+    """Title, architecture and the paper's rows of each variant: the paper's, then what else was run."""
+    titles = {name: title(name) for name in dict.fromkeys([*suite.architectures, *family.networks])}
+    published = paper.decoders()
+    named = {text: name for name, text in titles.items()}
+    rows: list[tuple[str, str | None, paper.Decoder | None]] = [
+        (row.variant, named.get(row.variant), row) for row in published
+    ]
+    known = {row.variant for row in published}
+    return rows + [(text, name, None) for text, name in named.items() if text not in known]
+
+
+def _scores(
+    family: Family, architecture: str | None, weighting: str, split: str, published: Mapping[str, float]
+) -> dict[str, object]:
+    group = family.of(weighting)
+    runs: Sequence[Run] = group.of(architecture) if group and architecture else ()
+    failed: Sequence[RunRecord] = group.failed_of(architecture) if group and architecture else ()
+    summary = summarize(runs, split, BEST)
+    chosen = [run for run in runs if run.at(split, BEST) is not None]
+    trained = sorted(run.record.trained_iterations or run.record.spec.protocol.iterations for run in chosen)
+    cells: dict[str, object] = {
+        "seeds": summary.seeds if summary else 0,
+        "failed_seeds": len(failed),
+        "status": status(summary, failed, ran=bool(runs)),
+        "chosen_iteration": span(summary.iterations) if summary else None,
+        "trained_iterations": span(trained) if trained else None,
+        "images": summary.images if summary else None,
+    }
+    return cells | score_cells(summary, published)
+
+
+def _paper_resources(published: paper.Decoder | None) -> dict[str, object]:
+    return {
+        "params_m_paper": published.params_m if published else np.nan,
+        "storage_multiplier_paper": published.storage_multiplier if published else np.nan,
+        "infer_ms_paper": published.infer_ms if published else np.nan,
+    }
+
+
+def resource_cells(family: Family, architecture: str | None, measured: MeasurementGroup | None) -> dict[str, object]:
+    """Our resources of a variant: each value, and beside it why there is none."""
+    record = measured.of(architecture) if measured and architecture else None
+    base = measured.of(REFERENCE) if measured else None
+    none = Quantity(reason=NOT_MEASURED if measured else NO_MEASUREMENT)
+    storage = storage_bytes(record) if record else none
+    counted = next((run.record.parameters for run in family.runs if run.record.spec.architecture == architecture), None)
+    values = {
+        "parameters": Quantity(value=counted)
+        if counted is not None
+        else (shape_figure(record, lambda shapes: shapes.parameters) if record else none),
+        "model_size_mb": shape_figure(record, lambda shapes: shapes.model_size_mb) if record else none,
+        "storage_bytes": storage,
+        "storage_ratio": _ratio(storage, storage_bytes(base) if base else none),
+        "forward_ms": median_ms(record, "forward", TIME_BATCH) if record else none,
+    }
+    cells: dict[str, object] = {}
+    for column in RESOURCES:
+        cells |= {column: values[column].value, f"{column}_reason": values[column].reason}
+    return cells
+
+
+def _ratio(value: Quantity, base: Quantity) -> Quantity:
+    if value.value is None:
+        return value
+    if not base.value:
+        return Quantity(reason=f"{title(REFERENCE)}: {base.reason or 'keeps nothing'}")
+    return Quantity(value=value.value / base.value)
+
+
+def _values(section: Section) -> pd.DataFrame:
+    if section.suite.table != "table1" or section.family is None:
+        return pd.DataFrame()
+    size = input_size(section.group.protocol, section.dataset)
+    return table1(section.family, section.suite, measurement_for(section.family, size, section.measurements))
+
+
+def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
+    found = [
+        name("variant", "variant"),
+        Column(header="class weights", cell=lambda row: str(row["class_weighting"]), text=True),
+        Column(header="seeds", cell=seeds),
+        Column(header="chosen at", cell=lambda row: plain(row["chosen_iteration"])),
+    ]
+    for metric in METRICS:
+        found += [
+            Column(header=f"{metric} %", cell=score(metric, interval=metric == "mIoU"), top="ours"),
+            Column(header=f"{metric} %, paper", cell=cell(f"{metric}_paper", percent), top="paper"),
+        ]
+    return sorted(found, key=lambda column: ("", "ours", "paper").index(column.top))
+
+
+def cell(column: str, show: Callable[[Any], str]) -> Callable[[Row], str]:
+    return lambda row: "–" if pd.isna(row[column]) else show(row[column])
+
+
+def _resource_values(section: Section) -> pd.DataFrame:
+    frame = _values(section)
+    if frame.empty:
+        return frame
+    own = ("params_m_paper", "storage_multiplier_paper", "infer_ms_paper")
+    reasons = [f"{column}_reason" for column in RESOURCES]
+    return frame.drop_duplicates("variant")[["variant", "architecture", *own, *RESOURCES, *reasons]]
+
+
+def _resource_columns(section: Section, frame: pd.DataFrame) -> list[Column]:
+    return [
+        name("variant", "variant"),
+        Column(header="parameters, M", cell=cell("parameters", lambda value: f"{value / 1e6:.3f}"), top="ours"),
+        Column(header="kept for the decoder, bytes", cell=cell("storage_bytes", "{:,.0f}".format), top="ours"),
+        Column(header="of SegNet-Basic's", cell=cell("storage_ratio", "{:.4g}".format), top="ours"),
+        Column(header="forward, ms", cell=cell("forward_ms", significant), top="ours"),
+        Column(header="parameters, M, paper", cell=cell("params_m_paper", "{:.3f}".format), top="paper"),
+        Column(header="storage multiplier, paper", cell=cell("storage_multiplier_paper", "{:g}".format), top="paper"),
+        Column(header="inference, ms, paper", cell=cell("infer_ms_paper", "{:.1f}".format), top="paper"),
+    ]
+
+
+TABLE = (
+    TableSpec(
+        name="table1",
+        heading="Table 1: scores of the decoders on test",
+        rows=lambda frame: frame[frame["split"] == "test"],
+        place=10,
+        values=_values,
+        columns=_columns,
+        notes=lambda section, frame: [*score_notes(section, frame), "chosen"],
+        latex=True,
+    ),
+    TableSpec(
+        name="table1-resources",
+        heading="Table 1: size, storage and time",
+        place=20,
+        values=_resource_values,
+        columns=_resource_columns,
+        notes=lambda section, frame: ("storage", "costs"),
+        latex=True,
+    ),
+)

@@ -1,0 +1,173 @@
+"""Table 3: scores of a group on test, a row for each network and checkpoint, beside the paper's."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness import paper
+from harness.records.run import BEST
+from harness.report.accuracy import CLASS_COUNTS, METRICS, PAPER_BEST, score_cells, span, status, summarize
+from harness.report.grouping import Group, title
+from harness.report.samples import sample, with_ties
+from harness.report.tables.cells import (
+    PUBLISHED,
+    beside_paper,
+    loaded,
+    name,
+    plain,
+    score,
+    score_notes,
+    seeds,
+    whole,
+    with_best,
+)
+from harness.report.tables.render import percent
+from harness.report.tables.spec import Column, Row, Section, TableSpec
+
+_COUNTS = ("paper_iterations", "seeds", "images", *CLASS_COUNTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """What one row is about; network: its title."""
+
+    network: str
+    architecture: str | None
+    label: str
+    published: paper.Accuracy | None
+
+
+def table3(group: Group, published: Sequence[paper.Accuracy] = ()) -> pd.DataFrame:
+    """A row for each network and checkpoint on test, in the paper's order; ours, and beside it the paper's.
+
+    Columns network, architecture, checkpoint, paper_iterations, iterations (text: seeds may differ where val
+    chose), initial_weights, layers_loaded, layers_drawn, seeds, failed_seeds, status, images, then for each
+    metric M_paper, M_ours, M_difference, M_std, M_low, M_high, what the class means are over, M_tie and
+    M_best: whether it is the highest of its checkpoint or not told from it; and of a refined network
+    dense_crf_ms, the median time of the CRF for one image.
+    """
+    frame = pd.DataFrame([_cells(group, row) for row in _rows(group, published)])
+    if frame.empty:
+        return frame
+    frame = frame.astype(dict.fromkeys(_COUNTS, "Int64"))
+    frame = with_ties(
+        frame,
+        ["checkpoint"],
+        lambda row, metric: sample(group.of(row["architecture"]), "test", row["checkpoint"], metric),
+    )
+    frame = with_best(frame, ["checkpoint"])
+    if any(run.record.crf for run in group.runs):
+        frame["dense_crf_ms"] = [_crf_ms(group, network) for network in frame["architecture"]]
+    return frame if published else frame.drop(columns=[c for c in map(str, frame) if "paper" in c or "difference" in c])
+
+
+def _rows(group: Group, published: Sequence[paper.Accuracy]) -> list[_Row]:
+    ran = list(dict.fromkeys([*group.networks, *(record.spec.network for record in group.failed)]))
+    titles = {network: title(network) for network in ran}
+    names = list(dict.fromkeys([row.network for row in published]))
+    rows = []
+    for network in [*names, *(text for text in dict.fromkeys(titles.values()) if text not in names)]:
+        theirs = {_label(row.checkpoint): row for row in published if row.network == network}
+        ours: list[str | None] = [own for own in ran if titles[own] == network]
+        for architecture in ours or [None]:
+            labels = list(dict.fromkeys([*(_labels(group, architecture) if architecture else ()), *theirs]))
+            for label in sorted(labels, key=lambda label: label == BEST):
+                rows.append(_Row(network=network, architecture=architecture, label=label, published=theirs.get(label)))
+    return rows
+
+
+def _labels(group: Group, network: str) -> list[str]:
+    """Rows of a network: all of the group's; of a refined one the chosen one's and those it was scored at."""
+    runs = group.of(network)
+    records = [run.record for run in runs] + group.failed_of(network)
+    if not any(record.spec.postprocess for record in records):
+        return group.labels
+    return [label for label in group.labels if label == BEST or any(run.at("test", label) for run in runs)]
+
+
+def _label(checkpoint: str) -> str:
+    return BEST if checkpoint == PAPER_BEST else checkpoint
+
+
+def _cells(group: Group, row: _Row) -> dict[str, object]:
+    runs = group.of(row.architecture) if row.architecture else []
+    failed = group.failed_of(row.architecture) if row.architecture else []
+    summary = summarize(runs, "test", row.label)
+    cells: dict[str, object] = {
+        "network": row.network,
+        "architecture": row.architecture,
+        "checkpoint": row.label,
+        "paper_iterations": row.published.iterations if row.published else None,
+        "iterations": span(summary.iterations) if summary else None,
+        **loaded(group, runs, failed),
+        "seeds": summary.seeds if summary else 0,
+        "failed_seeds": len(failed),
+        "status": status(summary, failed, ran=row.architecture is not None),
+        "images": summary.images if summary else None,
+    }
+    return cells | score_cells(summary, row.published.scores if row.published else {})
+
+
+def _crf_ms(group: Group, network: object) -> float:
+    times = [run.record.crf.time.median_ms for run in group.of(str(network)) if run.record.crf]
+    return float(np.mean(times)) if times else np.nan
+
+
+def columns(section: Section, frame: pd.DataFrame) -> list[Column]:
+    """Ours with intervals of mIoU, then the paper's."""
+    found = [
+        name(),
+        Column(header="checkpoint", cell=lambda row: plain(row["checkpoint"]), text=True),
+        Column(header="iterations", cell=lambda row: plain(row["iterations"])),
+        Column(header="seeds", cell=seeds),
+    ]
+    found += [
+        Column(header=f"{metric} %", cell=score(metric, interval=metric == "mIoU"), top="ours") for metric in METRICS
+    ]
+    if "mIoU_paper" in frame:
+        found.append(Column(header="iterations, paper", cell=lambda row: whole(row["paper_iterations"]), top="paper"))
+        found += [Column(header=f"{metric} %, paper", cell=_paper(metric), top="paper") for metric in METRICS]
+    if "dense_crf_ms" in frame:
+        found.append(
+            Column(
+                header="CRF, s an image",
+                cell=lambda row: "–" if pd.isna(row["dense_crf_ms"]) else f"{row['dense_crf_ms'] / 1000:.2f}",
+            )
+        )
+    return found
+
+
+def _paper(metric: str) -> Callable[[Row], str]:
+    return lambda row: percent(row[f"{metric}_paper"])
+
+
+def notes(section: Section, frame: pd.DataFrame) -> list[str]:
+    """Ids of its notes."""
+    found = score_notes(section, frame)
+    if (frame["checkpoint"] == BEST).any():
+        found.append("chosen")
+    if "dense_crf_ms" in frame:
+        found.append("crf")
+    if frame["architecture"].isin(["fcn8s", "fcn8s-bilinear"]).any():
+        found.append("fcn-padding")
+    return found
+
+
+def _values(section: Section) -> pd.DataFrame:
+    if section.suite.table not in ("table3", "none"):
+        return pd.DataFrame()
+    rows = PUBLISHED["table3"]() if section.suite.table == "table3" and beside_paper(section) else ()
+    return table3(section.group, rows)
+
+
+TABLE = TableSpec(
+    name="table3",
+    heading="Scores on test",
+    place=10,
+    values=_values,
+    columns=columns,
+    notes=notes,
+    latex=True,
+)

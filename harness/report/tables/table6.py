@@ -1,0 +1,254 @@
+"""Table 6 of one device: time, memory and size of each network, and their ratios to SegNet's beside the paper's."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness import paper
+from harness.metrics.significance import difference
+from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
+from harness.report.grouping import title
+from harness.report.measurement_frame import fact
+from harness.report.readings import MEMORY_CELLS, Use, time_sample
+from harness.report.resources import MeasurementGroup
+from harness.report.tables.cells import name
+from harness.report.tables.render import significant
+from harness.report.tables.spec import Column, Row, Section, TableSpec
+from harness.system.quantities import NotMeasured, Quantity
+
+# Ratios are taken to the paper's own network, on the same device; by the table that a suite fills.
+REFERENCES: Mapping[str, str] = {"table1": "segnet-basic"}
+WHOLE = 12  # digits: all of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """A figure of a network.
+
+    of: phase, batch, quantity and statistic in the frame of measurements; several quantities, by space: their
+    sum. paper: field of `paper.Resources` that its ratio is compared with. digits: that count.
+    """
+
+    name: str
+    header: str
+    of: tuple[Phase, int, str, str]
+    paper: str = ""
+    ratio: bool = False
+    digits: int = 3
+    shown: bool = True
+
+    def read(self, record: MeasurementRecord) -> Quantity:
+        """Its value, or why there is none."""
+        phase, batch, quantities, statistic = self.of
+        found = [fact(record, phase, batch, quantity, statistic) for quantity in quantities.split()]
+        values = [one.value for one in found if one.value is not None]
+        return Quantity(value=sum(values)) if len(values) == len(found) else found[0]
+
+
+_PHASES: tuple[Phase, ...] = ("forward", "end-to-end", "backward")
+
+
+def _time(name: str, header: str, statistic: str = "median", *, shown: bool = True) -> Cost:
+    phase = next(one for one in _PHASES if name.startswith(one.replace("-", "_")))
+    main = statistic == "median"
+    of = (phase, TIME_BATCH, "latency_ms", statistic)
+    theirs = name if main and phase != "end-to-end" else ""
+    return Cost(name=name, header=header, of=of, paper=theirs, ratio=main, shown=shown)
+
+
+TIMES = (
+    _time("forward_ms", "forward, ms"),
+    _time("forward_p90_ms", "90th percentile, ms", "p90"),
+    _time("forward_iqr_ms", "IQR, ms", "iqr", shown=False),
+    _time("forward_spread_percent", "spread of rounds, %", "spread_percent"),
+    _time("forward_samples", "samples", "n", shown=False),
+    # a forward pass ends at the network's own stride, 1/8 of the input for DeepLab-LargeFOV; this at label size
+    _time("end_to_end_ms", "image to label map, ms"),
+    _time("backward_ms", "backward, ms"),
+    _time("backward_p90_ms", "90th percentile, ms", "p90", shown=False),
+    _time("backward_iqr_ms", "IQR, ms", "iqr", shown=False),
+    _time("backward_spread_percent", "spread of rounds, %", "spread_percent", shown=False),
+    _time("backward_samples", "samples", "n", shown=False),
+    Cost(
+        name="energy_j",
+        header="energy of a forward pass, J",
+        of=("forward", TIME_BATCH, "energy_j_per_image", "above_idle"),
+    ),
+)
+
+
+def _memory(use: Use, theirs: str) -> tuple[Cost, ...]:
+    phase, batch = MEMORY_CELLS[use]
+    rows = (
+        ("nvml_mib", "NVML used − idle, MiB", "nvml_mib"),
+        ("allocated_mib", "allocator's peak, MiB", "peak_allocated_mib"),
+        ("reserved_mib", "allocator's reserve, MiB", "peak_reserved_mib"),
+        ("process_mib", "process's peak, MiB", "rss_peak_mib"),
+        ("live_mib", "live tensors' peak, MiB", "live_peak_mib"),
+        ("weights_mib", "of that weights", "live_weights_mib"),
+        ("decoder_mib", "kept for the decoder", "live_decoder_storage_mib"),
+        ("activations_mib", "activations and input", "live_rest_mib live_input_mib live_kept_for_backward_mib"),
+        ("state_mib", "gradients and optimizer", "live_gradients_mib live_optimizer_state_mib"),
+    )
+    return tuple(
+        Cost(
+            name=f"{use}_{name}",
+            header=header,
+            of=(phase, batch, quantities, "value"),
+            paper=theirs if (ratio := name in ("nvml_mib", "live_mib")) else "",
+            ratio=ratio,
+            shown=name != "reserved_mib" and (use, name) != ("inference", "state_mib"),
+        )
+        for name, header, quantities in rows
+    )
+
+
+def _size(name: str, header: str, digits: int = 4, quantity: str = "", *, shown: bool = True) -> Cost:
+    theirs = name if name == "model_size_mb" else ""
+    of: tuple[Phase, int, str, str] = ("shapes", INFERENCE_BATCH, quantity or name, "value")
+    return Cost(name=name, header=header, of=of, digits=digits, paper=theirs, ratio=bool(theirs), shown=shown)
+
+
+INFERENCE = _memory("inference", "inference_memory_mb")
+TRAINING = _memory("training", "train_memory_mb")
+SIZE = (
+    _size("parameters", "parameters", WHOLE),
+    _size("trainable_parameters", "trainable", WHOLE, shown=False),
+    _size("model_size_mb", "model size, MB"),
+    _size("storage_two_bit_mib", "kept for the decoder, indices of 2 bits, MiB", 3, "decoder_storage_two_bit_mib"),
+    _size("gmacs", "GMACs"),
+    _size("training_gmacs", "GMACs with backward"),
+)
+COSTS = (*TIMES, *INFERENCE, *TRAINING, *SIZE)
+
+
+def table6(group: MeasurementGroup, reference: str, *, with_paper: bool) -> pd.DataFrame:
+    """A row a network: the paper's order, then those that it does not have; memory in MiB, times in ms.
+
+    Columns network, architecture, of each of COSTS its value X and X_reason where there is none; of those
+    with a ratio X_ratio (to the reference on this device) and, with the paper's figures, X_paper and
+    X_ratio_paper; of a time X_ratio_no_difference: whether noise could explain its difference to the
+    reference; and flags: doubts about the measurement.
+    """
+    published = {row.network: row for row in paper.resources()} if with_paper else {}
+    base = group.of(reference)
+    ordered = sorted(group.records, key=lambda record: _place(record, list(published)))
+    rows = [_row(record, base, published, title(reference)) for record in ordered]
+    measured = {str(row["network"]) for row in rows}
+    rows += [_paper_row(name, published, title(reference)) for name in published if name not in measured]
+    frame = pd.DataFrame(rows)
+    marks = [str(column) for column in frame if str(column).endswith("_no_difference")]
+    return frame.astype({"parameters": "Int64", **dict.fromkeys(marks, "boolean")})
+
+
+def _place(record: MeasurementRecord, published: Sequence[str]) -> int:
+    named = title(record.spec.architecture)
+    return published.index(named) if named in published else len(published)
+
+
+def _row(
+    record: MeasurementRecord, base: MeasurementRecord | None, published: Mapping[str, paper.Resources], base_title: str
+) -> dict[str, Any]:
+    named = title(record.spec.architecture)
+    cells: dict[str, Any] = {"network": named, "architecture": record.spec.architecture}
+    for cost in COSTS:
+        found = cost.read(record)
+        cells |= {cost.name: found.value, f"{cost.name}_reason": found.reason}
+        if cost.ratio:
+            under = cost.read(base).value if base else None
+            cells[f"{cost.name}_ratio"] = found.value / under if found.value is not None and under else None
+    for phase in _PHASES:
+        cells[f"{phase.replace('-', '_')}_ms_ratio_no_difference"] = _no_difference(record, base, phase)
+    cells["flags"] = " ".join(record.flags)
+    return cells | _paper_row(named, published, base_title)
+
+
+def _paper_row(network: str, published: Mapping[str, paper.Resources], base_title: str) -> dict[str, Any]:
+    cells: dict[str, Any] = {"network": network}
+    for cost in COSTS if published else ():
+        if cost.paper:
+            row = published.get(network)
+            value = getattr(row, cost.paper) if row else None
+            cells[f"{cost.name}_paper"] = value
+            cells[f"{cost.name}_ratio_paper"] = value / getattr(published[base_title], cost.paper) if value else None
+    return cells
+
+
+def _no_difference(record: MeasurementRecord, base: MeasurementRecord | None, phase: Phase) -> bool | None:
+    """None for the reference itself, and where either is missing."""
+    found = time_sample(record, phase)
+    under = time_sample(base, phase) if base else NotMeasured(reason="not measured")
+    if record is base or isinstance(found, NotMeasured) or isinstance(under, NotMeasured):
+        return None
+    gap = difference(found, under)
+    return None if isinstance(gap, NotMeasured) else gap.is_tie
+
+
+def _values(section: Section) -> pd.DataFrame:
+    if section.device is None:
+        return pd.DataFrame()
+    with_paper = section.suite.table == "table3" and not section.dataset.synthetic
+    return table6(section.device, REFERENCES.get(section.suite.table, "segnet"), with_paper=with_paper)
+
+
+def columns_of(costs: Sequence[Cost]) -> Callable[[Section, pd.DataFrame], list[Column]]:
+    """Columns of these figures, as far as some network has them; ratios beside the paper's."""
+
+    def columns(section: Section, frame: pd.DataFrame) -> list[Column]:
+        found = [name()]
+        for cost in costs:
+            if frame[cost.name].notna().any():
+                found.append(Column(header=cost.header, cell=_cell(cost.name, cost.digits), top="here"))
+            if cost.ratio and frame[f"{cost.name}_ratio"].notna().any():
+                found.append(Column(header=f"{cost.header.split(',')[0]}: ratio", cell=_ratio(cost.name), top="here"))
+                if f"{cost.name}_ratio_paper" in frame:
+                    head = f"{cost.header.split(',')[0]}: ratio, paper"
+                    found.append(Column(header=head, cell=_cell(f"{cost.name}_ratio_paper", 3), top="paper"))
+        return found
+
+    return columns
+
+
+def _cell(column: str, digits: int) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        value = row.get(column)
+        if value is None or pd.isna(value):
+            return "n/a"
+        return f"{value:,.0f}" if digits >= WHOLE else significant(float(value), digits)
+
+    return cell
+
+
+def _ratio(column: str) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        value, same = row[f"{column}_ratio"], row.get(f"{column}_ratio_no_difference")
+        if value is None or pd.isna(value):
+            return "n/a"
+        return f"{value:.2f}" + (" ≈" if same is not None and not pd.isna(same) and same else "")
+
+    return cell
+
+
+def _part(name: str, heading: str, place: int, costs: Sequence[Cost], *notes: str) -> TableSpec:
+    return TableSpec(
+        name=name,
+        heading=heading,
+        place=place,
+        values=_values,
+        columns=columns_of([cost for cost in costs if cost.shown]),
+        notes=lambda section, frame: notes,
+        subject="costs",
+        latex=True,
+        csv=place == 0,
+    )
+
+
+# One table in parts, since together they are too wide for a page; the first one's CSV file holds all.
+TABLE = (
+    _part("table6", "Time", 0, TIMES, "times", "titan"),
+    _part("table6-inference", f"Memory of inference, batch {INFERENCE_BATCH}", 1, INFERENCE, "memory"),
+    _part("table6-training", f"Memory of training, batch {TRAINING_BATCH}", 2, TRAINING, "memory"),
+    _part("table6-size", "Size and work", 3, SIZE, "size"),
+)

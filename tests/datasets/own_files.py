@@ -1,0 +1,49 @@
+"""Small folders of own data, in the layouts that people have."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = (12, 16)
+CLASSES = 'classes = ["sky", "road", "car"]\n'
+
+
+def picture(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """An image (H, W, 3) like no other."""
+    return np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def label(number: int, size: tuple[int, int] = SIZE, values: Sequence[int] = (0, 1, 2, 255)) -> np.ndarray:
+    """A label (H, W) that holds all these values."""
+    rows = np.random.default_rng(1000 + number).permutation(size[0] * size[1]) % len(values)
+    return np.asarray(values, np.uint8)[rows.reshape(size)]
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    """A picture file of an array."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def write_flat(
+    folder: Path, count: int = 10, values: Sequence[int] = (0, 1, 2, 255), sizes: Sequence[tuple[int, int]] = (SIZE,)
+) -> Path:
+    """images/ and masks/ without a split; gives the folder."""
+    for number in range(count):
+        size = sizes[number % len(sizes)]
+        save(folder / "images" / f"p{number:02d}.png", picture(number, size))
+        save(folder / "masks" / f"p{number:02d}.png", label(number, size, values))
+    return folder
+
+
+def write_splits(folder: Path, image: str, mask: str, count: int = 2) -> Path:
+    """Files of three splits by these paths, in which {split} and {name} are put; gives the folder."""
+    for place, split in enumerate(("train", "val", "test")):
+        for number in range(count):
+            words = {"split": split, "name": f"{split}{number}"}
+            save(folder / image.format(**words), picture(10 * place + number))
+            save(folder / mask.format(**words), label(10 * place + number))
+    return folder

@@ -1,0 +1,480 @@
+"""Own data: layouts, splits, pairs, labels and what is said of those that are wrong."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import datasets
+from datasets import VOID, DatasetError
+from datasets.folder import read_folder
+from datasets.folder.check import blended, check_folder
+from tests.datasets.own_files import CLASSES, SIZE, label, picture, save, write_flat, write_splits
+
+LAYOUTS = {
+    "segnet": ("{split}/{name}.png", "{split}annot/{name}.png"),
+    "ultralytics": ("images/{split}/{name}.png", "masks/{split}/{name}.png"),
+    "mmsegmentation": ("img_dir/{split}/{name}.png", "ann_dir/{split}/{name}.png"),
+    "by split": ("{split}/images/{name}.png", "{split}/masks/{name}.png"),
+    "cityscapes": (
+        "leftImg8bit/{split}/ulm/{name}_leftImg8bit.png",
+        "gtFine/{split}/ulm/{name}_gtFine_labelTrainIds.png",
+    ),
+}
+
+
+def problems(folder: Path) -> dict[str, tuple[str, ...]]:
+    return dict(read_folder(folder).problems)
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(DatasetError) as caught:
+        datasets.load(f"folder:{folder}", "train")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def class_of(folder: Path, split: str = "train", index: int = 0) -> list[list[int]]:
+    found: list[list[int]] = datasets.load(f"folder:{folder}", split)[index][1].tolist()
+    return found
+
+
+# -- layouts and splits -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_are_found(tmp_path: Path, layout: str) -> None:
+    write_splits(tmp_path, *LAYOUTS[layout])
+    for place, split in enumerate(datasets.SPLITS):
+        found = datasets.load(f"folder:{tmp_path}", split)
+        assert len(found) == 2
+        for number in range(2):
+            image, classes = found[number]
+            assert np.array_equal(image, picture(10 * place + number))
+            assert np.array_equal(classes, label(10 * place + number))  # 255 is void in both
+
+
+def test_training_and_validation_are_train_and_val(tmp_path: Path) -> None:
+    write_splits(tmp_path, "images/{split}/{name}.png", "annotations/{split}/{name}.png")
+    for folder in ("images", "annotations"):
+        (tmp_path / folder / "train").rename(tmp_path / folder / "training")
+        (tmp_path / folder / "val").rename(tmp_path / folder / "validation")
+    assert datasets.load(f"folder:{tmp_path}", "val").image_ids == ("val0", "val1")
+
+
+def test_voc_with_lists_and_a_table_of_colors(tmp_path: Path) -> None:
+    colors = np.array([(10, 20, 30), (200, 0, 0), (0, 0, 0)], np.uint8)
+    for number in range(4):
+        save(tmp_path / "JPEGImages" / f"2007.{number}.png", picture(number))
+        save(tmp_path / "SegmentationClass" / f"2007.{number}.png", colors[label(number, values=(0, 1, 2))])
+    (tmp_path / "labelmap.txt").write_text("# label:color\nroad:10,20,30::\ncar:200,0,0::\nvoid:0,0,0::\n")
+    for split, names in (("train", "2007.2\n2007.0"), ("val", "2007.1"), ("test", "2007.3")):
+        path = tmp_path / "ImageSets" / "Segmentation" / f"{split}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(names)
+    train = datasets.load(f"folder:{tmp_path}", "train")
+    assert train.image_ids == ("2007.2", "2007.0")  # the list's order; stems may hold dots
+    assert train.info.classes == ("road", "car") and train.info.colors == ((10, 20, 30), (200, 0, 0))
+    expected = label(2, values=(0, 1, 2))
+    assert np.array_equal(train[0][1], np.where(expected == 2, VOID, expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("class_dict.csv", "name,r,g,b\nroad,10,20,30\ncar,200,0,0\n"),
+        ("label_colors.txt", "10 20 30\troad\n200 0 0\tcar\n"),
+        ("dataset.toml", "[label_colors]\nroad = [10, 20, 30]\ncar = [200, 0, 0]\n"),
+    ],
+)
+def test_tables_of_colors(tmp_path: Path, name: str, text: str) -> None:
+    write_flat(tmp_path)
+    for number in range(10):
+        colors = np.array([(10, 20, 30), (200, 0, 0)], np.uint8)
+        save(tmp_path / "masks" / f"p{number:02d}.png", colors[label(number, values=(0, 1))])
+    (tmp_path / name).write_text(text)
+    found = read_folder(tmp_path)
+    assert not found.problems
+    assert found.info.classes == ("road", "car")
+    pixels = np.array([found.pixels(pair) for pair in found.pairs["train"]])
+    assert (pixels == [[96, 96, 0]]).all()
+    Image.new("RGB", (16, 12), (200, 0, 1)).save(tmp_path / "masks" / "p03.png")
+    assert "p03.png: the color (200, 0, 1) (192 pixels" in refusal(tmp_path)
+
+
+def test_data_yaml(tmp_path: Path) -> None:
+    write_splits(tmp_path, "images/{split}/{name}.png", "segmentation_maps/{split}/{name}.png")
+    (tmp_path / "data.yaml").write_text(
+        "path: /content/elsewhere\ntrain: images/train\nval: images/val\ntest: images/test\n"
+        "masks_dir: segmentation_maps\nnames: {0: sky, 1: other}\nlabel_mapping: {2: 1}\n"
+    )
+    found = read_folder(tmp_path)
+    assert not found.problems and found.info.classes == ("sky", "other")
+    assert found.pixels(found.pairs["val"][0]) == [48, 96, 48]
+
+
+def test_own_names_of_folders(tmp_path: Path) -> None:
+    write_splits(tmp_path, "photo/{split}/{name}.png", "truth/{split}/{name}.png")
+    assert "name both folders" in refusal(tmp_path)
+    (tmp_path / "dataset.toml").write_text(CLASSES + 'images = "photo/{split}"\nlabels = "truth/{split}"\n')
+    assert len(datasets.load(f"folder:{tmp_path}", "test")) == 2
+
+
+def test_images_and_labels_side_by_side(tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"a{number}.png", picture(number))
+        save(tmp_path / f"a{number}_mask.png", label(number))
+    assert sorted(sum((datasets.load(f"folder:{tmp_path}", s).image_ids for s in datasets.SPLITS), ())) == [
+        "a0", "a1", "a2", "a3",
+    ]  # fmt: skip
+
+
+def test_a_drawn_split_is_written_down_and_stays(tmp_path: Path) -> None:
+    write_flat(tmp_path, count=20)
+    first = {split: datasets.load(f"folder:{tmp_path}", split).image_ids for split in datasets.SPLITS}
+    assert [len(first[split]) for split in datasets.SPLITS] == [14, 3, 3]
+    assert sorted(sum(first.values(), ())) == [f"p{n:02d}" for n in range(20)]
+    lines = (tmp_path / "splits" / "val.txt").read_text().splitlines()
+    assert lines == [f"images/{name}.png masks/{name}.png" for name in first["val"]]
+    save(tmp_path / "images" / "late.png", picture(99))
+    save(tmp_path / "masks" / "late.png", label(99))
+    assert {split: datasets.load(f"folder:{tmp_path}", split).image_ids for split in datasets.SPLITS} == first
+    assert any("1 images with labels are in no list" in note for note in read_folder(tmp_path).notes)
+
+
+def test_the_drawn_split_follows_from_the_names_alone(tmp_path: Path) -> None:
+    one, other = (write_flat(tmp_path / name, count=9) for name in ("one", "other"))
+    ids = [datasets.load(f"folder:{folder}", "test").image_ids for folder in (one, other)]
+    assert ids[0] == ids[1]
+
+
+def test_three_images_are_enough_and_two_are_not(tmp_path: Path) -> None:
+    write_flat(tmp_path / "three", count=3)
+    assert [len(datasets.load(f"folder:{tmp_path / 'three'}", split)) for split in datasets.SPLITS] == [1, 1, 1]
+    assert "must be 3 with labels at least" in refusal(write_flat(tmp_path / "two", count=2))
+
+
+def test_a_missing_split_is_held_out_of_train(tmp_path: Path) -> None:
+    write_splits(tmp_path, "{split}/images/{name}.png", "{split}/masks/{name}.png", count=20)
+    shutil.rmtree(tmp_path / "val")
+    found = {split: datasets.load(f"folder:{tmp_path}", split).image_ids for split in datasets.SPLITS}
+    assert [len(found[split]) for split in datasets.SPLITS] == [17, 3, 20]
+    assert not set(found["train"]) & set(found["val"])
+    again = {split: datasets.load(f"folder:{tmp_path}", split).image_ids for split in datasets.SPLITS}
+    assert again == found
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    write_flat(tmp_path).chmod(0o500)
+    assert len(datasets.load(f"folder:{tmp_path}", "train")) == 6
+    assert any("can't be written" in note for note in read_folder(tmp_path).notes)
+
+
+# -- pairs --------------------------------------------------------------------------------------------------
+
+
+def test_every_orphan_is_named(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    (tmp_path / "masks" / "p01.png").unlink()
+    (tmp_path / "images" / "p02.png").unlink()
+    (tmp_path / "images" / "p03.png").unlink()
+    found = problems(tmp_path)["pairs"]
+    assert [line.rpartition("/")[2] for line in found] == [
+        "p01.png: image without label",
+        "p02.png: label without image",
+        "p03.png: label without image",
+    ]
+    assert "(and 2 more: `python -m harness data check" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("end", ["_mask", "_L", "_P", "_gtFine_labelIds"])
+def test_ends_of_label_names(tmp_path: Path, end: str) -> None:
+    write_flat(tmp_path)
+    for path in list((tmp_path / "masks").iterdir()):
+        path.rename(path.with_name(f"{path.stem}{end}.png"))
+    assert not problems(tmp_path)
+
+
+def test_an_end_that_images_have_too_stays(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "p01.png").rename(tmp_path / folder / "p00_L.png")
+    assert not problems(tmp_path)
+
+
+def test_lists_pair_as_they_say(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    lists = {"train": "images/p00.png masks/p05.png\nimages/p01.png masks/p01.png", "val": "p02", "test": "p03.png"}
+    for split, text in lists.items():
+        (tmp_path / f"{split}.txt").write_text(text)
+    train = datasets.load(f"folder:{tmp_path}", "train")
+    assert np.array_equal(train[0][0], picture(0)) and np.array_equal(train[0][1], label(5))
+
+
+@pytest.mark.parametrize("name", ["two  blanks", "a.b.c", " ä comma, here", "10.5 m"])
+def test_odd_names_in_lists(tmp_path: Path, name: str) -> None:
+    write_flat(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "p00.png").rename(tmp_path / folder / f"{name}.png")
+    for split, stem in (("train", name), ("val", "p02"), ("test", "p03")):
+        (tmp_path / f"{split}.txt").write_text(f"/x y/images/{stem}.png   /x y/masks/{stem}.png\n", "utf-8")
+    assert datasets.load(f"folder:{tmp_path}", "train").image_ids == (name,)
+    (tmp_path / "train.txt").write_text(f"{name}\n", "utf-8")
+    assert datasets.load(f"folder:{tmp_path}", "train").image_ids == (name,)
+
+
+def test_a_list_names_what_is_not_there(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    (tmp_path / "train.txt").write_text("ghost.png ghost.png\nimages/p00.png masks/ghost.png\np01\np01\n")
+    found = problems(tmp_path)["lists"]
+    assert [line.partition("train.txt: ")[2] for line in found] == [
+        "lists ghost, but there is no such image (line 1)",
+        "lists the label ghost, but there is no such label (line 2)",
+        "lists p01 twice (line 4)",
+    ]
+
+
+def test_names_in_another_unicode_form_are_paired_and_never_taken_for_each_other(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    composed, split_up = "caf\u00e9", "cafe\u0301"
+    (tmp_path / "images" / "p00.png").rename(tmp_path / "images" / f"{composed}.png")
+    (tmp_path / "masks" / "p00.png").rename(tmp_path / "masks" / f"{split_up}.png")
+    assert not problems(tmp_path)
+    save(tmp_path / "images" / f"{split_up}.png", picture(50))
+    assert "the same text in another Unicode form" in problems(tmp_path)["names"][0]
+
+
+def test_one_image_in_two_splits_is_found_by_its_content(tmp_path: Path) -> None:
+    write_splits(tmp_path, *LAYOUTS["by split"])
+    shutil.copy(tmp_path / "train/images/train1.png", tmp_path / "test/images/test0.png")
+    (line,) = problems(tmp_path)["splits"]
+    assert "test0.png (in test) is the same picture as" in line and "train1.png (in train)" in line
+
+
+def test_two_files_of_one_name_in_two_folders_keep_apart(tmp_path: Path) -> None:
+    for number, town in enumerate(("ulm", "bonn", "kiel")):
+        save(tmp_path / "images" / town / "one.png", picture(number))
+        save(tmp_path / "masks" / town / "one.png", label(number))
+    found = read_folder(tmp_path)
+    assert not found.problems
+    train = datasets.load(f"folder:{tmp_path}", "train")
+    assert len(train) == 1 and all("/" not in name for name in train.image_ids)
+
+
+# -- labels -------------------------------------------------------------------------------------------------
+
+
+def one_label(tmp_path: Path, file: Image.Image, toml: str = CLASSES) -> list[int]:
+    """The first row that a label file is read as."""
+    write_splits(tmp_path, *LAYOUTS["by split"])
+    file.save(tmp_path / "train/masks/train0.png")
+    save(tmp_path / "train/images/train0.png", picture(77, (file.height, file.width)))
+    (tmp_path / "dataset.toml").write_text(toml)
+    return class_of(tmp_path)[0]
+
+
+ROW = np.array([[0, 1, 2, 255]])
+
+
+@pytest.mark.parametrize("kind", ["L", "P", "I;16", "RGB", "1"])
+def test_modes_of_labels(tmp_path: Path, kind: str) -> None:
+    file = Image.fromarray(ROW.astype(np.uint8))
+    expected = [0, 1, 2, VOID]
+    if kind == "P":
+        file.putpalette([9, 9, 9] * 256)
+        assert file.mode == "P"
+    elif kind == "I;16":
+        file = Image.fromarray(ROW.astype(np.uint16))
+    elif kind == "RGB":
+        file = file.convert("RGB")
+    elif kind == "1":
+        file, expected = Image.fromarray(np.array([[False, True]])), [0, 1]
+    assert one_label(tmp_path, file) == expected
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        (CLASSES, [0, 1, 2, VOID]),
+        (CLASSES + "ignore = [1, 255]", [0, VOID, 2, VOID]),
+        (CLASSES + "mapping = { 255 = 1 }", [0, 1, 2, 1]),
+        (CLASSES + 'mapping = { 2 = 0, 1 = "ignore" }', [0, VOID, 0, VOID]),
+        (CLASSES + 'ignore = "unmapped"\nmapping = { 2 = 0 }', [VOID, VOID, 0, VOID]),
+        (CLASSES + 'zero = "ignore"', [VOID, 0, 1, VOID]),
+    ],
+)
+def test_values_become_classes(tmp_path: Path, toml: str, expected: list[int]) -> None:
+    assert one_label(tmp_path, Image.fromarray(ROW.astype(np.uint8)), toml) == expected
+
+
+def test_values_beyond_the_classes_are_named_with_what_to_write(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    (tmp_path / "dataset.toml").write_text('classes = ["sky", "road"]')
+    found = problems(tmp_path)["labels"]
+    assert len(found) == 10
+    assert (
+        "p00.png: label value 2 (48 pixels), but classes are 0 to 1: name it in classes, or write mapping" in found[0]
+    )
+
+
+def test_masks_of_0_and_255_say_both_lines(tmp_path: Path) -> None:
+    write_flat(tmp_path, values=(0, 255))
+    for toml in ("", 'classes = ["no", "yes"]'):
+        (tmp_path / "dataset.toml").write_text(toml)
+        message = refusal(tmp_path)
+        assert "`mapping = { 255 = 1 }`" in message and "`ignore = 255`" in message
+    (tmp_path / "dataset.toml").write_text('classes = ["no", "yes"]\nmapping = { 255 = 1 }')
+    assert set(np.unique(class_of(tmp_path))) == {0, 1}
+
+
+def test_gray_levels_taken_for_classes_are_refused(tmp_path: Path) -> None:
+    assert "`mapping = { 0 = 0, 38 = 1, 75 = 2 }`" in refusal(write_flat(tmp_path, values=(0, 38, 75)))
+
+
+def test_jpeg_labels_and_labels_with_alpha_are_refused(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    (tmp_path / "masks" / "p00.png").unlink()
+    Image.fromarray(label(0)).save(tmp_path / "masks" / "p00.jpg")
+    Image.fromarray(label(1)).convert("RGBA").save(tmp_path / "masks" / "p01.png")
+    found = "\n".join(problems(tmp_path)["files"])
+    assert "p00.jpg: a label as JPEG" in found and "p01.png: the label is RGBA" in found
+
+
+def test_colors_without_a_table_are_refused_with_what_to_write(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    save(tmp_path / "masks" / "p00.png", picture(0))
+    assert "label_colors = { name = [r, g, b] }" in refusal(tmp_path)
+
+
+def test_polygons_are_named(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "train" / "a.png", picture(0))
+    path = tmp_path / "labels" / "train" / "a.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("0 0.1 0.1 0.2 0.2 0.3 0.1")
+    assert "polygons" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(("way", "shape"), [("apply", (16, 12)), ("stored", (12, 16))])
+def test_turned_pictures(tmp_path: Path, way: str, shape: tuple[int, int]) -> None:
+    write_flat(tmp_path, count=3, sizes=[shape])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number in range(3):
+        Image.fromarray(picture(number, SIZE)).save(tmp_path / "images" / f"p{number:02d}.png", exif=exif)
+    found = problems(tmp_path)["turned"]
+    assert len(found) == 3 and 'orientation = "apply"' in found[0] and 'orientation = "stored"' in found[0]
+    (tmp_path / "dataset.toml").write_text(f'{CLASSES}orientation = "{way}"')
+    image, _ = datasets.load(f"folder:{tmp_path}", "train")[0]
+    assert image.shape[:2] == shape
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
+def test_images_of_other_modes_are_read_as_rgb(tmp_path: Path, mode: str) -> None:
+    write_flat(tmp_path, count=3)
+    for number in range(3):
+        (tmp_path / "images" / f"p{number:02d}.png").unlink()
+        kind = "jpg" if mode == "CMYK" else "png"
+        Image.fromarray(picture(number)).convert(mode).save(tmp_path / "images" / f"p{number:02d}.{kind}")
+    assert datasets.load(f"folder:{tmp_path}", "train")[0][0].shape == (*SIZE, 3)
+
+
+# -- the whole ----------------------------------------------------------------------------------------------
+
+
+def test_description(tmp_path: Path) -> None:
+    write_flat(tmp_path / "My Pets!", sizes=[(720, 960), (720, 960), (36, 48)])
+    info = datasets.info(f"folder:{tmp_path / 'My Pets!'}")
+    assert info.name == "folder-my-pets" and info.title == "My Pets!" and info.own and not info.synthetic
+    assert info.classes == ("class 0", "class 1", "class 2")
+    assert info.size == (360, 480)  # the median, reduced
+    assert dict(info.splits) == {"train": 6, "val": 2, "test": 2}
+    assert datasets.resolve(f"folder:{tmp_path / 'My Pets!'}") == ("folder-my-pets", str(tmp_path / "My Pets!"))
+    assert datasets.load("folder-my-pets", "val", tmp_path / "My Pets!").info == info
+
+
+def test_254_classes(tmp_path: Path) -> None:
+    write_flat(tmp_path, count=3, values=tuple(range(254)), sizes=[(20, 20)])
+    info = datasets.info(f"folder:{tmp_path}")
+    assert info.num_classes == len(set(info.colors)) == 254 and (0, 0, 0) not in info.colors
+
+
+def test_identity_follows_content_order_and_reading_and_not_the_place(tmp_path: Path) -> None:
+    folder = write_flat(tmp_path / "one")
+    (folder / "dataset.toml").write_text('name = "x"\n' + CLASSES)
+    first = datasets.content_hash(f"folder:{folder}")
+    shutil.copytree(folder, tmp_path / "two")
+    assert datasets.content_hash(f"folder:{tmp_path / 'two'}") == first
+    seen = {first[1]}
+    (folder / "dataset.toml").write_text('name = "x"\nmapping = { 2 = 1 }\n' + CLASSES)
+    seen.add(datasets.content_hash(f"folder:{folder}")[1])
+    lines = (folder / "splits" / "train.txt").read_text().splitlines()
+    (folder / "splits" / "train.txt").write_text("\n".join(reversed(lines)))
+    seen.add(datasets.content_hash(f"folder:{folder}")[1])
+    save(folder / "masks" / "p00.png", label(0)[::-1])
+    seen.add(datasets.content_hash(f"folder:{folder}")[1])
+    assert len(seen) == 4
+
+
+def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_flat(tmp_path / "data")
+    assert len(datasets.load("folder:~/data", "train")) == 6
+    with pytest.raises(DatasetError, match=str(tmp_path)):
+        datasets.load("camvid", "train", "~/nothing")
+
+
+def test_an_index_that_is_damaged_or_out_of_date_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = write_flat(tmp_path / "data")
+    first = datasets.content_hash(f"folder:{folder}")
+    (index,) = (tmp_path / "cache").rglob("*.json")
+    for damage in (b"", b"[]", b'{"format": 1, "files": {"x": 3}}', index.read_bytes().replace(b"[", b"{")):
+        index.write_bytes(damage)
+        assert datasets.content_hash(f"folder:{folder}") == first
+    save(folder / "masks" / "p00.png", label(50))
+    assert datasets.content_hash(f"folder:{folder}") != first
+
+
+def test_check_finds_all_that_is_wrong_in_one_pass(tmp_path: Path) -> None:
+    folder = write_flat(tmp_path / "data", count=30)
+    (folder / "dataset.toml").write_text(CLASSES)
+    (folder / "images" / "p01.png").write_bytes((folder / "images" / "p01.png").read_bytes()[:300])
+    save(folder / "masks" / "p02.png", label(2, (6, 8)))
+    save(folder / "masks" / "p03.png", np.full(SIZE, 9, np.uint8))
+    (folder / "masks" / "p04.png").unlink()
+    report = check_folder(folder, tmp_path / "look")
+    found = {kind: len(lines) for kind, lines in report.folder.problems.items()}
+    assert found == {"pairs": 1, "files": 1, "sizes": 1, "labels": 1}
+    assert not (folder / "splits").exists()  # nothing is drawn for good before all is mended
+    assert report.content_hash == ""
+    assert all(path.is_file() for path in report.overlays) and len(report.overlays) >= 7
+
+
+def test_check_of_a_sound_folder(tmp_path: Path) -> None:
+    folder = write_flat(tmp_path / "data", values=(0, 0, 1, 255))
+    steps: list[tuple[int, int]] = []
+    report = check_folder(folder, tmp_path / "look", lambda done, total: steps.append((done, total)))
+    assert not report.folder.problems and len(report.overlays) == 8 and steps[-1] == (10, 10)
+    assert report.values == "0, 1, 255"
+    train, val, test = report.splits
+    assert (train.images, val.images, test.images) == (6, 2, 2)
+    assert train.pixels == (6 * 96, 6 * 48, 6 * 48) and train.sizes == "12 x 16"
+    assert report.weights == pytest.approx([0.75, 1.5])  # frequencies 1/2 and 1/4, their median 3/8
+
+
+def test_a_split_without_a_labeled_pixel_is_refused(tmp_path: Path) -> None:
+    write_splits(tmp_path, *LAYOUTS["by split"])
+    for number in range(2):
+        save(tmp_path / "val/masks" / f"val{number}.png", np.full(SIZE, 255, np.uint8))
+    assert "val: no pixel of its 2 images has a class" in refusal(tmp_path)
+
+
+def test_overlays_blend_by_hand(tmp_path: Path) -> None:
+    info = datasets.info(f"folder:{write_flat(tmp_path)}")
+    image = np.full((1, 2, 3), 100, np.uint8)
+    pixels = blended(image, np.array([[0, VOID]], np.uint8), info)
+    assert pixels.tolist() == [[[(100 + c) // 2 for c in info.colors[0]], [100, 100, 100]]]

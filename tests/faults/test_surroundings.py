@@ -1,0 +1,156 @@
+"""What surrounds a command: its output, its variables, its folder, and the code of networks that it runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.processes import NETWORK, ROOT, Place, assert_one_line, harness, outcome, tiny
+from tests.harness.cli.test_cli import mini_camvid
+
+LEAVING = """
+import os, sys, torch
+{at_import}
+
+class Leaving(torch.nn.Conv2d):
+    def forward(self, images):
+        {forward}
+        return super().forward(images)
+
+def leaving(num_classes):
+    {building}
+    return Leaving(3, num_classes, 1)
+"""
+WHERE = ("at_import", "building", "forward")
+PLUGIN = ("--plugin", "leaving:leaving")
+
+
+def plugin(folder: Path, where: str, does: str) -> None:
+    """A network whose code does something at one of three moments."""
+    code = {one: does if one == where else "pass" for one in WHERE}
+    (folder / "leaving.py").write_text(LEAVING.format(**code))
+
+
+def run(*more: str) -> list[str]:
+    """Arguments of a run of the plugin's network, and of one that is sound."""
+    return [one if one != NETWORK else "leaving" for one in tiny("--no-measure", *PLUGIN, *more, size="32x40")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("does", ["sys.exit()", "sys.exit(130)", "os._exit(0)"])
+def test_a_network_that_ends_its_process_in_a_run_is_a_failed_row(place: Place, does: str) -> None:
+    plugin(place.folder, "forward", does)
+    done = harness(*run(), cwd=place.folder)
+    assert done.code == 1, done
+    (record,) = place.records()
+    assert record["status"] == "failed" and record["failure"]["kind"] == "error"
+    assert record["failure"]["message"] in place.page
+
+
+@pytest.mark.slow
+def test_a_network_that_ends_its_process_while_it_is_built_is_a_failed_row(place: Place) -> None:
+    plugin(place.folder, "building", "sys.exit(0)")
+    done = harness(*run(), cwd=place.folder)
+    assert done.code == 1, done
+    assert [record["status"] for record in place.records()] == ["failed"]
+
+
+@pytest.mark.parametrize("command", ["run", "check", "list", "measure"])
+def test_a_network_that_ends_its_process_while_it_is_imported_is_one_line(command: str, tmp_path: Path) -> None:
+    plugin(tmp_path, "at_import", "sys.exit(0)")
+    arguments = {"run": run(), "check": ["check", "leaving", *PLUGIN]}.get(command, [command, *PLUGIN])
+    assert_one_line(harness(*arguments, cwd=tmp_path), "leaving", "SystemExit")
+
+
+@pytest.mark.parametrize(("where", "does"), [("building", "sys.exit(0)"), ("forward", "os._exit(0)")])
+def test_check_does_not_pass_a_network_that_ends_the_process(where: str, does: str, tmp_path: Path) -> None:
+    plugin(tmp_path, where, does)
+    done = harness("check", "leaving", *PLUGIN, cwd=tmp_path)
+    assert done.code == 1, done
+    assert "FAILED" in done.out
+
+
+def test_a_measured_network_that_ends_its_process_is_a_failure(tmp_path: Path) -> None:
+    plugin(tmp_path, "forward", "os._exit(0)")
+    arguments = ["measure", "leaving", *PLUGIN, "--size", "32x40", "--device", "cpu", "--threads", "1"]
+    done = harness(*arguments, "--preset", "quick", "--phase", "inference-memory", cwd=tmp_path)
+    assert done.code == 1, done
+    assert "FAILED" in done.out
+
+
+@pytest.mark.slow
+def test_what_looks_like_markup_is_printed_and_kept_as_it_is(place: Place) -> None:
+    """In a run, in its record and report, when it is said again, and in a check."""
+    text = "[/pytorch/third_party/gloo/pair.cc:534] Connection closed by peer [bold]x[/bold]"
+    plugin(place.folder, "forward", f"raise RuntimeError({text!r})")
+    for _ in range(2):
+        done = harness(*run(), cwd=place.folder)
+        assert done.code == 1 and text in done.said, done
+    assert text in place.records()[0]["failure"]["message"]
+    assert harness("report", cwd=place.folder).code == 0
+    checked = harness("check", "leaving", *PLUGIN, cwd=place.folder)
+    assert checked.code == 1 and "[/pytorch/" in checked.out and "MarkupError" not in checked.said
+
+
+@pytest.mark.slow
+def test_runs_go_on_when_the_reader_of_their_output_goes(place: Place, undisturbed: Place) -> None:
+    command = [sys.executable, "-m", "harness", *tiny("--seeds", "0,1", "--no-measure")]
+    piped = ["bash", "-c", '"$@" 2>&1 | head -1; exit ${PIPESTATUS[0]}', "bash", *command]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(piped, cwd=place.folder, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert [record["status"] for record in place.records()] == ["finished"] * 2
+    assert outcome(place) == outcome(undisturbed)
+
+
+@pytest.mark.slow
+def test_what_a_shell_sets_changes_no_record(place: Place, undisturbed: Place) -> None:
+    """Variables of plotting, git and torchrun, a terminal of no width and few signs, packages of our names."""
+    for name in ("datasets", "architectures"):
+        (place.folder / name).mkdir()
+        (place.folder / name / "__init__.py").write_text("raise RuntimeError('another package')\n")
+    variables = {
+        "MPLBACKEND": "module://nowhere",
+        "GIT_DIR": "/nowhere",
+        "GIT_WORK_TREE": str(place.folder),
+        "RANK": "first",
+        "WORLD_SIZE": "٢",
+        "LOCAL_RANK": "-1",
+        "MASTER_PORT": "garbage",
+        "TORCHELASTIC_RUN_ID": "none",
+        "TORCHELASTIC_ERROR_FILE": "/nowhere/error",
+        "LOGLEVEL": "loud",
+        "COLUMNS": "0",
+        "TERMINAL_WIDTH": "wide",
+        "PYTHONIOENCODING": "ascii",
+        "LC_ALL": "C",
+    }
+    done = harness(*tiny("--no-measure"), cwd=place.folder, variables=variables)
+    assert done.code == 0, done
+    assert outcome(place) == outcome(undisturbed)
+    (record,), (calm, *_) = place.records(), undisturbed.records()
+    assert record["environment"] == calm["environment"]
+
+
+@pytest.mark.parametrize("command", [["list"], ["run", "--all", "--dry-run"], ["data", "check", "roads"]])
+def test_commands_answer_in_a_terminal_of_no_width_and_few_signs(command: list[str], tmp_path: Path) -> None:
+    variables = {"COLUMNS": "0", "LINES": "x", "PYTHONIOENCODING": "ascii", "WORLD_SIZE": "0", "GIT_DIR": "/nowhere"}
+    assert harness(*command, cwd=tmp_path, variables=variables).code == 0
+
+
+def test_home_in_options_and_variables(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    mini_camvid(home / "data", (48, 64))
+    variables = {"HOME": str(home)}
+    named = harness("data", "check", "camvid", "--data-root", "~/data", cwd=tmp_path, variables=variables)
+    by_variable = harness(
+        "data", "check", "camvid", cwd=tmp_path, variables={**variables, "SEGNET_DATA_ROOT": "~/data"}
+    )
+    assert str(home / "data" / "CamVid") in named.out == by_variable.out
+    weights = harness(*tiny("--encoder-weights", "~/none.pth"), cwd=tmp_path, variables=variables)
+    assert_one_line(weights, "~/none.pth", "No such file")
+    places = [f"--{name}=~/{name}" for name in ("results", "reports", "work")]
+    done = harness("run", "segnet", "--suite", "camvid", *places, cwd=tmp_path, variables=variables)
+    assert done.code == 2 and not (tmp_path / "~").exists()

@@ -1,0 +1,177 @@
+"""`harness check` on networks from elsewhere: each thing that can be wrong is found, and named."""
+
+from pathlib import Path
+
+import pytest
+
+from architectures.external import plugins
+from harness.cli.contract import CheckResult, check_architecture_contract
+
+NETWORKS = '''
+import architectures
+import torch
+from torch import nn
+
+
+class Simple(nn.Module):
+    """Two convolutions; subclasses break one thing each."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.last = nn.Conv2d(8, num_classes, 1)
+
+    def forward(self, images):
+        return self.last(self.norm(self.first(images)).relu())
+
+
+class Good(Simple):
+    pass
+
+
+class GoodDictionary(Simple):
+    def forward(self, images):
+        return {"out": super().forward(images), "aux": images}
+
+
+class Unpadded(Simple):
+    """A U of two levels, which wants even sizes."""
+
+    def forward(self, images):
+        maps = self.norm(self.first(images)).relu()
+        small = nn.functional.max_pool2d(maps, 2)
+        return self.last(torch.add(maps, nn.functional.interpolate(small, scale_factor=2)))
+
+
+class Probable(Simple):
+    def forward(self, images):
+        return super().forward(images).softmax(1)
+
+
+class Mixing(Simple):
+    """Normalizes over the batch in evaluation mode too."""
+
+    def forward(self, images):
+        maps = self.first(images)
+        return self.last(maps - maps.mean((0, 2, 3), keepdim=True))
+
+
+class Idle(Simple):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.unused = nn.Linear(10, 10)
+
+
+class Endless(Simple):
+    def forward(self, images):
+        return super().forward(images) / 0
+
+
+class Unseeded(Simple):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        generator = torch.Generator()
+        generator.seed()
+        nn.init.normal_(self.last.weight, generator=generator)
+
+
+class Forgetful(Simple):
+    """Keeps a part of itself out of its state_dict."""
+
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.shift = torch.randn(num_classes, 1, 1)
+
+    def forward(self, images):
+        return super().forward(images) + self.shift
+
+
+class Raising(Simple):
+    def forward(self, images):
+        return self.nothing(images)
+
+
+class Unbuilt(Simple):
+    def __init__(self, num_classes):
+        raise OverflowError("no such number of classes")
+
+
+class Empty(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+
+
+@architectures.declare(divisor=2)
+def padded(num_classes):
+    return Unpadded(num_classes)
+'''
+MODULE = "networks_of_test_check"
+
+
+@pytest.fixture(autouse=True)
+def networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / f"{MODULE}.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(plugins.VARIABLE, "")
+
+
+def checked(function: str) -> dict[str, CheckResult]:
+    plugins.add([f"{MODULE}:{function}"])
+    return {result.name: result for result in check_architecture_contract(function.lower(), "cpu")}
+
+
+@pytest.mark.parametrize("function", ["Good", "GoodDictionary", "padded"])
+def test_a_good_network_passes_everything(function: str) -> None:
+    found = checked(function)
+    assert len(found) == 9
+    assert not [result for result in found.values() if not result.passed]
+    assert found["built"].found == f"{3 * 8 * 9 + 8 + 16 + 8 * 11 + 11} parameters"
+    assert found["output shape"].found == "64 x 96 -> 64 x 96"
+    assert found["odd size"].found == "61 x 83 -> 61 x 83"
+
+
+@pytest.mark.parametrize(
+    ("function", "fails", "says"),
+    [
+        ("Unpadded", "odd size", ["RuntimeError: The size of tensor", "@architectures.declare(divisor=32)"]),
+        ("Probable", "logits, not probabilities", ["adds up to 1", "take softmax out"]),
+        ("Mixing", "each image by itself", ["with another beside it", "must not depend on the others"]),
+        ("Idle", "two training steps", ["110 of", "take no part", "network.unused.weight"]),
+        ("Endless", "output shape", ["not finite"]),
+        ("Unseeded", "same seed, same network", ["differ", "torch's global generator"]),
+        ("Forgetful", "save and load", ["state_dict", "parameters or buffers"]),
+        ("Raising", "output shape", ["AttributeError", "nothing"]),
+    ],
+)
+def test_what_is_wrong_is_named(function: str, fails: str, says: list[str]) -> None:
+    result = checked(function)[fails]
+    assert not result.passed
+    for text in says:
+        assert text in result.found
+    assert "\n" not in result.found
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [("Unbuilt", "OverflowError: no such number of classes"), ("Empty", "it has no parameters to train")],
+)
+def test_where_it_cannot_be_built_nothing_else_is_tried(function: str, says: str) -> None:
+    found = checked(function)
+    assert list(found) == ["built"]
+    assert not found["built"].passed and says in found["built"].found
+
+
+def test_other_libraries_networks_pass() -> None:
+    for name in ("smp:Segformer/mit_b0", "torchvision:lraspp_mobilenet_v3_large"):
+        failed = [result for result in check_architecture_contract(name, "cpu") if not result.passed]
+        assert failed == []
+
+
+def test_layers_that_an_encoder_leaves_unused_are_told() -> None:
+    """PSPNet of segmentation_models.pytorch takes the encoder's first three stages and keeps the others."""
+    results = {result.name: result for result in check_architecture_contract("smp:PSPNet/resnet18", "cpu")}
+    assert not results["two training steps"].passed
+    assert "parameters take no part (no gradient), such as network.encoder.layer3" in (
+        results["two training steps"].found
+    )

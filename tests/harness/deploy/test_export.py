@@ -1,0 +1,135 @@
+"""Exported models against torch: every architecture in every format, and what can't be exported as a row."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import architectures
+from architectures.external.libraries import libraries
+from harness.deploy.export import (
+    FORMATS,
+    Exported,
+    Val,
+    WithCodes,
+    call_of,
+    equal_share,
+    export,
+    has_codes,
+    noise,
+    split_of,
+    val_of,
+    why_no_val,
+)
+from harness.deploy.weights import build, drawn, find
+from harness.metrics import scores
+from harness.system.errors import UserError
+from tests.harness.cli.test_cli import harness
+from tests.harness.deploy.conftest import Trained
+
+NO_VAL = Val(why_not="drawn weights")
+# Of every library a network for each decoder; other encoders are made of the same operators.
+ELSEWHERE = [
+    *(f"smp:{name}/{'mit_b0' if name == 'Segformer' else 'resnet18'}" for name in libraries()[0].networks),
+    *(f"torchvision:{name}" for name in libraries()[1].networks if "101" not in name),
+]
+
+
+def exported(name: str, kind: str, output: Path, dynamic: bool, size: tuple[int, int] = (64, 96)) -> Exported:
+    least = architectures.info(name).min_size
+    source = drawn(name, (max(size[0], least), max(size[1], least)), 5)
+    return export(source, build(source), kind, output, dynamic=dynamic, force=False, val=NO_VAL)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_computes_what_torch_does(kind: str, tmp_path: Path) -> None:
+    done = exported("segnet-basic", kind, tmp_path, dynamic=False, size=(32, 40))
+    assert done.failure is None and done.parity is not None and done.file is not None
+    assert done.parity.equal_labels > 0.999
+    assert done.parity.largest_difference < 1e-3 * done.parity.logits_deviation
+    assert done.parity.miou_before.reason == "drawn weights"
+    sidecar = json.loads((tmp_path / f"{done.file}.json").read_text())
+    assert sidecar["parity"]["equal_labels"] == done.parity.equal_labels and sidecar["config"]["architecture"]
+    files = [path for path in tmp_path.iterdir() if not path.name.endswith(".json")]
+    assert done.file_bytes == sum(path.stat().st_size for path in files)
+    assert {path.stem for path in files} == {"segnet-basic"}
+    with pytest.raises(UserError, match="is there already"):
+        exported("segnet-basic", kind, tmp_path, dynamic=False, size=(32, 40))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_dynamic_file_takes_other_sizes(kind: str, tmp_path: Path) -> None:
+    done = exported("fcn-basic", kind, tmp_path, dynamic=True, size=(32, 48))
+    assert done.failure is None and done.parity is not None and done.parity.sizes == ((32, 48), (45, 70))
+    assert done.parity.equal_labels > 0.999
+    source = drawn("fcn-basic", (32, 48), 5)
+    images = noise(1, (50, 33))
+    ours = build(source)(torch.from_numpy(images)).numpy()
+    theirs = call_of(kind, tmp_path / str(done.file), 1)(images)[0]  # type: ignore[arg-type]
+    assert np.abs(ours - theirs).max() < 1e-3 * ours.std()
+
+
+def test_what_cannot_be_exported_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    done = exported("deconvnet", "onnx", tmp_path, dynamic=True)
+    assert done.failure is not None and "one size only" in done.failure and done.parity is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*architectures.names(), *ELSEWHERE])
+def test_every_architecture_at_its_size(name: str, tmp_path: Path) -> None:
+    done = exported(name, "onnx", tmp_path, dynamic=False)
+    assert done.failure is None, done.failure
+    assert done.parity is not None and done.parity.logits_deviation > 0
+    assert done.parity.equal_labels > 0.99, done.parity
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["segnet-basic", "smp:Unet/resnet18"])
+def test_graphs_of_torch_for_any_size(name: str, tmp_path: Path) -> None:
+    done = exported(name, "torch-export", tmp_path, dynamic=True)
+    assert done.failure is None and done.parity is not None, done.failure
+    assert done.parity.equal_labels > 0.99, done.parity
+
+
+def test_codes_come_beside_the_logits() -> None:
+    source = drawn("segnet-basic", (32, 40), 5)
+    model = build(source)
+    images = torch.from_numpy(noise(1, (32, 40)))
+    logits, *codes = WithCodes(model)(images)
+    assert torch.equal(logits, model(images)) and has_codes(model)
+    assert [tuple(one.shape) for one in codes] == [(1, 64, -(-32 // s), -(-40 // s)) for s in (2, 4, 8, 16)]
+    assert all(one.dtype == torch.uint8 and one.max() <= 3 for one in codes)
+    assert not has_codes(build(drawn("fcn-basic", (32, 40), 5)))
+
+
+def test_the_share_of_equal_values() -> None:
+    pairs = [(np.array([1, 2, 3]), np.array([1, 2, 0])), (np.array([5]), np.array([5]))]
+    assert equal_share(pairs) == 0.75
+
+
+def test_miou_is_the_evaluators(trained: Trained) -> None:
+    source = find(trained.run_id, trained.results, trained.work)
+    val = val_of(source, build(source), None, trained.work)
+    assert source.record is not None
+    (evaluation,) = [one for one in source.record.record.evaluations if one.split == "val"][:1]
+    assert val.before == pytest.approx(100 * scores(source.record.matrices(evaluation).sum(0)).miou)
+    assert why_no_val(drawn("segnet", (32, 32), 5), "data") == "the weights are drawn, not trained"
+    changed = find(str(trained.weights), Path("none"), Path("none"))
+    changed = type(changed)(
+        name="a", config=changed.config.model_copy(update={"dataset_sha256": "0" * 64}), weights=changed.weights
+    )
+    with pytest.raises(UserError, match="is not what a was trained on"):
+        split_of(changed, "val", None, trained.work)
+
+
+@pytest.mark.slow
+def test_the_command(trained: Trained, tmp_path: Path) -> None:
+    where = ["--results", str(trained.results), "--work", str(trained.work), "--threads", "1"]
+    done = harness("export", str(trained.weights), "deconvnet", "--size", "32x32", "--dynamic", "--format",
+                   "torch-export", "--output", str(tmp_path / "out"), *where)  # fmt: skip
+    assert done.returncode == 1, done.stderr  # DeconvNet takes one size alone
+    assert "100.0000%" in done.stdout and "one size" in done.stdout
+    assert (tmp_path / "out" / "weights-dynamic.pt2.json").exists()

@@ -1,0 +1,209 @@
+"""Predictions: those of the evaluator, at any size, and the files that come of them."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import datasets
+import harness
+from datasets.cache import reduce_area
+from harness.data.split import DeviceDataset
+from harness.deploy.pictures import TABLE, collect, predict_items
+from harness.deploy.predict import Predictor, as_picture, class_shares, overlay, predictor, scaled
+from harness.deploy.weights import ModelConfig, Source, build, drawn, find
+from harness.system.errors import UserError
+from harness.training.evaluator import evaluate
+from tests.harness.cli.test_cli import assert_one_line
+from tests.harness.cli.test_cli import harness as command
+from tests.harness.deploy.conftest import Trained
+
+
+@pytest.fixture(scope="module")
+def model(trained: Trained) -> Predictor:
+    return harness.load_model(trained.weights, device="cpu")
+
+
+def test_predictions_are_the_evaluators(trained: Trained, model: Predictor) -> None:
+    data: DeviceDataset = trained.run.data["test"]
+    kept = evaluate(trained.run.model, data, num_classes=11, batch=1, precision="fp32", keep=range(3)).predictions
+    images = datasets.load("roads", "test")
+    for index, expected in kept.items():
+        picture, _ = images[index]
+        assert np.array_equal(model.labels([picture])[0], expected)
+        assert len(np.unique(expected)) > 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"standardize": True}, {"local_response_norm": True}])
+def test_the_input_is_the_protocols(changes: dict[str, bool], drawn_cache: Path) -> None:
+    source = drawn("pixel-mlp", (32, 40), 11)
+    config = source.config.model_copy(update={**changes, "precision": "fp32"})
+    source = Source(name="a", config=config, weights=None)
+    data = DeviceDataset(datasets.load("roads", "test"), config.as_protocol(), drawn_cache, torch.device("cpu"))
+    reference = evaluate(build(source), data, num_classes=11, batch=1, precision="fp32", keep=[0]).predictions[0]
+    picture, _ = datasets.load("roads", "test")[0]
+    assert np.array_equal(predictor(source, "cpu").labels([picture])[0], reference)
+
+
+def test_any_size_comes_back_as_it_was(model: Predictor) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((20, 70, 3), (333, 41, 3), (32, 40, 3))]
+    assert [one.shape for one in model.labels(pictures)] == [(20, 70), (333, 41), (32, 40)]
+    native = model.labels(pictures[1:2], native=True)[0]
+    assert native.shape == (333, 41)
+    assert np.array_equal(native, model.labels([pictures[1]], native=True)[0])
+
+
+def test_a_picture_is_reduced_as_datasets_are_and_enlarged_where_it_is_smaller() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    assert np.array_equal(scaled(picture, (48, 64)), reduce_area(picture, (48, 64)))
+    assert np.array_equal(scaled(picture, (96, 128)), picture)
+    assert scaled(picture, (200, 64)).shape == (200, 64, 3)
+
+
+def test_a_model_of_one_size_refuses_others() -> None:
+    ready = predictor(drawn("deconvnet", (32, 32), 3), "cpu")
+    with pytest.raises(ValueError, match="built for 32x32"):
+        ready.labels([np.zeros((40, 40, 3), np.uint8)], native=True)
+
+
+def test_pictures_of_all_kinds_are_taken(tmp_path: Path, model: Predictor) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (32, 40, 3), dtype=np.uint8)
+    path = tmp_path / "a.png"
+    Image.fromarray(picture).save(path)
+    expected = model.labels([picture])[0]
+    tensor = torch.from_numpy(picture)
+    for one in (path, str(path), Image.fromarray(picture), picture, tensor, tensor.permute(2, 0, 1)):
+        assert np.array_equal(harness.predict(model, one), expected)
+    with pytest.raises(UserError, match="uint8"):
+        harness.predict(model, picture.astype(np.float32))
+
+
+def test_exif_orientation_is_heeded(tmp_path: Path) -> None:
+    picture = np.zeros((10, 20, 3), np.uint8)
+    picture[:, :5] = 255
+    turned = Image.fromarray(picture)
+    exif = turned.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    turned.save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(as_picture(tmp_path / "a.png"), np.rot90(picture, -1))
+
+
+def test_an_overlay_has_the_colors_half_and_a_legend_beside() -> None:
+    config = ModelConfig(
+        architecture="segnet",
+        architecture_revision=1,
+        classes=("a", "b"),
+        colors=((200, 0, 0), (0, 100, 0)),
+        image_size=(40, 40),
+        input_mean=(0, 0, 0),
+        input_std=(1, 1, 1),
+    )
+    labels = np.zeros((40, 40), np.uint8)
+    labels[:10] = 1
+    mixed = overlay(np.full((40, 40, 3), 100, np.uint8), labels, config)
+    assert mixed.shape[0] == 40 and mixed.shape[1] > 40
+    assert mixed[0, 0].tolist() == [50, 100, 50] and mixed[39, 0].tolist() == [150, 50, 50]
+    assert class_shares(labels, 2).tolist() == [0.75, 0.25]
+    assert (mixed[:18, 40:] == [200, 0, 0]).all(2).any()  # the most frequent class comes first
+    assert (mixed[18:36, 40:] == [0, 100, 0]).all(2).any()
+
+
+def pictures(folder: Path) -> Path:
+    (folder / "in" / "deeper").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, size in (("a.jpg", (48, 64, 3)), ("deeper/b.png", (30, 50, 3))):
+        Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(folder / "in" / name)
+    (folder / "in" / "c.png").write_bytes(b"no picture")
+    (folder / "in" / "notes.txt").write_text("not taken")
+    return folder / "in"
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_files_of_a_folder(tmp_path: Path, model: Predictor, batch: int) -> None:
+    output = tmp_path / "out"
+    items = collect([str(pictures(tmp_path))], output, force=False)
+    outcome = predict_items(model, items, output, batch=batch)
+    assert outcome.done == 2 and len(outcome.failed) == 1 and "c.png" in outcome.failed[0]
+    names = {path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()}
+    assert names == {
+        *("a.png", "a_color.png", "a_overlay.png", TABLE),
+        *("deeper/b.png", "deeper/b_color.png", "deeper/b_overlay.png"),
+    }
+    labels = np.asarray(Image.open(output / "a.png"))
+    assert np.array_equal(labels, harness.predict(model, tmp_path / "in" / "a.jpg"))
+    assert np.array_equal(np.asarray(Image.open(output / "a_color.png")), np.asarray(model.config.colors)[labels])
+    with (output / TABLE).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["width"], row["height"]) for row in rows] == [("64", "48"), ("50", "30")]
+    shares = [float(rows[0][name]) for name in model.config.classes]
+    assert sum(shares) == pytest.approx(1, abs=1e-5)
+    assert shares == pytest.approx(class_shares(labels, 11).tolist(), abs=1e-6)
+    with pytest.raises(UserError, match="is there already"):
+        collect([str(tmp_path / "in")], output, force=False)
+    assert len(collect([str(tmp_path / "in")], output, force=True)) == 3
+
+
+def test_what_would_be_written_twice_is_refused(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(b"")
+    with pytest.raises(UserError, match="written twice"):
+        collect([str(tmp_path / "x" / "a.png"), str(tmp_path / "y" / "a.png")], tmp_path / "out", force=False)
+    with pytest.raises(UserError, match="no such picture"):
+        collect([str(tmp_path / "z.png")], tmp_path / "out", force=False)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no pictures or videos"):
+        collect([str(tmp_path / "empty")], tmp_path / "out", force=False)
+
+
+def test_a_video_becomes_index_pictures_and_two_videos(tmp_path: Path, model: Predictor) -> None:
+    imageio = pytest.importorskip("imageio.v2")
+    pytest.importorskip("imageio_ffmpeg")
+    rng = np.random.default_rng(0)
+    with imageio.get_writer(tmp_path / "film.mp4", fps=5, macro_block_size=1) as writer:
+        for _ in range(3):
+            writer.append_data(rng.integers(0, 256, (48, 66, 3), dtype=np.uint8))
+    items = collect([str(tmp_path / "film.mp4")], tmp_path / "out", force=False)
+    outcome = predict_items(model, items, tmp_path / "out", batch=2)
+    assert outcome.done == 3 and not outcome.failed
+    assert sorted(path.name for path in (tmp_path / "out" / "film").iterdir()) == [f"00000{n}.png" for n in range(3)]
+    for name, width in (("film_color.mp4", 66), ("film_overlay.mp4", 200)):
+        with imageio.get_reader(tmp_path / "out" / name) as reader:
+            frames = [frame for frame in reader]  # its length is not known to list()
+        assert len(frames) == 3 and frames[0].shape[0] == 48 and frames[0].shape[1] >= width
+    with imageio.get_reader(tmp_path / "film.mp4") as reader:
+        first = next(iter(reader))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "film" / "000000.png")), model.labels([first])[0])
+
+
+def test_a_webcam_is_a_video() -> None:
+    (item,) = collect(["<video0>"], Path("out"), force=False)
+    assert item.video and item.source == "<video0>" and item.name == "video0"
+
+
+def test_what_is_no_model_says_what_there_is(trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"runs with weights: {trained.run_id}"):
+        find("segnet", trained.results, trained.work)
+    with pytest.raises(UserError, match="harness run segnet --suite quick"):
+        find("segnet", tmp_path, tmp_path)
+    with pytest.raises(UserError, match=r"has no config\.json"):
+        find(str(tmp_path), tmp_path, tmp_path)
+    with pytest.raises(UserError, match="its weights are not in"):
+        find(trained.run_id, trained.results, tmp_path)
+
+
+def test_the_command(trained: Trained, tmp_path: Path) -> None:
+    folder = pictures(tmp_path)
+    where = ["--results", str(trained.results), "--work", str(trained.work), "--threads", "1", "--device", "cpu"]
+    done = command("predict", trained.run_id, str(folder), "--output", str(tmp_path / "out"), *where)
+    assert done.returncode == 1, done.stderr  # of three pictures one is none
+    assert "2 pictures in" in done.stdout and "c.png" in done.stdout
+    assert (tmp_path / "out" / "deeper" / "b_overlay.png").exists()
+    again = command("predict", str(trained.weights), str(folder), "--output", str(tmp_path / "out"), *where)
+    assert_one_line(again, "is there already", "--force")
+    untrained = command("predict", "segnet", str(folder), "--results", str(tmp_path / "none"))
+    assert_one_line(untrained, "no run is finished yet")

@@ -1,0 +1,152 @@
+"""Other runtimes: their processes, their records, and the report that is made of these."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harness.deploy.export import noise
+from harness.deploy.quantization import calibration_images
+from harness.deploy.runtimes import RuntimeTask, onnxruntime_call, torch_call, why_not
+from harness.deploy.weights import build, drawn, find
+from harness.profiling.runtimes import RuntimeRequest, measure_runtimes
+from harness.records.measurement_values import TimeSummary
+from harness.records.runtimes import RuntimeRecord, load_runtimes, save_runtime
+from harness.report.runtimes import runtimes_files, runtimes_frame
+from harness.system.quantities import Quantity
+from tests.harness.cli.test_cli import assert_one_line, harness
+from tests.harness.deploy.conftest import Trained
+
+
+def test_bf16_in_torch_is_near_and_converts_a_copy() -> None:
+    model = build(drawn("segnet-basic", (32, 40), 5))
+    images = noise(1, (32, 40))
+    plain, reduced = torch_call(model)(images)[0], torch_call(model, "bf16")(images)[0]
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
+    assert plain.dtype == reduced.dtype == np.float32
+    assert 0 < np.abs(plain - reduced).max() < plain.std()
+
+
+def test_a_process_without_torch_says_its_memory(tmp_path: Path) -> None:
+    from harness.deploy.export import exported_program, save_as
+
+    source = drawn("pixel-mlp", (24, 32), 5)
+    path = tmp_path / "model.onnx"
+    save_as(exported_program(build(source), (24, 32), dynamic=False), "onnx", path)
+    assert onnxruntime_call(path, 1)(noise(1, (24, 32)))[0].shape == (1, 5, 24, 32)
+    task = RuntimeTask(
+        runtime="onnxruntime", precision="fp32", config=source.config, weights=None, file=path, threads=1
+    )
+    (tmp_path / "task.json").write_text(task.model_dump_json())
+    code = "import sys, harness.deploy.runtimes as r; r.main(sys.argv[1]); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "task.json")], capture_output=True, text=True)
+    said, torch_there = done.stdout.strip().splitlines()[-2:]
+    assert json.loads(said)["peak_rss_bytes"] > 10_000_000 and torch_there == "False"
+    missing = task.model_copy(update={"file": tmp_path / "none.onnx"})
+    (tmp_path / "task.json").write_text(missing.model_dump_json())
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "task.json")], capture_output=True, text=True)
+    assert "reason" in json.loads(done.stdout.strip().splitlines()[-2])
+
+
+def test_what_a_processor_cannot_do_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.deploy.runtimes.emulates_bfloat16", lambda: True)
+    assert "bfloat16" in why_not("torch", "bf16") and "bfloat16" in why_not("openvino", "bf16")
+    assert "quantizer" in why_not("torch", "int8") and not why_not("openvino", "int8")
+
+
+def test_calibration_takes_training_images_evenly_spread(trained: Trained) -> None:
+    train = trained.run.data["train"]
+    config = find(str(trained.weights), Path("none"), Path("none")).config
+    images = calibration_images(config, train, 3)
+    expected = train.images(np.array([0, round((len(train) - 1) / 2), len(train) - 1])).numpy()
+    assert np.array_equal(images, expected)
+    assert calibration_images(config, None, 3).shape == (3, 3, 32, 40)
+
+
+@pytest.mark.slow
+def test_a_trained_model_in_all_runtimes(trained: Trained) -> None:
+    torch.set_num_threads(1)
+    source = find(str(trained.weights), Path("none"), Path("none"))
+    request = RuntimeRequest(
+        source=source,
+        runtimes=("torch", "onnxruntime", "openvino"),
+        precisions=("bf16", "int8"),
+        preset="quick",
+        threads=1,
+        data=trained.run.data["val"],
+        train=trained.run.data["train"],
+        why_no_data="",
+    )
+    found = {(one.runtime, one.precision): one for one in measure_runtimes(request, build(source))}
+    base = found["torch", "fp32"]
+    assert base.time is not None and base.miou.value is not None
+    assert base.equal_labels.value == 1 and base.codes_changed.value == 0 and base.largest_difference.value == 0
+    assert found["torch", "int8"].failure and found["onnxruntime", "bf16"].failure
+    for key in (("onnxruntime", "int8"), ("openvino", "int8")):
+        one = found[key]
+        assert one.time is not None and one.baseline_ms.value == base.time.median_ms
+        assert one.file_bytes.value < 0.5 * base.file_bytes.value  # type: ignore[operator]
+        assert one.equal_labels.value > 0.8 and 0 < one.codes_changed.value < 0.2  # type: ignore[operator]
+        assert one.miou.value is not None and one.peak_rss_bytes.value is not None
+
+
+# -- records and report --------------------------------------------------------------------------------------
+
+
+def record(runtime: str, precision: str, ms: float | None, miou: float | None) -> RuntimeRecord:
+    figure = Quantity(value=1.0) if ms else Quantity(reason="no")
+    time = {"median_ms": ms, "p90_ms": ms, "p95_ms": Quantity(reason="few"), "p99_ms": Quantity(reason="few"),
+            "iqr_ms": 0.0, "n": 1, "spread_percent": 0.0, "warmup_n": 1, "warmup_s": 0.0,
+            "rounds": [{"n": 1, "median_ms": ms, "samples_ms": (ms,)}]}  # fmt: skip
+    return RuntimeRecord.model_validate(
+        {
+            **{"name": "segnet-x", "architecture": "segnet", "run_id": "segnet-x", "dataset": "camvid"},
+            **{"num_classes": 11, "size": (360, 480), "runtime": runtime, "precision": precision, "threads": 1},
+            **{"preset": "cpu", "device_name": "CPU", "device_slug": "cpu-x", "session": "2026-01-01"},
+            **{"failure": None if ms else "no", "time": TimeSummary.model_validate(time) if ms else None},
+            **{"peak_rss_bytes": figure, "file_bytes": figure, "equal_labels": figure, "codes_changed": figure},
+            **{"largest_difference": figure, "miou": Quantity(value=miou) if miou else Quantity(reason="no")},
+            **{"baseline_ms": Quantity(value=100.0), "baseline_miou": Quantity(value=60.0)},
+            **{"versions": {"torch": "2"}, "environment": {"git_commit": None}},
+        }
+    )
+
+
+def test_ratios_and_missed_goals_by_hand(tmp_path: Path) -> None:
+    records = [
+        record("torch", "fp32", 100.0, 60.0),
+        record("openvino", "bf16", 42.0, 59.9),
+        record("torch", "bf16", 50.0, 59.7),
+        record("openvino", "int8", 20.0, 58.5),
+        record("torch", "int8", None, None),
+    ]
+    frame = runtimes_frame(records)
+    assert frame["ratio"].tolist()[:4] == [1.0, 0.42, 0.5, 0.2]
+    assert frame["miou_lost"].round(6).tolist()[:4] == [0.0, 0.1, 0.3, 1.5]
+    assert frame["missed"].tolist() == ["", "", "time mIoU", "mIoU", ""]
+    for one in records:
+        save_runtime(tmp_path, one)
+    assert {one.file_name for one in load_runtimes(tmp_path)} == {one.file_name for one in records}
+    (tmp_path / "runtimes" / "cpu-x" / "bad.json").write_text("{}")
+    files = runtimes_files(tmp_path)
+    assert len(files["runtimes.csv"].decode().splitlines()) == 6
+    page = files["README.md"].decode()
+    assert all(text in page for text in ("bad.json", " 0.42 ", " +1.50 "))
+    assert not runtimes_files(tmp_path / "none")
+
+
+def test_a_record_has_a_time_or_a_failure() -> None:
+    with pytest.raises(ValueError, match="either a time or a failure"):
+        RuntimeRecord.model_validate({**record("torch", "fp32", 1.0, 1.0).model_dump(), "failure": "no"})
+
+
+def test_bad_options_are_one_line(tmp_path: Path) -> None:
+    where = ["--results", str(tmp_path), "--work", str(tmp_path)]
+    assert_one_line(harness("measure", "segnet", "--runtime", "tensorrt", *where), "tensorrt", "onnxruntime")
+    assert_one_line(harness("measure", "segnet", "--runtime", "torch", "--precision", "tf32", *where), "tf32", "int8")
+    assert_one_line(harness("measure", "--runtime", "torch", *where), "name what to measure")
+    assert_one_line(harness("measure", "segnot", "--runtime", "torch", *where), "segnot", "did you mean 'segnet'")

@@ -1,0 +1,34 @@
+"""What the plots of made-up results are drawn from."""
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.config.suite import load_suite
+from harness.report.collect import collect
+from harness.report.plots import Source, palette
+from harness.report.plots.base import GroupData, PlotContext
+from harness.report.resources import collect_measurements
+from harness.report.tables.per_class import per_class
+from tests.harness.report.made_up import Store
+
+Data = Callable[..., GroupData]
+
+
+@pytest.fixture
+def data(store: Store) -> Data:
+    """Gives what the only group of a suite's records in the store is drawn from."""
+
+    def of(suite_name: str = "camvid", source: Source | None = None) -> GroupData:
+        suite = load_suite(suite_name)
+        records = collect(store.results, suite)
+        (group,) = records.groups
+        colors = palette(suite, records.networks)
+        return GroupData(
+            context=PlotContext(group=group, dataset=records.dataset, palette=colors),
+            per_class=per_class(group, records.dataset),
+            measurements=collect_measurements(store.results, records),
+            source=source,
+        )
+
+    return of

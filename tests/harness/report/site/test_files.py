@@ -1,0 +1,276 @@
+"""The site's files: figures as in the frames, whole or not at all, nothing from elsewhere."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.config.protocol import load_protocol
+from harness.config.run_spec import InitialWeights
+from harness.records.run import Failure, load_runs
+from harness.report import frames
+from harness.report.site import write_site
+from harness.report.site.build import MARKER, _as_script
+from harness.report.site.content import collect_site
+from harness.report.site.quantities import QUANTITIES, SECTIONS, costs, paper_points, significant
+from harness.system.errors import UserError
+from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store
+from tests.harness.report.site.conftest import COMMITTED, REPOSITORY
+
+
+def data(site: Path, name: str):
+    """What a data file sets its variable to."""
+    return json.loads((site / "data" / f"{name}.js").read_text("utf-8").partition("=")[2].rstrip(";\n"))
+
+
+def pair(store: Store, first: np.ndarray, second: np.ndarray, **changes) -> Path:
+    """Two networks with these matrices on test, of one protocol but for the changes of the second's spec."""
+    camvid = load_protocol("camvid-epochs@2")
+    store.run(store.spec("segnet", protocol=camvid), {"half": first, "end": first})
+    store.run(store.spec("deconvnet", protocol=camvid, **changes), {"half": second, "end": second})
+    return store.results
+
+
+def test_rows_are_the_means_of_the_frames(site):
+    found = {row["id"]: row for row in data(site, "site")["rows"]}
+    results = frames.load_results(COMMITTED)
+    results = results[results["split"] == "test"]
+    assert len(results) > 10
+    for row in results.itertuples():
+        values = found[f"{row.group}/{row.checkpoint}/{row.network}"]["values"]
+        assert values["miou"] == pytest.approx([row.miou, row.miou_low, row.miou_high], rel=1e-6)
+        assert values["bf"][0] == pytest.approx(row.bf, rel=1e-6)
+        assert values["parameters_m"] == pytest.approx([row.parameters / 1e6])
+
+
+def test_costs_are_those_of_the_frame(site):
+    measured = frames.load_measurements(COMMITTED)
+    found = {(row["network"], row["size"], row["device"], row["precision"]): row for row in data(site, "site")["costs"]}
+    wanted = {"memory_mib": "peak_allocated_mib", "latency_ms@1": "latency_ms", "energy_j@1": "energy_j_per_image"}
+    for name in ("segnet", "fcn8s", "deeplab-largefov", "deconvnet"):
+        row = found[name, "360 x 480", "cuda-nvidia-h200", "fp32"]
+        own = measured[(measured["architecture"] == name) & (measured["device"] == "cuda-nvidia-h200")]
+        own = own[own["phase"].isin(["forward", "inference-memory"])]
+        own = own[own["statistic"].isin(["value", "median", "above_idle"])].set_index("quantity")["value"]
+        for key, quantity in wanted.items():
+            assert row["values"][key] == pytest.approx(own[quantity], rel=1e-6)
+    cpu = found["segnet", "360 x 480", "cpu-amd-epyc-2c", "fp32"]
+    assert cpu["why"]["memory_mib"] == "measured on a CPU"
+    assert "memory_mib" not in cpu["values"]
+
+
+def test_differences_of_a_pair_are_those_of_its_matrices(tmp_path):
+    out = write_site(pair(Store(results=tmp_path / "results"), WHOLE, PART), tmp_path / "site").parent
+    (name,) = (path.stem.removeprefix("pairs-") for path in (out / "data").glob("pairs-*.js"))
+    found = data(out, f"pairs-{name}")["end"]["segnet|deconvnet"]
+    assert found["by"] == "images"
+    # class 0: 60 of 100 right; class 1 has 40 pixels too many: IoU 60 and 100 / 140; the other nine 100
+    assert found["scores"]["global_accuracy"] == pytest.approx([100 * 40 / 1100] * 3, abs=1e-3)
+    assert found["scores"]["miou"] == pytest.approx([(40 + 100 - 100 / 1.4) / 11] * 3, abs=1e-3)
+    assert found["classes"][0] == pytest.approx([40.0] * 3)
+    assert found["classes"][2] == pytest.approx([0.0] * 3)
+    rows = {row["network"]: row for row in data(out, "site")["rows"] if row["checkpoint"] == "end"}
+    assert rows["segnet"]["best"] == ["miou", "bf"]
+    assert rows["deconvnet"]["best"] == ["bf"], "BF is the same in both"
+
+
+def test_a_tie_shares_the_lead(tmp_path):
+    out = write_site(pair(Store(results=tmp_path / "results"), FIRST, SECOND), tmp_path / "site").parent
+    rows = [row for row in data(out, "site")["rows"] if row["checkpoint"] == "end"]
+    assert [("miou" in row["best"]) for row in rows] == [True, True]
+
+
+def test_runs_that_differ_in_more_than_the_network_are_groups_apart(tmp_path):
+    weights = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
+    out = write_site(pair(Store(results=tmp_path / "results"), WHOLE, PART, weights=weights), tmp_path / "site").parent
+    one, other = (group["identity"] for group in data(out, "site")["groups"])
+    assert [name for name in one if one[name] != other[name]] == ["initial weights"]
+
+
+def test_seeds_are_averaged_and_counted(tmp_path):
+    store, camvid = Store(results=tmp_path / "results"), load_protocol("camvid-epochs@2")
+    for seed, matrices in ((0, WHOLE), (1, PART)):
+        store.run(store.spec("segnet", protocol=camvid, seed=seed), {"half": matrices, "end": matrices})
+    out = write_site(store.results, tmp_path / "site").parent
+    (row,) = (row for row in data(out, "site")["rows"] if row["checkpoint"] == "end")
+    assert row["seeds"] == [0, 1]
+    assert row["values"]["global_accuracy"][0] == pytest.approx(100 - 100 * 20 / 1100)
+    assert {badge["text"] for badge in data(out, "site")["groups"][0]["badges"]} >= {"seeds: 2", "schedule: 100 %"}
+
+
+def test_scores_of_images_are_packed_to_hundredths(site):
+    images = frames.load_image_scores(COMMITTED)
+    for path in sorted((site / "data").glob("images-*.js")):
+        name = path.stem.removeprefix("images-")
+        found = data(site, path.stem)
+        values = np.frombuffer(base64.b64decode(found["miou"]), dtype="<u2").reshape(-1, len(found["networks"]))
+        own = images[(images["group"] == name) & (images["split"] == "test") & (images["checkpoint"] == "end")]
+        expected = own.pivot(index="image", columns="network", values="miou")[found["networks"]].to_numpy()
+        assert np.abs(values / 100 - expected).max() <= 0.0051
+
+
+def test_kept_predictions_find_their_image(site):
+    """The three kept images of CamVid's 233 are those at 1/6, 1/2 and 5/6 of the split."""
+    (path,) = (site / "data").glob("images-camvid-adamw-quarter*.js")
+    found = data(site, path.stem)
+    assert found["pictures"]["predicted"] == [38, 116, 194]
+    assert [found["ids"][at] for at in (38, 116, 194)] == ["0001TP_009690", "Seq05VD_f01620", "Seq05VD_f03960"]
+    assert found["ids"][0] == "image 0"
+    assert not list((site / "pictures").rglob("*.jpg")), "no picture of a dataset that isn't ours"
+
+
+def test_drawn_data_comes_with_its_pictures(drawn_site):
+    (path,) = (drawn_site / "data").glob("images-*.js")
+    found = data(drawn_site, path.stem)
+    assert found["pictures"]["image"] is True
+    assert len(list((drawn_site / "pictures").rglob("*.jpg"))) == len(found["ids"]) == 60
+
+
+def test_every_link_of_every_page_leads_to_a_file(site):
+    for page in site.glob("*.html"):
+        text = page.read_text("utf-8")
+        for link in re.findall(r'(?:href|src)="([^"]+)"', text):
+            target = link.partition("#")[0]
+            if target and not target.startswith("data:"):
+                assert (site / target).is_file(), f"{page.name}: {link}"
+
+
+def test_nothing_points_to_a_network_and_the_size_is_bounded(site):
+    for path in [*site.glob("*.html"), *(site / "data").glob("*.js")]:
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', path.read_text("utf-8")), path
+    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 10 * 2**20
+
+
+@pytest.mark.slow
+def test_the_same_bytes_each_time_and_only_over_a_site(site, tmp_path):
+    again = write_site(COMMITTED, tmp_path / "site").parent
+    files = sorted(path.relative_to(site) for path in site.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    for name in files:
+        assert (site / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
+    results = pair(Store(results=tmp_path / "results"), WHOLE, PART)
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "thesis.tex").write_text("years of work", "utf-8")
+    with pytest.raises(UserError, match=r"mine holds something else than a site; choose another folder with --out"):
+        write_site(results, out)
+    assert [path.name for path in out.iterdir()] == ["thesis.tex"]
+    write_site(results, tmp_path / "site")
+    (tmp_path / "site" / "old.html").touch()
+    write_site(results, tmp_path / "site")
+    assert (tmp_path / "site" / MARKER).exists()
+    assert not (tmp_path / "site" / "old.html").exists()
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_no_record_and_an_unknown_suite_are_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"no records in .*; `python -m harness run` makes some"):
+        write_site(tmp_path / "nothing", tmp_path / "site")
+    with pytest.raises(UserError, match="unknown suite 'camvit'"):
+        write_site(tmp_path, tmp_path / "site", suites=["camvit"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_suites_that_are_asked_for(tmp_path):
+    results = pair(Store(results=tmp_path / "results"), WHOLE, PART)
+    out = write_site(results, tmp_path / "site", suites=["camvid"]).parent
+    assert len(data(out, "site")["groups"]) == 1
+    Store(results=results).measurement("segnet")
+    write_site(results, out, suites=["sunrgbd"])
+    assert data(out, "site")["groups"] == []
+
+
+@pytest.mark.slow
+def test_the_command_names_the_page(tmp_path):
+    results = pair(Store(results=tmp_path / "results"), WHOLE, PART)
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "harness", "site", "--results", str(results), "--out", str(tmp_path / "out")]
+        return subprocess.run([*command, *options], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+    done = run()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"site: {tmp_path / 'out' / 'index.html'}" in done.stdout
+    refused = run("--suite", "camvit")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: unknown suite 'camvit'")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_damaged_and_failed_records_are_listed_and_stop_nothing(tmp_path):
+    store = Store(results=tmp_path / "results")
+    results = pair(store, WHOLE, PART)
+    failed = store.spec("fcn8s", protocol=load_protocol("camvid-epochs@2"))
+    store.failed(failed, Failure(kind="oom", message="OOM at batch 5", iteration=7))
+    broken = results / "runs" / "segnet-camvid-s9-deadbeef"
+    broken.mkdir()
+    (broken / "record.json").write_text("{}", "utf-8")
+    out = write_site(results, tmp_path / "site").parent
+    text = (out / "protocols.html").read_text("utf-8")
+    assert "oom: OOM at batch 5" in text
+    assert "segnet-camvid-s9-deadbeef" in text
+
+
+def test_measurements_alone_make_a_site(tmp_path):
+    store = Store(results=tmp_path / "results")
+    store.measurement("segnet", forward_ms=30.0, energy_mj=2500.0, device="cuda", preset="lease")
+    out = write_site(store.results, tmp_path / "site").parent
+    (row,) = data(out, "site")["costs"]
+    assert row["values"]["latency_ms@1"] == 30.0
+    assert row["values"]["energy_j@1"] == 2.5
+    assert (out / "network-segnet.html").is_file()
+
+
+def test_presets_and_variants_do_not_mix(tmp_path):
+    store = Store(results=tmp_path / "results")
+    store.measurement("segnet", forward_ms=99.0, device="cuda", preset="quick")
+    store.measurement("segnet", forward_ms=30.0, device="cuda", preset="full")
+    store.measurement("segnet", forward_ms=10.0, device="cuda", preset="full", options=("channels-last",))
+    (row,) = costs(frames.load_measurements(store.results))
+    assert row["values"]["latency_ms@1"] == 30.0
+
+
+def test_the_papers_points_are_table_3_and_6():
+    points = {one["title"]: one for one in paper_points("camvid", (360, 480), {"segnet": "SegNet"})}
+    assert points["SegNet"]["network"] == "segnet"
+    assert points["SegNet"]["values"]["miou"] == 60.10
+    assert points["SegNet"]["values"]["memory_mib"] == 1052
+    assert points["DeconvNet"]["values"]["latency_ms"] == 474.65
+    assert "memory_mib" not in paper_points("camvid", (180, 240), {})[0]["values"]
+    assert paper_points("roads", (180, 240), {}) == []
+
+
+def test_an_outdated_run_is_left_out_of_the_tables(tmp_path):
+    store, camvid = Store(results=tmp_path / "results"), load_protocol("camvid-epochs@2")
+    store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": WHOLE})
+    store.run(store.spec("deconvnet", protocol=camvid, revision=99), {"half": PART, "end": PART})
+    assert len(load_runs(store.results)[0]) == 2
+    content = collect_site(store.results, None)
+    assert {row["network"] for row in content.rows} == {"segnet"}
+
+
+def test_every_column_of_the_leaderboard_is_a_quantity():
+    keys = [one.key for one in QUANTITIES]
+    assert len(keys) == len(set(keys))
+    assert {key for section in SECTIONS.values() for key in section} <= set(keys)
+
+
+@pytest.mark.parametrize(("value", "text"), [(3443.97, "3,444"), (9.4855, "9.49"), (0.002, "0.002"), (0.0, "0")])
+def test_three_significant_digits(value, text):
+    assert significant(value) == text
+
+
+def test_a_module_becomes_a_script():
+    assert _as_script("var a=1,b=2;export{a as Apple,b as default};") == (
+        '(()=>{var a=1,b=2;window.Tables={"Apple":a,"default":b};;})();\n'
+    )
+    with pytest.raises(UserError, match="exports nothing"):
+        _as_script("var a=1;")

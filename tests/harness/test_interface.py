@@ -1,0 +1,36 @@
+"""The Python interface: what `import harness` offers, and that it costs nothing until it is called."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.system.errors import UserError
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    code = "import sys, harness; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'numpy', 'typer')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert set(harness.__all__) <= set(dir(harness))
+
+
+def test_frames_of_committed_records() -> None:
+    results = Path(__file__).parents[2] / "results"
+    found = harness.load_results(results)
+    assert {"run_id", "split", "miou"} <= set(found.columns) and len(found) > 0
+    assert len(harness.load_measurements(str(results))) > 0
+
+
+def test_run_is_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = harness.run(
+        "segnet", suite="quick", iterations=50, override=["lr=0.01"], measure=False, dry_run=True, results=tmp_path
+    )
+    assert code == 0
+    said = capsys.readouterr().out
+    assert "lr=0.01" in said and "iterations=50" in said and "1 runs" in said
+    with pytest.raises(UserError, match="quik"):
+        harness.run("segnet", suite="quik")
+    with pytest.raises(Exception, match="siute"):
+        harness.run("segnet", siute="quick")
