@@ -15,9 +15,12 @@ FAULTS = ROOT / "tests" / "faults"
 
 
 def pytest_configure() -> None:
-    """What a test starts must heed Ctrl-C, which a shell's background job and all its children ignore."""
+    """What a test starts must heed the signals that a shell's background job and all its children ignore."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)

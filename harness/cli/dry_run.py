@@ -39,7 +39,7 @@ def print_plan(specs: Sequence[RunSpec], results: Path, console: Console, machin
     if any(rest):
         table.add_column("where they differ", overflow="fold")
     table.add_column("status", overflow="fold")
-    table.add_column("hours, about", justify="right")
+    table.add_column("hours", justify="right")
     for spec, differs, status, hours in zip(specs, rest, statuses, estimates, strict=True):
         cells = [spec.run_id, *([differs] if any(rest) else []), status]
         cells.append("" if status == "finished" else _hours(hours.hours) if isinstance(hours, Estimate) else "n/a")

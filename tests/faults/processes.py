@@ -72,8 +72,6 @@ class Harness:
             stdout=self._out,
             stderr=self._err,
             start_new_session=True,
-            # a shell's background jobs have Ctrl-C ignored, and hand that on to what they start
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         return self
 
