@@ -8,12 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.records.run import BEST, RunRecord
-from harness.report.grouping import Group, Run, Scored
-from harness.report.metrics import METRICS as ALL_METRICS
+from harness.report.grouping import Group
+from harness.report.metrics import FURTHER_METRICS, METRICS, PAPER_METRICS
+from harness.report.store import Run, Scored
 
-# The four of the paper's tables, then all others of `harness/report/metrics.py`.
-METRICS = ("G", "C", "mIoU", "BF")
-FURTHER = tuple(metric.header for metric in ALL_METRICS if metric.header not in METRICS)
 SPLITS = ("train", "val", "test")
 # Status of a row whose network was scored.
 FINISHED = "finished"
@@ -50,9 +48,9 @@ def summarize(runs: Sequence[Run], split: str, label: str) -> Summary | None:
     scored = scored_at(runs, split, label)
     if not scored:
         return None
-    values = {metric.header: pd.Series([metric.value(one) for one in scored]) for metric in ALL_METRICS}
+    values = {metric.header: pd.Series([metric.value(one) for one in scored]) for metric in METRICS}
     values = {header: column for header, column in values.items() if column.notna().all()}
-    bounds = {metric.header: metric.bounds(scored[0]) for metric in ALL_METRICS if len(scored) == 1}
+    bounds = {metric.header: metric.bounds(scored[0]) for metric in METRICS if len(scored) == 1}
     return Summary(
         iterations=tuple(sorted({one.evaluation.iteration for one in scored})),
         images=scored[0].evaluation.images,
@@ -78,7 +76,7 @@ def scored_at(runs: Sequence[Run], split: str, label: str) -> list[Scored]:
 def score_cells(summary: Summary | None, published: Mapping[str, float]) -> dict[str, object]:
     """M_paper, M_ours, M_difference, M_std, M_low, M_high of each metric, and what class means are over."""
     cells: dict[str, object] = {}
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         theirs = published.get(metric, np.nan)
         ours = summary.mean.get(metric, np.nan) if summary else np.nan
         low, high = summary.interval.get(metric, (np.nan, np.nan)) if summary else (np.nan, np.nan)
@@ -90,7 +88,7 @@ def score_cells(summary: Summary | None, published: Mapping[str, float]) -> dict
             f"{metric}_low": low,
             f"{metric}_high": high,
         }
-    cells |= {f"{metric}_ours": summary.mean.get(metric, np.nan) if summary else np.nan for metric in FURTHER}
+    cells |= {f"{metric}_ours": summary.mean.get(metric, np.nan) if summary else np.nan for metric in FURTHER_METRICS}
     over = (*CLASS_COUNTS, "C_all_classes", "mIoU_all_classes")
     if summary is None:
         return cells | dict.fromkeys(over)

@@ -1,20 +1,19 @@
 """The report on how pooling indices are stored: one table for each comparison in `results/indices/`."""
 
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from harness.records.measurement import INFERENCE_BATCH, PAPER_SIZE
-from harness.records.pooling_indices import BASELINE, IndexRecord, StorageBytes, load_indices
-from harness.report.grouping import title
-from harness.report.render import render
-from harness.report.tables.render import csv, markdown
+from harness.records.pooling_indices import BASELINE, INDICES, IndexRecord, StorageBytes
+from harness.records.speed import spread
+from harness.report.comparisons import comparison_files
+from harness.report.store import title
+from harness.report.tables.render import markdown
 from harness.report.wording import extent
 
-FOLDER = "indices"
 MIB = 2**20
 # What compact storage was built to keep to: bytes as a share of int64's, and time over that of torch's pair.
 BYTES_TARGET = {"uint8": 1 / 8, "2bit": 1 / 32}
@@ -28,21 +27,12 @@ TIME_TARGET = {
 
 def indices_files(results: Path) -> dict[str, bytes]:
     """README.md and indices.csv, by name; empty where nothing was compared. Damaged records are named."""
-    damaged: list[str] = []
-    records = load_indices(results, damaged.append)
-    if not records and not damaged:
-        return {}
-    frames = [bytes_frame(record).merge(times_frame(record), on=["storage"]) for record in records]
-    text = render(
-        "indices.md.j2",
-        records=[_section(record) for record in records],
-        unreadable=[line.replace(f"{results}/", "") for line in damaged],
+    return comparison_files(
+        INDICES,
+        results,
+        page=lambda records: {"records": [_section(record) for record in records]},
+        frame=lambda records: pd.concat([_frame(record) for record in records]),
     )
-    files = {"README.md": text.encode()}
-    if records:
-        whole = pd.concat([_with_origin(*pair) for pair in zip(records, frames, strict=True)])
-        files["indices.csv"] = csv(whole).encode()
-    return files
 
 
 def bytes_frame(record: IndexRecord) -> pd.DataFrame:
@@ -69,7 +59,7 @@ def times_frame(record: IndexRecord) -> pd.DataFrame:
     for one in record.times:
         base = record.samples(BASELINE, one.phase, one.layout)
         ratios = [ours / theirs for ours, theirs in zip(one.samples_ms, base, strict=True)]
-        low, middle, high = _quartiles(ratios)
+        found = spread(ratios)
         rows.append(
             {
                 "storage": one.storage,
@@ -78,9 +68,9 @@ def times_frame(record: IndexRecord) -> pd.DataFrame:
                 "batch": one.batch,
                 "n": len(ratios),
                 "median_ms": statistics.median(one.samples_ms),
-                "ratio": middle,
-                "ratio_low": low,
-                "ratio_high": high,
+                "ratio": found.median,
+                "ratio_low": found.low,
+                "ratio_high": found.high,
             }
         )
     return pd.DataFrame(rows)
@@ -158,7 +148,9 @@ def _times_text(record: IndexRecord) -> pd.DataFrame:
     )
 
 
-def _with_origin(record: IndexRecord, frame: pd.DataFrame) -> pd.DataFrame:
+def _frame(record: IndexRecord) -> pd.DataFrame:
+    """All figures of a record, each row with what they are of."""
+    frame = bytes_frame(record).merge(times_frame(record), on="storage")
     origin = {
         "architecture": record.architecture,
         "size": f"{record.size[0]}x{record.size[1]}",
@@ -171,13 +163,6 @@ def _with_origin(record: IndexRecord, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _of(record: IndexRecord, storage: str) -> StorageBytes:
     return next(one for one in record.storages if one.storage == storage)
-
-
-def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    if len(values) < 2:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, middle, high
 
 
 def _met(met: bool) -> str:

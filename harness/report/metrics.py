@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from harness import metrics
 from harness.metrics.confusion import average_rates, per_class_rates
-from harness.report.grouping import Scored
+from harness.report.store import Scored
 
 Values = NDArray[np.float64]
 
@@ -119,6 +119,10 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 BY_NAME: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in METRICS})
+BY_HEADER: Mapping[str, Metric] = MappingProxyType({metric.header: metric for metric in METRICS})
+# Headers of those of the paper's tables, which have intervals, and of all others.
+PAPER_METRICS = tuple(metric.header for metric in METRICS if metric.interval)
+FURTHER_METRICS = tuple(metric.header for metric in METRICS if not metric.interval)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,19 +7,17 @@ from typing import Any
 import pandas as pd
 
 from harness.records.speed import (
+    PERFORMANCE,
     Entry,
     PerformanceRecord,
     Spread,
     Target,
-    load_performance,
     spread,
 )
+from harness.report.comparisons import comparison_files
 from harness.report.plots.performance import compared, ratios_plot
-from harness.report.render import render
-from harness.report.tables.render import csv, markdown, significant
+from harness.report.tables.render import markdown, significant
 from harness.report.wording import extent
-
-FOLDER = "performance"
 
 
 def performance_files(results: Path) -> dict[str, bytes]:
@@ -27,23 +25,25 @@ def performance_files(results: Path) -> dict[str, bytes]:
 
     Damaged records are named.
     """
-    damaged: list[str] = []
+    pictures: dict[str, bytes] = {}
+
+    def page(records: list[PerformanceRecord]) -> dict[str, Any]:
+        whole = [record for record in records if not record.reduced]
+        pictures.update({picture_name(one): ratios_plot(one).data for one in records if compared(one)})
+        return {
+            "targets": markdown(targets_table(whole)) if whole else "",
+            "records": [_section(record) for record in records],
+            "entries": _entries(records),
+        }
+
     # the paper's size first; reduced records have tables and plots of their own
-    records = sorted(load_performance(results, damaged.append), key=lambda record: record.reduced)
-    if not records and not damaged:
-        return {}
-    whole = [record for record in records if not record.reduced]
-    text = render(
-        "performance.md.j2",
-        targets=markdown(targets_table(whole)) if whole else "",
-        records=[_section(record) for record in records],
-        entries=_entries(records),
-        unreadable=[line.replace(f"{results}/", "") for line in damaged],
+    files = comparison_files(
+        PERFORMANCE,
+        results,
+        page,
+        frame=lambda records: pd.concat([frame(record) for record in records]),
+        order=lambda record: record.reduced,
     )
-    files = {"README.md": text.encode()}
-    if records:
-        files["performance.csv"] = csv(pd.concat([frame(record) for record in records])).encode()
-    pictures = {picture_name(record): ratios_plot(record).data for record in records if compared(record)}
     return files | pictures
 
 

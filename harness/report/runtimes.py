@@ -7,12 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-import architectures
-from harness.records.runtimes import RuntimeRecord, load_runtimes
-from harness.report.render import render
-from harness.report.tables.render import csv, markdown
+from harness.records.runtimes import RUNTIMES, RuntimeRecord
+from harness.report.comparisons import comparison_files
+from harness.report.store import title
+from harness.report.tables.render import markdown
 
-FOLDER = "runtimes"
 MIB, MB = 2**20, 10**6
 # What each precision is to keep to: time over that of torch in float32, and points of mIoU lost on val.
 TIME_GOALS = {"bf16": 0.42, "int8": 0.25}
@@ -32,21 +31,17 @@ _COLUMNS = {
 
 def runtimes_files(results: Path) -> dict[str, bytes]:
     """README.md and runtimes.csv, by name; empty where nothing was measured. Damaged records are named."""
-    damaged: list[str] = []
-    records = sorted(load_runtimes(results, damaged.append), key=_place)
-    if not records and not damaged:
-        return {}
-    text = render(
-        "runtimes.md.j2",
-        sections=[_section(list(group)) for _, group in groupby(records, key=_place)],
-        time_goals=TIME_GOALS,
-        miou_goals=MIOU_GOALS,
-        unreadable=[line.replace(f"{results}/", "") for line in damaged],
+    return comparison_files(
+        RUNTIMES,
+        results,
+        page=lambda records: {
+            "sections": [_section(list(group)) for _, group in groupby(records, key=_place)],
+            "time_goals": TIME_GOALS,
+            "miou_goals": MIOU_GOALS,
+        },
+        frame=runtimes_frame,
+        order=_place,
     )
-    files = {"README.md": text.encode()}
-    if records:
-        files["runtimes.csv"] = csv(runtimes_frame(records)).encode()
-    return files
 
 
 def runtimes_frame(records: Sequence[RuntimeRecord]) -> pd.DataFrame:
@@ -133,11 +128,7 @@ def _section(records: list[RuntimeRecord]) -> dict[str, Any]:
 
 
 def _title(record: RuntimeRecord) -> str:
-    try:
-        title = architectures.info(record.architecture).title
-    except architectures.ArchitectureError:  # a plugin's, which is not at hand
-        title = record.architecture
-    return title if record.run_id else f"{title} (drawn weights)"
+    return title(record.architecture) if record.run_id else f"{title(record.architecture)} (drawn weights)"
 
 
 def _cell(value: float | None, form: str, factor: float) -> str:

@@ -15,7 +15,7 @@ from harness.report.plots.style import Palette
 from harness.report.render import render
 from harness.report.resources import Measurements
 
-Subject = Literal["group", "device", "series", "family", "recipes", "performance", "differences"]
+Subject = Literal["group", "device", "series", "family", "recipes", "performance"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.accuracy import confusion
-from harness.report.grouping import title
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import SMALL, key, new_figure, sign, styled
+from harness.report.store import title
 
 MOST_NETWORKS = 6  # signs of more networks on one line are not told apart
 MOST_CLASSES = 20  # more are numbered in a confusion matrix, without numbers in its cells

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 import architectures
 from harness import metrics
-from harness.report.grouping import Group, Run, title
+from harness.report.grouping import Group
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import label_ends, new_figure, plain_axis, styled
+from harness.report.store import Run, title
 
 SMOOTHING = 1 / 40  # share of a loss's points that it is smoothed over
 

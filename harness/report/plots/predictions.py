@@ -16,9 +16,10 @@ from PIL import Image, UnidentifiedImageError
 from datasets import DatasetInfo
 from datasets.base import Color
 from harness.metrics.confusion import average_rates
-from harness.report.grouping import Group, Run, title
+from harness.report.grouping import Group
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, Source, drawing
 from harness.report.plots.style import DARK, SMALL, WIDTH_IN, key, new_figure, styled
+from harness.report.store import Run, title
 
 VOID = 255
 VOID_COLOR, RIGHT_COLOR, WRONG_COLOR = (0, 0, 0), (222, 222, 222), (178, 0, 24)

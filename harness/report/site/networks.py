@@ -11,12 +11,12 @@ import pandas as pd
 
 import architectures
 from harness.report import frames
-from harness.report.grouping import Run
 from harness.report.metrics import CLASS_METRICS
 from harness.report.site.content import Content, SiteGroup, slug
 from harness.report.site.pairs import label_of
 from harness.report.site.pictures import Images
 from harness.report.site.quantities import Row, cells, records, rounded, value_or_none
+from harness.report.store import Run
 
 # Headings of an architecture's header, as CONTRIBUTING has them.
 _PARTS = ("Paper", "Official definition", "As defined", "Differences", "Parameters")

@@ -15,11 +15,11 @@ from PIL import Image, UnidentifiedImageError
 import datasets
 from harness.metrics.confusion import per_class_rates
 from harness.report.frames import image_names
-from harness.report.grouping import Run, Scored
 from harness.report.metrics import image_miou
 from harness.report.site.content import SiteGroup
 from harness.report.site.pairs import label_of
 from harness.report.site.quantities import Row
+from harness.report.store import Run, Scored
 
 # Of a larger split only the images that a prediction was kept of, and each network's worst, have pictures.
 MOST_PICTURES = 400

@@ -4,9 +4,10 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness.report.accuracy import scored_at
-from harness.report.grouping import Group, title
+from harness.report.grouping import Group
 from harness.report.metrics import CLASS_METRICS
-from harness.report.tables.cells import name
+from harness.report.store import title
+from harness.report.tables.cells import column
 from harness.report.tables.spec import Section, TableSpec
 
 
@@ -52,7 +53,7 @@ TABLE = TableSpec(
     heading="Classes",
     place=40,
     values=_values,
-    columns=lambda section, frame: [name(), name("class", "class")],
+    columns=lambda section, frame: [column("network", "network", text=True), column("class", "class", text=True)],
     shown=False,
 )
 

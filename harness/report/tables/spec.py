@@ -9,8 +9,9 @@ import pandas as pd
 from datasets import DatasetInfo
 from harness.config.suite import Suite
 from harness.metrics.bootstrap import BLOCK
+from harness.report.collect import SuiteRecords
 from harness.report.comparability import not_like_for_like, training_remark
-from harness.report.families import Family
+from harness.report.families import Family, families
 from harness.report.grouping import SCORE_NAMES, Group, input_size
 from harness.report.render import render
 from harness.report.resources import MeasurementGroup, Measurements, for_size
@@ -29,11 +30,24 @@ class Section:
     device: the measurements of one device, of tables of costs; none: of tables of scores.
     """
 
-    suite: Suite
-    dataset: DatasetInfo
-    measurements: Measurements
+    records: SuiteRecords
     family: Family | None = None
     device: MeasurementGroup | None = None
+
+    @property
+    def suite(self) -> Suite:
+        """Whose page it is."""
+        return self.records.suite
+
+    @property
+    def dataset(self) -> DatasetInfo:
+        """Of the suite."""
+        return self.records.dataset
+
+    @property
+    def measurements(self) -> Measurements:
+        """Of the suite."""
+        return self.records.measurements
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -51,6 +65,11 @@ class Section:
         if not self.family:
             return self.device
         return for_size(self.measurements, input_size(self.group.protocol, self.dataset), self.group.precision)
+
+
+def sections(records: SuiteRecords) -> list[Section]:
+    """The sections of a suite's page that have scores."""
+    return [Section(records=records, family=family) for family in families(records.suite, records.groups)]
 
 
 @dataclass(frozen=True, kw_only=True)
