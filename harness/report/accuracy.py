@@ -124,14 +124,14 @@ def split_label(runs: Sequence[Run], split: str, label: str) -> str:
 
 
 def confusion(group: Group, network: str) -> NDArray[np.float64]:
-    """Confusion matrix (K, K) on test at the group's shown row, seeds added up, rows summing to 1.
-
-    The row of an absent class is NaN.
-    """
+    """Confusion matrix (K, K) on test at the group's shown row, seeds added up, percent of each row."""
     classes = group.runs[0].record.spec.num_classes
-    total = np.zeros((classes, classes))
-    for one in scored_at(group.of(network), "test", group.shown_label):
-        total += one.matrix
-    rows = total.sum(axis=1, keepdims=True)
-    shares: NDArray[np.float64] = np.divide(total, rows, out=np.full_like(total, np.nan), where=rows > 0)
+    scored = scored_at(group.of(network), "test", group.shown_label)
+    return row_percent(sum((one.matrix for one in scored), np.zeros((classes, classes), dtype=np.int64)))
+
+
+def row_percent(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A confusion matrix (K, K) in percent of a class's labeled pixels; the row of an absent class is NaN."""
+    rows = matrix.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float64] = np.divide(100.0 * matrix, rows, out=np.full(matrix.shape, np.nan), where=rows > 0)
     return shares

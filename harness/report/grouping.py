@@ -13,7 +13,7 @@ from harness.config.protocol import Protocol
 from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION, Compiled, InitialWeights, Precision, RunSpec
 from harness.config.suite import Suite, load_suite, suite_names
 from harness.records.run import BEST, RunRecord
-from harness.report.store import REFINED_TITLES, Run
+from harness.report.store import REFINED_TITLES, Run, architecture_info
 
 # What a protocol can choose the best iteration by.
 SCORE_NAMES = {"mIoU": "mIoU", "G": "global accuracy"}
@@ -169,11 +169,8 @@ def outdated(record: RunRecord) -> str:
 
 def outdated_architecture(name: str, revision: int, source: str) -> str:
     """Why a figure of an architecture's revision is out of date; empty where it is not, or nobody can say."""
-    try:
-        info = architectures.info(name)
-    except architectures.ArchitectureError:
-        return ""  # registered by a plugin that a report need not load
-    current = source != info.source or revision == info.revision
+    info = architecture_info(name)
+    current = info is None or source != info.source or revision == info.revision
     return "" if current else f"revision {revision} of {name}, now {info.revision}"
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 import architectures
+from architectures import ArchitectureInfo
 from harness import metrics
 from harness.metrics.bootstrap import BLOCK
 from harness.records.measurement import MeasurementRecord, load_measurements
@@ -85,6 +87,14 @@ class Run:
     def record(self) -> RunRecord:
         """The run's record."""
         return self.stored.record
+
+    def prediction(self, image_id: str) -> NDArray[np.uint8] | None:
+        """A kept prediction as class numbers (H, W); none where this run did not keep it."""
+        try:
+            with Image.open(self.stored.prediction_path(image_id)) as picture:
+                return np.asarray(picture.convert("L"), dtype=np.uint8)
+        except (OSError, UnidentifiedImageError):
+            return None
 
     def at(self, split: str, label: str) -> Scored | None:
         """The evaluation of a split that fills a row of the table, if there is one."""
@@ -167,6 +177,14 @@ def read_measurements(results: Path) -> tuple[list[MeasurementRecord], tuple[str
     return records, tuple(sorted(line.replace(f"{results}/", "") for _, line in unreadable))
 
 
+def architecture_info(name: str) -> ArchitectureInfo | None:
+    """What is known of an architecture; none of one registered by a plugin that a report need not load."""
+    try:
+        return architectures.info(name)
+    except architectures.ArchitectureError:
+        return None
+
+
 def title(network: str) -> str:
     """What the paper calls a network; for an architecture that is not registered here, its own name.
 
@@ -176,11 +194,8 @@ def title(network: str) -> str:
     if made in REFINED_TITLES:
         return f"{title(architecture)}-{REFINED_TITLES[made]}"
     name, _, source = network.partition("#")
-    try:
-        found = architectures.info(name)
-    except architectures.ArchitectureError:
-        return network
-    return found.title if source in ("", found.source[:8]) else network
+    found = architecture_info(name)
+    return found.title if found and source in ("", found.source[:8]) else network
 
 
 def distinct_titles(networks: Iterable[str]) -> dict[str, str]:

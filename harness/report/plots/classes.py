@@ -62,7 +62,7 @@ def confusion_figure(context: PlotContext) -> Figure:
             if place >= len(names):
                 axes.set_axis_off()
                 continue
-            values = pd.DataFrame(100 * confusion(context.group, names[place]), index=shown, columns=shown)
+            values = pd.DataFrame(confusion(context.group, names[place]), index=shown, columns=shown)
             texts = values.map(lambda value: "" if many or pd.isna(value) or value < 0.5 else f"{value:.0f}")
             _draw_cells(axes, values, texts)
             axes.set_title(title(names[place]), fontweight="bold")

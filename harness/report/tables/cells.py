@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import architectures
 from harness import paper
 from harness.config.protocol import load_protocol
 from harness.records.run import BEST, RunRecord
@@ -14,7 +13,7 @@ from harness.report.accuracy import FINISHED, PAPER_BEST
 from harness.report.comparability import not_like_for_like
 from harness.report.grouping import Group
 from harness.report.metrics import PAPER_METRICS
-from harness.report.store import Run
+from harness.report.store import Run, architecture_info
 from harness.report.tables.render import percent
 from harness.report.tables.spec import Column, Row, Section
 
@@ -122,10 +121,8 @@ def loaded(group: Group, runs: Sequence[Run], failed: Sequence[RunRecord] = ()) 
     if not runs or group.weights.kind == "none":
         return cells | {"layers_loaded": None, "layers_drawn": None}
     record = runs[0].record
-    try:
-        connected = architectures.info(record.spec.architecture).fully_connected
-    except architectures.ArchitectureError:
-        connected = ()  # registered by a plugin that a report need not load
+    info = architecture_info(record.spec.architecture)
+    connected = info.fully_connected if info else ()
     drawn = ", ".join(name for name in connected if name not in record.layers_set)
     return cells | {
         "layers_loaded": f"{len(record.layers_set)} of {record.encoder_layers}",

@@ -7,7 +7,6 @@ from harness.report.accuracy import scored_at
 from harness.report.grouping import Group
 from harness.report.metrics import CLASS_METRICS
 from harness.report.store import title
-from harness.report.tables.cells import column
 from harness.report.tables.spec import Section, TableSpec
 
 
@@ -53,7 +52,6 @@ TABLE = TableSpec(
     heading="Classes",
     place=40,
     values=_values,
-    columns=lambda section, frame: [column("network", "network", text=True), column("class", "class", text=True)],
     shown=False,
 )
 

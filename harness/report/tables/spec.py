@@ -96,7 +96,7 @@ class TableSpec:
     heading: str
     place: int
     values: Callable[[Section], pd.DataFrame]
-    columns: Callable[[Section, pd.DataFrame], Sequence[Column]]
+    columns: Callable[[Section, pd.DataFrame], Sequence[Column]] = lambda section, frame: ()
     notes: Callable[[Section, pd.DataFrame], Sequence[str]] = lambda section, frame: ()
     subject: Subject = "scores"
     latex: bool = False

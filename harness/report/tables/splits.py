@@ -5,12 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-import architectures
 from harness.records.run import History
 from harness.report.accuracy import SPLITS, scored_at, span, split_label, summarize
 from harness.report.grouping import Group
 from harness.report.metrics import PAPER_METRICS
-from harness.report.store import title
+from harness.report.store import architecture_info, title
 from harness.report.tables.cells import PaperScores, column, loaded, mean_or_nan, paper_scores
 from harness.report.tables.render import percent, signed
 from harness.report.tables.spec import Column, Row, Section, TableSpec
@@ -63,7 +62,8 @@ def splits(group: Group, published: PaperScores) -> pd.DataFrame:
                 cells[f"{split}_{metric}_std"] = summary.std.get(metric, np.nan) if summary else np.nan
         cells["loss_last"] = mean_or_nan([last for last, _ in changes])
         cells["loss_change"] = 100 * mean_or_nan([share for _, share in changes])
-        cells["loss_stride"] = _stride(runs[0].record.spec.architecture)
+        info = architecture_info(runs[0].record.spec.architecture)
+        cells["loss_stride"] = info.output_stride if info else np.nan
         rows.append(cells | _classes(group, network))
     frame = pd.DataFrame(rows)
     if frame.empty:
@@ -72,13 +72,6 @@ def splits(group: Group, published: PaperScores) -> pd.DataFrame:
     theirs = [published.get((network, *row), {}).get("mIoU", np.nan) for network in frame["network"]]
     gap = frame["train_mIoU"] - frame["test_mIoU"]
     return frame.assign(train_minus_test=gap, paper_minus_test=np.array(theirs) - frame["test_mIoU"])
-
-
-def _stride(architecture: str) -> float:
-    try:
-        return architectures.info(architecture).output_stride
-    except architectures.ArchitectureError:
-        return np.nan
 
 
 def _classes(group: Group, network: str) -> dict[str, object]:

@@ -6,7 +6,6 @@ from harness.report.accuracy import scored_at
 from harness.report.frames import image_names
 from harness.report.metrics import image_miou
 from harness.report.store import title
-from harness.report.tables.cells import column
 from harness.report.tables.spec import Section, TableSpec
 
 KEPT = 20
@@ -34,6 +33,5 @@ TABLE = TableSpec(
     heading="Images with the lowest mIoU",
     place=50,
     values=_values,
-    columns=lambda section, frame: [column("network", "network", text=True), column("image", "image")],
     shown=False,
 )

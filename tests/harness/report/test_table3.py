@@ -200,7 +200,7 @@ def test_classes_and_confusion(store: Store, camvid: Protocol) -> None:
     cells = list(grid["SegNet"])
     assert (cells[0], cells[10]) == ("60.0", "absent")
     shares = confusion(section(store).group, "segnet")
-    assert shares[0, :2].tolist() == [0.6, 0.4]
+    assert shares[0, :2].tolist() == [60, 40]
     assert np.isnan(shares[10]).all()
 
 
