@@ -76,7 +76,7 @@ def load_class_scores(results: Source = "results") -> pd.DataFrame:
     for run in store.finished:
         shared, classes = _run(run.record, store), class_names(run.record)
         for one, checkpoint in _checkpoints(run):
-            values = {metric.name: metric.scale * metric.of(one) for metric in CLASS_METRICS}
+            values = {metric.name: metric.value(one) for metric in CLASS_METRICS}
             own = shared | _evaluation(one, checkpoint)
             del own["images"]
             for index, name in enumerate(classes):

@@ -11,7 +11,8 @@ from harness.records.pooling_indices import BASELINE, INDICES, IndexRecord, Stor
 from harness.records.speed import spread
 from harness.report.comparisons import comparison_files
 from harness.report.store import title
-from harness.report.tables.render import markdown
+from harness.report.tables.cells import column
+from harness.report.tables.spec import Column, pipe_table
 from harness.report.wording import extent
 
 MIB = 2**20
@@ -98,54 +99,37 @@ def targets(record: IndexRecord) -> pd.DataFrame:
 
 def _section(record: IndexRecord) -> dict[str, Any]:
     """What the page shows of a record."""
-    aims = targets(record)
-    shown = aims.assign(
-        found=[f"{value:.4g}" for value in aims["found"]],
-        limit=[f"{value:.4g}" for value in aims["limit"]],
-        met=[_met(met) for met in aims["met"]],
-    )
+    storage, share = column("storage", "storage", text=True), "{:.4g}".format
+    kept = [
+        storage,
+        column("indices of one image, bytes", "index_bytes", "{:,}".format),
+        column("of int64's", "index_share", share),
+        column(f"inference peak, batch {INFERENCE_BATCH}, MiB live", "inference_live_mib", "{:,.1f}".format),
+        column(f"training step peak, batch {record.training_batch}, MiB live", "training_live_mib", "{:,.1f}".format),
+    ]
+    times = [
+        Column(header="phase", cell=lambda row: f"{row['phase']}, batch {row['batch']}", text=True),
+        column("layout", "layout", text=True),
+        storage,
+        column("rounds", "n"),
+        column("median, ms", "median_ms", "{:,.1f}".format),
+        Column(header="over int64's", cell="{ratio:.3f} [{ratio_low:.3f}, {ratio_high:.3f}]".format_map),
+    ]
+    aims = [
+        storage,
+        column("what", "what", text=True),
+        column("found", "found", share),
+        column("limit", "limit", share),
+        column("met", "met", lambda met: "met" if met else "NOT met"),
+    ]
     return {
         "head": f"{title(record.architecture)} at {extent(record.size)}, {record.precision}, {record.device_name}",
         "reduced": record.size != PAPER_SIZE,
-        "bytes": markdown(_bytes_text(record)),
-        "times": markdown(_times_text(record), 3),
-        "targets": markdown(shown, 2),
+        "bytes": pipe_table(bytes_frame(record), kept),
+        "times": pipe_table(times_frame(record).sort_values(["phase", "layout"], kind="stable"), times),
+        "targets": pipe_table(targets(record), aims),
         "record": record,
     }
-
-
-def _bytes_text(record: IndexRecord) -> pd.DataFrame:
-    frame = bytes_frame(record)
-    return pd.DataFrame(
-        {
-            "storage": frame["storage"],
-            "indices of one image, bytes": [f"{value:,}" for value in frame["index_bytes"]],
-            "of int64's": [f"{value:.4g}" for value in frame["index_share"]],
-            f"inference peak, batch {INFERENCE_BATCH}, MiB live": [
-                f"{value:,.1f}" for value in frame["inference_live_mib"]
-            ],
-            f"training step peak, batch {record.training_batch}, MiB live": [
-                f"{value:,.1f}" for value in frame["training_live_mib"]
-            ],
-        }
-    )
-
-
-def _times_text(record: IndexRecord) -> pd.DataFrame:
-    frame = times_frame(record).sort_values(["phase", "layout"], kind="stable")
-    return pd.DataFrame(
-        {
-            "phase": [f"{phase}, batch {batch}" for phase, batch in zip(frame["phase"], frame["batch"], strict=True)],
-            "layout": frame["layout"],
-            "storage": frame["storage"],
-            "rounds": frame["n"],
-            "median, ms": [f"{value:,.1f}" for value in frame["median_ms"]],
-            "over int64's": [
-                f"{row['ratio']:.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
-                for row in frame.to_dict("records")
-            ],
-        }
-    )
 
 
 def _frame(record: IndexRecord) -> pd.DataFrame:
@@ -163,7 +147,3 @@ def _frame(record: IndexRecord) -> pd.DataFrame:
 
 def _of(record: IndexRecord, storage: str) -> StorageBytes:
     return next(one for one in record.storages if one.storage == storage)
-
-
-def _met(met: bool) -> str:
-    return "met" if met else "NOT met"

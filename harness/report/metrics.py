@@ -18,9 +18,8 @@ Values = NDArray[np.float64]
 class Metric:
     """One score of a split.
 
-    name: column of frames and CSV files. header: in tables. definition: one sentence. scale: what a score
-    from 0 to 1 is multiplied by; 100: percent. of: the score, 0 to 1, NaN where there is none.
-    interval: field of `harness.metrics.ScoreIntervals`; empty: none is taken. elsewhere: what other projects
+    name: column of frames and CSV files. header: in tables. definition: one sentence. of: the score, 0 to 1,
+    NaN where there is none. interval: field of `harness.metrics.ScoreIntervals`; empty: none is taken. elsewhere: what other projects
     call it.
     """
 
@@ -28,20 +27,19 @@ class Metric:
     header: str
     definition: str
     of: Callable[[Scored], float]
-    scale: float = 100.0
     interval: str = ""
     elsewhere: str = ""
 
     def value(self, scored: Scored) -> float:
-        """The score on its scale, NaN where there is none."""
-        return self.scale * self.of(scored)
+        """The score in percent, NaN where there is none."""
+        return 100 * self.of(scored)
 
     def bounds(self, scored: Scored) -> tuple[float, float]:
         """Its 95 % interval over blocks of images of one run; NaN where none is taken."""
         if not self.interval or np.isnan(self.of(scored)) or scored.intervals is None:
             return np.nan, np.nan
         found: metrics.Interval = getattr(scored.intervals, self.interval)
-        return self.scale * found.low, self.scale * found.high
+        return 100 * found.low, 100 * found.high
 
 
 def _fwiou(scored: Scored) -> float:
@@ -133,7 +131,10 @@ class ClassMetric:
     header: str
     definition: str
     of: Callable[[Scored], Values]
-    scale: float = 100.0
+
+    def value(self, scored: Scored) -> Values:
+        """The scores in percent."""
+        return 100 * self.of(scored)
 
 
 def _ratio(part: Values, whole: Values) -> Values:

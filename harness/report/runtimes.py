@@ -1,6 +1,6 @@
 """The report on other runtimes and precisions: a table for each device and image size in `results/runtimes/`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ import pandas as pd
 from harness.records.runtimes import RUNTIMES, RuntimeRecord
 from harness.report.comparisons import comparison_files
 from harness.report.store import title
-from harness.report.tables.render import markdown
+from harness.report.tables.cells import column
+from harness.report.tables.spec import Column, pipe_table
 
 MIB, MB = 2**20, 10**6
 # What each precision is to keep to: time over that of torch in float32, and points of mIoU lost on val.
@@ -98,38 +99,26 @@ def _place(record: RuntimeRecord) -> tuple[str, tuple[int, int], int, str]:
 
 
 def _section(records: list[RuntimeRecord]) -> dict[str, Any]:
-    frame = runtimes_frame(records)
-    table = pd.DataFrame(
-        {
-            "network": [_title(record) for record in records],
-            "runtime": [f"{record.runtime} {record.precision}" for record in records],
-            **{
-                head: [_cell(row[name], form, factor) for _, row in frame.iterrows()]
-                for head, (name, form, factor) in _COLUMNS.items()
-            },
-            "missed": ["n/a" if record.failure else row for record, row in zip(records, frame["missed"], strict=True)],
-        }
-    )
-    reasons = {
-        f"{record.runtime} {record.precision}, {_title(record)}": record.failure for record in records if record.failure
-    }
-    drawn = any(not record.run_id for record in records)
+    """What the page shows of records that stand in one table."""
+    columns = [
+        Column(header="network", cell=lambda row: _title(row["architecture"], row["run_id"]), text=True),
+        Column(header="runtime", cell="{runtime} {precision}".format_map, text=True),
+        *(column(head, name, _scaled(*form), missing="n/a") for head, (name, *form) in _COLUMNS.items()),
+        Column(header="missed", cell=lambda row: "n/a" if row["failure"] else row["missed"]),
+    ]
+    named = {f"{one.runtime} {one.precision}, {_title(one.architecture, one.run_id)}": one for one in records}
     return {
         "record": records[0],
-        "table": markdown(table, 2),
-        "reasons": reasons,
-        "drawn": drawn,
-        "warnings": {
-            f"{record.runtime} {record.precision}, {_title(record)}": record.warnings
-            for record in records
-            if record.warnings
-        },
+        "table": pipe_table(runtimes_frame(records), columns),
+        "reasons": {name: one.failure for name, one in named.items() if one.failure},
+        "drawn": any(not one.run_id for one in records),
+        "warnings": {name: one.warnings for name, one in named.items() if one.warnings},
     }
 
 
-def _title(record: RuntimeRecord) -> str:
-    return title(record.architecture) if record.run_id else f"{title(record.architecture)} (drawn weights)"
+def _title(architecture: str, run_id: str) -> str:
+    return title(architecture) if run_id else f"{title(architecture)} (drawn weights)"
 
 
-def _cell(value: float | None, form: str, factor: float) -> str:
-    return "n/a" if value is None or pd.isna(value) else form.format(value * factor)
+def _scaled(form: str, factor: float) -> Callable[[float], str]:
+    return lambda value: form.format(value * factor)

@@ -15,6 +15,7 @@ from harness.report.claims import load_claims
 from harness.report.collect import collect
 from harness.report.commands import commands
 from harness.report.frames import dataset_info
+from harness.report.metrics import CLASS_METRICS
 from harness.report.render import render
 from harness.report.site import claims as claims_page
 from harness.report.site import networks, protocols
@@ -79,6 +80,8 @@ def _pages(
         "significant": significant,
         "groups": groups,
         "column_sections": _sections(),
+        # of a class accuracy is the same as recall
+        "class_metrics": [metric for metric in CLASS_METRICS if metric.name != "accuracy"],
         "image_groups": [one.group.id for one in images],
         "networks": [{"page": page, **values} for page, values in about],
     }

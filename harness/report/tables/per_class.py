@@ -21,7 +21,7 @@ def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> p
     at = label or group.shown_label
     for network in group.networks:
         scored = scored_at(group.of(network), "test", at)
-        values = {metric.name: [metric.scale * metric.of(one) for one in scored] for metric in CLASS_METRICS}
+        values = {metric.name: [metric.value(one) for one in scored] for metric in CLASS_METRICS}
         for index, class_name in enumerate(dataset.classes):
             cells: dict[str, object] = {
                 "network": title(network),

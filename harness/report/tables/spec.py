@@ -82,6 +82,17 @@ class Column:
     text: bool = False
 
 
+def text_table(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    """The cells of a frame's rows as text."""
+    rows = frame.to_dict("records")
+    return pd.DataFrame({column.header: [column.cell(row) for row in rows] for column in columns})
+
+
+def pipe_table(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
+    """The same as a Markdown table."""
+    return markdown(text_table(frame, columns), sum(column.text for column in columns))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
     """A table of reports.
@@ -121,13 +132,12 @@ class Table:
     @property
     def text(self) -> pd.DataFrame:
         """The cells as text."""
-        rows = self.spec.rows(self.frame).to_dict("records")
-        return pd.DataFrame({column.header: [column.cell(row) for row in rows] for column in self.columns})
+        return text_table(self.spec.rows(self.frame), self.columns)
 
     @property
     def markdown(self) -> str:
         """The pipe table alone."""
-        return markdown(self.text, sum(column.text for column in self.columns))
+        return pipe_table(self.spec.rows(self.frame), self.columns)
 
     @property
     def notes(self) -> dict[str, str]:
