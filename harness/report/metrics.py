@@ -18,9 +18,9 @@ Values = NDArray[np.float64]
 class Metric:
     """One score of a split.
 
-    name: column of frames and CSV files. header: in tables. definition: one sentence. of: the score, 0 to 1,
-    NaN where there is none. interval: field of `harness.metrics.ScoreIntervals`; empty: none is taken. elsewhere: what other projects
-    call it.
+    name: column of frames and CSV files. header: in tables. definition: one sentence. of: the score, 0 to 1, NaN
+    where there is none. interval: field of `harness.metrics.ScoreIntervals`; empty: none is taken. elsewhere: what
+    other projects call it.
     """
 
     name: str
