@@ -96,6 +96,12 @@ def score_cells(summary: Summary | None, published: Mapping[str, float]) -> dict
     return cells | dict(zip(over, values, strict=True))
 
 
+def seed_cells(summary: Summary | None, failed: Sequence[RunRecord], *, ran: bool) -> dict[str, object]:
+    """How many seeds were scored, how many failed, and the status."""
+    seeds = {"seeds": summary.seeds if summary else 0, "failed_seeds": len(failed)}
+    return seeds | {"status": status(summary, failed, ran=ran)}
+
+
 def status(summary: Summary | None, failed: Sequence[RunRecord], *, ran: bool) -> str:
     """`finished`, `failed (diverged)`, or why there is neither."""
     if summary is not None:

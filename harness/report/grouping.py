@@ -122,6 +122,11 @@ class Group:
         """Networks with a finished run, in the order of the report; refined ones are their own."""
         return list(dict.fromkeys(run.record.spec.network for run in self.runs))
 
+    @property
+    def ran(self) -> list[str]:
+        """Networks with a finished or failed run."""
+        return list(dict.fromkeys([*self.networks, *(record.spec.network for record in self.failed)]))
+
     def of(self, network: str) -> list[Run]:
         """The finished runs of a network, by seed."""
         return [run for run in self.runs if run.record.spec.network == network]

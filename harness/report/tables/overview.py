@@ -9,7 +9,7 @@ import pandas as pd
 from harness.metrics.significance import Sample
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, MeasurementRecord
 from harness.records.run import BEST
-from harness.report.accuracy import score_cells, status, summarize
+from harness.report.accuracy import score_cells, seed_cells, summarize
 from harness.report.grouping import Group
 from harness.report.measurement_frame import fact
 from harness.report.samples import sample, with_ties
@@ -48,7 +48,7 @@ def overview(section: Section) -> pd.DataFrame:
     latency_ms (of a forward pass at batch 1), energy_j (above idle, an image).
     """
     published = paper_scores(section)
-    rows = [_row(section, group, network, published) for group in section.groups for network in _networks(group)]
+    rows = [_row(section, group, network, published) for group in section.groups for network in group.ran]
     if not rows:
         return pd.DataFrame()
     groups = {group.protocol.title: group for group in section.groups}
@@ -64,10 +64,6 @@ def overview(section: Section) -> pd.DataFrame:
     return frame.sort_values(["order", "mIoU_ours"], ascending=[True, False], kind="stable").drop(columns="order")
 
 
-def _networks(group: Group) -> list[str]:
-    return list(dict.fromkeys([*group.networks, *(record.spec.network for record in group.failed)]))
-
-
 def _row(section: Section, group: Group, network: str, published: PaperScores) -> dict[str, object]:
     runs, failed, label = group.of(network), group.failed_of(network), shown_label(section)
     summary = summarize(runs, split_of(section), label)
@@ -80,9 +76,7 @@ def _row(section: Section, group: Group, network: str, published: PaperScores) -
         "protocol": group.protocol.title,
         "checkpoint": label,
         "split": split_of(section),
-        "seeds": summary.seeds if summary else 0,
-        "failed_seeds": len(failed),
-        "status": status(summary, failed, ran=True),
+        **seed_cells(summary, failed, ran=True),
     }
     cells |= score_cells(summary, published.get((title(network), group.protocol.class_weighting, label), {}))
     return cells | {"parameters": np.nan if counted is None else counted} | cost_cells(measured)

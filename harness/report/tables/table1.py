@@ -11,7 +11,7 @@ from harness.config.suite import Suite
 from harness.metrics.significance import Sample
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH
 from harness.records.run import BEST, RunRecord
-from harness.report.accuracy import CLASS_COUNTS, score_cells, span, status, summarize
+from harness.report.accuracy import CLASS_COUNTS, score_cells, seed_cells, span, summarize
 from harness.report.families import Family
 from harness.report.grouping import input_size
 from harness.report.measurement_frame import fact
@@ -90,9 +90,7 @@ def _scores(
     chosen = [run for run in runs if run.at(split, BEST) is not None]
     trained = sorted(run.record.trained_iterations or run.record.spec.protocol.iterations for run in chosen)
     cells: dict[str, object] = {
-        "seeds": summary.seeds if summary else 0,
-        "failed_seeds": len(failed),
-        "status": status(summary, failed, ran=bool(runs)),
+        **seed_cells(summary, failed, ran=bool(runs)),
         "chosen_iteration": span(summary.iterations) if summary else None,
         "trained_iterations": span(trained) if trained else None,
         "images": summary.images if summary else None,

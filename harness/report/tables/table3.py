@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness import paper
 from harness.records.run import BEST
-from harness.report.accuracy import CLASS_COUNTS, PAPER_BEST, score_cells, span, status, summarize
+from harness.report.accuracy import CLASS_COUNTS, PAPER_BEST, score_cells, seed_cells, span, summarize
 from harness.report.grouping import Group
 from harness.report.metrics import PAPER_METRICS
 from harness.report.samples import sample, with_ties
@@ -65,13 +65,12 @@ def table3(group: Group, published: Sequence[paper.Accuracy] = ()) -> pd.DataFra
 
 
 def _rows(group: Group, published: Sequence[paper.Accuracy]) -> list[_Row]:
-    ran = list(dict.fromkeys([*group.networks, *(record.spec.network for record in group.failed)]))
-    titles = {network: title(network) for network in ran}
+    titles = {network: title(network) for network in group.ran}
     names = list(dict.fromkeys([row.network for row in published]))
     rows = []
     for network in [*names, *(text for text in dict.fromkeys(titles.values()) if text not in names)]:
         theirs = {_label(row.checkpoint): row for row in published if row.network == network}
-        ours: list[str | None] = [own for own in ran if titles[own] == network]
+        ours: list[str | None] = [own for own in group.ran if titles[own] == network]
         for architecture in ours or [None]:
             labels = list(dict.fromkeys([*(_labels(group, architecture) if architecture else ()), *theirs]))
             for label in sorted(labels, key=lambda label: label == BEST):
@@ -103,9 +102,7 @@ def _cells(group: Group, row: _Row) -> dict[str, object]:
         "paper_iterations": row.published.iterations if row.published else None,
         "iterations": span(summary.iterations) if summary else None,
         **loaded(group, runs, failed),
-        "seeds": summary.seeds if summary else 0,
-        "failed_seeds": len(failed),
-        "status": status(summary, failed, ran=row.architecture is not None),
+        **seed_cells(summary, failed, ran=row.architecture is not None),
         "images": summary.images if summary else None,
     }
     return cells | score_cells(summary, row.published.scores if row.published else {})
