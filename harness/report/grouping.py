@@ -175,8 +175,9 @@ def outdated(record: RunRecord) -> str:
 def outdated_architecture(name: str, revision: int, source: str) -> str:
     """Why a figure of an architecture's revision is out of date; empty where it is not, or nobody can say."""
     info = architecture_info(name)
-    current = info is None or source != info.source or revision == info.revision
-    return "" if current else f"revision {revision} of {name}, now {info.revision}"
+    if info is None or source != info.source or revision == info.revision:
+        return ""
+    return f"revision {revision} of {name}, now {info.revision}"
 
 
 def suites_of(spec: RunSpec) -> list[str]:

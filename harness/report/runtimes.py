@@ -103,7 +103,7 @@ def _section(records: list[RuntimeRecord]) -> dict[str, Any]:
     columns = [
         Column(header="network", cell=lambda row: _title(row["architecture"], row["run_id"]), text=True),
         Column(header="runtime", cell="{runtime} {precision}".format_map, text=True),
-        *(column(head, name, _scaled(*form), missing="n/a") for head, (name, *form) in _COLUMNS.items()),
+        *(column(head, name, _scaled(form, by), missing="n/a") for head, (name, form, by) in _COLUMNS.items()),
         Column(header="missed", cell=lambda row: "n/a" if row["failure"] else row["missed"]),
     ]
     named = {f"{one.runtime} {one.precision}, {_title(one.architecture, one.run_id)}": one for one in records}
