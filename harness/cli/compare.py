@@ -12,8 +12,8 @@ from harness.cli.options import DEFAULT_RESULTS, Results, Suites
 from harness.config.suite import load_suite, suite_names
 from harness.metrics.bootstrap import BLOCK
 from harness.report.compare import compare
-from harness.report.grouping import title
-from harness.report.tables import signed
+from harness.report.store import title
+from harness.report.tables.render import signed
 from harness.system.console import say, terminal
 
 _HIGHER = {"first": "A", "second": "B", "": "n/a"}

@@ -146,7 +146,7 @@ def measure_indices_command(
         UserError: a bad option, or an architecture without pooling indices.
     """
     from harness.profiling.indices import IndexSpec, compare
-    from harness.records.pooling_indices import save_indices
+    from harness.records.pooling_indices import INDICES
 
     height, width = parse_size(size)
     check_architecture(name, (height, width))
@@ -161,7 +161,7 @@ def measure_indices_command(
     folder, console = writable(results, "--results"), terminal()
     with status(console, f"{name}: starting") as shown:
         record = compare(spec, lambda phase: shown.update(Text(f"{name}: {phase}")))
-    path = save_indices(folder, record)
+    path = INDICES.save(folder, record)
     say(console, f"compared in {record.wall_s:.0f} s: {path}")
     return 0
 

@@ -1,6 +1,9 @@
 """`report`: tables, plots and pages from the records alone. Imports no torch."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -8,6 +11,9 @@ from harness.cli.options import DEFAULT_REPORTS, DEFAULT_RESULTS, DataRoot, Repo
 from harness.config.suite import load_suite
 from harness.system.console import say, terminal
 from harness.system.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.report.store import Store
 
 
 def report(
@@ -20,7 +26,9 @@ def report(
     raise typer.Exit(print_reports(results, reports, suite, data_root))
 
 
-def print_reports(results: Path, reports: Path, suites: list[str] | None, data_root: str | None) -> int:
+def print_reports(
+    results: Path | Store, reports: Path, suites: list[str] | None = None, data_root: str | None = None
+) -> int:
     """Write the reports of these suites (none: all with records), and print where they are.
 
     Raises:
@@ -33,7 +41,8 @@ def print_reports(results: Path, reports: Path, suites: list[str] | None, data_r
         load_suite(name)
     written = write_reports(results, writable(reports, "--reports"), suites, data_root)
     if not written:
-        raise UserError(f"no records in {results} to report on; `python -m harness run` makes some")
+        folder = results if isinstance(results, Path) else results.results
+        raise UserError(f"no records in {folder} to report on; `python -m harness run` makes some")
     for page in written:
         # of a suite's groups its own page has the links
         if page.name in ("README.md", "claims.md") and reports in (page.parent, page.parent.parent):

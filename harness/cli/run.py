@@ -178,21 +178,24 @@ def _carry_out(planned: Plan, request: RunRequest, launcher: Launcher, console: 
         if measured.stopped:
             return measured.exit_code
         code = max(code, measured.exit_code)
-    from harness.report.terminal import print_results
-
-    suite = planned.suite
-    code = max(code, print_reports(request.results, request.reports, [OWN if suite.own_data else suite.name], None))
-    print_results(request.results, [suite], console, [spec.run_id for spec in planned.specs])
-    _make_site(request, console)
+    _report(planned, request, console)
     return code
 
 
-def _make_site(request: RunRequest, console: Console) -> None:
-    """The site beside the reports; where it can't be made, the runs and their reports are no less done."""
-    from harness.report.site import write_site
+def _report(planned: Plan, request: RunRequest, console: Console) -> None:
+    """Reports, the table in the terminal and the site, of records that are read once.
 
+    Where the site can't be made, the runs and their reports are no less done.
+    """
+    from harness.report.site import write_site
+    from harness.report.store import read_store
+    from harness.report.terminal import print_results
+
+    store, suite = read_store(request.results), planned.suite
+    print_reports(store, request.reports, [OWN if suite.own_data else suite.name])
+    print_results(store, [suite], console, [spec.run_id for spec in planned.specs])
     try:
-        say(console, f"site: {write_site(request.results, request.reports.parent / 'site')}")
+        say(console, f"site: {write_site(store, request.reports.parent / 'site')}")
     except UserError as error:
         say(console, f"no site: {error}")
 

@@ -10,7 +10,7 @@ from harness.cli.options import writable
 from harness.config.protocol import parse_size
 from harness.deploy.weights import build, find_or_draw
 from harness.records.measurement import Preset
-from harness.records.runtimes import RuntimeName, RuntimePrecision, RuntimeRecord, save_runtime
+from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimePrecision, RuntimeRecord
 from harness.system.console import terminal
 from harness.system.environment import available_cores
 from harness.system.errors import UserError, one_of
@@ -86,7 +86,7 @@ def runtimes_command(options: RuntimeOptions) -> int:
                     lambda what, name=source.name: status.update(f"{name}: {what}"),  # type: ignore[misc]
                 )
             for record in records:
-                save_runtime(results, record)
+                RUNTIMES.save(results, record)
             console.print(_table(source.name, records))
             for record in records:
                 if record.failure:

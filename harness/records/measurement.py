@@ -199,20 +199,6 @@ class MeasurementRecord(_Frozen):
         return cell.failure.message if cell and cell.failure else f"not measured: {phase} at batch {batch}"
 
 
-def nvml_ratio(record: MeasurementRecord, reference: MeasurementRecord, phase: Phase, batch: int) -> Quantity:
-    """NVML's "used" minus idle over that of a reference on the same device: the like of the paper's nvidia-smi."""
-    values = []
-    for one in (record, reference):
-        cell = one.cell(phase, batch)
-        if cell is None or cell.memory is None:
-            return Quantity(reason=f"{one.spec.architecture}: {one.reason(phase, batch)}")
-        used = cell.memory.nvml_used_minus_idle_bytes
-        if not used.value:
-            return Quantity(reason=f"{one.spec.architecture}: {used.reason or 'NVML saw no memory'}")
-        values.append(used.value)
-    return Quantity(value=values[0] / values[1])
-
-
 def _order(key: MeasurementKey) -> tuple[int, int]:
     return PHASES.index(key.phase), key.batch_size
 

@@ -3,15 +3,14 @@
 Importing this module does not import torch.
 """
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from harness.config.run_spec import Precision
-from harness.records.store import load_records, save_record
+from harness.records.store import Shelf, Stored
 from harness.system.environment import Device
+from harness.system.quantities import Frozen
 
 Phase = Literal["inference", "training step"]
 Layout = Literal["contiguous", "channels-last"]
@@ -19,11 +18,7 @@ Layout = Literal["contiguous", "channels-last"]
 BASELINE = "int64"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class StorageBytes(_Frozen):
+class StorageBytes(Frozen):
     """Bytes of one storage. MiB elsewhere are 2^20 of them."""
 
     storage: str
@@ -32,7 +27,7 @@ class StorageBytes(_Frozen):
     training_live_peak_bytes: int = Field(description="the same of a training step at the training batch")
 
 
-class Samples(_Frozen):
+class Samples(Frozen):
     """Times of one storage, one a round; in each round every storage has its turn."""
 
     storage: str
@@ -42,7 +37,7 @@ class Samples(_Frozen):
     samples_ms: tuple[float, ...] = Field(min_length=1)
 
 
-class IndexRecord(_Frozen):
+class IndexRecord(Stored):
     """One architecture on one device: bytes, and times taken in turns."""
 
     schema_version: Literal[1] = 1
@@ -65,9 +60,9 @@ class IndexRecord(_Frozen):
 
     @property
     def file_name(self) -> str:
-        """Name of the record within the device's folder."""
+        """Path of the record in its folder."""
         height, width = self.size
-        return f"{self.architecture}-{height}x{width}-k{self.num_classes}-{self.precision}.json"
+        return f"{self.device_slug}/{self.architecture}-{height}x{width}-k{self.num_classes}-{self.precision}.json"
 
     def samples(self, storage: str, phase: Phase, layout: Layout) -> tuple[float, ...]:
         """Times in ms, by round; empty where none were taken."""
@@ -77,31 +72,4 @@ class IndexRecord(_Frozen):
         return next(found, ())
 
 
-def indices_folder(results: Path) -> Path:
-    """Where all comparisons of index storages lie."""
-    return results / "indices"
-
-
-def save_indices(results: Path, record: IndexRecord) -> Path:
-    """Write a record in its place, whole or not at all; it replaces an earlier one of the same name.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
-    path = indices_folder(results) / record.device_slug / record.file_name
-    save_record(path, record)
-    return path
-
-
-def load_indices(results: Path, on_damage: Callable[[str], None] | None = None) -> list[IndexRecord]:
-    """All comparisons below the results folder, sorted by path.
-
-    Args:
-        results: the results folder.
-        on_damage: called with a line on each file that is no such record; none: it raises.
-
-    Raises:
-        UserError: a file that is no such record, where nobody else is told; one line that names it.
-    """
-    paths = sorted(indices_folder(results).glob("*/*.json"))
-    return load_records(IndexRecord, paths, "a comparison of index storages", on_damage)
+INDICES = Shelf(IndexRecord, "indices", "a comparison of index storages")

@@ -10,8 +10,6 @@ Scores are not stored: they are derived from the matrices (`harness.metrics`), a
 """
 
 import io
-import os
-import shutil
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -24,8 +22,7 @@ from harness.config.run_spec import RunSpec
 from harness.records.crf import CrfRecord
 from harness.system import checksums
 from harness.system.corruption import UNREADABLE
-from harness.system.errors import UserError
-from harness.system.files import write_atomically
+from harness.system.files import replacing_folder, write_atomically
 
 BEST = "best by val"  # label of the evaluation at the iteration that val chose
 
@@ -243,27 +240,13 @@ def save_run(results: Path, record: RunRecord, files: dict[str, bytes]) -> Path:
         UserError: the folder can't be written.
     """
     target = runs_folder(results) / record.run_id
-    staging, former = (target.with_name(f".{record.run_id}.{os.getpid()}{end}.tmp") for end in ("", ".old"))
     contents = {**files, "record.json": f"{record.model_dump_json(indent=1)}\n".encode()}
     contents[checksums.NAME] = checksums.checksums(
         {name: data for name, data in contents.items() if name != checksums.NAME}
     )
-    try:
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"can't write {staging.parent}: {error.strerror}; choose another --results") from error
-    try:
+    with replacing_folder(target, "choose another --results") as staging:
         for name, data in contents.items():
             write_atomically(staging / name, data)
-        if target.exists():
-            target.replace(former)
-        staging.replace(target)
-    except OSError as error:
-        raise UserError(f"can't write {target}: {error.strerror}; choose another --results") from error
-    finally:
-        for folder in (staging, former):
-            shutil.rmtree(folder, ignore_errors=True)
     return target
 
 

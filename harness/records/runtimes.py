@@ -4,22 +4,20 @@ A record is one model in one runtime and precision. All of one session were time
 has the figures of torch in float32 of that session, against which its own are read. Imports no torch.
 """
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from harness.records.measurement_values import TimeSummary
-from harness.records.store import load_records, save_record
-from harness.system.quantities import Frozen, Quantity
+from harness.records.store import Shelf, Stored
+from harness.system.quantities import Quantity
 
 RuntimeName = Literal["torch", "torch-compile", "onnxruntime", "openvino"]
 RuntimePrecision = Literal["fp32", "bf16", "int8"]
 BASELINE: tuple[RuntimeName, RuntimePrecision] = ("torch", "fp32")
 
 
-class RuntimeRecord(Frozen):
+class RuntimeRecord(Stored):
     """One model in one runtime and precision on one device."""
 
     schema_version: Literal[1] = 1
@@ -59,28 +57,9 @@ class RuntimeRecord(Frozen):
 
     @property
     def file_name(self) -> str:
-        """Within the device's folder."""
+        """Path of the record in its folder."""
         height, width = self.size
-        return f"{self.name}-{height}x{width}-{self.runtime}-{self.precision}.json"
+        return f"{self.device_slug}/{self.name}-{height}x{width}-{self.runtime}-{self.precision}.json"
 
 
-def runtimes_folder(results: Path) -> Path:
-    """Where all of them lie."""
-    return results / "runtimes"
-
-
-def save_runtime(results: Path, record: RuntimeRecord) -> Path:
-    """Write a record in its place; it replaces an earlier one of the same name.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
-    path = runtimes_folder(results) / record.device_slug / record.file_name
-    save_record(path, record)
-    return path
-
-
-def load_runtimes(results: Path, on_damage: Callable[[str], None] | None = None) -> list[RuntimeRecord]:
-    """All records, sorted by path; see `load_records`."""
-    paths = sorted(runtimes_folder(results).glob("*/*.json"))
-    return load_records(RuntimeRecord, paths, "a record of a runtime", on_damage)
+RUNTIMES = Shelf(RuntimeRecord, "runtimes", "a record of a runtime")

@@ -6,17 +6,17 @@ samples again at any time. Importing this module does not import torch.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from harness.config.run_spec import Precision
 from harness.records.measurement import PAPER_SIZE
-from harness.records.store import load_records, save_record, with_manifests
+from harness.records.store import Shelf, Stored, with_manifests
 from harness.system.environment import Device
+from harness.system.quantities import Frozen
 
 # Explains a slow bfloat16 where `harness.system.environment.emulates_bfloat16`.
 EMULATED = (
@@ -25,11 +25,7 @@ EMULATED = (
 )
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Target(_Frozen):
+class Target(Frozen):
     """What an entry should reach: a median ratio, or a median of our seconds, of at most so much."""
 
     quantity: Literal["ratio", "seconds"]
@@ -55,7 +51,7 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(low=low, median=middle, high=high)
 
 
-class Entry(_Frozen):
+class Entry(Frozen):
     """One comparison: seconds of both sides by round, or the reason why there are none."""
 
     name: str = Field(min_length=1)
@@ -103,7 +99,7 @@ class Entry(_Frozen):
         return spread(values).median <= self.target.at_most
 
 
-class PerformanceRecord(_Frozen):
+class PerformanceRecord(Stored):
     """All comparisons of one device at one size."""
 
     schema_version: Literal[1] = 1
@@ -133,7 +129,7 @@ class PerformanceRecord(_Frozen):
 
     @property
     def file_name(self) -> str:
-        """Name of the record within the folder."""
+        """Path of the record in its folder."""
         height, width = self.size
         return f"{self.device_slug}-{height}x{width}.json"
 
@@ -161,31 +157,4 @@ def joined(old: PerformanceRecord | None, new: PerformanceRecord) -> Performance
     return PerformanceRecord.model_validate({**dict(new), "entries": entries, "environments": manifests})
 
 
-def performance_folder(results: Path) -> Path:
-    """Where all comparisons with the PyTorch baseline lie."""
-    return results / "performance"
-
-
-def save_performance(results: Path, record: PerformanceRecord) -> Path:
-    """Write a record in its place, whole or not at all; it replaces an earlier one of the same name.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
-    path = performance_folder(results) / record.file_name
-    save_record(path, record)
-    return path
-
-
-def load_performance(results: Path, on_damage: Callable[[str], None] | None = None) -> list[PerformanceRecord]:
-    """All comparisons below the results folder, sorted by path.
-
-    Args:
-        results: the results folder.
-        on_damage: called with a line on each file that is no such record; none: it raises.
-
-    Raises:
-        UserError: a file that is no such record, where nobody else is told; one line that names it.
-    """
-    paths = sorted(performance_folder(results).glob("*.json"))
-    return load_records(PerformanceRecord, paths, "a comparison with the PyTorch baseline", on_damage)
+PERFORMANCE = Shelf(PerformanceRecord, "performance", "a comparison with the PyTorch baseline")

@@ -2,16 +2,26 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
+from harness.system.quantities import Frozen
 
-Record = TypeVar("Record", bound=BaseModel)
+Record = TypeVar("Record", bound="Stored")
 Part = TypeVar("Part", bound="_HasEnvironment")
 Manifest = dict[str, Any]
+
+
+class Stored(Frozen):
+    """A record with a file of its own."""
+
+    @property
+    def file_name(self) -> str:
+        """Path of the record in its folder."""
+        raise NotImplementedError
 
 
 class _HasEnvironment(Protocol):
@@ -54,6 +64,38 @@ def load_records(
                 raise UserError(line) from None
             on_damage(line)
     return records
+
+
+class Shelf(Generic[Record]):
+    """Records of one kind, a file each in a folder of the results."""
+
+    def __init__(self, kind: type[Record], folder: str, what: str) -> None:
+        """Name them.
+
+        Args:
+            kind: of record; its `file_name` is the path in the folder.
+            folder: its name.
+            what: a record is, for errors.
+        """
+        self.kind, self.name, self.what = kind, folder, what
+
+    def folder(self, results: Path) -> Path:
+        """Where all of them lie."""
+        return results / self.name
+
+    def save(self, results: Path, record: Record) -> Path:
+        """Write a record in its place, whole or not at all; it replaces an earlier one of the same name.
+
+        Raises:
+            UserError: the folder can't be written.
+        """
+        path: Path = self.folder(results) / record.file_name
+        save_record(path, record)
+        return path
+
+    def load(self, results: Path, on_damage: Callable[[str], None] | None = None) -> list[Record]:
+        """All of them, sorted by path; see `load_records`."""
+        return load_records(self.kind, sorted(self.folder(results).rglob("*.json")), self.what, on_damage)
 
 
 def with_manifests(

@@ -1,18 +1,24 @@
 """Reports: tables, plots and pages made of `results/` alone, the same bytes each time. Imports no torch."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.report.store import Store
 
 
 def write_reports(
-    results: Path, reports: Path, suites: Sequence[str] | None = None, data_root: str | None = None
+    results: Path | Store, reports: Path, suites: Sequence[str] | None = None, data_root: str | None = None
 ) -> list[Path]:
     """Write `reports/<suite>/` for every suite that has a record, and what stands over them.
 
     That is `README.md`, `results.csv`, `measurements.csv`, `claims.md`, `indices/` and `performance/`.
 
     Args:
-        results: the results folder.
+        results: the results folder, or what was read from it.
         reports: the reports folder.
         suites: only these; none: all, and what stands over them.
         data_root: folder that holds the datasets, for panels with image and truth, which stay local; none:

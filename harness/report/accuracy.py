@@ -8,12 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.records.run import BEST, RunRecord
-from harness.report.grouping import Group, Run, Scored
-from harness.report.metrics import METRICS as ALL_METRICS
+from harness.report.grouping import Group
+from harness.report.metrics import FURTHER_METRICS, METRICS, PAPER_METRICS
+from harness.report.store import Run, Scored
 
-# The four of the paper's tables, then all others of `harness/report/metrics.py`.
-METRICS = ("G", "C", "mIoU", "BF")
-FURTHER = tuple(metric.header for metric in ALL_METRICS if metric.header not in METRICS)
 SPLITS = ("train", "val", "test")
 # Status of a row whose network was scored.
 FINISHED = "finished"
@@ -50,9 +48,9 @@ def summarize(runs: Sequence[Run], split: str, label: str) -> Summary | None:
     scored = scored_at(runs, split, label)
     if not scored:
         return None
-    values = {metric.header: pd.Series([metric.value(one) for one in scored]) for metric in ALL_METRICS}
+    values = {metric.header: pd.Series([metric.value(one) for one in scored]) for metric in METRICS}
     values = {header: column for header, column in values.items() if column.notna().all()}
-    bounds = {metric.header: metric.bounds(scored[0]) for metric in ALL_METRICS if len(scored) == 1}
+    bounds = {metric.header: metric.bounds(scored[0]) for metric in METRICS if len(scored) == 1}
     return Summary(
         iterations=tuple(sorted({one.evaluation.iteration for one in scored})),
         images=scored[0].evaluation.images,
@@ -78,7 +76,7 @@ def scored_at(runs: Sequence[Run], split: str, label: str) -> list[Scored]:
 def score_cells(summary: Summary | None, published: Mapping[str, float]) -> dict[str, object]:
     """M_paper, M_ours, M_difference, M_std, M_low, M_high of each metric, and what class means are over."""
     cells: dict[str, object] = {}
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         theirs = published.get(metric, np.nan)
         ours = summary.mean.get(metric, np.nan) if summary else np.nan
         low, high = summary.interval.get(metric, (np.nan, np.nan)) if summary else (np.nan, np.nan)
@@ -90,12 +88,18 @@ def score_cells(summary: Summary | None, published: Mapping[str, float]) -> dict
             f"{metric}_low": low,
             f"{metric}_high": high,
         }
-    cells |= {f"{metric}_ours": summary.mean.get(metric, np.nan) if summary else np.nan for metric in FURTHER}
+    cells |= {f"{metric}_ours": summary.mean.get(metric, np.nan) if summary else np.nan for metric in FURTHER_METRICS}
     over = (*CLASS_COUNTS, "C_all_classes", "mIoU_all_classes")
     if summary is None:
         return cells | dict.fromkeys(over)
     values = (summary.labeled, summary.present, summary.num_classes, *summary.all_classes.values())
     return cells | dict(zip(over, values, strict=True))
+
+
+def seed_cells(summary: Summary | None, failed: Sequence[RunRecord], *, ran: bool) -> dict[str, object]:
+    """How many seeds were scored, how many failed, and the status."""
+    seeds = {"seeds": summary.seeds if summary else 0, "failed_seeds": len(failed)}
+    return seeds | {"status": status(summary, failed, ran=ran)}
 
 
 def status(summary: Summary | None, failed: Sequence[RunRecord], *, ran: bool) -> str:
@@ -126,14 +130,14 @@ def split_label(runs: Sequence[Run], split: str, label: str) -> str:
 
 
 def confusion(group: Group, network: str) -> NDArray[np.float64]:
-    """Confusion matrix (K, K) on test at the group's shown row, seeds added up, rows summing to 1.
-
-    The row of an absent class is NaN.
-    """
+    """Confusion matrix (K, K) on test at the group's shown row, seeds added up, percent of each row."""
     classes = group.runs[0].record.spec.num_classes
-    total = np.zeros((classes, classes))
-    for one in scored_at(group.of(network), "test", group.shown_label):
-        total += one.matrix
-    rows = total.sum(axis=1, keepdims=True)
-    shares: NDArray[np.float64] = np.divide(total, rows, out=np.full_like(total, np.nan), where=rows > 0)
+    scored = scored_at(group.of(network), "test", group.shown_label)
+    return row_percent(sum((one.matrix for one in scored), np.zeros((classes, classes), dtype=np.int64)))
+
+
+def row_percent(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A confusion matrix (K, K) in percent of a class's labeled pixels; the row of an absent class is NaN."""
+    rows = matrix.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float64] = np.divide(100.0 * matrix, rows, out=np.full(matrix.shape, np.nan), where=rows > 0)
     return shares

@@ -9,7 +9,8 @@ from harness.config.optimizers import OPTIMIZERS
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.suite import Suite
 from harness.report.comparability import not_like_for_like, paper_training_images
-from harness.report.grouping import SCORE_NAMES, Group, input_size, title
+from harness.report.grouping import SCORE_NAMES, Group, input_size
+from harness.report.store import title
 from harness.report.tables.cells import loaded
 from harness.report.wording import BALANCINGS, extent
 
@@ -20,11 +21,12 @@ PAPER_WEIGHTS = "VGG16 ImageNet"
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One row of the card. paper: the paper's; empty where there is none."""
+    """One row of the card. paper: the paper's; empty where there is none. meaning: what is set."""
 
     name: str
     here: str
     paper: str
+    meaning: str = ""
 
     @property
     def differs(self) -> bool:

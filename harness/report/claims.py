@@ -1,7 +1,6 @@
 """The paper's claims judged on the records: one tidy frame, from which the page, the CSV and plots are made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from harness.paper.verdicts import ClaimResult, GroupResult, judge_claim
 from harness.report.claims_page import claims_page
 from harness.report.collect import SuiteRecords, collect
 from harness.report.evidence import evidence
-from harness.report.grouping import Store, read_store
-from harness.report.resources import Measurements, collect_measurements
+from harness.report.store import Store, read_store
 from harness.report.tables.render import csv
 
 # Of our figures; the paper's memory is by nvidia-smi, in MB of 2^20 bytes.
@@ -36,25 +34,14 @@ UNITS: Mapping[Quantity, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Collected:
-    """What a suite's report is made from."""
-
-    records: SuiteRecords
-    measurements: Measurements
-
-
 def load_claims(results: Path | Store) -> pd.DataFrame:
     """`claims_frame` of every claim, judged on the records in a results folder, or on those that were read from it."""
-    store = results if isinstance(results, Store) else read_store(results)
-    collected = {}
-    for name in sorted({name for claim in claim_rules() for name in claim.suites}):
-        records = collect(store, load_suite(name))
-        collected[name] = Collected(records=records, measurements=collect_measurements(store, records))
-    return claims_frame(claim_results(collected))
+    store = read_store(results)
+    names = sorted({name for claim in claim_rules() for name in claim.suites})
+    return claims_frame(claim_results({name: collect(store, load_suite(name)) for name in names}))
 
 
-def claim_results(collected: Mapping[str, Collected]) -> list[ClaimResult]:
+def claim_results(collected: Mapping[str, SuiteRecords]) -> list[ClaimResult]:
     """Every claim of the paper, held against all groups of the suites that it refers to.
 
     Args:
@@ -63,12 +50,12 @@ def claim_results(collected: Mapping[str, Collected]) -> list[ClaimResult]:
     results = []
     for claim in claim_rules():
         there = [collected[name] for name in claim.suites if name in collected]
-        groups = [one for found in there for one in evidence(claim.table, found.records, found.measurements)]
+        groups = [one for found in there for one in evidence(claim.table, found)]
         results.append(judge_claim(claim, groups))
     return results
 
 
-def claims_files(collected: Mapping[str, Collected]) -> dict[str, bytes]:
+def claims_files(collected: Mapping[str, SuiteRecords]) -> dict[str, bytes]:
     """`claims.md` and `claims.csv`, by name; empty where no record bears on any claim."""
     results = claim_results(collected)
     if not any(one.groups for one in results):

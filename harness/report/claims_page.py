@@ -18,8 +18,7 @@ from harness.paper.verdicts import (
     count_outcomes,
 )
 from harness.report.render import render
-from harness.report.tables import signed, significant
-from harness.report.tables.render import heading_link
+from harness.report.tables.render import heading_link, signed, significant
 
 LINES = 200
 # Rows of a claim's table, at most; fewer where the page would be longer than LINES.

@@ -9,12 +9,14 @@ import datasets
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import Suite, load_suite, on_own_data, suite_names
 from harness.records.run import RunRecord
-from harness.report.grouping import Group, GroupKey, Run, Store, grouped, network_order, outdated, read_store
+from harness.report.grouping import Group, GroupKey, grouped, network_order, outdated
+from harness.report.resources import Measurements, suite_measurements
+from harness.report.store import Run, Store, read_store
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteRecords:
-    """All that a suite's report is made from, but for the measurements.
+    """All that a suite's report is made from.
 
     unreadable: one line each, paths relative to the results folder. outdated: run id and why it is left out.
     """
@@ -22,14 +24,10 @@ class SuiteRecords:
     suite: Suite
     dataset: datasets.DatasetInfo
     groups: tuple[Group, ...]
+    measurements: Measurements
     unreadable: tuple[str, ...] = ()
     outdated: tuple[tuple[str, str], ...] = ()
     networks: tuple[str, ...] = ()
-
-    @property
-    def failed(self) -> list[tuple[Group, RunRecord]]:
-        """Every failed run with its group."""
-        return [(group, record) for group in self.groups for record in group.failed]
 
 
 def suites_of(store: Store, names: Sequence[str]) -> list[tuple[str, Suite]]:
@@ -39,18 +37,20 @@ def suites_of(store: Store, names: Sequence[str]) -> list[tuple[str, Suite]]:
 
 
 def collect(results: Path | Store, suite: Suite) -> SuiteRecords:
-    """Sort a suite's records into groups, full ones first."""
-    store = results if isinstance(results, Store) else read_store(results)
+    """Sort a suite's records into groups, full ones first, and find its measurements."""
+    store = read_store(results)
     others = _others(suite)
     covered = [record for record in store.records if suite.covers(record.spec)]
     late = {record.run_id: reason for record in covered if (reason := outdated(record))}
     current = [record for record in covered if record.run_id not in late]
     order = network_order(suite, [record.spec.network for record in current])
     current.sort(key=lambda record: (order.index(record.spec.network), record.spec.seed, record.run_id))
+    groups = _groups(suite, current, {run.record.run_id: run for run in store.finished})
     return SuiteRecords(
         suite=suite,
         dataset=suite.dataset_info,
-        groups=_groups(suite, current, {run.record.run_id: run for run in store.finished}),
+        groups=groups,
+        measurements=suite_measurements(store, suite, suite.dataset_info, groups, order),
         unreadable=tuple(line for line in store.unreadable if _may_be_of(line, suite, others)),
         outdated=tuple(late.items()),
         networks=tuple(order),

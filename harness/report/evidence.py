@@ -6,16 +6,18 @@ from harness.metrics.significance import Sample, counted
 from harness.paper.judges import Figures
 from harness.paper.rules import Quantity, Subject, Table
 from harness.paper.verdicts import EvidenceGroup
-from harness.records.measurement import MeasurementRecord, Phase
+from harness.records.measurement import INFERENCE_BATCH, MeasurementRecord, Phase
 from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, status
 from harness.report.collect import SuiteRecords
 from harness.report.comparability import part_of, share_of_images
 from harness.report.families import families
-from harness.report.grouping import Group, Run, input_size, title
-from harness.report.readings import live_mib, memory_mib, shape_figure, storage_bytes, time_sample
+from harness.report.grouping import Group, input_size
+from harness.report.measurement_frame import fact
+from harness.report.readings import MEMORY_CELLS, storage_bytes, time_sample
 from harness.report.resources import MeasurementGroup, Measurements, measurement_for
 from harness.report.samples import sample
+from harness.report.store import Run, title
 from harness.report.wording import describe
 from harness.system.quantities import NotMeasured
 from harness.system.quantities import Quantity as Number
@@ -27,16 +29,16 @@ _Read = Callable[[MeasurementRecord], Number]
 _Rows = Mapping[str, tuple[Group | None, str]]  # row of the table -> group and label that fill it
 
 
-def evidence(table: Table, records: SuiteRecords, measurements: Measurements) -> list[EvidenceGroup]:
+def evidence(table: Table, records: SuiteRecords) -> list[EvidenceGroup]:
     """Every group of a suite that may be held against a claim of that table; none on drawn data or own."""
     if records.dataset.synthetic or records.dataset.own:
         return []
     if table == "table6":
-        return _of_measurements(measurements)
+        return _of_measurements(records.measurements)
     if table == "table1":
         found = []
         for family in families(records.suite, records.groups):
-            measured = measurement_for(family, input_size(family.first.protocol, records.dataset), measurements)
+            measured = measurement_for(family, input_size(family.first.protocol, records.dataset), records.measurements)
             rows: _Rows = {name: (family.of(name), BEST) for name in family.class_weightings}
             found += [_of_runs(records, family.first, family.name, _scores(rows, measured))] if family.runs else []
         return found
@@ -89,15 +91,15 @@ def _of_measurements(measurements: Measurements) -> list[EvidenceGroup]:
 
     first = min(plain, key=best)
     read: dict[Quantity, _Read] = {
-        "inference_memory": lambda record: live_mib(record, "inference"),
-        "model_size": lambda record: shape_figure(record, lambda shapes: shapes.model_size_mb),
+        "inference_memory": lambda record: fact(record, *MEMORY_CELLS["inference"], "live_peak_mib"),
+        "model_size": lambda record: fact(record, "shapes", INFERENCE_BATCH, "model_size_mb"),
     }
     size = " x ".join(map(str, first.size))
     found = [_of_device(first, f"counted from shapes, input {size}", read, timed=False)]
     for group in plain:
         by_nvml: dict[Quantity, _Read] = {}
         if group.first.spec.device == "cuda":
-            by_nvml["inference_memory"] = lambda record: memory_mib(record, "inference", "nvml_used_minus_idle_bytes")
+            by_nvml["inference_memory"] = lambda record: fact(record, *MEMORY_CELLS["inference"], "nvml_mib")
         found.append(_of_device(group, describe(group), by_nvml, timed=True))
     return found
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from harness.config.protocol import Protocol
 from harness.config.suite import Suite
 from harness.records.run import RunRecord
-from harness.report.grouping import Group, Run, grouped
+from harness.report.grouping import Group, grouped
+from harness.report.store import Run
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,10 @@ import pandas as pd
 import datasets
 from harness.metrics.confusion import average_rates
 from harness.records.run import BEST, RunRecord
-from harness.report.grouping import GroupKey, Run, Scored, Store, outdated, read_store, suites_of
+from harness.report.grouping import GroupKey, outdated, suites_of
 from harness.report.measurement_frame import load_measurements
 from harness.report.metrics import CLASS_METRICS, METRICS, image_accuracy, image_bf, image_miou
+from harness.report.store import Run, Scored, Store, read_store
 
 Source = Path | str | Store
 Row = dict[str, Any]
@@ -53,7 +54,7 @@ def load_results(results: Source = "results") -> pd.DataFrame:
     class_accuracy, C or mAcc; miou; bf; fwiou; image_miou), and for the first four `_low` and `_high`, the
     95 % bootstrap interval over blocks of ten neighboring images of this one run.
     """
-    store = _store(results)
+    store = read_store(results)
     rows: list[Row] = []
     for run in store.finished:
         shared = _origin(run.record, store)
@@ -70,12 +71,12 @@ def load_class_scores(results: Source = "results") -> pd.DataFrame:
     Columns, besides those of runs: split, checkpoint, iteration, class_index, class, and in percent accuracy,
     iou, dice, precision, recall (the same as accuracy), bf and share (of the split's labeled pixels).
     """
-    store = _store(results)
+    store = read_store(results)
     rows: list[Row] = []
     for run in store.finished:
         shared, classes = _run(run.record, store), class_names(run.record)
         for one, checkpoint in _checkpoints(run):
-            values = {metric.name: metric.scale * metric.of(one) for metric in CLASS_METRICS}
+            values = {metric.name: metric.value(one) for metric in CLASS_METRICS}
             own = shared | _evaluation(one, checkpoint)
             del own["images"]
             for index, name in enumerate(classes):
@@ -92,7 +93,7 @@ def load_image_scores(results: Source = "results") -> pd.DataFrame:
     image_id (of drawn data; empty for other datasets, whose list of images is with the data), and in percent miou,
     accuracy and bf of the image alone; NaN where all of it is void.
     """
-    store = _store(results)
+    store = read_store(results)
     parts: list[pd.DataFrame] = []
     for run in store.finished:
         shared = _run(run.record, store)
@@ -120,7 +121,7 @@ def load_curves(results: Source = "results") -> pd.DataFrame:
     protocol's own loss, at the logits' own size), lr, and in percent val_ and train_ of global_accuracy,
     class_accuracy and miou, NaN where that split was not scored there.
     """
-    store = _store(results)
+    store = read_store(results)
     names = ("global_accuracy", "class_accuracy", "miou")
     rows: list[Row] = []
     for run in store.finished:
@@ -159,10 +160,6 @@ def image_names(record: RunRecord, split: str, count: int) -> list[str]:
     if info is not None and info.synthetic:
         return [f"{split}_{number:03d}" for number in range(count)]
     return [""] * count
-
-
-def _store(results: Source) -> Store:
-    return results if isinstance(results, Store) else read_store(results)
 
 
 def _frame(rows: list[Row], columns: list[str], store: Store) -> pd.DataFrame:

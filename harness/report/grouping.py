@@ -1,107 +1,25 @@
-"""Runs as reports take them, and the one key that says which of them may stand in one table."""
+"""Which runs may stand in one table: the one key, and the groups that it makes."""
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Self, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 import architectures
 import datasets
-from harness import metrics
 from harness.config.protocol import Protocol
 from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION, Compiled, InitialWeights, Precision, RunSpec
 from harness.config.suite import Suite, load_suite, suite_names
-from harness.metrics.bootstrap import BLOCK
-from harness.records.run import BEST, Evaluation, History, RunRecord, StoredRun, load_runs
+from harness.records.run import BEST, RunRecord
+from harness.report.store import REFINED_TITLES, Run, architecture_info
 
 # What a protocol can choose the best iteration by.
 SCORE_NAMES = {"mIoU": "mIoU", "G": "global accuracy"}
-# How the paper marks a network whose output was refined.
-REFINED_TITLES: Mapping[str, str] = {"dense-crf@1": "denseCRF"}
 _SLUG_SIGNS = 40  # of a protocol's name in a folder's name, at most
 
 Of = TypeVar("Of")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scored:
-    """One evaluation of one run, with what it is scored from.
-
-    matrices: confusion matrix of every image, (N, K, K), rows are truth.
-    boundary: per-class BF of every image, (N, K), NaN where a class does not count; none where not scored.
-    """
-
-    evaluation: Evaluation
-    matrices: NDArray[np.int64]
-    boundary: NDArray[np.float64] | None
-
-    @cached_property
-    def matrix(self) -> NDArray[np.int64]:
-        """The split's confusion matrix (K, K)."""
-        total: NDArray[np.int64] = self.matrices.sum(axis=0)
-        return total
-
-    @cached_property
-    def scores(self) -> metrics.Scores:
-        """The split's scores."""
-        return metrics.scores(self.matrix)
-
-    @cached_property
-    def bf(self) -> float | None:
-        """The split's BF, 0 to 1."""
-        return None if self.boundary is None else float(metrics.dataset_bf(self.boundary))
-
-    @cached_property
-    def intervals(self) -> metrics.ScoreIntervals | None:
-        """95 % bootstrap intervals over blocks of images; none where there are not two blocks.
-
-        That of BF means nothing where BF was not scored.
-        """
-        if len(self.matrices) <= BLOCK:
-            return None
-        return metrics.bootstrap(self._image_scores)
-
-    @cached_property
-    def resampled(self) -> NDArray[np.float64] | None:
-        """G, C, mIoU and BF, (R, 4), 0 to 1, on resamples of blocks of images; none where not two blocks.
-
-        All evaluations of a split get the same resamples. BF means nothing where it was not scored.
-        """
-        if len(self.matrices) <= BLOCK:
-            return None
-        return metrics.resampled_scores(self._image_scores)
-
-    @property
-    def _image_scores(self) -> metrics.ImageScores:
-        unscored = np.full(self.matrices.shape[:2], np.nan)
-        bf = unscored if self.boundary is None else self.boundary
-        return metrics.ImageScores(matrices=self.matrices, bf=bf)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A finished run with its evaluations and its history."""
-
-    stored: StoredRun
-    scored: tuple[Scored, ...]
-    history: History
-
-    @property
-    def record(self) -> RunRecord:
-        """The run's record."""
-        return self.stored.record
-
-    def at(self, split: str, label: str) -> Scored | None:
-        """The evaluation of a split that fills a row of the table, if there is one."""
-        found = (one for one in self.scored if one.evaluation.split == split and label in one.evaluation.labels)
-        return next(found, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,9 +100,14 @@ class Group:
     failed: tuple[RunRecord, ...]
 
     @property
+    def records(self) -> list[RunRecord]:
+        """Of all its runs, finished ones first."""
+        return [*(run.record for run in self.runs), *self.failed]
+
+    @property
     def key(self) -> GroupKey:
         """What its runs share."""
-        return GroupKey.of((self.runs[0].record if self.runs else self.failed[0]).spec)
+        return GroupKey.of(self.records[0].spec)
 
     @property
     def computed(self) -> str:
@@ -198,6 +121,11 @@ class Group:
     def networks(self) -> list[str]:
         """Networks with a finished run, in the order of the report; refined ones are their own."""
         return list(dict.fromkeys(run.record.spec.network for run in self.runs))
+
+    @property
+    def ran(self) -> list[str]:
+        """Networks with a finished or failed run."""
+        return list(dict.fromkeys([*self.networks, *(record.spec.network for record in self.failed)]))
 
     def of(self, network: str) -> list[Run]:
         """The finished runs of a network, by seed."""
@@ -236,66 +164,6 @@ class Group:
         return f"{label} (iteration {self.protocol.report_at[label]:,})"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Store:
-    """All runs of a results folder, read once.
-
-    finished: those whose files are whole. failed: records of the others. unreadable: one line each on what
-    is damaged or odd, paths relative to the folder.
-    """
-
-    results: Path
-    finished: tuple[Run, ...]
-    failed: tuple[RunRecord, ...]
-    unreadable: tuple[str, ...]
-
-    @property
-    def records(self) -> list[RunRecord]:
-        """Of all runs, finished ones first."""
-        return [*(run.record for run in self.finished), *self.failed]
-
-    @cached_property
-    def titles(self) -> Mapping[str, str]:
-        """Network -> title; of networks that share one, each has its name behind it."""
-        return distinct_titles([record.spec.network for record in self.records])
-
-
-def read_store(results: Path | str) -> Store:
-    """Read every run; one that is damaged, or an evaluation without a labeled pixel, is listed and left out."""
-    results = Path(results)
-    stored, unreadable = load_runs(results)
-    lines = [line.replace(f"{results}/", "") for line in unreadable]
-    finished: list[Run] = []
-    failed: list[RunRecord] = []
-    for run in stored:
-        if run.record.status == "failed":
-            failed.append(run.record)
-            continue
-        try:
-            loaded, odd = _load(run)
-        except ValueError as error:
-            lines.append(f"runs/{run.record.run_id}: {' '.join(str(error).replace(f'{results}/', '').split())}")
-            continue
-        finished.append(loaded)
-        lines += odd
-    return Store(results=results, finished=tuple(finished), failed=tuple(failed), unreadable=tuple(sorted(lines)))
-
-
-def _load(run: StoredRun) -> tuple[Run, list[str]]:
-    """A run, and a line on each of its evaluations that can't be scored."""
-    run.check_pictures()
-    scored, odd = [], []
-    for evaluation in run.record.evaluations:
-        matrices = run.matrices(evaluation)
-        if (matrices < 0).any() or not matrices.any():
-            why = "counts no labeled pixel" if not matrices.any() else "has a negative count"
-            odd.append(f"runs/{run.record.run_id}: {evaluation.split} at iteration {evaluation.iteration} {why}")
-            continue
-        boundary = run.boundary(evaluation) if evaluation.boundary else None
-        scored.append(Scored(evaluation=evaluation, matrices=matrices, boundary=boundary))
-    return Run(stored=run, scored=tuple(scored), history=run.history()), odd
-
-
 def outdated(record: RunRecord) -> str:
     """Why a record must not stand beside current ones; empty if it may."""
     spec = record.spec
@@ -306,40 +174,15 @@ def outdated(record: RunRecord) -> str:
 
 def outdated_architecture(name: str, revision: int, source: str) -> str:
     """Why a figure of an architecture's revision is out of date; empty where it is not, or nobody can say."""
-    try:
-        info = architectures.info(name)
-    except architectures.ArchitectureError:
-        return ""  # registered by a plugin that a report need not load
-    current = source != info.source or revision == info.revision
-    return "" if current else f"revision {revision} of {name}, now {info.revision}"
+    info = architecture_info(name)
+    if info is None or source != info.source or revision == info.revision:
+        return ""
+    return f"revision {revision} of {name}, now {info.revision}"
 
 
 def suites_of(spec: RunSpec) -> list[str]:
     """Names of the suites in whose reports a run belongs, sorted."""
     return [suite.name for suite in map(load_suite, suite_names()) if suite.covers(spec)]
-
-
-def title(network: str) -> str:
-    """What the paper calls a network; for an architecture that is not registered here, its own name.
-
-    Of plugins that share a name, the one at hand has its title, the others show the hash of their source.
-    """
-    architecture, _, made = network.rpartition("+")
-    if made in REFINED_TITLES:
-        return f"{title(architecture)}-{REFINED_TITLES[made]}"
-    name, _, source = network.partition("#")
-    try:
-        found = architectures.info(name)
-    except architectures.ArchitectureError:
-        return network
-    return found.title if source in ("", found.source[:8]) else network
-
-
-def distinct_titles(networks: Iterable[str]) -> dict[str, str]:
-    """Network -> title; of networks that share one, each has its name behind it."""
-    plain = {network: title(network) for network in networks}
-    shared = list(plain.values())
-    return {name: f"{text} ({name})" if shared.count(text) > 1 else text for name, text in plain.items()}
 
 
 def network_order(suite: Suite, found: Sequence[str]) -> list[str]:

@@ -1,20 +1,20 @@
 """The report on how pooling indices are stored: one table for each comparison in `results/indices/`."""
 
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from harness.records.measurement import INFERENCE_BATCH, PAPER_SIZE
-from harness.records.pooling_indices import BASELINE, IndexRecord, StorageBytes, load_indices
-from harness.report.grouping import title
-from harness.report.render import render
-from harness.report.tables.render import csv, markdown
+from harness.records.pooling_indices import BASELINE, INDICES, IndexRecord, StorageBytes
+from harness.records.speed import spread
+from harness.report.comparisons import comparison_files
+from harness.report.store import title
+from harness.report.tables.cells import column
+from harness.report.tables.spec import Column, pipe_table
 from harness.report.wording import extent
 
-FOLDER = "indices"
 MIB = 2**20
 # What compact storage was built to keep to: bytes as a share of int64's, and time over that of torch's pair.
 BYTES_TARGET = {"uint8": 1 / 8, "2bit": 1 / 32}
@@ -28,21 +28,12 @@ TIME_TARGET = {
 
 def indices_files(results: Path) -> dict[str, bytes]:
     """README.md and indices.csv, by name; empty where nothing was compared. Damaged records are named."""
-    damaged: list[str] = []
-    records = load_indices(results, damaged.append)
-    if not records and not damaged:
-        return {}
-    frames = [bytes_frame(record).merge(times_frame(record), on=["storage"]) for record in records]
-    text = render(
-        "indices.md.j2",
-        records=[_section(record) for record in records],
-        unreadable=[line.replace(f"{results}/", "") for line in damaged],
+    return comparison_files(
+        INDICES,
+        results,
+        page=lambda records: {"records": [_section(record) for record in records]},
+        frame=lambda records: pd.concat([_frame(record) for record in records]),
     )
-    files = {"README.md": text.encode()}
-    if records:
-        whole = pd.concat([_with_origin(*pair) for pair in zip(records, frames, strict=True)])
-        files["indices.csv"] = csv(whole).encode()
-    return files
 
 
 def bytes_frame(record: IndexRecord) -> pd.DataFrame:
@@ -69,7 +60,7 @@ def times_frame(record: IndexRecord) -> pd.DataFrame:
     for one in record.times:
         base = record.samples(BASELINE, one.phase, one.layout)
         ratios = [ours / theirs for ours, theirs in zip(one.samples_ms, base, strict=True)]
-        low, middle, high = _quartiles(ratios)
+        found = spread(ratios)
         rows.append(
             {
                 "storage": one.storage,
@@ -78,9 +69,9 @@ def times_frame(record: IndexRecord) -> pd.DataFrame:
                 "batch": one.batch,
                 "n": len(ratios),
                 "median_ms": statistics.median(one.samples_ms),
-                "ratio": middle,
-                "ratio_low": low,
-                "ratio_high": high,
+                "ratio": found.median,
+                "ratio_low": found.low,
+                "ratio_high": found.high,
             }
         )
     return pd.DataFrame(rows)
@@ -108,57 +99,42 @@ def targets(record: IndexRecord) -> pd.DataFrame:
 
 def _section(record: IndexRecord) -> dict[str, Any]:
     """What the page shows of a record."""
-    aims = targets(record)
-    shown = aims.assign(
-        found=[f"{value:.4g}" for value in aims["found"]],
-        limit=[f"{value:.4g}" for value in aims["limit"]],
-        met=[_met(met) for met in aims["met"]],
-    )
+    storage, share = column("storage", "storage", text=True), "{:.4g}".format
+    kept = [
+        storage,
+        column("indices of one image, bytes", "index_bytes", "{:,}".format),
+        column("of int64's", "index_share", share),
+        column(f"inference peak, batch {INFERENCE_BATCH}, MiB live", "inference_live_mib", "{:,.1f}".format),
+        column(f"training step peak, batch {record.training_batch}, MiB live", "training_live_mib", "{:,.1f}".format),
+    ]
+    times = [
+        Column(header="phase", cell=lambda row: f"{row['phase']}, batch {row['batch']}", text=True),
+        column("layout", "layout", text=True),
+        storage,
+        column("rounds", "n"),
+        column("median, ms", "median_ms", "{:,.1f}".format),
+        Column(header="over int64's", cell="{ratio:.3f} [{ratio_low:.3f}, {ratio_high:.3f}]".format_map),
+    ]
+    aims = [
+        storage,
+        column("what", "what", text=True),
+        column("found", "found", share),
+        column("limit", "limit", share),
+        column("met", "met", lambda met: "met" if met else "NOT met"),
+    ]
     return {
         "head": f"{title(record.architecture)} at {extent(record.size)}, {record.precision}, {record.device_name}",
         "reduced": record.size != PAPER_SIZE,
-        "bytes": markdown(_bytes_text(record)),
-        "times": markdown(_times_text(record), 3),
-        "targets": markdown(shown, 2),
+        "bytes": pipe_table(bytes_frame(record), kept),
+        "times": pipe_table(times_frame(record).sort_values(["phase", "layout"], kind="stable"), times),
+        "targets": pipe_table(targets(record), aims),
         "record": record,
     }
 
 
-def _bytes_text(record: IndexRecord) -> pd.DataFrame:
-    frame = bytes_frame(record)
-    return pd.DataFrame(
-        {
-            "storage": frame["storage"],
-            "indices of one image, bytes": [f"{value:,}" for value in frame["index_bytes"]],
-            "of int64's": [f"{value:.4g}" for value in frame["index_share"]],
-            f"inference peak, batch {INFERENCE_BATCH}, MiB live": [
-                f"{value:,.1f}" for value in frame["inference_live_mib"]
-            ],
-            f"training step peak, batch {record.training_batch}, MiB live": [
-                f"{value:,.1f}" for value in frame["training_live_mib"]
-            ],
-        }
-    )
-
-
-def _times_text(record: IndexRecord) -> pd.DataFrame:
-    frame = times_frame(record).sort_values(["phase", "layout"], kind="stable")
-    return pd.DataFrame(
-        {
-            "phase": [f"{phase}, batch {batch}" for phase, batch in zip(frame["phase"], frame["batch"], strict=True)],
-            "layout": frame["layout"],
-            "storage": frame["storage"],
-            "rounds": frame["n"],
-            "median, ms": [f"{value:,.1f}" for value in frame["median_ms"]],
-            "over int64's": [
-                f"{row['ratio']:.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
-                for row in frame.to_dict("records")
-            ],
-        }
-    )
-
-
-def _with_origin(record: IndexRecord, frame: pd.DataFrame) -> pd.DataFrame:
+def _frame(record: IndexRecord) -> pd.DataFrame:
+    """All figures of a record, each row with what they are of."""
+    frame = bytes_frame(record).merge(times_frame(record), on="storage")
     origin = {
         "architecture": record.architecture,
         "size": f"{record.size[0]}x{record.size[1]}",
@@ -171,14 +147,3 @@ def _with_origin(record: IndexRecord, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _of(record: IndexRecord, storage: str) -> StorageBytes:
     return next(one for one in record.storages if one.storage == storage)
-
-
-def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    if len(values) < 2:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, middle, high
-
-
-def _met(met: bool) -> str:
-    return "met" if met else "NOT met"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.records.measurement import TIMED, Measurement, MeasurementRecord, Phase
-from harness.records.measurement import load_measurements as read_measurements
+from harness.records.measurement import INFERENCE_BATCH, TIMED, Measurement, MeasurementRecord, Phase
 from harness.records.measurement_values import DeviceMemory, Live, Shapes, Timing
-from harness.report.grouping import Store, distinct_titles, outdated_architecture
+from harness.report.grouping import outdated_architecture
+from harness.report.store import Store, distinct_titles, read_measurements
 from harness.system.quantities import NotMeasured, Quantity
 
 MIB = 2**20
@@ -54,37 +54,29 @@ def load_measurements(results: Path | str | Store = "results") -> pd.DataFrame:
             shapes, the same on every machine); `MEMORY`, as the device had it.
         forward, end-to-end, backward, training-step: latency_ms (statistics median, whose low and high are
             an interval over at least 3 processes; p90, p95, p99, iqr, spread_percent, n, rounds, processes),
-            throughput_images_s, energy_j_per_image (above_idle, raw, integrated), energy_window_s,
-            idle_power_w, busy_samples, `RANGES` (median, low, high of the samples), roofline's figures,
-            outside_kernels_percent, compile_s.
+            throughput_images_s, energy_j_per_image (above_idle, raw, integrated; above_context_idle: less idle
+            power with a context), energy_window_s, idle_power_w, context_idle_power_w, busy_samples, `RANGES`
+            (median, low, high of the samples), roofline's figures, outside_kernels_percent, compile_s.
     """
-    folder = results.results if isinstance(results, Store) else Path(results)
-    records, unreadable = read_measurements(folder)
+    records, unreadable = results.measured if isinstance(results, Store) else read_measurements(Path(results))
     titles = distinct_titles(record.spec.architecture for record in records)
     rows = [_origin(record, cell, titles) | fact for record in records for cell in record.cells for fact in facts(cell)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"value": float, "low": float, "high": float})
-    frame.attrs["unreadable"] = tuple(sorted(line.replace(f"{folder}/", "") for _, line in unreadable))
+    frame.attrs["unreadable"] = unreadable
     return frame
 
 
-FactKey = tuple[str, int, str, str]  # phase, batch, quantity, statistic
-
-
-def facts_of(record: MeasurementRecord) -> dict[FactKey, Quantity]:
-    """The values of one record as the frame has them."""
-    found: dict[FactKey, Quantity] = {}
-    for cell in record.cells:
-        for one in facts(cell):
-            row: _Fact = {"phase": cell.key.phase, "batch": cell.key.batch_size} | one
-            key = (row["phase"], row["batch"], row["quantity"], row["statistic"])
-            found[key] = Quantity(reason=row["reason"]) if row["reason"] else Quantity(value=row["value"])
-    return found
-
-
 def fact(record: MeasurementRecord, phase: Phase, batch: int, quantity: str, statistic: str = "value") -> Quantity:
-    """One value of a record, or why there is none."""
-    missing = Quantity(reason=record.reason(phase, batch))
-    return facts_of(record).get((phase, batch, quantity, statistic), missing)
+    """One value of a record as the frame has it, or why there is none."""
+    counted = quantity.startswith("live_")  # these follow from shapes
+    wanted = {"phase": phase, "batch": batch, "quantity": quantity, "statistic": statistic}
+    for cell in record.cells:
+        if cell.key.phase == ("shapes" if counted else phase):
+            here = {"phase": cell.key.phase, "batch": cell.key.batch_size}
+            for row in (here | one for one in facts(cell)):
+                if wanted.items() <= row.items():
+                    return Quantity(reason=row["reason"]) if row["reason"] else Quantity(value=row["value"])
+    return Quantity(reason=record.reason("shapes", INFERENCE_BATCH) if counted else record.reason(phase, batch))
 
 
 def _origin(record: MeasurementRecord, cell: Measurement, titles: dict[str, str]) -> _Fact:
@@ -185,6 +177,9 @@ def _energy(timing: Timing, batch: int) -> Iterator[_Fact]:
     yield _fact(name, energy.raw_mj, "raw", scale)
     yield _fact(name, energy.integrated_mj, "integrated", scale)
     yield _fact("idle_power_w", energy.idle_w)
+    if energy.context_idle_w.value is not None:  # not of earlier revisions
+        yield _fact(name, energy.above_context_idle_mj, "above_context_idle", scale)
+        yield _fact("context_idle_power_w", energy.context_idle_w)
     yield _fact("energy_window_s", sum(energy.window_s), "sum")
 
 

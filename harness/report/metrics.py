@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from harness import metrics
 from harness.metrics.confusion import average_rates, per_class_rates
-from harness.report.grouping import Scored
+from harness.report.store import Scored
 
 Values = NDArray[np.float64]
 
@@ -18,30 +18,28 @@ Values = NDArray[np.float64]
 class Metric:
     """One score of a split.
 
-    name: column of frames and CSV files. header: in tables. definition: one sentence. scale: what a score
-    from 0 to 1 is multiplied by; 100: percent. of: the score, 0 to 1, NaN where there is none.
-    interval: field of `harness.metrics.ScoreIntervals`; empty: none is taken. elsewhere: what other projects
-    call it.
+    name: column of frames and CSV files. header: in tables. definition: one sentence. of: the score, 0 to 1, NaN
+    where there is none. interval: field of `harness.metrics.ScoreIntervals`; empty: none is taken. elsewhere: what
+    other projects call it.
     """
 
     name: str
     header: str
     definition: str
     of: Callable[[Scored], float]
-    scale: float = 100.0
     interval: str = ""
     elsewhere: str = ""
 
     def value(self, scored: Scored) -> float:
-        """The score on its scale, NaN where there is none."""
-        return self.scale * self.of(scored)
+        """The score in percent, NaN where there is none."""
+        return 100 * self.of(scored)
 
     def bounds(self, scored: Scored) -> tuple[float, float]:
         """Its 95 % interval over blocks of images of one run; NaN where none is taken."""
         if not self.interval or np.isnan(self.of(scored)) or scored.intervals is None:
             return np.nan, np.nan
         found: metrics.Interval = getattr(scored.intervals, self.interval)
-        return self.scale * found.low, self.scale * found.high
+        return 100 * found.low, 100 * found.high
 
 
 def _fwiou(scored: Scored) -> float:
@@ -119,6 +117,10 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 BY_NAME: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in METRICS})
+BY_HEADER: Mapping[str, Metric] = MappingProxyType({metric.header: metric for metric in METRICS})
+# Headers of those of the paper's tables, which have intervals, and of all others.
+PAPER_METRICS = tuple(metric.header for metric in METRICS if metric.interval)
+FURTHER_METRICS = tuple(metric.header for metric in METRICS if not metric.interval)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +131,10 @@ class ClassMetric:
     header: str
     definition: str
     of: Callable[[Scored], Values]
-    scale: float = 100.0
+
+    def value(self, scored: Scored) -> Values:
+        """The scores in percent."""
+        return 100 * self.of(scored)
 
 
 def _ratio(part: Values, whole: Values) -> Values:

@@ -8,13 +8,15 @@ from typing import Any
 import pandas as pd
 
 from harness.report.card import card
+from harness.report.collect import SuiteRecords
 from harness.report.commands import commands, measure_command
-from harness.report.grouping import input_size, title
+from harness.report.grouping import input_size
 from harness.report.plots import Drawing, NoPlot, Palette, PlotContext, Source, drawings
 from harness.report.plots.base import GroupData
 from harness.report.plots.storage import StorageContext
 from harness.report.render import render
 from harness.report.resources import MeasurementGroup, measurement_for
+from harness.report.store import title
 from harness.report.tables.overview import shown_label
 from harness.report.tables.per_class import class_grid
 from harness.report.tables.render import markdown
@@ -206,13 +208,13 @@ def _over_groups(section: Section, tables: Mapping[str, Table], palette: Palette
     return drawings("family", context)
 
 
-def costs_files(section: Section, palette: Palette) -> Files:
+def costs_files(records: SuiteRecords, palette: Palette) -> Files:
     """`costs.md` of a suite with the files of each device; empty where nothing was measured."""
     files: Files = {}
     devices = []
-    for group in section.measurements.groups:
-        own = Section(suite=section.suite, dataset=section.dataset, measurements=section.measurements, device=group)
-        tables, slug = list(tables_of(own, "costs")), _short(group)
+    for group in records.measurements.groups:
+        tables = list(tables_of(Section(records=records, device=group), "costs"))
+        slug = _short(group)
         for table in tables:
             stem = f"{table.spec.name}-{slug}"
             made = table.files(f"{describe(group)}: {table.spec.heading}", stem)
@@ -221,7 +223,7 @@ def costs_files(section: Section, palette: Palette) -> Files:
         files |= {path: one.data for path, one in drawn.items()}
         devices.append(_device(group, tables, [(one.title, path, one.caption) for path, one in drawn.items()]))
     growth = []
-    for series in section.measurements.series:
+    for series in records.measurements.series:
         for one in _drawn(drawings("series", series, palette)):
             path = one.name.replace(series.slug, series.slug[:_LONGEST_SLUG])
             files[path] = one.data
@@ -229,7 +231,7 @@ def costs_files(section: Section, palette: Palette) -> Files:
     if not devices:
         return {}
     notes = {name: text for device in devices for name, text in device["notes"].items()}
-    text = render("costs.md.j2", section=section, devices=devices, notes=notes, growth=growth)
+    text = render("costs.md.j2", suite=records.suite, devices=devices, notes=notes, growth=growth)
     return {"costs.md": text.encode(), **files}
 
 

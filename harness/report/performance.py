@@ -7,19 +7,18 @@ from typing import Any
 import pandas as pd
 
 from harness.records.speed import (
+    PERFORMANCE,
     Entry,
     PerformanceRecord,
-    Spread,
     Target,
-    load_performance,
     spread,
 )
+from harness.report.comparisons import comparison_files
 from harness.report.plots.performance import compared, ratios_plot
-from harness.report.render import render
-from harness.report.tables.render import csv, markdown, significant
+from harness.report.tables.cells import column
+from harness.report.tables.render import markdown, significant
+from harness.report.tables.spec import Column, Row, pipe_table
 from harness.report.wording import extent
-
-FOLDER = "performance"
 
 
 def performance_files(results: Path) -> dict[str, bytes]:
@@ -27,23 +26,25 @@ def performance_files(results: Path) -> dict[str, bytes]:
 
     Damaged records are named.
     """
-    damaged: list[str] = []
+    pictures: dict[str, bytes] = {}
+
+    def page(records: list[PerformanceRecord]) -> dict[str, Any]:
+        whole = [record for record in records if not record.reduced]
+        pictures.update({picture_name(one): ratios_plot(one).data for one in records if compared(one)})
+        return {
+            "targets": markdown(targets_table(whole)) if whole else "",
+            "records": [_section(record) for record in records],
+            "entries": _entries(records),
+        }
+
     # the paper's size first; reduced records have tables and plots of their own
-    records = sorted(load_performance(results, damaged.append), key=lambda record: record.reduced)
-    if not records and not damaged:
-        return {}
-    whole = [record for record in records if not record.reduced]
-    text = render(
-        "performance.md.j2",
-        targets=markdown(targets_table(whole)) if whole else "",
-        records=[_section(record) for record in records],
-        entries=_entries(records),
-        unreadable=[line.replace(f"{results}/", "") for line in damaged],
+    files = comparison_files(
+        PERFORMANCE,
+        results,
+        page,
+        frame=lambda records: pd.concat([frame(record) for record in records]),
+        order=lambda record: record.reduced,
     )
-    files = {"README.md": text.encode()}
-    if records:
-        files["performance.csv"] = csv(pd.concat([frame(record) for record in records])).encode()
-    pictures = {picture_name(record): ratios_plot(record).data for record in records if compared(record)}
     return files | pictures
 
 
@@ -106,7 +107,7 @@ def _section(record: PerformanceRecord) -> dict[str, Any]:
     return {
         "head": f"{record.device_name}, {record.threads} threads, input {extent(record.size)}",
         "reduced": record.reduced,
-        "times": markdown(times_text(record)),
+        "times": _times(record),
         "picture": picture_name(record) if compared(record) else "",
         "doubts": [
             (entry.title, [*entry.notes, *entry.flags]) for entry in record.entries if entry.notes or entry.flags
@@ -120,20 +121,30 @@ def _section(record: PerformanceRecord) -> dict[str, Any]:
     }
 
 
-def times_text(record: PerformanceRecord) -> pd.DataFrame:
-    """The table of a record, as text."""
-    return pd.DataFrame(
-        {
-            "what": entry.title,
-            "rounds": str(len(entry.ours_s)) if entry.ours_s else "n/a",
-            "ours, s": _seconds(entry.ours_s),
-            "opponent, s": _seconds(entry.opponent_s) if entry.opponent else "–",
-            "ratio": _ratio_text(entry),
-            "target": _target(entry),
-            "met": "–" if entry.target is None else _met(entry.met),
-        }
-        for entry in record.entries
+def _times(record: PerformanceRecord) -> str:
+    """The table of a record."""
+    shown = frame(record).assign(
+        what=[entry.title for entry in record.entries], aim=[_target(entry) for entry in record.entries]
     )
+
+    def ratio(row: Row) -> str:
+        if pd.isna(row["ratio"]):
+            return "n/a" if row["opponent"] else "–"
+        return "{} [{}, {}]".format(*(_figure(row[name]) for name in ("ratio", "ratio_low", "ratio_high")))
+
+    def theirs(row: Row) -> str:
+        return ("n/a" if pd.isna(row["opponent_s"]) else _figure(row["opponent_s"])) if row["opponent"] else "–"
+
+    columns = [
+        column("what", "what", text=True),
+        column("rounds", "n", lambda count: str(count or "n/a")),
+        column("ours, s", "ours_s", _figure, missing="n/a"),
+        Column(header="opponent, s", cell=theirs),
+        Column(header="ratio", cell=ratio),
+        column("target", "aim"),
+        column("met", "met"),
+    ]
+    return pipe_table(shown, columns)
 
 
 def _entries(records: Sequence[PerformanceRecord]) -> dict[str, tuple[str, str]]:
@@ -151,24 +162,9 @@ def _target(entry: Entry) -> str:
     return f"at most {entry.target.at_most:g}{unit}"
 
 
-def _seconds(values: Sequence[float]) -> str:
-    return _figure(spread(values).median) if values else "n/a"
-
-
 def _figure(value: float) -> str:
     """Three digits that count, of whatever magnitude."""
     return significant(value) if value >= 1 else f"{value:#.3g}"
-
-
-def _ratio_text(entry: Entry) -> str:
-    if not entry.ratios:
-        return "n/a" if entry.opponent else "–"
-    return _spread_text(spread(entry.ratios))
-
-
-def _spread_text(found: Spread) -> str:
-    low, middle, high = (_figure(value) for value in (found.low, found.median, found.high))
-    return f"{middle} [{low}, {high}]"
 
 
 def _met(met: bool | None) -> str:

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from datasets import DatasetInfo
+from harness.config.suite import Suite
 from harness.records.measurement import (
     PAPER_SIZE,
     STEP_BATCH,
     MeasurementRecord,
     MeasureSpec,
     Phase,
-    load_measurements,
 )
-from harness.report.collect import SuiteRecords
 from harness.report.families import Family
-from harness.report.grouping import Store, grouped, input_size, network_order, outdated_architecture
+from harness.report.grouping import Group, grouped, input_size, network_order, outdated_architecture
+from harness.report.store import Store
 
 # The preferred measurement for a plot: a GPU's, then the most thorough one.
 _EFFORTS = ("full", "lease", "cpu", "quick")
@@ -120,27 +120,26 @@ class Measurements:
     outdated: tuple[tuple[str, str], ...]
 
 
-def collect_measurements(results: Path | Store, records: SuiteRecords) -> Measurements:
+def suite_measurements(
+    store: Store, suite: Suite, dataset: DatasetInfo, groups: Sequence[Group], networks: Sequence[str]
+) -> Measurements:
     """The measurements of a suite: its networks and number of classes, at its runs' size and the paper's.
 
     A suite on drawn data shows the paper's size only where there is no measurement at the size of its runs.
     """
-    folder = results.results if isinstance(results, Store) else results
-    found, unreadable = load_measurements(folder)
-    classes = records.dataset.num_classes
-    own = {*records.suite.architectures, *records.networks} if records.suite.measures else set()
-    fitting = [one for one in found if one.spec.num_classes == classes and one.spec.architecture in own]
-    sizes = {input_size(group.protocol, records.dataset) for group in records.groups}
+    found, unreadable = store.measured
+    own = {*suite.architectures, *networks} if suite.measures else set()
+    fitting = [one for one in found if one.spec.num_classes == dataset.num_classes and one.spec.architecture in own]
+    sizes = {input_size(group.protocol, dataset) for group in groups}
     chosen = [record for record in fitting if record.spec.size in sizes]
-    if not records.dataset.synthetic or (sizes and not chosen):
+    if not dataset.synthetic or (sizes and not chosen):
         chosen = [record for record in fitting if record.spec.size in {*sizes, PAPER_SIZE}]
-    outdated = tuple((_name(one), reason) for one in chosen if (reason := _outdated(one)))
-    groups = _groups(records, [one for one in chosen if not _outdated(one)])
+    shown = _groups(suite, [one for one in chosen if not _outdated(one)])
     return Measurements(
-        groups=groups,
-        series=_series(records, groups, [one for one in fitting if not _outdated(one)]),
-        unreadable=tuple(sorted(reason.replace(f"{folder}/", "") for _, reason in unreadable)),
-        outdated=outdated,
+        groups=shown,
+        series=_series(suite, shown, [one for one in fitting if not _outdated(one)]),
+        unreadable=unreadable,
+        outdated=tuple((_name(one), reason) for one in chosen if (reason := _outdated(one))),
     )
 
 
@@ -167,25 +166,25 @@ def _group_key(record: MeasurementRecord) -> _Key:
 
 
 def _together(
-    records: SuiteRecords, found: Sequence[MeasurementRecord], key: Callable[[MeasurementRecord], _Key]
+    suite: Suite, found: Sequence[MeasurementRecord], key: Callable[[MeasurementRecord], _Key]
 ) -> dict[_Key, list[MeasurementRecord]]:
     """Measurements by what they share, networks in the order of the report."""
-    order = network_order(records.suite, [record.spec.architecture for record in found])
+    order = network_order(suite, [record.spec.architecture for record in found])
     placed = sorted(found, key=lambda record: order.index(record.spec.architecture))
     return {key(members[0]): members for members in grouped(placed, key)}
 
 
-def _groups(records: SuiteRecords, found: Sequence[MeasurementRecord]) -> tuple[MeasurementGroup, ...]:
-    members = _together(records, found, _group_key).values()
+def _groups(suite: Suite, found: Sequence[MeasurementRecord]) -> tuple[MeasurementGroup, ...]:
+    members = _together(suite, found, _group_key).values()
     groups = [MeasurementGroup(records=tuple(group)) for group in members]
     return tuple(sorted(groups, key=lambda group: (bool(group.reduced), *_preference(group.first.spec), group.slug)))
 
 
 def _series(
-    records: SuiteRecords, groups: Sequence[MeasurementGroup], fitting: Sequence[MeasurementRecord]
+    suite: Suite, groups: Sequence[MeasurementGroup], fitting: Sequence[MeasurementRecord]
 ) -> tuple[Series, ...]:
     """All sizes of what the groups show, in the order of the groups."""
-    members = _together(records, fitting, _series_key)
+    members = _together(suite, fitting, _series_key)
     shown = sorted(
         dict.fromkeys(_series_key(group.first) for group in groups),
         key=lambda key: _preference(members[key][0].spec),

@@ -1,18 +1,18 @@
 """The report on other runtimes and precisions: a table for each device and image size in `results/runtimes/`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-import architectures
-from harness.records.runtimes import RuntimeRecord, load_runtimes
-from harness.report.render import render
-from harness.report.tables.render import csv, markdown
+from harness.records.runtimes import RUNTIMES, RuntimeRecord
+from harness.report.comparisons import comparison_files
+from harness.report.store import title
+from harness.report.tables.cells import column
+from harness.report.tables.spec import Column, pipe_table
 
-FOLDER = "runtimes"
 MIB, MB = 2**20, 10**6
 # What each precision is to keep to: time over that of torch in float32, and points of mIoU lost on val.
 TIME_GOALS = {"bf16": 0.42, "int8": 0.25}
@@ -32,21 +32,17 @@ _COLUMNS = {
 
 def runtimes_files(results: Path) -> dict[str, bytes]:
     """README.md and runtimes.csv, by name; empty where nothing was measured. Damaged records are named."""
-    damaged: list[str] = []
-    records = sorted(load_runtimes(results, damaged.append), key=_place)
-    if not records and not damaged:
-        return {}
-    text = render(
-        "runtimes.md.j2",
-        sections=[_section(list(group)) for _, group in groupby(records, key=_place)],
-        time_goals=TIME_GOALS,
-        miou_goals=MIOU_GOALS,
-        unreadable=[line.replace(f"{results}/", "") for line in damaged],
+    return comparison_files(
+        RUNTIMES,
+        results,
+        page=lambda records: {
+            "sections": [_section(list(group)) for _, group in groupby(records, key=_place)],
+            "time_goals": TIME_GOALS,
+            "miou_goals": MIOU_GOALS,
+        },
+        frame=runtimes_frame,
+        order=_place,
     )
-    files = {"README.md": text.encode()}
-    if records:
-        files["runtimes.csv"] = csv(runtimes_frame(records)).encode()
-    return files
 
 
 def runtimes_frame(records: Sequence[RuntimeRecord]) -> pd.DataFrame:
@@ -103,42 +99,26 @@ def _place(record: RuntimeRecord) -> tuple[str, tuple[int, int], int, str]:
 
 
 def _section(records: list[RuntimeRecord]) -> dict[str, Any]:
-    frame = runtimes_frame(records)
-    table = pd.DataFrame(
-        {
-            "network": [_title(record) for record in records],
-            "runtime": [f"{record.runtime} {record.precision}" for record in records],
-            **{
-                head: [_cell(row[name], form, factor) for _, row in frame.iterrows()]
-                for head, (name, form, factor) in _COLUMNS.items()
-            },
-            "missed": ["n/a" if record.failure else row for record, row in zip(records, frame["missed"], strict=True)],
-        }
-    )
-    reasons = {
-        f"{record.runtime} {record.precision}, {_title(record)}": record.failure for record in records if record.failure
-    }
-    drawn = any(not record.run_id for record in records)
+    """What the page shows of records that stand in one table."""
+    columns = [
+        Column(header="network", cell=lambda row: _title(row["architecture"], row["run_id"]), text=True),
+        Column(header="runtime", cell="{runtime} {precision}".format_map, text=True),
+        *(column(head, name, _scaled(form, by), missing="n/a") for head, (name, form, by) in _COLUMNS.items()),
+        Column(header="missed", cell=lambda row: "n/a" if row["failure"] else row["missed"]),
+    ]
+    named = {f"{one.runtime} {one.precision}, {_title(one.architecture, one.run_id)}": one for one in records}
     return {
         "record": records[0],
-        "table": markdown(table, 2),
-        "reasons": reasons,
-        "drawn": drawn,
-        "warnings": {
-            f"{record.runtime} {record.precision}, {_title(record)}": record.warnings
-            for record in records
-            if record.warnings
-        },
+        "table": pipe_table(runtimes_frame(records), columns),
+        "reasons": {name: one.failure for name, one in named.items() if one.failure},
+        "drawn": any(not one.run_id for one in records),
+        "warnings": {name: one.warnings for name, one in named.items() if one.warnings},
     }
 
 
-def _title(record: RuntimeRecord) -> str:
-    try:
-        title = architectures.info(record.architecture).title
-    except architectures.ArchitectureError:  # a plugin's, which is not at hand
-        title = record.architecture
-    return title if record.run_id else f"{title} (drawn weights)"
+def _title(architecture: str, run_id: str) -> str:
+    return title(architecture) if run_id else f"{title(architecture)} (drawn weights)"
 
 
-def _cell(value: float | None, form: str, factor: float) -> str:
-    return "n/a" if value is None or pd.isna(value) else form.format(value * factor)
+def _scaled(form: str, factor: float) -> Callable[[float], str]:
+    return lambda value: form.format(value * factor)

@@ -9,24 +9,19 @@ from numpy.typing import NDArray
 
 from harness.metrics.bootstrap import BLOCK, SCORES, ImageScores, resampled_class_iou
 from harness.metrics.significance import Difference, Sample, difference
-from harness.report.grouping import Run, Scored
-
-TIE_NOTE = (
-    "`=`: a tie, that is the highest of its column and what does not differ from it by more than noise "
-    f"(95 %: bootstrap over seeds and blocks of {BLOCK} neighboring frames, networks paired by seed; of one seed "
-    "over blocks alone). No correction is made for the number of networks."
-)
+from harness.report.metrics import BY_HEADER
+from harness.report.store import Run, Scored
 
 
 def sample(runs: Sequence[Run], split: str, label: str, metric: str) -> Sample | None:
     """A score of one network's runs in one row of the table; none where no run was scored there."""
     scored = _scored(runs, split, label)
-    values = [_value(one, metric) for _, one in scored]
-    if not values or any(value is None for value in values):
+    values = [BY_HEADER[metric].of(one) for _, one in scored]
+    if not values or np.isnan(values).any():
         return None
     column = SCORES.index(metric)
     drawn = [one.resampled[:, column] for _, one in scored if one.resampled is not None]
-    return _sample(scored, [value for value in values if value is not None], drawn)
+    return _sample(scored, values, drawn)
 
 
 def class_samples(runs: Sequence[Run], split: str, label: str) -> list[Sample]:
@@ -67,13 +62,6 @@ def _image_scores(scored: Scored) -> ImageScores:
     return ImageScores(matrices=scored.matrices, bf=np.full(scored.matrices.shape[:2], np.nan))
 
 
-def _value(scored: Scored, metric: str) -> float | None:
-    if metric == "BF":
-        return scored.bf
-    scores = scored.scores
-    return {"G": scores.global_accuracy, "C": scores.class_accuracy, "mIoU": scores.miou}[metric]
-
-
 def with_ties(
     frame: pd.DataFrame,
     by: Sequence[str],
@@ -88,10 +76,7 @@ def with_ties(
     """
     rows = frame.to_dict("records")
     marked = {metric: [False] * len(rows) for metric in SCORES}
-    together: dict[tuple[object, ...], list[int]] = {}
-    for at, row in enumerate(rows):
-        together.setdefault(tuple(row[name] for name in by), []).append(at)
-    for places in together.values():
+    for places in frame.groupby(list(by), sort=False).indices.values():
         for metric, marks in marked.items():
             found = {at: one for at in places if (one := find(rows[at], metric)) is not None}
             for at in tied(found):

@@ -8,34 +8,30 @@ from rich.table import Table as RichTable
 
 from harness.config.suite import Suite
 from harness.report.collect import collect
-from harness.report.families import families
-from harness.report.grouping import read_store
 from harness.report.pages import heading
-from harness.report.resources import collect_measurements
+from harness.report.store import Store, read_store
 from harness.report.tables.overview import columns, overview, shown_label, split_of
-from harness.report.tables.spec import Section, Table, TableSpec
+from harness.report.tables.spec import Section, Table, TableSpec, sections
 from harness.report.wording import describe
 
 
-def print_results(results: Path, suites: Sequence[Suite], console: Console, run_ids: Sequence[str] = ()) -> None:
+def print_results(
+    results: Path | Store, suites: Sequence[Suite], console: Console, run_ids: Sequence[str] = ()
+) -> None:
     """Print a table for each group of the suites: network, mIoU with interval, BF, size, memory and latency.
 
     Args:
-        results: the results folder.
+        results: the results folder, or what was read from it.
         suites: what the runs were planned from.
         console: to print to.
         run_ids: only groups that one of these runs is in; none: all.
     """
     store = read_store(results)
     for suite in suites:
-        records = collect(store, suite)
-        measurements = collect_measurements(store, records)
-        for family in families(records.suite, records.groups):
-            own = {*(run.record.run_id for run in family.runs), *(record.run_id for record in family.failed)}
-            if run_ids and not own & set(run_ids):
-                continue
-            section = Section(suite=records.suite, dataset=records.dataset, measurements=measurements, family=family)
-            console.print(_table(section))
+        for section in sections(collect(store, suite)):
+            records = [record for group in section.groups for record in group.records]
+            if not run_ids or {record.run_id for record in records} & set(run_ids):
+                console.print(_table(section))
 
 
 # A terminal is narrow; the page has all of them.

@@ -7,25 +7,20 @@ import pandas as pd
 
 import datasets
 from harness.config.suite import load_suite, suite_names
-from harness.report.claims import Collected, claims_files
+from harness.report.claims import claims_files
 from harness.report.collect import SuiteRecords, collect, suites_of
-from harness.report.families import families
 from harness.report.frames import load_measurements, load_results
-from harness.report.grouping import Store, read_store
-from harness.report.indices import FOLDER as INDICES
 from harness.report.indices import indices_files
 from harness.report.pages import Files, SectionPage, costs_files, heading, section_files
 from harness.report.parallel import in_parallel
-from harness.report.performance import FOLDER as PERFORMANCE
 from harness.report.performance import performance_files
 from harness.report.plots import Source, open_source, palette
 from harness.report.rank_stability import rank_stability, rank_stability_text
 from harness.report.render import render
-from harness.report.resources import Measurements, collect_measurements
-from harness.report.runtimes import FOLDER as RUNTIMES
 from harness.report.runtimes import runtimes_files
+from harness.report.store import Store, read_store
 from harness.report.tables.render import csv
-from harness.report.tables.spec import Section
+from harness.report.tables.spec import Section, sections
 from harness.report.training_length import training_length, training_length_text
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
@@ -34,27 +29,28 @@ from harness.system.files import write_atomically
 _KINDS = (".md", ".csv", ".tex", ".png")
 
 
-def write_suites(results: Path, reports: Path, suites: Sequence[str] | None, data_root: str | None) -> list[Path]:
+def write_suites(
+    results: Path | Store, reports: Path, suites: Sequence[str] | None, data_root: str | None
+) -> list[Path]:
     """What `harness.report.write_reports` does."""
     for name in suites or ():
         load_suite(name)
     store = read_store(results)
     flat = load_results(store)
     written: list[Path] = []
-    collected: dict[str, Collected] = {}
+    collected: dict[str, SuiteRecords] = {}
     shown: list[tuple[Section, SectionPage]] = []
     for asked, suite in suites_of(store, suite_names()):
-        name, records = suite.name, collect(store, suite)
-        measurements = collect_measurements(store, records)
-        collected[name] = Collected(records=records, measurements=measurements)
-        if (suites and not {asked, name} & {*suites}) or _is_empty(records, measurements):
+        records = collected[suite.name] = collect(store, suite)
+        if (suites and not {asked, suite.name} & {*suites}) or _is_empty(records):
             continue
-        files, pages = suite_files(records, measurements, flat, data_root)
-        written += _replace(reports / name, files)
+        files, pages = suite_files(records, flat, data_root)
+        written += _replace(reports / suite.name, files)
         shown += pages
     if suites is None:
-        compared = (INDICES, indices_files), (PERFORMANCE, performance_files), (RUNTIMES, runtimes_files)
-        for folder, made in ((folder, files(results)) for folder, files in compared):
+        compared = {"indices": indices_files, "performance": performance_files, "runtimes": runtimes_files}
+        for folder, files_of in compared.items():
+            made = files_of(store.results)
             written += _replace(reports / folder, made) if made else []
         claims = claims_files(collected)
         there = {path.relative_to(reports) for path in written} | {Path(path) for path in claims}
@@ -65,37 +61,31 @@ def write_suites(results: Path, reports: Path, suites: Sequence[str] | None, dat
     return written
 
 
-def _is_empty(records: SuiteRecords, measurements: Measurements) -> bool:
+def _is_empty(records: SuiteRecords) -> bool:
     own = [line for line in records.unreadable if f"-{records.dataset.name}-s" in line]
-    measured = {one.spec.architecture for group in measurements.groups for one in group.records}
+    measured = {one.spec.architecture for group in records.measurements.groups for one in group.records}
     return not (records.groups or records.outdated or own or measured - set(records.suite.references))
 
 
 def suite_files(
-    records: SuiteRecords, measurements: Measurements, results: pd.DataFrame, data_root: str | None
+    records: SuiteRecords, results: pd.DataFrame, data_root: str | None
 ) -> tuple[Files, list[tuple[Section, SectionPage]]]:
     """Every file of a suite's report by its path in the suite's folder, the page first; and its sections.
 
     `results` is `load_results` of all runs.
     """
-    suite, dataset = records.suite, records.dataset
-    source = open_source(dataset, data_root)
+    source = open_source(records.dataset, data_root)
     if source is not None:
         _check_edition(records, source, data_root)
-    colors = palette(suite, records.networks)
-    bare = Section(suite=suite, dataset=dataset, measurements=measurements)
-    sections = [
-        Section(suite=suite, dataset=dataset, measurements=measurements, family=family)
-        for family in families(suite, records.groups)
-    ]
-    heads = _distinct(sections)
+    colors = palette(records.suite, records.networks)
+    found = sections(records)
     files: Files = {}
-    with in_parallel(len(sections) + 1) as pool:
-        named = zip(sections, heads, strict=True)
+    with in_parallel(len(found) + 1) as pool:
+        named = zip(found, _distinct(found), strict=True)
         made = [pool.submit(section_files, section, head, colors, source) for section, head in named]
-        costs = pool.submit(costs_files, bare, colors)
+        costs = pool.submit(costs_files, records, colors)
         pages = []
-        for section, future in zip(sections, made, strict=True):
+        for section, future in zip(found, made, strict=True):
             own, page = future.result()
             files |= own
             pages.append((section, page))
@@ -104,15 +94,14 @@ def suite_files(
     files |= further
     text = render(
         "suite.md.j2",
-        suite=suite,
-        dataset=dataset,
+        suite=records.suite,
         pages=[page for _, page in pages],
-        measured=measurements.groups,
+        measured=records.measurements.groups,
         costs="costs.md" in files,
         sections=texts,
         tables=sorted(further),
-        unreadable=[*records.unreadable, *measurements.unreadable],
-        outdated=[*records.outdated, *measurements.outdated],
+        unreadable=[*records.unreadable, *records.measurements.unreadable],
+        outdated=[*records.outdated, *records.measurements.outdated],
     )
     return {"README.md": text.encode(), **files}, pages
 
@@ -160,7 +149,7 @@ def home_files(
     store: Store,
     results: pd.DataFrame,
     shown: Sequence[tuple[Section, SectionPage]],
-    collected: Sequence[Collected],
+    collected: Sequence[SuiteRecords],
     files: Container[Path],
 ) -> Files:
     """`README.md` over all suites, and the flat files of results and measurements.
@@ -172,9 +161,9 @@ def home_files(
         collected: of all suites.
         files: paths in the reports folder of what is there, for links.
     """
-    suites = [one.records.suite for one in collected]
+    suites = [one.suite for one in collected]
     costs = [suite.name for suite in suites if Path(suite.name, "costs.md") in files]
-    trained = {one.records.suite.name for one in collected if one.records.groups}
+    trained = {one.suite.name for one in collected if one.groups}
     own = [(section, page) for section, page in shown if not section.dataset.synthetic and page.trained]
     first: dict[str, tuple[Section, SectionPage]] = {}
     for section, page in own:

@@ -45,6 +45,34 @@ def replacing(path: Path, advice: str, what: str = "") -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def replacing_folder(folder: Path, advice: str) -> Iterator[Path]:
+    """An empty folder beside the target, to be filled in the block, which then takes the target's place at once.
+
+    An error leaves the target as it was, and no temporary folder.
+
+    Args:
+        folder: the target; its parent is made if need be.
+        advice: what to do about an error.
+
+    Raises:
+        UserError: the disk is full or the folder can't be written.
+    """
+    staging, former = (folder.with_name(f".{folder.name}.{os.getpid()}{end}.tmp") for end in ("", ".old"))
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        yield staging
+        if folder.exists():
+            folder.replace(former)
+        staging.replace(folder)
+    except OSError as error:
+        raise UserError(f"can't write {folder}: {error.strerror}; {advice}") from error
+    finally:
+        for temporary in (staging, former):
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _reason(error: OSError | RuntimeError, temporary: Path) -> str:
     """Why a file could not be written. torch's writer does not say; writing a little more does."""
     if isinstance(error, RuntimeError):

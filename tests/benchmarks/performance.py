@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.records.speed import PerformanceRecord, load_performance, spread
+from harness.records.speed import PERFORMANCE, PerformanceRecord, spread
 from harness.system.environment import available_cores
 from harness.system.errors import UserError
 from tests.benchmarks.comparisons import SMALL_SIZE
@@ -40,7 +40,7 @@ def measure(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     """`check`. An entry that is worse is measured once more before it counts: something else may have run."""
-    committed, threads = load_performance(ROOT / "results"), available_cores()
+    committed, threads = PERFORMANCE.load(ROOT / "results"), available_cores()
     if not comparable(committed, device=arguments.device, threads=threads, size=SMALL_SIZE):
         height, width = SMALL_SIZE
         print(
@@ -67,7 +67,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 def _only(place: Path) -> PerformanceRecord:
     """The one record of a folder; UserError where nothing could be compared."""
-    records = load_performance(place)
+    records = PERFORMANCE.load(place)
     if not records:
         raise UserError("no comparison could be carried out: see above")
     return records[0]

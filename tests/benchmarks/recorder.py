@@ -13,12 +13,11 @@ from harness.launchers.process import KEEP_MEMORY
 from harness.profiling.sampling import load_average, load_warnings
 from harness.records.speed import (
     EMULATED,
+    PERFORMANCE,
     Entry,
     PerformanceRecord,
     Target,
     joined,
-    load_performance,
-    save_performance,
     spread,
 )
 from harness.system.environment import (
@@ -183,11 +182,11 @@ class Recorder:
             environments=(self._environment,),
             settings=settings_of_sides(),
         )
-        earlier = load_performance(self.options.results)
+        earlier = PERFORMANCE.load(self.options.results)
         old = next((record for record in earlier if record.file_name == new.file_name), None)
         whole = joined(old, new)
         known = [found for one in on(self.options.device) if (found := whole.entry(one.name)) is not None]
-        save_performance(self.options.results, whole.model_copy(update={"entries": tuple(known)}))
+        PERFORMANCE.save(self.options.results, whole.model_copy(update={"entries": tuple(known)}))
 
 
 def settings_of_sides() -> dict[str, Any]:

@@ -8,14 +8,12 @@ import pytest
 from pydantic import ValidationError
 
 from harness.records.speed import (
+    PERFORMANCE,
     Entry,
     PerformanceRecord,
     Spread,
     Target,
     joined,
-    load_performance,
-    performance_folder,
-    save_performance,
     spread,
 )
 from harness.system.errors import UserError
@@ -108,12 +106,12 @@ def test_an_entry_that_contradicts_itself_is_refused(changes: dict[str, Any]) ->
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     written = record(entry(), entry("help", opponent=None, opponent_s=(), images=None))
-    path = save_performance(tmp_path, written)
+    path = PERFORMANCE.save(tmp_path, written)
     assert path == tmp_path / "performance" / "cpu-made-up-2c-90x120.json"
-    assert load_performance(tmp_path) == [written]
-    (performance_folder(tmp_path) / "broken.json").write_text("{}")
+    assert PERFORMANCE.load(tmp_path) == [written]
+    (PERFORMANCE.folder(tmp_path) / "broken.json").write_text("{}")
     with pytest.raises(UserError, match=r"broken\.json: not a comparison with the PyTorch baseline"):
-        load_performance(tmp_path)
+        PERFORMANCE.load(tmp_path)
 
 
 @pytest.mark.parametrize("changes", [{"reduced": False}, {"environments": ()}])
@@ -209,12 +207,12 @@ def test_check_measures_what_is_worse_once_more(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    save_performance(tmp_path / "results", record(entry()))
+    PERFORMANCE.save(tmp_path / "results", record(entry()))
     asked: list[Sequence[str]] = []
 
     def compare(words: Sequence[str]) -> int:
         [place] = [Path(word.partition("=")[2]) for word in words if word.startswith("--performance-results")]
-        save_performance(place, record(slower(factors[len(asked)])))
+        PERFORMANCE.save(place, record(slower(factors[len(asked)])))
         asked.append(words)
         return 0
 
@@ -230,7 +228,7 @@ def test_check_measures_what_is_worse_once_more(
 def test_check_without_a_committed_record_says_so_and_measures_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_performance(tmp_path / "results", record(entry(), threads=3))
+    PERFORMANCE.save(tmp_path / "results", record(entry(), threads=3))
     monkeypatch.setattr(performance, "ROOT", tmp_path)
     monkeypatch.setattr(performance, "available_cores", lambda: 2)
     monkeypatch.setattr(performance, "compare", lambda words: pytest.fail("measured"))

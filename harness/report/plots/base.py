@@ -15,7 +15,7 @@ from harness.report.plots.style import Palette
 from harness.report.render import render
 from harness.report.resources import Measurements
 
-Subject = Literal["group", "device", "series", "family", "recipes", "performance", "differences"]
+Subject = Literal["group", "device", "series", "family", "recipes", "performance"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +52,22 @@ class Source:
 
 
 def open_source(dataset: datasets.DatasetInfo, data_root: str | None) -> Source | None:
-    """The pictures of a dataset, if they may be had: of drawn data always, of others where a root is given.
+    """The pictures of a dataset with their edition, if they may be had; as `open_test`."""
+    test = open_test(dataset, data_root)
+    if test is None:
+        return None
+    return Source(test=test, digest=datasets.content_hash(dataset.name, None if dataset.synthetic else data_root)[1])
+
+
+def open_test(dataset: datasets.DatasetInfo, data_root: str | None) -> datasets.Dataset | None:
+    """The test split, if its pictures may be had: of drawn data always, of others where a root is given.
 
     Raises:
         datasets.DatasetError: a root was given, and the data there can't be read.
     """
-    root = None if dataset.synthetic else data_root
-    if not dataset.synthetic and root is None:
+    if not dataset.synthetic and data_root is None:
         return None
-    _, digest = datasets.content_hash(dataset.name, root)
-    return Source(test=datasets.load(dataset.name, "test", root), digest=digest)
+    return datasets.load(dataset.name, "test", None if dataset.synthetic else data_root)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.accuracy import confusion
-from harness.report.grouping import title
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import SMALL, key, new_figure, sign, styled
+from harness.report.store import title
 
 MOST_NETWORKS = 6  # signs of more networks on one line are not told apart
 MOST_CLASSES = 20  # more are numbered in a confusion matrix, without numbers in its cells
@@ -62,7 +62,7 @@ def confusion_figure(context: PlotContext) -> Figure:
             if place >= len(names):
                 axes.set_axis_off()
                 continue
-            values = pd.DataFrame(100 * confusion(context.group, names[place]), index=shown, columns=shown)
+            values = pd.DataFrame(confusion(context.group, names[place]), index=shown, columns=shown)
             texts = values.map(lambda value: "" if many or pd.isna(value) or value < 0.5 else f"{value:.0f}")
             _draw_cells(axes, values, texts)
             axes.set_title(title(names[place]), fontweight="bold")

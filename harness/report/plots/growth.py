@@ -8,11 +8,11 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 import architectures
 from harness.records.measurement import PAPER_SIZE, TIME_BATCH
-from harness.report.grouping import title
+from harness.report.measurement_frame import fact
 from harness.report.plots.base import Drawing, Plot, drawing
 from harness.report.plots.style import GRAY, Palette, key, label_ends, new_figure, plain_axis, sign, size_text, styled
-from harness.report.readings import median_ms
 from harness.report.resources import Series
+from harness.report.store import title
 
 
 def growth_frame(series: Series) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def growth_frame(series: Series) -> pd.DataFrame:
     for record in series.records:
         size, network = record.spec.size, title(record.spec.architecture)
         for batch in sorted(cell.key.batch_size for cell in record.cells if cell.key.phase == "forward"):
-            if (found := median_ms(record, "forward", batch).value) is not None:
+            if (found := fact(record, "forward", batch, "latency_ms", "median").value) is not None:
                 rows.append((network, size, float(size[0] * size[1]), batch, found / batch))
     return pd.DataFrame(rows, columns=["network", "size", "pixels", "batch", "ms"])
 
@@ -102,24 +102,14 @@ def _drawing(figure: Figure, kind: str, series: Series, points: pd.DataFrame) ->
     return drawing(figure, name, f"growth-{kind}-{series.slug}", "growth", values)
 
 
-def size_growth(series: Series, palette: Palette) -> Drawing | None:
-    """The picture of time against input size; none with fewer than two points a line."""
-    points = size_points(series)
-    if points.empty:
-        return None
-    return _drawing(size_figure(points, palette, series.first.device_name), "size", series, points)
+def growth(series: Series, palette: Palette) -> Sequence[Drawing]:
+    """Time against input size and against the batch, each where a line has two points."""
+    both = (("size", size_points(series), size_figure), ("batch", batch_points(series), batch_figure))
+    return [
+        _drawing(draw(points, palette, series.first.device_name), kind, series, points)
+        for kind, points, draw in both
+        if not points.empty
+    ]
 
 
-def batch_growth(series: Series, palette: Palette) -> Drawing | None:
-    """The picture of time against the batch; none with fewer than two points a line."""
-    points = batch_points(series)
-    if points.empty:
-        return None
-    return _drawing(batch_figure(points, palette, series.first.device_name), "batch", series, points)
-
-
-def _both(series: Series, palette: Palette) -> Sequence[Drawing]:
-    return [made for draw in (size_growth, batch_growth) if (made := draw(series, palette)) is not None]
-
-
-PLOT = Plot(subject="series", place=1, draw=_both)
+PLOT = Plot(subject="series", place=1, draw=growth)

@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-import architectures
 from harness import metrics
-from harness.report.grouping import Group, Run, title
+from harness.report.grouping import Group
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import label_ends, new_figure, plain_axis, styled
+from harness.report.store import Run, architecture_info, title
 
 SMOOTHING = 1 / 40  # share of a loss's points that it is smoothed over
 
@@ -24,10 +24,8 @@ def trained(group: Group) -> list[Run]:
 
 def loss_stride(run: Run) -> int:
     """Side in pixels of the cells that the training loss is the mean over: its logits' output stride."""
-    try:
-        return architectures.info(run.record.spec.architecture).output_stride
-    except architectures.ArchitectureError:
-        return 1  # registered by a plugin that a report need not load
+    info = architecture_info(run.record.spec.architecture)
+    return info.output_stride if info else 1
 
 
 def loss_frame(runs: Sequence[Run]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What the networks' memory is made of: live tensors at their peak, part by part, and what the device measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import get_args
 
 import pandas as pd
@@ -10,16 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH
-from harness.report.grouping import title
+from harness.report.measurement_frame import fact
 from harness.report.plots.base import Drawing, Plot, drawing
 from harness.report.plots.style import key, new_figure, sign, size_text, styled
-from harness.report.readings import LIVE_PARTS, Use, live_mib, memory_mib
+from harness.report.readings import LIVE_PARTS, MEMORY_CELLS, Use
 from harness.report.resources import MeasurementGroup
+from harness.report.store import title
 
 # None of the networks' colors; light and dark in turn, so that neighbors differ in black and white.
 _COLORS = ("#332288", "#ddb7c6", "#882255", "#44aa77", "#9cc9e8", "#776622", "#d0d0d0")
-_BATCHES: Mapping[Use, int] = {"inference": INFERENCE_BATCH, "training": TRAINING_BATCH}
 MEASURED = "allocated_peak"
 
 
@@ -27,9 +26,10 @@ def memory_frame(group: MeasurementGroup) -> pd.DataFrame:
     """A row a use and network: its parts and the allocator's peak (NaN where not measured) in MiB."""
     rows = []
     for use in get_args(Use):
+        cell = MEMORY_CELLS[use]
         for record in group.records:
-            parts = {part: live_mib(record, use, part).value for part in LIVE_PARTS}
-            measured = memory_mib(record, use, f"{MEASURED}_bytes").value
+            parts = {part: fact(record, *cell, f"live_{part}_mib").value for part in LIVE_PARTS}
+            measured = fact(record, *cell, "peak_allocated_mib").value
             if None not in parts.values():
                 rows.append({"use": use, "network": title(record.spec.architecture), **parts, MEASURED: measured})
     return pd.DataFrame(rows, columns=["use", "network", *LIVE_PARTS, MEASURED]).astype({MEASURED: float})
@@ -47,9 +47,9 @@ def memory_figure(group: MeasurementGroup) -> Figure | None:
         figure = new_figure(
             2.0 + 0.32 * frame["network"].nunique(), f"Memory at its peak by part, input {size}: {kind}"
         )
-        for axes, use in zip(figure.subplots(1, 2, sharey=True), _BATCHES, strict=True):
+        for axes, use in zip(figure.subplots(1, 2, sharey=True), MEMORY_CELLS, strict=True):
             _draw_bars(axes, frame[frame["use"].eq(use)])
-            axes.set_title(f"{use}, batch {_BATCHES[use]}")
+            axes.set_title(f"{use}, batch {MEMORY_CELLS[use][1]}")
             axes.set_xlabel("MiB")
         entries: list[Artist] = [
             Patch(facecolor=color, label=part.replace("_", " "))

@@ -11,14 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from datasets import DatasetInfo
 from datasets.base import Color
 from harness.metrics.confusion import average_rates
-from harness.report.grouping import Group, Run, title
+from harness.report.grouping import Group
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, Source, drawing
 from harness.report.plots.style import DARK, SMALL, WIDTH_IN, key, new_figure, styled
+from harness.report.store import title
 
 VOID = 255
 VOID_COLOR, RIGHT_COLOR, WRONG_COLOR = (0, 0, 0), (222, 222, 222), (178, 0, 24)
@@ -57,20 +57,11 @@ def image_ids_of(group: Group) -> list[str]:
     return sorted({image_id for run in group.runs for image_id in run.record.image_ids})
 
 
-def prediction_of(run: Run, image_id: str) -> _Pixels | None:
-    """A kept prediction as class numbers (H, W); none where this run did not keep it."""
-    try:
-        with Image.open(run.stored.prediction_path(image_id)) as picture:
-            return np.asarray(picture.convert("L"), dtype=np.uint8)
-    except (OSError, UnidentifiedImageError):
-        return None
-
-
 def alone_cells(group: Group, dataset: DatasetInfo) -> list[Cell]:
     """The kept predictions of each network's first seed, a row a network."""
     cells = []
     for name in group.networks:
-        found = [prediction_of(group.of(name)[0], image_id) for image_id in image_ids_of(group)]
+        found = [group.of(name)[0].prediction(image_id) for image_id in image_ids_of(group)]
         pictures = [None if one is None else colored(one, dataset) for one in found]
         cells += [Cell(name="" if place else title(name), picture=one) for place, one in enumerate(pictures)]
     return cells
@@ -81,7 +72,7 @@ def panel_cells(group: Group, source: Source, image_id: str) -> list[Cell]:
     cells = data_cells("image", "truth", source, source.test.image_ids.index(image_id))
     _, truth = source.test[source.test.image_ids.index(image_id)]
     for name in group.networks:
-        found = prediction_of(group.of(name)[0], image_id)
+        found = group.of(name)[0].prediction(image_id)
         if found is None:
             cells += [Cell(name=title(name), picture=None), Cell(name="errors", picture=None)]
             continue

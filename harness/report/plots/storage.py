@@ -82,24 +82,22 @@ def bytes_text(value: float) -> str:
     return f"{value:g}"
 
 
-def storage_plot(context: StorageContext, metric: str) -> Drawing | None:
-    """The picture of a family; none without a point."""
-    if (figure := storage_figure(context, metric)) is None:
-        return None
-    first, shown = context.family.first, set(storage_points(context.frame, metric)["variant"])
-    values = {
-        "group": first,
-        "metric": metric,
-        "bars": bars_words([count for count in context.frame["seeds"] if count]),
-        "first": context.measured.first,
-        "sizes": (size_text(input_size(first.protocol, context.dataset)), size_text(context.measured.size)),
-        "missing": [name for name in dict.fromkeys(context.frame["variant"]) if name not in shown],
-    }
-    return drawing(figure, f"Storage versus {metric}", f"storage-{metric.lower()}", "storage", values)
+def storage(context: StorageContext) -> Sequence[Drawing]:
+    """The pictures of a family, of mIoU and BF; none without a point."""
+    made, first = [], context.family.first
+    for metric in ("mIoU", "BF"):
+        if (figure := storage_figure(context, metric)) is not None:
+            shown = set(storage_points(context.frame, metric)["variant"])
+            values = {
+                "group": first,
+                "metric": metric,
+                "bars": bars_words([count for count in context.frame["seeds"] if count]),
+                "first": context.measured.first,
+                "sizes": (size_text(input_size(first.protocol, context.dataset)), size_text(context.measured.size)),
+                "missing": [name for name in dict.fromkeys(context.frame["variant"]) if name not in shown],
+            }
+            made.append(drawing(figure, f"Storage versus {metric}", f"storage-{metric.lower()}", "storage", values))
+    return made
 
 
-def _both(context: StorageContext) -> Sequence[Drawing]:
-    return [made for metric in ("mIoU", "BF") if (made := storage_plot(context, metric)) is not None]
-
-
-PLOT = Plot(subject="family", place=1, draw=_both)
+PLOT = Plot(subject="family", place=1, draw=storage)

@@ -23,7 +23,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from harness.config.suite import Suite
-from harness.report.grouping import title
+from harness.report.store import title
 
 WIDTH_IN, DPI = 8.2, 110  # 902 pixels: a code host shows it in full size
 SMALL = 9.0  # points; no text is smaller

@@ -9,56 +9,64 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness import paper
-from harness.records.measurement import TIME_BATCH, MeasurementRecord
+from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, MeasurementRecord, Phase
 from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, summarize
-from harness.report.grouping import input_size, title
+from harness.report.grouping import input_size
+from harness.report.measurement_frame import fact
 from harness.report.plots.base import Drawing, GroupData, NoPlot, Plot, PlotContext, bars_words, caption, drawing
 from harness.report.plots.style import GRAY, Mark, key, label_points, new_figure, plain_axis, sign, size_text, styled
-from harness.report.readings import energy_per_image_mj, live_mib, median_ms, memory_mib, shape_figure
 from harness.report.resources import MeasurementGroup, for_size
+from harness.report.store import title
 from harness.system.quantities import Quantity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What accuracy is plotted against. label: of the axis. published: the paper's value in the same unit, if any."""
+    """What accuracy is plotted against.
+
+    label: of the axis. of: phase, batch, quantity and statistic in the frame of measurements. scale: what its value
+    is multiplied by. published: the paper's value in the same unit, if any.
+    """
 
     label: str
-    read: Callable[[MeasurementRecord], Quantity]
+    of: tuple[Phase, int, str, str]
+    scale: float = 1.0
     published: Callable[[paper.Resources], float] | None = None
+
+    def read(self, record: MeasurementRecord) -> Quantity:
+        """Its value, or why there is none."""
+        found = fact(record, *self.of)
+        return found if found.value is None else Quantity(value=self.scale * found.value)
 
 
 COSTS: Mapping[str, Cost] = {
     "memory": Cost(
         label="inference memory, batch 1: live tensors' peak, analytic (MiB)",
-        read=lambda record: live_mib(record, "inference"),
+        of=("inference-memory", INFERENCE_BATCH, "live_peak_mib", "value"),
         published=lambda row: row.inference_memory_mb,
     ),
     "time": Cost(
         label="latency of a forward pass, batch 1 (ms)",
-        read=lambda record: median_ms(record, "forward", TIME_BATCH),
+        of=("forward", TIME_BATCH, "latency_ms", "median"),
         published=lambda row: row.forward_ms,
     ),
     "energy": Cost(
         label="energy above idle of a forward pass, batch 1 (J)",
-        read=lambda record: _scaled(energy_per_image_mj(record, "forward", TIME_BATCH), 1e-3),
+        of=("forward", TIME_BATCH, "energy_j_per_image", "above_idle"),
     ),
     "parameters": Cost(
         label="parameters (millions)",
-        read=lambda record: _scaled(shape_figure(record, lambda shapes: shapes.parameters), 1e-6),
+        of=("shapes", INFERENCE_BATCH, "parameters", "value"),
+        scale=1e-6,
         published=lambda row: row.model_size_mb / 4,  # 4 bytes a parameter
     ),
 }
 _DEVICE_MEMORY = Cost(
     label="inference memory, batch 1: allocator's peak (MiB)",
-    read=lambda record: memory_mib(record, "inference", "allocated_peak_bytes"),
+    of=("inference-memory", INFERENCE_BATCH, "peak_allocated_mib", "value"),
     published=COSTS["memory"].published,
 )
-
-
-def _scaled(quantity: Quantity, factor: float) -> Quantity:
-    return quantity if quantity.value is None else Quantity(value=factor * quantity.value)
 
 
 def cost_of(quantity: str, measured: MeasurementGroup) -> Cost:

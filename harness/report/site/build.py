@@ -1,9 +1,7 @@
 """Making the site: pages from templates, data as scripts, the libraries' files, all put in place at once."""
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from importlib.util import find_spec
@@ -14,14 +12,19 @@ from harness.config.suite import load_suite
 from harness.records.measurement import measurements_folder
 from harness.records.run import runs_folder
 from harness.report.claims import load_claims
+from harness.report.collect import collect
+from harness.report.commands import commands
 from harness.report.frames import dataset_info
+from harness.report.metrics import CLASS_METRICS
 from harness.report.render import render
 from harness.report.site import claims as claims_page
 from harness.report.site import networks, protocols
 from harness.report.site.content import Content, SiteGroup, collect_site, pairs_json
 from harness.report.site.pictures import Images, collect_images, script
 from harness.report.site.quantities import QUANTITIES, SECTIONS, Row, quantities, significant
+from harness.report.store import Store
 from harness.system.errors import UserError
+from harness.system.files import replacing_folder
 
 MARKER = ".segnet-site"
 PAGES = (
@@ -31,28 +34,19 @@ PAGES = (
 _HOME_COLUMNS = ("miou", "bf", "parameters_m", "latency_ms", "energy_j")
 
 
-def build_site(results: Path, out: Path, data_root: str | None, suites: Sequence[str] | None) -> Path:
+def build_site(results: Path | Store, out: Path, data_root: str | None, suites: Sequence[str] | None) -> Path:
     """As `harness.report.site.write_site`."""
     content = collect_site(results, suites)
     if not content.groups and content.measurements.empty:
-        raise UserError(f"no records in {results} to make a site of; `python -m harness run` makes some")
+        raise UserError(f"no records in {content.store.results} to make a site of; `python -m harness run` makes some")
     if out.exists() and not (out / MARKER).exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} holds something else than a site; choose another folder with --out")
     images = collect_images(content.groups, data_root)
-    staging, former = (out.with_name(f".{out.name}.{os.getpid()}{end}.tmp") for end in ("", ".old"))
-    try:
+    with replacing_folder(out, "choose another folder with --out") as staging:
         for path, data in _files(content, images):
             target = staging / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        if out.exists():
-            out.replace(former)
-        staging.replace(out)
-    except OSError as error:
-        raise UserError(f"can't write {out}: {error.strerror}; choose another folder with --out") from error
-    finally:
-        for folder in (staging, former):
-            shutil.rmtree(folder, ignore_errors=True)
     return out / "index.html"
 
 
@@ -86,6 +80,8 @@ def _pages(
         "significant": significant,
         "groups": groups,
         "column_sections": _sections(),
+        # of a class accuracy is the same as recall
+        "class_metrics": [metric for metric in CLASS_METRICS if metric.name != "accuracy"],
         "image_groups": [one.group.id for one in images],
         "networks": [{"page": page, **values} for page, values in about],
     }
@@ -170,21 +166,14 @@ def _group(group: SiteGroup, content: Content) -> Row:
 def _home(content: Content) -> Row:
     """What the first page says of its device, and its commands."""
     device = next(iter(content.devices), {"title": "no device", "kind": ""})
-    group = next(iter(content.groups), None)
-    spec = group.first.record.spec if group else None
-    seeds = sorted({run.record.spec.seed for run in group.runs}) if group else []
-    suite = _suite(content)
-    values: Row = {"suite": suite, "recipe": load_suite(suite).protocol, "spec": spec, "seeds": seeds}
-    commands = json.loads(render("site/commands.json.j2", **values))
-    return {"device": device, "defaults": content.defaults, "commands": commands}
-
-
-def _suite(content: Content) -> str:
-    """The first suite that the first group belongs to."""
-    group = next(iter(content.groups), None)
-    own = content.results[content.results["group"] == group.id] if group else content.results
-    names = str(own["suites"].iloc[0]).split() if len(own) else []
-    return names[0] if names else "quick"
+    shown = next(iter(content.groups), None)
+    own = content.results[content.results["group"] == shown.id] if shown else content.results
+    suites = str(own["suites"].iloc[0]).split() if len(own) else []
+    suite = load_suite(suites[0] if suites else "quick")
+    groups = [group for group in collect(content.store, suite).groups if shown and group.slug == shown.id]
+    lines = [line for group in groups for line in commands(group, suite, alone=True)]
+    again = lines or [f"python -m harness run --all --suite {suite.name}"]
+    return {"device": device, "defaults": content.defaults, "commands": again}
 
 
 # -- files that are not made here ---------------------------------------------------------------------------

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import architectures
 from harness.report import frames
-from harness.report.grouping import Run
+from harness.report.accuracy import row_percent
 from harness.report.metrics import CLASS_METRICS
 from harness.report.site.content import Content, SiteGroup, slug
 from harness.report.site.pairs import label_of
 from harness.report.site.pictures import Images
 from harness.report.site.quantities import Row, cells, records, rounded, value_or_none
+from harness.report.store import Run, architecture_info
 
 # Headings of an architecture's header, as CONTRIBUTING has them.
 _PARTS = ("Paper", "Official definition", "As defined", "Differences", "Parameters")
@@ -52,9 +52,8 @@ def network_pages(content: Content, images: Sequence[Images]) -> Iterator[tuple[
 
 def about(architecture: str) -> Row:
     """Summary and reference of the registry, and the parts of the header of the architecture's file."""
-    try:
-        info = architectures.info(architecture)
-    except architectures.ArchitectureError:
+    info = architecture_info(architecture)
+    if info is None:
         return {"summary": "", "reference": "", "header": []}
     return {"summary": info.summary, "reference": info.reference, "header": _header(info.target)}
 
@@ -89,7 +88,7 @@ def _section(content: Content, group: SiteGroup, network: str, images: Images | 
             {"name": group.classes[index], **{metric: value_or_none(value) for metric, value in row.items()}}
             for index, row in zip(means.index, records(means), strict=True)
         ],
-        "confusion": _shares(matrix),
+        "confusion": [cells(row) for row in row_percent(matrix)],
         "place": place,
         "worst": _worst(images, place) if images else [],
     }
@@ -100,13 +99,6 @@ def _worst(images: Images, place: int) -> list[tuple[str, float]]:
     values = images.means[:, place]
     order = [int(at) for at in np.argsort(values, kind="stable") if not np.isnan(values[at])]
     return [(images.names[at], rounded(float(values[at]))) for at in order[:_WORST]]
-
-
-def _shares(matrix: np.ndarray) -> list[list[float | None]]:
-    """Rows of the matrix as shares of the class's labeled pixels, percent; none for a class without any."""
-    rows = matrix.sum(axis=1, keepdims=True)
-    shares = np.divide(100.0 * matrix, rows, out=np.full(matrix.shape, np.nan), where=rows > 0)
-    return [cells(row) for row in shares]
 
 
 def curves(content: Content) -> dict[str, list[Row]]:

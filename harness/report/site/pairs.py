@@ -7,8 +7,8 @@ from itertools import combinations
 from harness.metrics.bootstrap import SCORES
 from harness.metrics.significance import Difference, Sample, difference
 from harness.report.frames import CHECKPOINTS
-from harness.report.grouping import Run
 from harness.report.samples import class_samples, sample
+from harness.report.store import Run
 from harness.system.quantities import NotMeasured
 
 # The frames' names of the four scores -> the records'.

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 import datasets
 from harness.metrics.confusion import per_class_rates
-from harness.report.frames import image_names
-from harness.report.grouping import Run, Scored
+from harness.report.frames import dataset_info, image_names
 from harness.report.metrics import image_miou
+from harness.report.plots.base import open_test
 from harness.report.site.content import SiteGroup
 from harness.report.site.pairs import label_of
 from harness.report.site.quantities import Row
+from harness.report.store import Run, Scored
 
 # Of a larger split only the images that a prediction was kept of, and each network's worst, have pictures.
 MOST_PICTURES = 400
@@ -49,7 +50,7 @@ class Images:
     @cached_property
     def count(self) -> int:
         """Images of the split."""
-        return min(len(runs[0][1].matrices) for runs in self.scored.values())
+        return min(len(one.matrices) for runs in self.scored.values() for _, one in runs)
 
     @cached_property
     def means(self) -> NDArray[np.float64]:
@@ -65,7 +66,7 @@ class Images:
         found: dict[str, dict[int, tuple[str, _Pixels]]] = {}
         for name, runs in self.scored.items():
             run, scored = runs[0]
-            maps = [(stem, label) for stem in run.record.image_ids if (label := _read(run, stem)) is not None]
+            maps = [(stem, label) for stem in run.record.image_ids if (label := run.prediction(stem)) is not None]
             places = [(self._place(stem, label, scored), stem, label) for stem, label in maps]
             found[name] = {place: (stem, label) for place, stem, label in places if place is not None}
         return found
@@ -168,23 +169,13 @@ def collect_images(groups: Sequence[SiteGroup], data_root: str | None) -> list[I
     for group in groups:
         if group.split != "test":
             continue
-        name = group.key.dataset
+        name, info = group.key.dataset, dataset_info(group.key.dataset)
         if name not in sources:
-            sources[name] = _source(name, data_root)
+            sources[name] = open_test(info, data_root) if info else None
         alone = Images(group=group, source=None)
         source = sources[name]
         found.append(Images(group=group, source=source) if source and _is_of(source, alone) else alone)
     return found
-
-
-def _source(name: str, data_root: str | None) -> datasets.Dataset | None:
-    """The test split, where it may be had: of drawn data always, of other data where a root is given."""
-    if name not in datasets.names():
-        return None
-    synthetic = datasets.info(name).synthetic
-    if data_root is None and not synthetic:
-        return None
-    return datasets.load(name, "test", None if synthetic else data_root)
 
 
 def _is_of(source: datasets.Dataset, images: Images) -> bool:
@@ -199,14 +190,6 @@ def _is_of(source: datasets.Dataset, images: Images) -> bool:
     places = {0, len(labeled) // 2, len(labeled) - 1}
     counts = {at: np.bincount(source[at][1].ravel(), minlength=256)[:classes] for at in places}
     return all(np.array_equal(counts[at], labeled[at]) for at in places)
-
-
-def _read(run: Run, stem: str) -> _Pixels | None:
-    try:
-        with Image.open(run.stored.prediction_path(stem)) as picture:
-            return np.asarray(picture.convert("L"), dtype=np.uint8)
-    except (OSError, UnidentifiedImageError):
-        return None  # an image that this run did not keep
 
 
 def _packed(percent: NDArray[np.float64]) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from harness import paper
 from harness.config.protocol import Protocol, load_protocol, toml_names, written
 from harness.config.run_spec import EVALUATION_REVISION
 from harness.records.measurement import MeasurementRecord
-from harness.records.measurement import load_measurements as read_measurements
+from harness.report.card import Setting
+from harness.report.comparability import paper_training_images
 from harness.report.frames import dataset_info
 from harness.report.site.content import Content, SiteGroup
 from harness.report.site.quantities import Row
@@ -26,7 +26,7 @@ _MACHINE = (
 def identity(group: SiteGroup) -> list[tuple[str, str]]:
     """What all runs of a group share, (name, value): two that differ in one of these are not compared."""
     spec = group.first.record.spec
-    found = [
+    return [
         ("dataset", spec.dataset),
         ("edition of the data", f"{spec.dataset_variant} {spec.dataset_hash[:12]}"),
         ("protocol", spec.protocol.title),
@@ -36,7 +36,6 @@ def identity(group: SiteGroup) -> list[tuple[str, str]]:
         ("revision of evaluation", str(spec.evaluation_revision)),
         ("scored on", group.split),
     ]
-    return found
 
 
 def _weights(group: SiteGroup) -> str:
@@ -91,10 +90,7 @@ def cards(content: Content) -> list[Row]:
                 "summary": protocol.summary,
                 "source": protocol.source,
                 "reference": reference,
-                "settings": [
-                    *_images_row(group),
-                    *_settings(protocol, load_protocol(reference) if reference else None),
-                ],
+                "settings": _settings(group, reference),
                 "identity": identity(group),
                 "images": _images(group),
             }
@@ -102,40 +98,26 @@ def cards(content: Content) -> list[Row]:
     return found
 
 
-def _images_row(group: SiteGroup) -> list[Row]:
-    theirs = {"camvid": paper.TRAINING_IMAGES, "sunrgbd": paper.SUN_TRAINING_IMAGES}.get(group.key.dataset)
-    info = dataset_info(group.key.dataset)
-    if theirs is None or info is None:
-        return []
-    here = info.splits["train"]
-    return [
-        {
-            "name": "training images",
-            "value": f"{here:,}",
-            "paper": f"{theirs:,}",
-            "differs": here != theirs,
-            "meaning": "in the paper, not of the recipe's file",
-        }
-    ]
-
-
-def _settings(protocol: Protocol, reference: Protocol | None) -> list[Row]:
-    rows = []
-    for name, field in Protocol.model_fields.items():
-        if name in _ELSEWHERE:
-            continue
-        value = _shown(getattr(protocol, name))
-        theirs = _shown(getattr(reference, name)) if reference else None
-        rows.append(
-            {
-                "name": name.replace("_", " "),
-                "value": value,
-                "paper": theirs,
-                "differs": theirs is not None and theirs != value,
-                "meaning": field.description or "",
-            }
+def _settings(group: SiteGroup, reference: str | None) -> list[Setting]:
+    """Training images, then every field of the protocol, those first that are not the paper's."""
+    protocol, theirs = group.first.record.spec.protocol, load_protocol(reference) if reference else None
+    rows = [
+        Setting(
+            name=name.replace("_", " "),
+            here=_shown(getattr(protocol, name)),
+            paper=_shown(getattr(theirs, name)) if theirs else "",
+            meaning=field.description or "",
         )
-    return sorted(rows, key=lambda row: not row["differs"])
+        for name, field in Protocol.model_fields.items()
+        if name not in _ELSEWHERE
+    ]
+    rows.sort(key=lambda row: not row.differs)
+    info = dataset_info(group.key.dataset)
+    if info is None or (images := paper_training_images(info)) is None:
+        return rows
+    meaning = "in the paper, not of the recipe's file"
+    here = f"{info.splits['train']:,}"
+    return [Setting(name="training images", here=here, paper=f"{images:,}", meaning=meaning), *rows]
 
 
 def versions(content: Content) -> list[Row]:
@@ -168,10 +150,9 @@ def _images(group: SiteGroup) -> str:
 
 def systems(content: Content) -> list[Row]:
     """A sheet a device: machine, software, switches, clocks and power while measuring."""
-    records, _ = read_measurements(content.store.results)
     rows = []
     for device in content.devices:
-        own = [one for one in records if one.device_slug == device["slug"]]
+        own = [one for one in content.store.measured[0] if one.device_slug == device["slug"]]
         found: dict[str, list[str]] = {}
         for manifest in [one for record in own for one in record.environments]:
             for name in _MACHINE:
@@ -190,7 +171,7 @@ def _observed(content: Content, device: str) -> list[tuple[str, str]]:
     own = frame[(frame["device"] == device) & frame["value"].notna()]
     facts = []
     units = {"sm_clock_mhz": "MHz", "memory_clock_mhz": "MHz", "temperature_c": "°C", "power_w": "W"}
-    for name, unit in (units | {"idle_power_w": "W"}).items():
+    for name, unit in (units | {"idle_power_w": "W", "context_idle_power_w": "W"}).items():
         values = own[own["quantity"] == name]["value"]
         if len(values):
             low, high = values.min(), values.max()

@@ -1,18 +1,20 @@
 """Cells and notes that several tables of scores share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-import architectures
 from harness import paper
-from harness.records.run import RunRecord
-from harness.report.accuracy import FINISHED, METRICS
+from harness.config.protocol import load_protocol
+from harness.records.run import BEST, RunRecord
+from harness.report.accuracy import FINISHED, PAPER_BEST
 from harness.report.comparability import not_like_for_like
-from harness.report.grouping import Group, Run
-from harness.report.tables.render import percent, significant
+from harness.report.grouping import Group
+from harness.report.metrics import PAPER_METRICS
+from harness.report.store import Run, architecture_info
+from harness.report.tables.render import percent
 from harness.report.tables.spec import Column, Row, Section
 
 # The paper's rows of scores, by the table that a suite fills.
@@ -27,19 +29,55 @@ def beside_paper(section: Section) -> bool:
     return section.suite.table in ("table1", *PUBLISHED) and bool(not_like_for_like(section.dataset))
 
 
-def plain(value: Any) -> str:
-    """A value as it is, or `–` for what there is not."""
-    return "–" if value is None or pd.isna(value) else str(value)
+# What stands behind a network's name in the row of another class weighting; the paper has the first.
+BALANCED: Mapping[str, str] = {
+    "median": " (median frequency balancing)",
+    "inverse-root": " (frequency to the -1/2)",
+    "natural": " (no class_weighting)",
+    "segnet-release": " (SegNet's released weights)",
+}
 
 
-def whole(value: Any) -> str:
-    """A whole number, or `–`."""
-    return "–" if value is None or pd.isna(value) else f"{int(value):,}"
+PaperScores = Mapping[tuple[str, str, str], Mapping[str, float]]
 
 
-def figure(name: str, digits: int = 3) -> Callable[[Row], str]:
-    """A cell with so many digits that count, or `–`."""
-    return lambda row: "–" if pd.isna(row[name]) else significant(row[name], digits)
+def paper_scores(section: Section) -> PaperScores:
+    """The paper's scores on test by network's title, class weighting and checkpoint; none where they may not stand."""
+    if not beside_paper(section):
+        return {}
+    if section.suite.table == "table1":
+        return {
+            (row.variant, weights, BEST): scores
+            for row in paper.decoders()
+            for (weights, split), scores in row.scores.items()
+            if split == "test"
+        }
+    protocol = section.group.protocol
+    # of Table 4 the groups differ in it
+    own = load_protocol(protocol.name) if section.suite.table == "table4" else protocol
+    found = {}
+    for row in PUBLISHED[section.suite.table]():
+        weights = next((one for one, end in BALANCED.items() if row.network.endswith(end)), own.class_weighting)
+        network = row.network.removesuffix(BALANCED[weights])
+        found[network, weights, BEST if row.checkpoint == PAPER_BEST else row.checkpoint] = row.scores
+    return found
+
+
+def column(
+    header: str, source: str, show: Callable[[Any], str] = str, *, top: str = "", text: bool = False, missing: str = "–"
+) -> Column:
+    """A column that shows one column of the frame; `missing` where there is no value, or where it shows as nothing."""
+
+    def cell(row: Row) -> str:
+        value = row[source]
+        return missing if value is None or pd.isna(value) else show(value) or missing
+
+    return Column(header=header, cell=cell, top=top, text=text)
+
+
+def whole(value: float) -> str:
+    """A whole number."""
+    return f"{int(value):,}"
 
 
 def score(metric: str, *, interval: bool) -> Callable[[Row], str]:
@@ -48,7 +86,7 @@ def score(metric: str, *, interval: bool) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
         value = row[f"{metric}_ours"]
         if pd.isna(value):
-            return plain(None) if row["status"] == FINISHED or metric != "mIoU" else str(row["status"])
+            return "–" if row["status"] == FINISHED or metric != "mIoU" else str(row["status"])
         text = f"**{percent(value)}**" if row.get(f"{metric}_best") else percent(value)
         if not interval:
             return text
@@ -63,7 +101,7 @@ def score(metric: str, *, interval: bool) -> Callable[[Row], str]:
 def with_best(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Columns M_best: the highest of its rows, or not told from it (M_tie), of at least two networks."""
     marks = {}
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         values = frame[f"{metric}_ours"].astype(float)
         groups = values.groupby([frame[name] for name in by])
         top = values.eq(groups.transform("max")) & groups.transform("count").gt(1)
@@ -83,20 +121,13 @@ def loaded(group: Group, runs: Sequence[Run], failed: Sequence[RunRecord] = ()) 
     if not runs or group.weights.kind == "none":
         return cells | {"layers_loaded": None, "layers_drawn": None}
     record = runs[0].record
-    try:
-        connected = architectures.info(record.spec.architecture).fully_connected
-    except architectures.ArchitectureError:
-        connected = ()  # registered by a plugin that a report need not load
+    info = architecture_info(record.spec.architecture)
+    connected = info.fully_connected if info else ()
     drawn = ", ".join(name for name in connected if name not in record.layers_set)
     return cells | {
         "layers_loaded": f"{len(record.layers_set)} of {record.encoder_layers}",
         "layers_drawn": drawn or None,
     }
-
-
-def name(header: str = "network", column: str = "network") -> Column:
-    """The first column."""
-    return Column(header=header, cell=lambda row: str(row[column]), text=True)
 
 
 def score_notes(section: Section, frame: pd.DataFrame) -> list[str]:

@@ -6,9 +6,10 @@ import pandas as pd
 
 from harness.paper.published import others_table
 from harness.report.accuracy import scored_at
-from harness.report.grouping import title
+from harness.report.store import title
+from harness.report.tables.cells import column
 from harness.report.tables.render import percent
-from harness.report.tables.spec import Column, Row, Section, TableSpec
+from harness.report.tables.spec import Column, Section, TableSpec
 
 
 def others(section: Section) -> pd.DataFrame:
@@ -32,18 +33,9 @@ def others(section: Section) -> pd.DataFrame:
 
 
 def _columns(section: Section, frame: pd.DataFrame) -> Sequence[Column]:
-    def score(network: str) -> Column:
-        def cell(row: Row) -> str:
-            return "–" if pd.isna(row[network]) else percent(row[network])
-
-        return Column(header=network, cell=cell)
-
-    networks = [score(str(name)) for name in frame.columns if name not in ("source", "remarks")]
-    return [
-        Column(header="source", cell=lambda row: str(row["source"]), text=True),
-        *networks,
-        Column(header="remarks", cell=lambda row: str(row["remarks"]) or "–"),
-    ]
+    networks = [str(name) for name in frame.columns if name not in ("source", "remarks")]
+    scores = [column(network, network, percent) for network in networks]
+    return [column("source", "source", text=True), *scores, column("remarks", "remarks")]
 
 
 TABLE = TableSpec(

@@ -1,45 +1,32 @@
 """The one table at the top: each network's mIoU with interval, difference to the paper, BF, size and costs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness import paper
 from harness.metrics.significance import Sample
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, MeasurementRecord
 from harness.records.run import BEST
-from harness.report.accuracy import score_cells, status, summarize
-from harness.report.grouping import Group, title
+from harness.report.accuracy import score_cells, seed_cells, summarize
+from harness.report.grouping import Group
 from harness.report.measurement_frame import fact
 from harness.report.samples import sample, with_ties
+from harness.report.store import title
 from harness.report.tables.cells import (
-    PUBLISHED,
-    beside_paper,
-    figure,
-    name,
+    PaperScores,
+    column,
+    paper_scores,
     score,
     score_notes,
     seeds,
     with_best,
 )
-from harness.report.tables.render import signed
+from harness.report.tables.render import signed, significant
 from harness.report.tables.spec import Column, Section, TableSpec
-from harness.report.tables.table4 import BALANCED
 
 COSTS = ("memory_mib", "latency_ms", "energy_j")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Published:
-    """The paper's scores by network's title and class weighting."""
-
-    scores: Mapping[tuple[str, str], Mapping[str, float]]
-
-    def of(self, network: str, weighting: str) -> Mapping[str, float]:
-        return self.scores.get((network, weighting), {})
 
 
 def shown_label(section: Section) -> str:
@@ -60,8 +47,8 @@ def overview(section: Section) -> pd.DataFrame:
     memory_mib (of inference at batch 1: the allocator's peak on a GPU, else live tensors as counted),
     latency_ms (of a forward pass at batch 1), energy_j (above idle, an image).
     """
-    published = _published(section)
-    rows = [_row(section, group, network, published) for group in section.groups for network in _networks(group)]
+    published = paper_scores(section)
+    rows = [_row(section, group, network, published) for group in section.groups for network in group.ran]
     if not rows:
         return pd.DataFrame()
     groups = {group.protocol.title: group for group in section.groups}
@@ -77,11 +64,7 @@ def overview(section: Section) -> pd.DataFrame:
     return frame.sort_values(["order", "mIoU_ours"], ascending=[True, False], kind="stable").drop(columns="order")
 
 
-def _networks(group: Group) -> list[str]:
-    return list(dict.fromkeys([*group.networks, *(record.spec.network for record in group.failed)]))
-
-
-def _row(section: Section, group: Group, network: str, published: _Published) -> dict[str, object]:
+def _row(section: Section, group: Group, network: str, published: PaperScores) -> dict[str, object]:
     runs, failed, label = group.of(network), group.failed_of(network), shown_label(section)
     summary = summarize(runs, split_of(section), label)
     counted = next((run.record.parameters for run in runs if run.record.parameters), None)
@@ -93,11 +76,9 @@ def _row(section: Section, group: Group, network: str, published: _Published) ->
         "protocol": group.protocol.title,
         "checkpoint": label,
         "split": split_of(section),
-        "seeds": summary.seeds if summary else 0,
-        "failed_seeds": len(failed),
-        "status": status(summary, failed, ran=True),
+        **seed_cells(summary, failed, ran=True),
     }
-    cells |= score_cells(summary, published.of(title(network), group.protocol.class_weighting))
+    cells |= score_cells(summary, published.get((title(network), group.protocol.class_weighting, label), {}))
     return cells | {"parameters": np.nan if counted is None else counted} | cost_cells(measured)
 
 
@@ -114,56 +95,30 @@ def cost_cells(record: MeasurementRecord | None) -> dict[str, float]:
     return {name: np.nan if one.value is None else one.value for name, one in zip(COSTS, found, strict=True)}
 
 
-def _published(section: Section) -> _Published:
-    scores: dict[tuple[str, str], Mapping[str, float]] = {}
-    if not beside_paper(section):
-        return _Published(scores=scores)
-    if section.suite.table == "table1":
-        for row in paper.decoders():
-            own = {weights: found for (weights, split), found in row.scores.items() if split == "test"}
-            scores |= {(row.variant, weights): found for weights, found in own.items()}
-        return _Published(scores=scores)
-    default = section.group.protocol.class_weighting
-    label = "best" if shown_label(section) == BEST else shown_label(section)
-    for accuracy in PUBLISHED[section.suite.table]():
-        if accuracy.checkpoint == label:
-            ending = next((end for end in BALANCED.values() if accuracy.network.endswith(end)), "")
-            weights = next((key for key, end in BALANCED.items() if end == ending), default)
-            scores[accuracy.network.removesuffix(ending), weights] = accuracy.scores
-    return _Published(scores=scores)
-
-
 def columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     """What there is of them."""
-    found = [name()]
+    found = [column("network", "network", text=True)]
     if frame["protocol"].nunique() > 1:
         if section.suite.table == "recipes":
-            found.append(Column(header="recipe", cell=lambda row: _varied(section, row["protocol"]), text=True))
+            found.append(column("recipe", "protocol", lambda title: _varied(section, title), text=True))
         else:
-            found.append(Column(header="class weights", cell=lambda row: str(row["class_weighting"]), text=True))
+            found.append(column("class weights", "class_weighting", text=True))
     found += [
         Column(header="seeds", cell=seeds),
         Column(header="mIoU %", cell=score("mIoU", interval=True)),
     ]
     if frame["mIoU_paper"].notna().any():
-        found.append(Column(header="to the paper †", cell=lambda row: signed(row["mIoU_difference"])))
+        found.append(column("to the paper †", "mIoU_difference", signed))
     if frame["BF_ours"].notna().any():
         found.append(Column(header="BF %", cell=score("BF", interval=False)))
-    found.append(Column(header="parameters, M", cell=lambda row: millions(row["parameters"])))
+    found.append(column("parameters, M", "parameters", lambda value: f"{value / 1e6:.1f}"))
     heads = {"memory_mib": "memory, MiB", "latency_ms": "latency, ms", "energy_j": "energy, J"}
-    return found + [
-        Column(header=head, cell=figure(column)) for column, head in heads.items() if frame[column].notna().any()
-    ]
+    return found + [column(head, cost, significant) for cost, head in heads.items() if frame[cost].notna().any()]
 
 
 def _varied(section: Section, protocol: str) -> str:
     group = next(group for group in section.groups if group.protocol.title == protocol)
     return " ".join(f"{field}={value}" for field, value in group.protocol.overrides.items()) or "as it is"
-
-
-def millions(value: float) -> str:
-    """`29.4`."""
-    return "–" if pd.isna(value) else f"{value / 1e6:.1f}"
 
 
 def notes(section: Section, frame: pd.DataFrame) -> list[str]:

@@ -4,9 +4,9 @@ import pandas as pd
 
 from datasets import DatasetInfo
 from harness.report.accuracy import scored_at
-from harness.report.grouping import Group, title
+from harness.report.grouping import Group
 from harness.report.metrics import CLASS_METRICS
-from harness.report.tables.cells import name
+from harness.report.store import title
 from harness.report.tables.spec import Section, TableSpec
 
 
@@ -21,7 +21,7 @@ def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> p
     at = label or group.shown_label
     for network in group.networks:
         scored = scored_at(group.of(network), "test", at)
-        values = {metric.name: [metric.scale * metric.of(one) for one in scored] for metric in CLASS_METRICS}
+        values = {metric.name: [metric.value(one) for one in scored] for metric in CLASS_METRICS}
         for index, class_name in enumerate(dataset.classes):
             cells: dict[str, object] = {
                 "network": title(network),
@@ -52,7 +52,6 @@ TABLE = TableSpec(
     heading="Classes",
     place=40,
     values=_values,
-    columns=lambda section, frame: [name(), name("class", "class")],
     shown=False,
 )
 

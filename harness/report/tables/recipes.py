@@ -6,8 +6,9 @@ import pandas as pd
 from harness.config.optimizers import OPTIMIZERS
 from harness.config.protocol import Protocol
 from harness.report.accuracy import FINISHED, status, summarize
-from harness.report.grouping import Group, title
-from harness.report.tables.cells import mean_or_nan, name
+from harness.report.grouping import Group
+from harness.report.store import title
+from harness.report.tables.cells import column, mean_or_nan
 from harness.report.tables.render import percent, spread
 from harness.report.tables.spec import Column, Row, Section, TableSpec
 from harness.report.tables.splits import loss_change
@@ -91,11 +92,11 @@ def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
         return f"**{text}**" if row["highest"] else text
 
     return [
-        name("recipe", "recipe"),
-        name(),
+        column("recipe", "recipe", text=True),
+        column("network", "network", text=True),
         Column(header="mIoU % on val", cell=cell),
-        Column(header="mean of the networks", cell=lambda row: percent(average.get(row["recipe"], np.nan))),
-        Column(header="training loss", cell=lambda row: "–" if pd.isna(row["loss"]) else f"{row['loss']:.3f}"),
+        column("mean of the networks", "recipe", lambda recipe: percent(average.get(recipe, np.nan))),
+        column("training loss", "loss", "{:.3f}".format),
     ]
 
 

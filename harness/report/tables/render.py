@@ -91,11 +91,6 @@ def significant(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{max(digits - whole, 0)}f}"
 
 
-def listing(items: Sequence[str]) -> str:
-    """A Markdown list, one line an item."""
-    return "".join(f"- {item}\n" for item in items)
-
-
 def heading_link(head: str) -> str:
     """A link to a heading of this page, by GitHub's rule for anchors."""
     kept = "".join(sign for sign in head.lower() if sign.isalnum() or sign in " -_")

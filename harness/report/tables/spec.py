@@ -9,8 +9,9 @@ import pandas as pd
 from datasets import DatasetInfo
 from harness.config.suite import Suite
 from harness.metrics.bootstrap import BLOCK
+from harness.report.collect import SuiteRecords
 from harness.report.comparability import not_like_for_like, training_remark
-from harness.report.families import Family
+from harness.report.families import Family, families
 from harness.report.grouping import SCORE_NAMES, Group, input_size
 from harness.report.render import render
 from harness.report.resources import MeasurementGroup, Measurements, for_size
@@ -29,11 +30,24 @@ class Section:
     device: the measurements of one device, of tables of costs; none: of tables of scores.
     """
 
-    suite: Suite
-    dataset: DatasetInfo
-    measurements: Measurements
+    records: SuiteRecords
     family: Family | None = None
     device: MeasurementGroup | None = None
+
+    @property
+    def suite(self) -> Suite:
+        """Whose page it is."""
+        return self.records.suite
+
+    @property
+    def dataset(self) -> DatasetInfo:
+        """Of the suite."""
+        return self.records.dataset
+
+    @property
+    def measurements(self) -> Measurements:
+        """Of the suite."""
+        return self.records.measurements
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -53,6 +67,11 @@ class Section:
         return for_size(self.measurements, input_size(self.group.protocol, self.dataset), self.group.precision)
 
 
+def sections(records: SuiteRecords) -> list[Section]:
+    """The sections of a suite's page that have scores."""
+    return [Section(records=records, family=family) for family in families(records.suite, records.groups)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """A column of text. top: in LaTeX a head above the header, which spans neighbors of the same. text: flush left."""
@@ -61,6 +80,17 @@ class Column:
     cell: Callable[[Row], str]
     top: str = ""
     text: bool = False
+
+
+def text_table(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    """The cells of a frame's rows as text."""
+    rows = frame.to_dict("records")
+    return pd.DataFrame({column.header: [column.cell(row) for row in rows] for column in columns})
+
+
+def pipe_table(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
+    """The same as a Markdown table."""
+    return markdown(text_table(frame, columns), sum(column.text for column in columns))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +107,7 @@ class TableSpec:
     heading: str
     place: int
     values: Callable[[Section], pd.DataFrame]
-    columns: Callable[[Section, pd.DataFrame], Sequence[Column]]
+    columns: Callable[[Section, pd.DataFrame], Sequence[Column]] = lambda section, frame: ()
     notes: Callable[[Section, pd.DataFrame], Sequence[str]] = lambda section, frame: ()
     subject: Subject = "scores"
     latex: bool = False
@@ -102,13 +132,12 @@ class Table:
     @property
     def text(self) -> pd.DataFrame:
         """The cells as text."""
-        rows = self.spec.rows(self.frame).to_dict("records")
-        return pd.DataFrame({column.header: [column.cell(row) for row in rows] for column in self.columns})
+        return text_table(self.spec.rows(self.frame), self.columns)
 
     @property
     def markdown(self) -> str:
         """The pipe table alone."""
-        return markdown(self.text, sum(column.text for column in self.columns))
+        return pipe_table(self.spec.rows(self.frame), self.columns)
 
     @property
     def notes(self) -> dict[str, str]:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-import architectures
-from harness import paper
 from harness.records.run import History
-from harness.report.accuracy import METRICS, SPLITS, scored_at, span, split_label, summarize
-from harness.report.grouping import Group, title
-from harness.report.tables.cells import PUBLISHED, beside_paper, loaded, mean_or_nan, name, plain
+from harness.report.accuracy import SPLITS, scored_at, span, split_label, summarize
+from harness.report.grouping import Group
+from harness.report.metrics import PAPER_METRICS
+from harness.report.store import architecture_info, title
+from harness.report.tables.cells import PaperScores, column, loaded, mean_or_nan, paper_scores
 from harness.report.tables.render import percent, signed
 from harness.report.tables.spec import Column, Row, Section, TableSpec
 
@@ -32,7 +32,7 @@ def loss_change(history: History) -> tuple[float, float] | None:
     return float(loss[last].mean()), float(loss[last].mean() / loss[before].mean() - 1)
 
 
-def splits(group: Group, published: dict[str, float] | None = None) -> pd.DataFrame:
+def splits(group: Group, published: PaperScores) -> pd.DataFrame:
     """A row a network at the group's shown checkpoint; percent, over seeds.
 
     Columns network, architecture, class_weighting, what it started from, seeds, then for each split
@@ -57,26 +57,21 @@ def splits(group: Group, published: dict[str, float] | None = None) -> pd.DataFr
             summary = summarize(runs, split, split_label(runs, split, group.shown_label))
             cells[f"{split}_iterations"] = span(summary.iterations) if summary else None
             cells[f"{split}_images"] = summary.images if summary else None
-            for metric in METRICS[:3]:
+            for metric in PAPER_METRICS[:3]:
                 cells[f"{split}_{metric}"] = summary.mean[metric] if summary else np.nan
                 cells[f"{split}_{metric}_std"] = summary.std.get(metric, np.nan) if summary else np.nan
         cells["loss_last"] = mean_or_nan([last for last, _ in changes])
         cells["loss_change"] = 100 * mean_or_nan([share for _, share in changes])
-        cells["loss_stride"] = _stride(runs[0].record.spec.architecture)
+        info = architecture_info(runs[0].record.spec.architecture)
+        cells["loss_stride"] = info.output_stride if info else np.nan
         rows.append(cells | _classes(group, network))
     frame = pd.DataFrame(rows)
     if frame.empty:
         return frame
-    theirs = [(published or {}).get(network, np.nan) for network in frame["network"]]
+    row = group.protocol.class_weighting, group.shown_label
+    theirs = [published.get((network, *row), {}).get("mIoU", np.nan) for network in frame["network"]]
     gap = frame["train_mIoU"] - frame["test_mIoU"]
     return frame.assign(train_minus_test=gap, paper_minus_test=np.array(theirs) - frame["test_mIoU"])
-
-
-def _stride(architecture: str) -> float:
-    try:
-        return architectures.info(architecture).output_stride
-    except architectures.ArchitectureError:
-        return np.nan
 
 
 def _classes(group: Group, network: str) -> dict[str, object]:
@@ -97,45 +92,30 @@ def _classes(group: Group, network: str) -> dict[str, object]:
     return found | {"others": iou.mean() if rest.any() else np.nan}
 
 
-def _published(section: Section, group: Group) -> dict[str, float]:
-    """The paper's mIoU on test by network, in the row that the group shows."""
-    if not beside_paper(section):
-        return {}
-    if section.suite.table == "table1":
-        key = (group.protocol.class_weighting, "test")
-        return {row.variant: row.scores[key]["mIoU"] for row in paper.decoders() if key in row.scores}
-    rows = PUBLISHED[section.suite.table]()
-    return {row.network: row.scores["mIoU"] for row in rows if row.checkpoint == group.shown_label}
-
-
 def _values(section: Section) -> pd.DataFrame:
     if section.suite.table == "recipes":
         return pd.DataFrame()
-    frames = [splits(group, _published(section, group)) for group in section.groups]
+    published = paper_scores(section)
+    frames = [splits(group, published) for group in section.groups]
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
 
 
 def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
-    found = [name()]
+    found = [column("network", "network", text=True)]
     if frame["class_weighting"].nunique() > 1:
-        found.append(Column(header="class weights", cell=lambda row: str(row["class_weighting"]), text=True))
+        found.append(column("class weights", "class_weighting", text=True))
     for split in SPLITS:
         if frame[f"{split}_mIoU"].notna().any():
-            found.append(Column(header=f"mIoU % on {split}", cell=_percent(f"{split}_mIoU")))
-    for column, header in (("train_minus_test", "train − test"), ("paper_minus_test", "paper − ours on test")):
-        if frame[column].notna().any():
-            found.append(Column(header=header, cell=lambda row, at=column: signed(row[at])))  # type: ignore[misc]
+            found.append(column(f"mIoU % on {split}", f"{split}_mIoU", percent))
+    for gap, header in (("train_minus_test", "train − test"), ("paper_minus_test", "paper − ours on test")):
+        if frame[gap].notna().any():
+            found.append(column(header, gap, signed))
     # a mean over cells of 8 x 8 pixels is no figure of the same kind as one over pixels
     for stride in sorted(frame.loc[frame["loss_last"].notna(), "loss_stride"].dropna().unique()):
         found.append(Column(header=_loss_header(stride), cell=_loss(stride)))
     if (frame["never"] + frame["hardly"]).any():
-        found.append(Column(header="never predicted", cell=lambda row: row["never"] or "–"))
-        found.append(Column(header="right in under 1 %", cell=lambda row: row["hardly"] or "–"))
+        found += [column("never predicted", "never"), column("right in under 1 %", "hardly")]
     return found
-
-
-def _percent(column: str) -> Callable[[Row], str]:
-    return lambda row: percent(row[column])
 
 
 def _loss_header(stride: float) -> str:
@@ -145,7 +125,7 @@ def _loss_header(stride: float) -> str:
 def _loss(stride: float) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
         own = row["loss_stride"] == stride and not pd.isna(row["loss_last"])
-        return f"{row['loss_last']:.3f} ({signed(row['loss_change'])} %)" if own else plain(None)
+        return f"{row['loss_last']:.3f} ({signed(row['loss_change'])} %)" if own else "–"
 
     return cell
 

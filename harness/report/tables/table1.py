@@ -1,6 +1,6 @@
 """Table 1: decoder variants x class weighting x split, at the iteration chosen on val."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,17 +9,20 @@ import pandas as pd
 from harness import paper
 from harness.config.suite import Suite
 from harness.metrics.significance import Sample
-from harness.records.measurement import TIME_BATCH
+from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH
 from harness.records.run import BEST, RunRecord
-from harness.report.accuracy import CLASS_COUNTS, METRICS, score_cells, span, status, summarize
+from harness.report.accuracy import CLASS_COUNTS, score_cells, seed_cells, span, summarize
 from harness.report.families import Family
-from harness.report.grouping import Run, input_size, title
-from harness.report.readings import median_ms, shape_figure, storage_bytes
+from harness.report.grouping import input_size
+from harness.report.measurement_frame import fact
+from harness.report.metrics import PAPER_METRICS
+from harness.report.readings import storage_bytes
 from harness.report.resources import MeasurementGroup, measurement_for
 from harness.report.samples import sample, with_ties
-from harness.report.tables.cells import name, plain, score, score_notes, seeds, with_best
+from harness.report.store import Run, title
+from harness.report.tables.cells import column, score, score_notes, seeds, with_best
 from harness.report.tables.render import percent, significant
-from harness.report.tables.spec import Column, Row, Section, TableSpec
+from harness.report.tables.spec import Column, Section, TableSpec
 from harness.system.quantities import Quantity
 
 # Both are scored at the iteration chosen on val, BF on test only.
@@ -87,9 +90,7 @@ def _scores(
     chosen = [run for run in runs if run.at(split, BEST) is not None]
     trained = sorted(run.record.trained_iterations or run.record.spec.protocol.iterations for run in chosen)
     cells: dict[str, object] = {
-        "seeds": summary.seeds if summary else 0,
-        "failed_seeds": len(failed),
-        "status": status(summary, failed, ran=bool(runs)),
+        **seed_cells(summary, failed, ran=bool(runs)),
         "chosen_iteration": span(summary.iterations) if summary else None,
         "trained_iterations": span(trained) if trained else None,
         "images": summary.images if summary else None,
@@ -115,15 +116,15 @@ def resource_cells(family: Family, architecture: str | None, measured: Measureme
     values = {
         "parameters": Quantity(value=counted)
         if counted is not None
-        else (shape_figure(record, lambda shapes: shapes.parameters) if record else none),
-        "model_size_mb": shape_figure(record, lambda shapes: shapes.model_size_mb) if record else none,
+        else (fact(record, "shapes", INFERENCE_BATCH, "parameters") if record else none),
+        "model_size_mb": fact(record, "shapes", INFERENCE_BATCH, "model_size_mb") if record else none,
         "storage_bytes": storage,
         "storage_ratio": _ratio(storage, storage_bytes(base) if base else none),
-        "forward_ms": median_ms(record, "forward", TIME_BATCH) if record else none,
+        "forward_ms": fact(record, "forward", TIME_BATCH, "latency_ms", "median") if record else none,
     }
     cells: dict[str, object] = {}
-    for column in RESOURCES:
-        cells |= {column: values[column].value, f"{column}_reason": values[column].reason}
+    for name, found in values.items():
+        cells |= {name: found.value, f"{name}_reason": found.reason}
     return cells
 
 
@@ -144,21 +145,17 @@ def _values(section: Section) -> pd.DataFrame:
 
 def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     found = [
-        name("variant", "variant"),
-        Column(header="class weights", cell=lambda row: str(row["class_weighting"]), text=True),
+        column("variant", "variant", text=True),
+        column("class weights", "class_weighting", text=True),
         Column(header="seeds", cell=seeds),
-        Column(header="chosen at", cell=lambda row: plain(row["chosen_iteration"])),
+        column("chosen at", "chosen_iteration"),
     ]
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         found += [
             Column(header=f"{metric} %", cell=score(metric, interval=metric == "mIoU"), top="ours"),
-            Column(header=f"{metric} %, paper", cell=cell(f"{metric}_paper", percent), top="paper"),
+            column(f"{metric} %, paper", f"{metric}_paper", percent, top="paper"),
         ]
     return sorted(found, key=lambda column: ("", "ours", "paper").index(column.top))
-
-
-def cell(column: str, show: Callable[[Any], str]) -> Callable[[Row], str]:
-    return lambda row: "–" if pd.isna(row[column]) else show(row[column])
 
 
 def _resource_values(section: Section) -> pd.DataFrame:
@@ -172,14 +169,14 @@ def _resource_values(section: Section) -> pd.DataFrame:
 
 def _resource_columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     return [
-        name("variant", "variant"),
-        Column(header="parameters, M", cell=cell("parameters", lambda value: f"{value / 1e6:.3f}"), top="ours"),
-        Column(header="kept for the decoder, bytes", cell=cell("storage_bytes", "{:,.0f}".format), top="ours"),
-        Column(header="of SegNet-Basic's", cell=cell("storage_ratio", "{:.4g}".format), top="ours"),
-        Column(header="forward, ms", cell=cell("forward_ms", significant), top="ours"),
-        Column(header="parameters, M, paper", cell=cell("params_m_paper", "{:.3f}".format), top="paper"),
-        Column(header="storage multiplier, paper", cell=cell("storage_multiplier_paper", "{:g}".format), top="paper"),
-        Column(header="inference, ms, paper", cell=cell("infer_ms_paper", "{:.1f}".format), top="paper"),
+        column("variant", "variant", text=True),
+        column("parameters, M", "parameters", lambda value: f"{value / 1e6:.3f}", top="ours"),
+        column("kept for the decoder, bytes", "storage_bytes", "{:,.0f}".format, top="ours"),
+        column("of SegNet-Basic's", "storage_ratio", "{:.4g}".format, top="ours"),
+        column("forward, ms", "forward_ms", significant, top="ours"),
+        column("parameters, M, paper", "params_m_paper", "{:.3f}".format, top="paper"),
+        column("storage multiplier, paper", "storage_multiplier_paper", "{:g}".format, top="paper"),
+        column("inference, ms, paper", "infer_ms_paper", "{:.1f}".format, top="paper"),
     ]
 
 

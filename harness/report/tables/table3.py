@@ -1,6 +1,6 @@
 """Table 3: scores of a group on test, a row for each network and checkpoint, beside the paper's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,15 +8,16 @@ import pandas as pd
 
 from harness import paper
 from harness.records.run import BEST
-from harness.report.accuracy import CLASS_COUNTS, METRICS, PAPER_BEST, score_cells, span, status, summarize
-from harness.report.grouping import Group, title
+from harness.report.accuracy import CLASS_COUNTS, PAPER_BEST, score_cells, seed_cells, span, summarize
+from harness.report.grouping import Group
+from harness.report.metrics import PAPER_METRICS
 from harness.report.samples import sample, with_ties
+from harness.report.store import title
 from harness.report.tables.cells import (
     PUBLISHED,
     beside_paper,
+    column,
     loaded,
-    name,
-    plain,
     score,
     score_notes,
     seeds,
@@ -24,7 +25,7 @@ from harness.report.tables.cells import (
     with_best,
 )
 from harness.report.tables.render import percent
-from harness.report.tables.spec import Column, Row, Section, TableSpec
+from harness.report.tables.spec import Column, Section, TableSpec
 
 _COUNTS = ("paper_iterations", "seeds", "images", *CLASS_COUNTS)
 
@@ -64,13 +65,12 @@ def table3(group: Group, published: Sequence[paper.Accuracy] = ()) -> pd.DataFra
 
 
 def _rows(group: Group, published: Sequence[paper.Accuracy]) -> list[_Row]:
-    ran = list(dict.fromkeys([*group.networks, *(record.spec.network for record in group.failed)]))
-    titles = {network: title(network) for network in ran}
+    titles = {network: title(network) for network in group.ran}
     names = list(dict.fromkeys([row.network for row in published]))
     rows = []
     for network in [*names, *(text for text in dict.fromkeys(titles.values()) if text not in names)]:
         theirs = {_label(row.checkpoint): row for row in published if row.network == network}
-        ours: list[str | None] = [own for own in ran if titles[own] == network]
+        ours: list[str | None] = [own for own in group.ran if titles[own] == network]
         for architecture in ours or [None]:
             labels = list(dict.fromkeys([*(_labels(group, architecture) if architecture else ()), *theirs]))
             for label in sorted(labels, key=lambda label: label == BEST):
@@ -102,9 +102,7 @@ def _cells(group: Group, row: _Row) -> dict[str, object]:
         "paper_iterations": row.published.iterations if row.published else None,
         "iterations": span(summary.iterations) if summary else None,
         **loaded(group, runs, failed),
-        "seeds": summary.seeds if summary else 0,
-        "failed_seeds": len(failed),
-        "status": status(summary, failed, ran=row.architecture is not None),
+        **seed_cells(summary, failed, ran=row.architecture is not None),
         "images": summary.images if summary else None,
     }
     return cells | score_cells(summary, row.published.scores if row.published else {})
@@ -118,29 +116,21 @@ def _crf_ms(group: Group, network: object) -> float:
 def columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     """Ours with intervals of mIoU, then the paper's."""
     found = [
-        name(),
-        Column(header="checkpoint", cell=lambda row: plain(row["checkpoint"]), text=True),
-        Column(header="iterations", cell=lambda row: plain(row["iterations"])),
+        column("network", "network", text=True),
+        column("checkpoint", "checkpoint", text=True),
+        column("iterations", "iterations"),
         Column(header="seeds", cell=seeds),
     ]
     found += [
-        Column(header=f"{metric} %", cell=score(metric, interval=metric == "mIoU"), top="ours") for metric in METRICS
+        Column(header=f"{metric} %", cell=score(metric, interval=metric == "mIoU"), top="ours")
+        for metric in PAPER_METRICS
     ]
     if "mIoU_paper" in frame:
-        found.append(Column(header="iterations, paper", cell=lambda row: whole(row["paper_iterations"]), top="paper"))
-        found += [Column(header=f"{metric} %, paper", cell=_paper(metric), top="paper") for metric in METRICS]
+        found.append(column("iterations, paper", "paper_iterations", whole, top="paper"))
+        found += [column(f"{one} %, paper", f"{one}_paper", percent, top="paper") for one in PAPER_METRICS]
     if "dense_crf_ms" in frame:
-        found.append(
-            Column(
-                header="CRF, s an image",
-                cell=lambda row: "–" if pd.isna(row["dense_crf_ms"]) else f"{row['dense_crf_ms'] / 1000:.2f}",
-            )
-        )
+        found.append(column("CRF, s an image", "dense_crf_ms", lambda value: f"{value / 1000:.2f}"))
     return found
-
-
-def _paper(metric: str) -> Callable[[Row], str]:
-    return lambda row: percent(row[f"{metric}_paper"])
 
 
 def notes(section: Section, frame: pd.DataFrame) -> list[str]:

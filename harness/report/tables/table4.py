@@ -4,7 +4,6 @@ The groups differ in the class weights of the loss: a network that was trained w
 own is a row of its own, named as the paper names it.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -15,15 +14,8 @@ from harness.report.accuracy import PAPER_BEST
 from harness.report.families import Family
 from harness.report.grouping import Group
 from harness.report.tables import table3
+from harness.report.tables.cells import BALANCED
 from harness.report.tables.spec import Section, TableSpec
-
-# What stands behind a network's name in the row of another class weighting; the paper has the first.
-BALANCED: Mapping[str, str] = {
-    "median": " (median frequency balancing)",
-    "inverse-root": " (frequency to the -1/2)",
-    "natural": " (no class_weighting)",
-    "segnet-release": " (SegNet's released weights)",
-}
 
 
 def own_group(family: Family) -> Group | None:

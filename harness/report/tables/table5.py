@@ -5,7 +5,7 @@ import pandas as pd
 from harness import paper
 from harness.records.run import BEST
 from harness.report.grouping import Group
-from harness.report.tables.cells import name
+from harness.report.tables.cells import column
 from harness.report.tables.per_class import per_class
 from harness.report.tables.render import percent, signed
 from harness.report.tables.spec import Column, Section, TableSpec
@@ -54,13 +54,13 @@ def _values(section: Section) -> pd.DataFrame:
 
 
 def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
-    found = [name("class", "class"), Column(header="paper %", cell=lambda row: percent(row["paper"]))]
+    found = [column("class", "class", text=True), column("paper %", "paper", percent)]
     for head in frame:
         weighting, _, what = str(head).rpartition("_")
         if what == "ours":
-            found.append(Column(header=f"{weighting} %", cell=lambda row, at=head: percent(row[at])))  # type: ignore[misc]
+            found.append(column(f"{weighting} %", str(head), percent))
         elif what == "difference":
-            found.append(Column(header="difference †", cell=lambda row, at=head: signed(row[at])))  # type: ignore[misc]
+            found.append(column("difference †", str(head), signed))
     return found
 
 

@@ -9,11 +9,11 @@ import pandas as pd
 from harness import paper
 from harness.metrics.significance import difference
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
-from harness.report.grouping import title
 from harness.report.measurement_frame import fact
 from harness.report.readings import MEMORY_CELLS, Use, time_sample
 from harness.report.resources import MeasurementGroup
-from harness.report.tables.cells import name
+from harness.report.store import title
+from harness.report.tables.cells import column
 from harness.report.tables.render import significant
 from harness.report.tables.spec import Column, Row, Section, TableSpec
 from harness.system.quantities import NotMeasured, Quantity
@@ -197,33 +197,27 @@ def columns_of(costs: Sequence[Cost]) -> Callable[[Section, pd.DataFrame], list[
     """Columns of these figures, as far as some network has them; ratios beside the paper's."""
 
     def columns(section: Section, frame: pd.DataFrame) -> list[Column]:
-        found = [name()]
+        found = [column("network", "network", text=True)]
         for cost in costs:
             if frame[cost.name].notna().any():
-                found.append(Column(header=cost.header, cell=_cell(cost.name, cost.digits), top="here"))
+                found.append(column(cost.header, cost.name, _digits(cost.digits), top="here", missing="n/a"))
             if cost.ratio and frame[f"{cost.name}_ratio"].notna().any():
-                found.append(Column(header=f"{cost.header.split(',')[0]}: ratio", cell=_ratio(cost.name), top="here"))
-                if f"{cost.name}_ratio_paper" in frame:
-                    head = f"{cost.header.split(',')[0]}: ratio, paper"
-                    found.append(Column(header=head, cell=_cell(f"{cost.name}_ratio_paper", 3), top="paper"))
+                head, theirs = f"{cost.header.split(',')[0]}: ratio", f"{cost.name}_ratio_paper"
+                found.append(Column(header=head, cell=_ratio(cost.name), top="here"))
+                if theirs in frame:
+                    found.append(column(f"{head}, paper", theirs, significant, top="paper", missing="n/a"))
         return found
 
     return columns
 
 
-def _cell(column: str, digits: int) -> Callable[[Row], str]:
+def _digits(count: int) -> Callable[[float], str]:
+    return lambda value: f"{value:,.0f}" if count >= WHOLE else significant(value, count)
+
+
+def _ratio(cost: str) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
-        value = row.get(column)
-        if value is None or pd.isna(value):
-            return "n/a"
-        return f"{value:,.0f}" if digits >= WHOLE else significant(float(value), digits)
-
-    return cell
-
-
-def _ratio(column: str) -> Callable[[Row], str]:
-    def cell(row: Row) -> str:
-        value, same = row[f"{column}_ratio"], row.get(f"{column}_ratio_no_difference")
+        value, same = row[f"{cost}_ratio"], row.get(f"{cost}_ratio_no_difference")
         if value is None or pd.isna(value):
             return "n/a"
         return f"{value:.2f}" + (" ≈" if same is not None and not pd.isna(same) and same else "")

@@ -4,10 +4,9 @@ import pandas as pd
 
 from harness.report.accuracy import scored_at
 from harness.report.frames import image_names
-from harness.report.grouping import title
 from harness.report.metrics import image_miou
-from harness.report.tables.cells import name
-from harness.report.tables.spec import Column, Section, TableSpec
+from harness.report.store import title
+from harness.report.tables.spec import Section, TableSpec
 
 KEPT = 20
 
@@ -34,6 +33,5 @@ TABLE = TableSpec(
     heading="Images with the lowest mIoU",
     place=50,
     values=_values,
-    columns=lambda section, frame: [name(), Column(header="image", cell=lambda row: str(row["image"]))],
     shown=False,
 )

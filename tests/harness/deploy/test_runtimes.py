@@ -15,7 +15,7 @@ from harness.deploy.runtimes import RuntimeTask, onnxruntime_call, torch_call, w
 from harness.deploy.weights import build, drawn, find
 from harness.profiling.runtimes import RuntimeRequest, measure_runtimes
 from harness.records.measurement_values import TimeSummary
-from harness.records.runtimes import RuntimeRecord, load_runtimes, save_runtime
+from harness.records.runtimes import RUNTIMES, RuntimeRecord
 from harness.report.runtimes import runtimes_files, runtimes_frame
 from harness.system.quantities import Quantity
 from tests.harness.cli.test_cli import assert_one_line, harness
@@ -129,8 +129,8 @@ def test_ratios_and_missed_goals_by_hand(tmp_path: Path) -> None:
     assert frame["miou_lost"].round(6).tolist()[:4] == [0.0, 0.1, 0.3, 1.5]
     assert frame["missed"].tolist() == ["", "", "time mIoU", "mIoU", ""]
     for one in records:
-        save_runtime(tmp_path, one)
-    assert {one.file_name for one in load_runtimes(tmp_path)} == {one.file_name for one in records}
+        RUNTIMES.save(tmp_path, one)
+    assert {one.file_name for one in RUNTIMES.load(tmp_path)} == {one.file_name for one in records}
     (tmp_path / "runtimes" / "cpu-x" / "bad.json").write_text("{}")
     files = runtimes_files(tmp_path)
     assert len(files["runtimes.csv"].decode().splitlines()) == 6

@@ -6,7 +6,7 @@ import pytest
 
 from harness.profiling import indices
 from harness.profiling.indices import IndexSpec, Rounds, compare
-from harness.records.pooling_indices import load_indices, save_indices
+from harness.records.pooling_indices import INDICES
 from harness.system.errors import UserError
 
 
@@ -33,8 +33,8 @@ def test_every_storage_is_measured_in_every_phase_and_layout(tmp_path: Path) -> 
     assert by_storage["int64"].index_bytes == 8 * windows
     assert by_storage["uint8"].index_bytes == windows
     assert by_storage["2bit"].index_bytes == windows // 4
-    save_indices(tmp_path, record)
-    assert load_indices(tmp_path) == [record]
+    INDICES.save(tmp_path, record)
+    assert INDICES.load(tmp_path) == [record]
 
 
 def test_a_network_without_indices_is_refused() -> None:

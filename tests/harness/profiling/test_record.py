@@ -17,7 +17,6 @@ from harness.records.measurement import (
     joined,
     load_measurements,
     measurement_path,
-    nvml_ratio,
     read_record,
     save_measurement,
 )
@@ -192,21 +191,6 @@ def test_an_interval_needs_three_processes() -> None:
     two = rounds[:2]
     fewer = timing.model_copy(update={"processes": 2, "time": timing.time.model_copy(update={"rounds": two})})
     assert isinstance(fewer.interval_ms, NotMeasured)
-
-
-def nvml_record(architecture: str, used: Quantity) -> MeasurementRecord:
-    values = {**dict.fromkeys(DeviceMemory.model_fields, NONE), "nvml_used_minus_idle_bytes": used}
-    memory = DeviceMemory.model_validate(values)
-    return make_record(make_cell("inference-memory", memory=memory), spec=make_spec(architecture=architecture))
-
-
-def test_ratios_of_nvmls_memory_by_hand() -> None:
-    base, other = nvml_record("segnet", Quantity(value=800.0)), nvml_record("fcn8s", Quantity(value=1176.0))
-    assert nvml_ratio(other, base, "inference-memory", 1).value == 1.47
-    assert nvml_ratio(base, base, "inference-memory", 1).value == 1.0
-    assert nvml_ratio(nvml_record("fcn8s", NONE), base, "inference-memory", 1).reason == "fcn8s: not measured"
-    missing = nvml_ratio(other, base, "training-memory", 4)
-    assert missing.reason == "fcn8s: not measured: training-memory at batch 4"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -41,6 +42,8 @@ def miou(share: int) -> float:
 # lower by 3.6 points than in WHOLE, mIoU by 6.2. 20 images are two blocks.
 PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
 WHOLE = np.stack([matrix([100] * 11)] * 20)
+# Scores of PART, percent.
+G_PART, C_PART, MIOU_PART = 100 * 1060 / 1100, 100 * (0.6 + 10) / 11, 100 * (0.6 + 100 / 140 + 9) / 11
 # Better in one block, worse in the other, by as much.
 FIRST, SECOND = np.concatenate([PART[:10], WHOLE[:10]]), np.concatenate([WHOLE[:10], PART[:10]])
 
@@ -61,6 +64,12 @@ def blocks(size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
     rows, columns = size[0] // 6, size[1] // 8
     classes = np.random.default_rng(seed).integers(0, CLASSES, size=(6, 8)).astype(np.uint8)
     return classes.repeat(rows, axis=0).repeat(columns, axis=1)
+
+
+def row(frame: pd.DataFrame, **wanted: str) -> pd.Series:
+    """The one row of a frame with these values in these columns."""
+    (index,) = frame.index[(frame[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    return frame.loc[index]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from harness.config.protocol import Protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import load_suite
 from harness.paper.verdicts import ClaimResult
-from harness.report.claims import Collected, claim_results
-from harness.report.collect import collect
-from harness.report.resources import collect_measurements
+from harness.report.claims import claim_results
+from harness.report.collect import SuiteRecords, collect
+from harness.report.store import read_store
 from tests.harness.report.made_up import PART, WHOLE, Store
 
 VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16")
@@ -17,13 +17,9 @@ SEGNET, FCN, PLAIN = "segnet-basic", "fcn-basic", "fcn-basic-no-addition"
 FOUR = ("segnet", "deeplab-largefov", "fcn8s", "deconvnet")
 
 
-def collected(store: Store) -> dict[str, Collected]:
-    found = {}
-    for name in ("camvid", "decoders", "sunrgbd", "nyuv2"):
-        records = collect(store.results, load_suite(name))
-        measurements = collect_measurements(store.results, records)
-        found[name] = Collected(records=records, measurements=measurements)
-    return found
+def collected(store: Store) -> dict[str, SuiteRecords]:
+    read = read_store(store.results)
+    return {name: collect(read, load_suite(name)) for name in ("camvid", "decoders", "sunrgbd", "nyuv2")}
 
 
 def result(store: Store, number: int) -> ClaimResult:

@@ -31,6 +31,7 @@ CLASSES = 11
 ENVIRONMENT = {"torch": "2.15.0", "cpu_model": "Made-up CPU", "cpu_cores": 2, "gpu_name": None}
 MIB = 2**20
 NO_GPU = "measured on a CPU"
+TRAINING_MIB = 4000.0  # live tensors' peak in training
 # Weights of live tensors, and what of them is kept for the decoder.
 WEIGHTS_MIB, KEPT_MIB, INPUT_MIB = 40.0, 10.0, 2.0
 
@@ -51,23 +52,18 @@ def measured(
     forward8_ms: float | None = None,
     backward_ms: float | None = 200.0,
     step_ms: float | None = None,
-    training_mib: float = 4000.0,
     inference_mib: float | None = 400.0,
-    weights_mib: float = WEIGHTS_MIB,
     workspace_mib: float | None = None,
     model_size_mb: float = 117.8,
     energy_mj: float | None = None,
     spread_percent: float = 2.0,
-    rounds: int = 3,
     processes: int = 3,
     device: str = "cpu",
     preset: str = "cpu",
     options: tuple[str, ...] = (),
     precision: str = "fp32",
     revision: int | None = None,
-    flags: tuple[str, ...] = (),
     kept: tuple[int, ...] = (),
-    counted_on: int | None = None,
 ) -> MeasurementRecord:
     """A measurement record.
 
@@ -78,23 +74,18 @@ def measured(
         forward8_ms: of a pass over 8 images; None: no such cell, as with `step_ms`.
         backward_ms: at batch 1.
         step_ms: of a training step at batch 5.
-        training_mib: live tensors' peak.
         inference_mib: live tensors' peak; None: no cell of shapes.
-        weights_mib: part of both peaks.
         workspace_mib: on a GPU, what the allocator has beyond live tensors; None: half of them.
         model_size_mb: 4 bytes a parameter.
         energy_mj: above idle, of a forward pass at batch 1 on a GPU; raw is twice that.
         spread_percent: of the rounds of every time.
-        rounds: of every time.
         processes: of every time.
         device: "cpu" or "cuda".
         preset: of the record.
         options: of the record.
         precision: of the record.
         revision: of the architecture; None: the registered one.
-        flags: of the forward pass at batch 1.
         kept: bytes kept for the decoder of each pooling, with indices as 2-bit codes.
-        counted_on: threads that the manifest has, where live tensors were counted on as many; None: on one.
     """
     spec = MeasureSpec.model_validate(
         {
@@ -112,15 +103,10 @@ def measured(
     gpu = device == "cuda"
     cells: list[Measurement] = []
     if inference_mib is not None:
-        shapes = _shapes(model_size_mb, (inference_mib, training_mib), weights_mib, kept)
-        if counted_on is not None:
-            live_ones = {name: getattr(shapes, name) for name in ("inference_live", "training_live")}
-            older = {name: one.model_copy(update={"threads": None}) for name, one in live_ones.items()}
-            shapes = shapes.model_copy(update=older)
-        cells.append(_cell("shapes", 1, shapes=shapes))
+        cells.append(_cell("shapes", 1, shapes=_shapes(model_size_mb, inference_mib, kept)))
     live = inference_mib or 400.0
     cells.append(_cell("inference-memory", 1, memory=_memory(live, workspace_mib, gpu)))
-    cells.append(_cell("training-memory", 4, memory=_memory(training_mib, workspace_mib, gpu)))
+    cells.append(_cell("training-memory", 4, memory=_memory(TRAINING_MIB, workspace_mib, gpu)))
     times: list[tuple[Phase, int, float | None]] = [("forward", 1, forward_ms)]
     times += [("forward", 8, forward8_ms)] if forward8_ms is not None else []
     times += [("backward", 1, backward_ms)]
@@ -130,15 +116,15 @@ def measured(
             cells.append(_cell(phase, batch, failure=Failure(kind="error", message="not tried")))
             continue
         own = energy_mj if (phase, batch) == ("forward", 1) else None
-        timing = _timing(_time(median_ms, spread_percent, rounds), gpu, own, "compiled" in options, processes)
-        cells.append(_cell(phase, batch, timing=timing, flags=flags if (phase, batch) == ("forward", 1) else ()))
+        timing = _timing(_time(median_ms, spread_percent), gpu, own, "compiled" in options, processes)
+        cells.append(_cell(phase, batch, timing=timing))
     return MeasurementRecord(
         spec=spec,
         device_name="Made-up GPU" if gpu else "Made-up CPU (2 cores)",
         device_slug=f"{device}-made-up",
         reduced=size != PAPER_SIZE,
         cells=tuple(cells),
-        environments=(ENVIRONMENT if counted_on is None else {**ENVIRONMENT, "torch_threads": counted_on},),
+        environments=(ENVIRONMENT,),
         settings={},
     )
 
@@ -154,8 +140,7 @@ def _cell(phase: Phase, batch: int, **fields: Any) -> Measurement:
     )
 
 
-def _shapes(model_size_mb: float, peaks_mib: tuple[float, float], weights_mib: float, kept: tuple[int, ...]) -> Shapes:
-    inference, training = peaks_mib
+def _shapes(model_size_mb: float, inference_mib: float, kept: tuple[int, ...]) -> Shapes:
     return Shapes(
         parameters=round(model_size_mb * 1e6 / 4),
         trainable_parameters=round(model_size_mb * 1e6 / 4),
@@ -164,14 +149,14 @@ def _shapes(model_size_mb: float, peaks_mib: tuple[float, float], weights_mib: f
         training_gmacs=480.25,
         gmacs_not_counted=("aten.relu",),
         decoder_storage=DecoderStorage(int64_bytes=kept, uint8_bytes=kept, two_bit_bytes=kept),
-        inference_live=_live(1, inference, weights_mib, training=False),
-        training_live=_live(4, training, weights_mib, training=True),
+        inference_live=_live(1, inference_mib, training=False),
+        training_live=_live(4, TRAINING_MIB, training=True),
     )
 
 
-def _live(batch: int, peak_mib: float, weights_mib: float, *, training: bool) -> Live:
+def _live(batch: int, peak_mib: float, *, training: bool) -> Live:
     """Small peaks are of weights alone."""
-    peak, weights = round(peak_mib * MIB), round(weights_mib * MIB)
+    peak, weights = round(peak_mib * MIB), round(WEIGHTS_MIB * MIB)
     kept, images = round(KEPT_MIB * MIB), round(INPUT_MIB * MIB)
     gradients = weights if training else 0
     rest = peak - weights - 2 * gradients - kept - images
@@ -206,7 +191,7 @@ def _memory(live_mib: float, workspace_mib: float | None, gpu: bool) -> DeviceMe
     return DeviceMemory.model_validate(fields)
 
 
-def _time(median_ms: float, spread_percent: float, rounds: int) -> TimeSummary:
+def _time(median_ms: float, spread_percent: float) -> TimeSummary:
     return TimeSummary(
         median_ms=median_ms,
         p90_ms=1.1 * median_ms,
@@ -217,7 +202,7 @@ def _time(median_ms: float, spread_percent: float, rounds: int) -> TimeSummary:
         spread_percent=spread_percent,
         warmup_n=3,
         warmup_s=0.5,
-        rounds=(Round(n=1, median_ms=median_ms, samples_ms=(median_ms,)),) * rounds,
+        rounds=(Round(n=1, median_ms=median_ms, samples_ms=(median_ms,)),) * 3,
     )
 
 

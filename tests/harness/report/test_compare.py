@@ -24,10 +24,17 @@ def fill(store: Store, camvid: Protocol) -> None:
     store.run(store.spec("deconvnet", protocol=camvid), {"half": SECOND, "end": PART}, bf=0.5)
 
 
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of one group of two networks."""
+    store = Store(results=tmp_path_factory.mktemp("pair") / "results")
+    fill(store, load_protocol("camvid-epochs@2"))
+    return store.results
+
+
 class TestCompare:
-    def test_every_checkpoint_and_score(self, store: Store, camvid: Protocol) -> None:
-        fill(store, camvid)
-        frame = compare(store.results, "segnet", "deconvnet", suite_names())
+    def test_every_checkpoint_and_score(self, pair: Path) -> None:
+        frame = compare(pair, "segnet", "deconvnet", suite_names())
         scores = frame[frame["class"] == ""].set_index(["checkpoint", "metric"])
         assert len(scores) == 3 * 4
         assert scores.loc["end", "higher"].to_dict() == {"G": "first", "C": "first", "mIoU": "first", "BF": "second"}
@@ -35,18 +42,15 @@ class TestCompare:
         gap = scores.loc[("end", "G"), ["difference", "low", "high"]]
         assert list(gap) == pytest.approx([40 / 11] * 3)
 
-    def test_every_class(self, store: Store, camvid: Protocol) -> None:
-        fill(store, camvid)
-        frame = compare(store.results, "segnet", "deconvnet", ["camvid"])
+    def test_every_class(self, pair: Path) -> None:
+        frame = compare(pair, "segnet", "deconvnet", ["camvid"])
         classes = frame[(frame["checkpoint"] == "end") & (frame["metric"] == "IoU")]
         assert list(classes["class"]) == list(datasets.info("camvid").classes)
         assert list(classes["difference"])[:3] == pytest.approx([40.0, 100 - 100 / 1.4, 0.0])
         assert list(classes["higher"])[:3] == ["first", "first", "tie"]
 
-    def test_is_the_other_way_round_with_the_other_sign(self, store: Store, camvid: Protocol) -> None:
-        fill(store, camvid)
-        one = compare(store.results, "segnet", "deconvnet", ["camvid"])
-        other = compare(store.results, "deconvnet", "segnet", ["camvid"])
+    def test_is_the_other_way_round_with_the_other_sign(self, pair: Path) -> None:
+        one, other = compare(pair, "segnet", "deconvnet", ["camvid"]), compare(pair, "deconvnet", "segnet", ["camvid"])
         assert list(one["difference"]) == pytest.approx(list(-other["difference"]))
         assert list(one["low"]) == pytest.approx(list(-other["high"]))
 
@@ -76,12 +80,9 @@ class TestCompare:
             (("fcn8s", "segnet"), "no finished run of 'fcn8s' in .*there are runs of segnet, deconvnet"),
         ],
     )
-    def test_what_cannot_be_compared(
-        self, store: Store, camvid: Protocol, names: tuple[str, str], message: str
-    ) -> None:
-        fill(store, camvid)
+    def test_what_cannot_be_compared(self, pair: Path, names: tuple[str, str], message: str) -> None:
         with pytest.raises(UserError, match=message):
-            compare(store.results, *names, ["camvid"])
+            compare(pair, *names, ["camvid"])
 
     def test_without_records(self, store: Store) -> None:
         with pytest.raises(UserError, match="no finished run of suite camvid in"):
@@ -117,12 +118,6 @@ class TestCommand:
         assert "A: SegNet (seeds: 2), B: DeconvNet (seeds: 2)" in full
         assert "tie" in full
         assert "+3.64 to +3.64" in reduced
-
-    def test_suite_that_does_not_hold_them(self, results: Path) -> None:
-        done = harness("compare", "segnet", "deconvnet", "--suite", "decoders", "--results", str(results))
-        assert done.returncode == 2
-        assert done.stderr.startswith("error: no finished run of suite decoders in")
-        assert len(done.stderr.strip().splitlines()) == 1
 
     def test_imports_no_torch(self, results: Path) -> None:
         program = (

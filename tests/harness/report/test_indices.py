@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 
 from harness.records.pooling_indices import (
+    INDICES,
     IndexRecord,
     Samples,
     StorageBytes,
-    indices_folder,
-    load_indices,
-    save_indices,
 )
 from harness.report import write_reports
 from harness.report.indices import indices_files, targets, times_frame
@@ -72,8 +70,8 @@ def test_targets_are_judged_by_the_figures() -> None:
 
 
 def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
-    save_indices(tmp_path, record())
-    save_indices(tmp_path, record((90, 120)))
+    INDICES.save(tmp_path, record())
+    INDICES.save(tmp_path, record((90, 120)))
     files = indices_files(tmp_path)
     page = files["README.md"].decode()
     assert "Made-up CPU" in page and "2 threads" in page and "others used the machine" in page
@@ -83,7 +81,7 @@ def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
 
 
 def test_it_is_written_with_all_reports_but_not_with_a_suite_s(tmp_path: Path) -> None:
-    save_indices(tmp_path / "results", record())
+    INDICES.save(tmp_path / "results", record())
     reports = tmp_path / "reports"
     assert write_reports(tmp_path / "results", reports, ["camvid"]) == []
     written = write_reports(tmp_path / "results", reports)
@@ -99,14 +97,14 @@ def test_without_a_record_there_is_no_page(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
-    path = indices_folder(tmp_path) / "cpu-made-up" / "segnet.json"
+    path = INDICES.folder(tmp_path) / "cpu-made-up" / "segnet.json"
     path.parent.mkdir(parents=True)
     path.write_text("{")
     with pytest.raises(UserError, match=r"segnet\.json: not a comparison of index storages"):
-        load_indices(tmp_path)
+        INDICES.load(tmp_path)
     (page,) = indices_files(tmp_path).values()
     assert "unreadable: indices/cpu-made-up/segnet.json: not a comparison of index storages" in page.decode()
-    save_indices(tmp_path, record())
+    INDICES.save(tmp_path, record())
     files = indices_files(tmp_path)
     assert sorted(files) == ["README.md", "indices.csv"]
     assert "unreadable: indices/cpu-made-up/segnet.json" in files["README.md"].decode()

@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 
 from harness.records.speed import (
+    PERFORMANCE,
     Entry,
     PerformanceRecord,
     Target,
-    load_performance,
-    performance_folder,
-    save_performance,
 )
 from harness.report.performance import frame, performance_files, targets_table
 from harness.system.errors import UserError
@@ -79,8 +77,8 @@ def test_figures_are_medians_and_ratios_those_of_rounds() -> None:
 
 
 def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
-    save_performance(tmp_path, record((90, 120)))
-    save_performance(tmp_path, record())
+    PERFORMANCE.save(tmp_path, record((90, 120)))
+    PERFORMANCE.save(tmp_path, record())
     files = performance_files(tmp_path)
     assert list(files) == [
         "README.md",
@@ -120,10 +118,10 @@ def test_without_a_record_there_is_no_page(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
-    path = performance_folder(tmp_path) / "cpu.json"
+    path = PERFORMANCE.folder(tmp_path) / "cpu.json"
     path.parent.mkdir(parents=True)
     path.write_text("{")
     with pytest.raises(UserError, match=r"cpu\.json: not a comparison with the PyTorch baseline"):
-        load_performance(tmp_path)
+        PERFORMANCE.load(tmp_path)
     (page,) = performance_files(tmp_path).values()
     assert "unreadable: performance/cpu.json: not a comparison with the PyTorch baseline" in page.decode()

@@ -7,8 +7,6 @@ from harness.config.protocol import Protocol, load_protocol
 from harness.config.suite import load_suite
 from harness.records.run import Failure
 from harness.report import write_reports
-from harness.report.collect import collect
-from harness.report.families import families
 from harness.report.tables.recipes import means
 from tests.harness.report.made_up import Store, miou, right
 from tests.harness.report.test_table3 import table
@@ -61,13 +59,6 @@ def test_the_mean_is_of_recipes_that_all_finished_and_counts_fcn_once(filled: St
     for protocol, share in ((SLOW, 90), (LEAST, 90), (LOW, 90), (OWN, 90), (HIGH, 90)):
         put(filled, protocol, **{"fcn8s-bilinear": share})
     assert list(means(frame_of(filled))) == pytest.approx(expected)
-
-
-def test_other_lengths_are_comparisons_of_their_own(filled: Store) -> None:
-    put(filled, OWN.override({"iterations": "100"}), segnet=30)
-    found = families(SUITE, collect(filled.results, SUITE).groups)
-    assert [one.first.protocol.iterations for one in found] == [500, 100]
-    assert [one.name for one in found] == ["recipes@1", "recipes@1+iterations=100"]
 
 
 def test_the_files_have_no_score_of_test(filled: Store) -> None:

@@ -15,13 +15,12 @@ from harness.records.run import BEST, Failure
 from harness.report.collect import collect
 from harness.report.families import Family, families
 from harness.report.grouping import input_size
-from harness.report.resources import MeasurementGroup, collect_measurements, measurement_for
+from harness.report.resources import MeasurementGroup, measurement_for
 from harness.report.tables.table1 import table1
-from tests.harness.report.made_up import PART, WHOLE, Store
+from tests.harness.report.made_up import G_PART, MIOU_PART, PART, WHOLE, Store
+from tests.harness.report.made_up import row as only_row
 
 SUITE = load_suite("decoders")
-G_PART = 100 * 1060 / 1100
-MIOU_PART = 100 * (0.6 + 100 / 140 + 9) / 11
 # What the networks keep at 360 x 480, at the first pooled resolution: 64 maps of 2-bit codes are
 # 180 * 240 * 64 / 4 bytes, a float map is 180 * 240 * 4.
 CODES, FLOAT_MAP = 691_200, 172_800
@@ -51,7 +50,7 @@ def measured(store: Store) -> MeasurementGroup | None:
     records = collect(store.results, SUITE)
     (family,) = families(SUITE, records.groups)
     size = input_size(family.first.protocol, records.dataset)
-    return measurement_for(family, size, collect_measurements(store.results, records))
+    return measurement_for(family, size, records.measurements)
 
 
 def made(store: Store) -> pd.DataFrame:
@@ -61,9 +60,7 @@ def made(store: Store) -> pd.DataFrame:
 
 
 def row(frame: pd.DataFrame, variant: str, class_weighting: str = "median", split: str = "test") -> pd.Series:
-    wanted = frame["variant"].eq(variant) & frame["class_weighting"].eq(class_weighting) & frame["split"].eq(split)
-    (index,) = frame.index[wanted]
-    return frame.loc[index]
+    return only_row(frame, variant=variant, class_weighting=class_weighting, split=split)
 
 
 class TestScores:

@@ -13,16 +13,13 @@ from harness.report.accuracy import confusion
 from harness.report.card import card
 from harness.report.collect import collect
 from harness.report.families import families
-from harness.report.resources import collect_measurements
 from harness.report.tables.overview import overview
 from harness.report.tables.per_class import class_grid
 from harness.report.tables.spec import Section, Table, tables_of
 from harness.report.tables.splits import loss_change
-from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store, matrix, right
+from tests.harness.report.made_up import C_PART, FIRST, G_PART, MIOU_PART, PART, SECOND, WHOLE, Store, matrix, right
+from tests.harness.report.made_up import row as only_row
 
-G_PART = 100 * 1060 / 1100
-C_PART = 100 * (0.6 + 10) / 11
-MIOU_PART = 100 * (0.6 + 100 / 140 + 9) / 11
 BOTH = {"half": PART, "end": WHOLE}
 
 
@@ -30,8 +27,7 @@ def section(store: Store, suite: str = "camvid") -> Section:
     """The only one of a suite."""
     records = collect(store.results, load_suite(suite))
     (family,) = families(records.suite, records.groups)
-    measured = collect_measurements(store.results, records)
-    return Section(suite=records.suite, dataset=records.dataset, measurements=measured, family=family)
+    return Section(records=records, family=family)
 
 
 def table(store: Store, name: str = "table3", suite: str = "camvid") -> Table:
@@ -39,8 +35,7 @@ def table(store: Store, name: str = "table3", suite: str = "camvid") -> Table:
 
 
 def row(frame: pd.DataFrame, network: str, checkpoint: str) -> pd.Series:
-    (index,) = frame.index[(frame["network"] == network) & (frame["checkpoint"] == checkpoint)]
-    return frame.loc[index]
+    return only_row(frame, network=network, checkpoint=checkpoint)
 
 
 class TestTable3:
@@ -205,7 +200,7 @@ def test_classes_and_confusion(store: Store, camvid: Protocol) -> None:
     cells = list(grid["SegNet"])
     assert (cells[0], cells[10]) == ("60.0", "absent")
     shares = confusion(section(store).group, "segnet")
-    assert shares[0, :2].tolist() == [0.6, 0.4]
+    assert shares[0, :2].tolist() == [60, 40]
     assert np.isnan(shares[10]).all()
 
 

@@ -13,7 +13,7 @@ from harness.report.families import Family, families
 from harness.report.tables.table4 import table4
 from harness.report.tables.table5 import table5
 from tests.harness.report.made_up import Store, matrix
-from tests.harness.report.test_table3 import section
+from tests.harness.report.test_table3 import row, section
 
 CLASSES = 37
 # Of the wall's pixels 60 of 100 are right, the others are taken for floor; all else is right.
@@ -49,11 +49,6 @@ def frame(store: Store, suite: str = "sunrgbd") -> pd.DataFrame:
 
 def classes(store: Store) -> pd.DataFrame:
     return table5(section(store, "sunrgbd"))
-
-
-def row(found: pd.DataFrame, network: str, checkpoint: str) -> pd.Series:
-    (index,) = found.index[(found["network"] == network) & (found["checkpoint"] == checkpoint)]
-    return found.loc[index]
 
 
 class TestTable4:
@@ -107,18 +102,6 @@ class TestTable4:
         store.failed(store.spec("segnet", protocol=median), failure)
         assert row(frame(store), MEDIAN, "best by val")["status"] == "failed (diverged)"
 
-    def test_reduced_runs_are_a_family_of_their_own(self, store: Store, sun: Protocol) -> None:
-        reduced = sun.override({"size": "90x120", "iterations": "300"})
-        store.run(store.spec("segnet", protocol=sun), {"80K": PART, "140K": WHOLE})
-        store.run(store.spec("segnet", protocol=reduced), {"80K": PART, "140K": WHOLE})
-        balanced = sun.override({"size": "90x120", "iterations": "300", "class_weighting": "median"})
-        store.run(store.spec("segnet", protocol=balanced), {"80K": PART, "140K": WHOLE})
-        suite = load_suite("sunrgbd")
-        full, small = families(suite, collect(store.results, suite).groups)
-        assert [len(full.groups), len(small.groups)] == [1, 2]
-        assert small.name == "sunrgbd@2+iterations=300+size=90x120"
-        assert small.first.reduced and not full.first.reduced
-
 
 class TestPartOfSunRgbd:
     """NYU Depth v2: fixed iterations are not the paper's, so only the best rows stand beside each other."""
@@ -143,14 +126,6 @@ class TestPartOfSunRgbd:
             assert fixed["G_ours"] == pytest.approx(expected)
             assert np.isnan(fixed["G_paper"]) and np.isnan(fixed["G_difference"])
         assert not {"80K", "140K"} & set(found["checkpoint"])
-
-    def test_half_size_is_reduced(self, store: Store) -> None:
-        for name in ("nyuv2@1", "nyuv2-half@1"):
-            store.run(store.spec("segnet", protocol=load_protocol(name)), {"half": PART, "end": WHOLE})
-        suite = load_suite("nyuv2")
-        full, half = families(suite, collect(store.results, suite).groups)
-        assert (full.name, full.first.reduced) == ("nyuv2@1", ())
-        assert (half.name, half.first.reduced) == ("nyuv2-half@1", ("input 180 x 240 instead of 360 x 480",))
 
 
 class TestTable5:

@@ -1,5 +1,7 @@
 """Table 6: ratios, units, what is n/a, and what must not stand in one table."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -7,14 +9,16 @@ from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
 from harness.report.collect import collect
 from harness.report.commands import measure_command
-from harness.report.resources import MeasurementGroup, Measurements, collect_measurements, for_size
+from harness.report.resources import MeasurementGroup, Measurements, for_size
 from harness.report.tables.spec import Section, Table, tables_of
 from harness.report.tables.table6 import table6
 from tests.harness.report.made_up import Store
 
+GPU: dict[str, Any] = {"device": "cuda", "preset": "lease"}
+
 
 def measurements(store: Store, suite: str = "camvid") -> Measurements:
-    return collect_measurements(store.results, collect(store.results, load_suite(suite)))
+    return collect(store.results, load_suite(suite)).measurements
 
 
 def only_table(store: Store, suite: str = "camvid") -> pd.DataFrame:
@@ -25,7 +29,7 @@ def only_table(store: Store, suite: str = "camvid") -> pd.DataFrame:
 
 def tables(store: Store, group: MeasurementGroup, suite: str = "camvid") -> dict[str, Table]:
     records = collect(store.results, load_suite(suite))
-    own = Section(suite=records.suite, dataset=records.dataset, measurements=measurements(store, suite), device=group)
+    own = Section(records=records, device=group)
     return {table.spec.name: table for table in tables_of(own, "costs")}
 
 
@@ -173,3 +177,25 @@ def test_with_fewer_than_three_processes_six_percent_are_no_difference(store: St
     store.measurement("fcn8s", forward_ms=106.5, spread_percent=0.1, processes=1)  # 6 % of it are 6.39 ms
     frame = only_table(store)["forward_ms_ratio_no_difference"]
     assert bool(frame["DeconvNet"]) and not bool(frame["FCN (learnt deconv)"])
+
+
+class TestSeries:
+    def test_all_sizes_of_what_is_shown_and_nothing_else(self, store: Store) -> None:
+        for size in ((360, 480), (90, 120)):
+            store.measurement("segnet", size=size)
+        store.measurement("segnet", size=(90, 120), device="cuda", preset="lease")
+        found = measurements(store)
+        assert [group.size for group in found.groups] == [(360, 480)]
+        assert [one.slug for one in found.series] == ["cpu-made-up-fp32-cpu-2t"]
+        assert found.series[0].sizes == [(90, 120), (360, 480)]
+
+    def test_options_are_apart(self, store: Store) -> None:
+        store.measurement("segnet", **GPU)
+        store.measurement("segnet", size=(90, 120), options=("compiled",), **GPU)
+        store.measurement("segnet", options=("compiled",), **GPU)
+        found = measurements(store)
+        assert [one.slug for one in found.series] == [
+            "cuda-made-up-fp32-lease",
+            "cuda-made-up-fp32-compiled-lease",
+        ]
+        assert [len(one.records) for one in found.series] == [1, 2]

@@ -8,7 +8,6 @@ from harness.config.suite import load_suite
 from harness.report.collect import collect
 from harness.report.plots import Source, palette
 from harness.report.plots.base import GroupData, PlotContext
-from harness.report.resources import collect_measurements
 from harness.report.tables.per_class import per_class
 from tests.harness.report.made_up import Store
 
@@ -27,7 +26,7 @@ def data(store: Store) -> Data:
         return GroupData(
             context=PlotContext(group=group, dataset=records.dataset, palette=colors),
             per_class=per_class(group, records.dataset),
-            measurements=collect_measurements(store.results, records),
+            measurements=records.measurements,
             source=source,
         )
 

@@ -7,8 +7,7 @@ import pytest
 import datasets
 from harness import paper
 from harness.config.protocol import Protocol
-from harness.report.plots import PLOTS, Drawing, NoPlot, drawings, open_source
-from harness.report.plots.base import bars_words
+from harness.report.plots import Drawing, NoPlot, drawings, open_source
 from harness.report.plots.classes import class_figure, confusion_figure
 from harness.report.plots.learning_curves import curves_figure, loss_frame, miou_frame
 from harness.report.plots.predictions import (
@@ -23,12 +22,11 @@ from harness.report.plots.predictions import (
 )
 from harness.report.plots.trade_off import cost_of, pareto_front, trade_off_figure, trade_off_frame
 from harness.report.resources import MeasurementGroup
-from tests.harness.report.made_up import PART, WHOLE, Store
+from tests.harness.report.made_up import MIOU_PART, PART, WHOLE, Store
 from tests.harness.report.made_up_measurements import measured
 from tests.harness.report.plots.conftest import Data
 
 GPU = {"device": "cuda", "preset": "lease"}
-MIOU_PART = 100 * (0.6 + 100 / 140 + 9) / 11
 
 
 def two(store: Store, protocol: Protocol) -> None:
@@ -38,12 +36,6 @@ def two(store: Store, protocol: Protocol) -> None:
 
 
 class TestRegistry:
-    def test_every_module_that_is_a_plot_is_found_and_says_what_it_is_drawn_from(self) -> None:
-        assert {PLOTS[name].subject for name in PLOTS} == {
-            *("group", "device", "series", "family"),
-            *("recipes", "performance", "differences"),
-        }
-
     def test_titles_and_files_of_a_group_are_unique(self, store: Store, camvid: Protocol, data: Data) -> None:
         two(store, camvid)
         store.measurement("segnet", energy_mj=900, **GPU)
@@ -129,11 +121,6 @@ class TestTradeOff:
     )
     def test_front(self, points: list[tuple[float, float]], front: list[int]) -> None:
         assert pareto_front(points) == front
-
-    def test_bars_are_named_by_how_many_seeds_there_are(self) -> None:
-        assert bars_words([1, 1]) == "95 % bootstrap interval"
-        assert bars_words([3, 2]) == "± standard deviation over seeds"
-        assert bars_words([2, 1]) == "± standard deviation over seeds; of one seed: 95 % bootstrap interval"
 
 
 class TestLearningCurves:

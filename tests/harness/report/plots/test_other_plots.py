@@ -9,18 +9,17 @@ from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
 from harness.report.plots import palette
 from harness.report.plots.base import PlotContext
-from harness.report.plots.forest import forest, forest_figure
-from harness.report.plots.growth import batch_figure, batch_growth, batch_points, size_figure, size_growth, size_points
+from harness.report.plots.growth import batch_figure, batch_points, growth, size_figure, size_points
 from harness.report.plots.learning_rates import rates_figure
 from harness.report.plots.memory import MEASURED, memory_breakdown, memory_figure, memory_frame
 from harness.report.plots.performance import compared, ratios_figure
-from harness.report.plots.storage import StorageContext, bytes_text, storage_figure, storage_plot, storage_points
+from harness.report.plots.storage import StorageContext, storage, storage_figure, storage_points
 from harness.report.resources import MeasurementGroup, Series
-from tests.harness.report.made_up import Store
+from tests.harness.report.made_up import MIOU_PART, Store
 from tests.harness.report.made_up_measurements import INPUT_MIB, KEPT_MIB, WEIGHTS_MIB, measured
 from tests.harness.report.plots.conftest import Data
 from tests.harness.report.test_performance import record
-from tests.harness.report.test_table1 import CODES, KEPT, MIOU_PART, SUITE, add, all_families, made
+from tests.harness.report.test_table1 import CODES, KEPT, SUITE, add, all_families, made
 from tests.harness.report.test_table1 import measured as measured_storage
 
 COLORS = palette(load_suite("camvid"), [])
@@ -93,18 +92,14 @@ class TestGrowth:
         assert batch_points(found)["size"].tolist() == [(180, 240)] * 2
 
     def test_caption_names_what_has_one_point_and_reduced_inputs(self) -> None:
-        drawn = size_growth(series(), COLORS)
-        assert drawn is not None
-        assert "90 × 120" in drawn.caption and "DeconvNet" in drawn.caption
+        by_size, _ = growth(series(), COLORS)
+        assert "90 × 120" in by_size.caption and "DeconvNet" in by_size.caption
 
     def test_none_with_fewer_than_two_points(self) -> None:
         one = Series(records=(measured("segnet"),))
         untimed = measured("segnet")
         untimed = untimed.model_copy(update={"cells": tuple(c for c in untimed.cells if c.key.phase == "shapes")})
-        assert batch_growth(Series(records=(untimed,)), COLORS) is None
-        assert size_growth(Series(records=(untimed,)), COLORS) is None
-        assert size_growth(one, COLORS) is None
-        assert batch_growth(one, COLORS) is None
+        assert growth(Series(records=(untimed,)), COLORS) == growth(one, COLORS) == []
 
 
 def test_storage_has_ours_the_papers_and_rows_by_storage(store: Store, decoders: Protocol) -> None:
@@ -126,15 +121,7 @@ def test_storage_has_ours_the_papers_and_rows_by_storage(store: Store, decoders:
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()][3] == "SegNet-Basic: 691 kB"
     hollow = {line.get_label(): line for line in figure.axes[0].lines}["SegNet-Basic, paper"]
     assert (list(hollow.get_xdata()), hollow.get_markerfacecolor()) == ([47.7], "white")
-    drawn = storage_plot(context, "BF")
-    assert drawn is not None and drawn.name == "storage-bf.png"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (691_200, "691 kB"), (1_900_800, "1.9 MB"), (11_750_400, "11.8 MB")]
-)
-def test_bytes(value: float, text: str) -> None:
-    assert bytes_text(value) == text
+    assert [one.name for one in storage(context)] == ["storage-miou.png", "storage-bf.png"]
 
 
 def test_rates_have_a_line_a_network_and_optimizer_sgd_hollow(store: Store, camvid: Protocol, data: Data) -> None:
@@ -156,26 +143,3 @@ def test_ratios_of_what_has_an_opponent() -> None:
     assert [text.get_text() for text in axes.get_yticklabels()] == [entry.title for entry in compared(made_up)]
     # ratios of the rounds: 0.8, 1.0, 1.05
     assert axes.texts[0].get_text() == "1.00"
-
-
-class TestForest:
-    FRAME = pd.DataFrame(
-        {
-            "label": ["SegNet − FCN", "SegNet − DeconvNet"],
-            "difference": [-10.8, np.nan],
-            "low": [-12.0, np.nan],
-            "high": [-9.5, np.nan],
-            "paper": [6.38, 13.44],
-        }
-    )
-
-    def test_differences_intervals_and_the_papers_hollow(self) -> None:
-        (axes,) = forest_figure(self.FRAME, "made up").axes
-        lines = [(line.get_label(), list(line.get_xdata())) for line in axes.lines]
-        assert ("interval", [-12.0, -9.5]) in lines
-        assert ("difference", [-10.8]) in lines
-        assert [values for label, values in lines if label == "paper"] == [[6.38], [13.44]]
-        assert [text.get_text() for text in axes.texts] == ["−10.80  [−12.00, −9.50]", "not measured"]
-
-    def test_nothing_of_the_paper_where_it_gives_none(self) -> None:
-        assert "Hollow" not in forest(self.FRAME.assign(paper=np.nan), "made up").caption

@@ -20,7 +20,6 @@ from harness.report.plots.style import (
     new_figure,
     palette,
     plain_axis,
-    spread_apart,
     styled,
 )
 
@@ -94,12 +93,6 @@ class TestLabels:
         }  # type: ignore[attr-defined]
         assert heights["high"] - heights["low"] == pytest.approx(1.3 * SMALL)
         assert heights["far"] > heights["high"] + 20
-
-    def test_spread_apart(self) -> None:
-        assert spread_apart([0.0, 1.0, 50.0], 10.0) == [-4.5, 5.5, 50.0]
-        assert spread_apart([3.0, 1.0, 2.0], 10.0) == [12.0, -8.0, 2.0]
-        assert spread_apart([0.0, 1.0, 8.0], 10.0) == [-7.0, 3.0, 13.0]
-        assert spread_apart([], 10.0) == []
 
 
 class TestPng:

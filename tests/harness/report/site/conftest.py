@@ -95,3 +95,21 @@ def page(browser) -> Iterator[object]:
     context.close()
     assert watch.errors == []
     assert [url for url in watch.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def show(page, site: Path, name: str, state: str = ""):
+    """Open a page and wait until its scripts have run."""
+    page.goto("about:blank")
+    page.goto(f"{(site / f'{name}.html').as_uri()}{'#' if state else ''}{state}")
+    page.wait_for_selector("body[data-ready]")
+    return page
+
+
+def column(page, table: str, place: int) -> list[str]:
+    """Texts of a column, without intervals."""
+    cells = page.locator(f"{table} tbody tr > :nth-child({place})")
+    return [text.split("\n")[0].split(" [")[0].strip() for text in cells.all_inner_texts()]
+
+
+def numbers(texts: list[str]) -> list[float]:
+    return [float(text.replace(",", "").replace("−", "-").replace("+", "")) for text in texts]

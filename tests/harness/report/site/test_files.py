@@ -17,7 +17,7 @@ from harness.report import frames
 from harness.report.site import write_site
 from harness.report.site.build import MARKER, _as_script
 from harness.report.site.content import collect_site
-from harness.report.site.quantities import QUANTITIES, SECTIONS, costs, paper_points, significant
+from harness.report.site.quantities import QUANTITIES, SECTIONS, costs, paper_points
 from harness.system.errors import UserError
 from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store
 from tests.harness.report.site.conftest import COMMITTED, REPOSITORY
@@ -261,11 +261,6 @@ def test_every_column_of_the_leaderboard_is_a_quantity():
     keys = [one.key for one in QUANTITIES]
     assert len(keys) == len(set(keys))
     assert {key for section in SECTIONS.values() for key in section} <= set(keys)
-
-
-@pytest.mark.parametrize(("value", "text"), [(3443.97, "3,444"), (9.4855, "9.49"), (0.002, "0.002"), (0.0, "0")])
-def test_three_significant_digits(value, text):
-    assert significant(value) == text
 
 
 def test_a_module_becomes_a_script():
