@@ -5,12 +5,12 @@ Importing this module does not import torch.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config.run_spec import Precision
-from harness.records.store import load_records, save_record
+from harness.records.store import Manifest, load_records, save_record
 from harness.system.environment import Device
 
 Phase = Literal["inference", "training step"]
@@ -61,7 +61,7 @@ class IndexRecord(_Frozen):
     storages: tuple[StorageBytes, ...]
     times: tuple[Samples, ...]
     flags: tuple[str, ...] = Field((), description="warnings, one sentence each")
-    environment: dict[str, Any] = Field(description="machine and software, harness.system.environment.environment")
+    environment: Manifest = Field(description="machine and software, harness.system.environment.environment")
 
     @property
     def file_name(self) -> str:

@@ -6,12 +6,12 @@ has the figures of torch in float32 of that session, against which its own are r
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from harness.records.measurement_values import TimeSummary
-from harness.records.store import load_records, save_record
+from harness.records.store import Manifest, load_records, save_record
 from harness.system.quantities import Frozen, Quantity
 
 RuntimeName = Literal["torch", "torch-compile", "onnxruntime", "openvino"]
@@ -48,7 +48,7 @@ class RuntimeRecord(Frozen):
     baseline_miou: Quantity
     calibration_images: int | None = Field(None, description="of train, where weights were quantized")
     versions: dict[str, str] = Field(description="of the runtimes' packages")
-    environment: dict[str, Any]
+    environment: Manifest
     warnings: tuple[str, ...] = ()
 
     @model_validator(mode="after")

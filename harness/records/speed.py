@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.config.run_spec import Precision
 from harness.records.measurement import PAPER_SIZE
-from harness.records.store import load_records, save_record, with_manifests
+from harness.records.store import Manifest, load_records, save_record, with_manifests
 from harness.system.environment import Device
 
 # Explains a slow bfloat16 where `harness.system.environment.emulates_bfloat16`.
@@ -114,7 +114,7 @@ class PerformanceRecord(_Frozen):
     size: tuple[int, int] = Field(description="input height and width")
     reduced: bool = Field(description="input size differs from the paper's 360 x 480")
     entries: tuple[Entry, ...] = Field(min_length=1)
-    environments: tuple[dict[str, Any], ...] = Field(
+    environments: tuple[Manifest, ...] = Field(
         min_length=1,
         description="machine and software, harness.system.environment.environment; entries say which",
     )

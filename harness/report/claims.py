@@ -16,8 +16,8 @@ from harness.paper.verdicts import ClaimResult, GroupResult, judge_claim
 from harness.report.claims_page import claims_page
 from harness.report.collect import SuiteRecords, collect
 from harness.report.evidence import evidence
-from harness.report.grouping import Store, read_store
 from harness.report.resources import Measurements, collect_measurements
+from harness.report.store import Store, read_store
 from harness.report.tables.render import csv
 
 # Of our figures; the paper's memory is by nvidia-smi, in MB of 2^20 bytes.

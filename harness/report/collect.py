@@ -9,7 +9,8 @@ import datasets
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import Suite, load_suite, on_own_data, suite_names
 from harness.records.run import RunRecord
-from harness.report.grouping import Group, GroupKey, Run, Store, grouped, network_order, outdated, read_store
+from harness.report.grouping import Group, GroupKey, Run, grouped, network_order, outdated
+from harness.report.store import Store, read_store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ import datasets
 from harness.metrics.bootstrap import SCORES
 from harness.metrics.significance import Difference, Sample, difference
 from harness.report.collect import collect, suites_of
-from harness.report.grouping import Group, read_store
+from harness.report.grouping import Group
 from harness.report.samples import class_samples, sample
+from harness.report.store import read_store
 from harness.report.wording import group_title, reduced_mark
 from harness.system.errors import UserError, nearest
 

@@ -19,9 +19,10 @@ import pandas as pd
 import datasets
 from harness.metrics.confusion import average_rates
 from harness.records.run import BEST, RunRecord
-from harness.report.grouping import GroupKey, Run, Scored, Store, outdated, read_store, suites_of
+from harness.report.grouping import GroupKey, Run, Scored, outdated, suites_of
 from harness.report.measurement_frame import load_measurements
 from harness.report.metrics import CLASS_METRICS, METRICS, image_accuracy, image_bf, image_miou
+from harness.report.store import Store, read_store
 
 Source = Path | str | Store
 Row = dict[str, Any]

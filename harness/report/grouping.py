@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Self, TypeVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from harness.config.protocol import Protocol
 from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION, Compiled, InitialWeights, Precision, RunSpec
 from harness.config.suite import Suite, load_suite, suite_names
 from harness.metrics.bootstrap import BLOCK
-from harness.records.run import BEST, Evaluation, History, RunRecord, StoredRun, load_runs
+from harness.records.run import BEST, Evaluation, History, RunRecord, StoredRun
 
 # What a protocol can choose the best iteration by.
 SCORE_NAMES = {"mIoU": "mIoU", "G": "global accuracy"}
@@ -236,66 +235,6 @@ class Group:
         return f"{label} (iteration {self.protocol.report_at[label]:,})"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Store:
-    """All runs of a results folder, read once.
-
-    finished: those whose files are whole. failed: records of the others. unreadable: one line each on what
-    is damaged or odd, paths relative to the folder.
-    """
-
-    results: Path
-    finished: tuple[Run, ...]
-    failed: tuple[RunRecord, ...]
-    unreadable: tuple[str, ...]
-
-    @property
-    def records(self) -> list[RunRecord]:
-        """Of all runs, finished ones first."""
-        return [*(run.record for run in self.finished), *self.failed]
-
-    @cached_property
-    def titles(self) -> Mapping[str, str]:
-        """Network -> title; of networks that share one, each has its name behind it."""
-        return distinct_titles([record.spec.network for record in self.records])
-
-
-def read_store(results: Path | str) -> Store:
-    """Read every run; one that is damaged, or an evaluation without a labeled pixel, is listed and left out."""
-    results = Path(results)
-    stored, unreadable = load_runs(results)
-    lines = [line.replace(f"{results}/", "") for line in unreadable]
-    finished: list[Run] = []
-    failed: list[RunRecord] = []
-    for run in stored:
-        if run.record.status == "failed":
-            failed.append(run.record)
-            continue
-        try:
-            loaded, odd = _load(run)
-        except ValueError as error:
-            lines.append(f"runs/{run.record.run_id}: {' '.join(str(error).replace(f'{results}/', '').split())}")
-            continue
-        finished.append(loaded)
-        lines += odd
-    return Store(results=results, finished=tuple(finished), failed=tuple(failed), unreadable=tuple(sorted(lines)))
-
-
-def _load(run: StoredRun) -> tuple[Run, list[str]]:
-    """A run, and a line on each of its evaluations that can't be scored."""
-    run.check_pictures()
-    scored, odd = [], []
-    for evaluation in run.record.evaluations:
-        matrices = run.matrices(evaluation)
-        if (matrices < 0).any() or not matrices.any():
-            why = "counts no labeled pixel" if not matrices.any() else "has a negative count"
-            odd.append(f"runs/{run.record.run_id}: {evaluation.split} at iteration {evaluation.iteration} {why}")
-            continue
-        boundary = run.boundary(evaluation) if evaluation.boundary else None
-        scored.append(Scored(evaluation=evaluation, matrices=matrices, boundary=boundary))
-    return Run(stored=run, scored=tuple(scored), history=run.history()), odd
-
-
 def outdated(record: RunRecord) -> str:
     """Why a record must not stand beside current ones; empty if it may."""
     spec = record.spec
@@ -331,7 +270,8 @@ def title(network: str) -> str:
     try:
         found = architectures.info(name)
     except architectures.ArchitectureError:
-        return network
+        taken = any(network == architectures.info(one).title for one in architectures.names())
+        return f"{network} (unknown)" if taken else network
     return found.title if source in ("", found.source[:8]) else network
 
 

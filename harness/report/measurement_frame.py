@@ -10,7 +10,8 @@ import pandas as pd
 from harness.records.measurement import TIMED, Measurement, MeasurementRecord, Phase
 from harness.records.measurement import load_measurements as read_measurements
 from harness.records.measurement_values import DeviceMemory, Live, Shapes, Timing
-from harness.report.grouping import Store, distinct_titles, outdated_architecture
+from harness.report.grouping import distinct_titles, outdated_architecture
+from harness.report.store import Store
 from harness.system.quantities import NotMeasured, Quantity
 
 MIB = 2**20

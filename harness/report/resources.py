@@ -14,7 +14,8 @@ from harness.records.measurement import (
 )
 from harness.report.collect import SuiteRecords
 from harness.report.families import Family
-from harness.report.grouping import Store, grouped, input_size, network_order, outdated_architecture
+from harness.report.grouping import grouped, input_size, network_order, outdated_architecture
+from harness.report.store import Store
 
 # The preferred measurement for a plot: a GPU's, then the most thorough one.
 _EFFORTS = ("full", "lease", "cpu", "quick")

@@ -9,9 +9,9 @@ from rich.table import Table as RichTable
 from harness.config.suite import Suite
 from harness.report.collect import collect
 from harness.report.families import families
-from harness.report.grouping import read_store
 from harness.report.pages import heading
 from harness.report.resources import collect_measurements
+from harness.report.store import read_store
 from harness.report.tables.overview import columns, overview, shown_label, split_of
 from harness.report.tables.spec import Section, Table, TableSpec
 from harness.report.wording import describe

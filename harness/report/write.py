@@ -11,7 +11,6 @@ from harness.report.claims import Collected, claims_files
 from harness.report.collect import SuiteRecords, collect, suites_of
 from harness.report.families import families
 from harness.report.frames import load_measurements, load_results
-from harness.report.grouping import Store, read_store
 from harness.report.indices import FOLDER as INDICES
 from harness.report.indices import indices_files
 from harness.report.pages import Files, SectionPage, costs_files, heading, section_files
@@ -24,6 +23,7 @@ from harness.report.render import render
 from harness.report.resources import Measurements, collect_measurements
 from harness.report.runtimes import FOLDER as RUNTIMES
 from harness.report.runtimes import runtimes_files
+from harness.report.store import Store, read_store
 from harness.report.tables.render import csv
 from harness.report.tables.spec import Section
 from harness.report.training_length import training_length, training_length_text

@@ -12,11 +12,12 @@ import architectures
 from harness.config.suite import load_suite
 from harness.metrics.significance import interval
 from harness.report import frames
-from harness.report.grouping import GroupKey, Run, Store, input_size, read_store
+from harness.report.grouping import GroupKey, Run, input_size
 from harness.report.plots.style import look
 from harness.report.render import render
 from harness.report.site.pairs import Pair, Samples, compare_all
 from harness.report.site.quantities import QUANTITIES, Row, cells, costs, devices, paper_points
+from harness.report.store import Store, read_store
 
 # Splits that a group's rows may be scored on; the first that its runs have.
 SPLITS = ("test", "val")
