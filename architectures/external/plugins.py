@@ -214,4 +214,8 @@ def _installed() -> tuple[tuple[str, str], ...]:
 
 
 def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    try:
+        text = " ".join(str(error).split())[:200]
+    except Exception:  # of a stranger's class
+        text = ""
+    return f"{type(error).__name__}: {text}"

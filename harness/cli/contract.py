@@ -17,7 +17,7 @@ from harness.cli.trial import CLASSES, Trial
 from harness.config.run_spec import Precision
 from harness.profiling.flops import count
 from harness.system.environment import Device
-from harness.system.errors import UserError
+from harness.system.errors import UserError, message_of
 from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.run_record import parameter_count
 
@@ -135,9 +135,9 @@ def _attempt(title: str, attempt: Callable[[_Subject], str], subject: _Subject) 
     except UserError:  # of the system
         raise
     except (Exception, SystemExit) as error:  # a stranger's code may raise anything: it becomes the finding
-        text = " ".join(str(error).split())[:300]
+        text = message_of(error)[:300]
         ours = type(error) in (AssertionError, ArithmeticError, architectures.ArchitectureError)
-        found = text if ours and text else f"{type(error).__name__}: {text}"
+        found = text if ours else f"{type(error).__name__}: {text}"
         cure = _CURES.get(title.partition(" (")[0])
         if cure and architectures.info(subject.name).wraps:
             found += f" ({cure})"
