@@ -152,7 +152,7 @@ def execute(
         world: which of the run's processes this is; none: the only one.
         stop: none: from the moment on when all processes have met.
     """
-    from architectures import ArchitectureError
+    from architectures.architecture_info import WeightsError
     from datasets import DatasetError
     from harness.training.distributed import SINGLE_PROCESS, join
 
@@ -177,7 +177,7 @@ def execute(
         why = "the budget is used up" if time_limit_reached else "stopped"
         progress.say(f"{why} at iteration {run.state.iteration:,}; the same command goes on from there")
         return Ending(code=TIME_LIMIT_REACHED if time_limit_reached else STOPPED)
-    except (UserError, DatasetError, ArchitectureError) as error:
+    except (UserError, DatasetError, WeightsError) as error:
         return bad_input(error)
     except BaseException as error:  # the process ends here: whatever it was becomes the record's reason
         if isinstance(error, KeyboardInterrupt) and (stop is None or stop.asked):
