@@ -128,7 +128,10 @@ class Dataset(ABC):
 
 def one_line(text: object) -> str:
     """A message squeezed into one line, so that an error stays one line whatever a library put into it."""
-    return " ".join(str(text).split())
+    try:
+        return " ".join(str(text).split())
+    except Exception:  # of a stranger's class of errors
+        return type(text).__name__
 
 
 def with_order(content: str, train: Sequence[str]) -> str:

@@ -209,11 +209,15 @@ def targets() -> Mapping[str, str]:
 
     DatasetError where two have one name.
     """
+    from datasets.registry import names  # late: the registry knows of plugins
+
     found: dict[str, str] = {}
+    taken = dict.fromkeys(names(), "this package")
     named = [(target.rpartition(":")[2].replace("_", "-").lower(), target) for target in _from_environment()]
     for name, target in [*_installed(), *named]:
-        if found.setdefault(name, target) != target:
-            raise DatasetError(f"dataset {name!r} is registered twice: {found[name]} and {target}; rename the function")
+        if taken.setdefault(name, target) != target:
+            raise DatasetError(f"dataset {name!r} is registered twice: {taken[name]} and {target}; rename the function")
+        found[name] = target
     return found
 
 

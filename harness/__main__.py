@@ -4,16 +4,31 @@ import signal
 import sys
 
 
+def command() -> None:
+    """Run the command line and end this process with its code."""
+    from harness.system.surroundings import leave
+
+    try:
+        main()
+    except SystemExit as error:
+        leave(error.code if isinstance(error.code, int) else 0 if error.code is None else 1)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        leave(1)
+    leave(0)
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     from harness.system.errors import UserError, storage_error
     from harness.system.signals import STOPPED, handle_stops
-    from harness.system.surroundings import refuse_another_datasets, refuse_torchrun, settle
+    from harness.system.surroundings import guard_exit, refuse_another_datasets, refuse_torchrun, settle
 
     try:
         refuse_another_datasets()
         refuse_torchrun()
         settle()
+        guard_exit()
         handle_stops(signal.default_int_handler)
         from harness.cli.app import app
 
@@ -43,4 +58,4 @@ def _fail(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command()

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +23,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from architectures.architecture_info import ArchitectureError, ArchitectureInfo
-from architectures.catalog import names
+from architectures.catalog import TABLE
 from architectures.external.sources import source_hash
 
 GROUP = "segnet_harness.architectures"
@@ -29,7 +31,8 @@ VARIABLE = "SEGNET_PLUGINS"  # targets with commas between them
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # part of file names
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")  # part of file names
+_MOST_SIGNS = 80  # of a title
 _MARK = "__architecture__"
 
 
@@ -57,6 +60,11 @@ class Declaration:
             value = getattr(self, field)
             if not isinstance(value, int) or value < 1:
                 raise ArchitectureError(f"declare: {field} is {value!r}, but must be a whole number from 1")
+        for field, text in (("title", self.title or "-"), ("initialization", self.initialization)):
+            if not (isinstance(text, str) and text.strip() and text.isprintable() and len(text) <= _MOST_SIGNS):
+                raise ArchitectureError(
+                    f"declare: {field} is {text!r:.90}, but must be a line of at most {_MOST_SIGNS} signs"
+                )
 
 
 def declare(**facts: Any) -> Callable[[Function], Function]:
@@ -94,7 +102,9 @@ def add(wanted: Sequence[str]) -> None:
         if target not in known:
             known.append(target)
     os.environ[VARIABLE] = ",".join(known)
-    targets()  # refuses two of one name
+    found = targets()  # refuses two of one name
+    for name in [name for name, target in found.items() if target in wanted]:
+        find(name)  # and two of one title
 
 
 def targets() -> Mapping[str, str]:
@@ -103,9 +113,10 @@ def targets() -> Mapping[str, str]:
     Raises ArchitectureError where two have one name, or one has that of an architecture of this package.
     """
     found: dict[str, str] = {}
+    taken = {_alike(name): "architectures" for name in TABLE}
     named = [(_name(target), target) for target in _from_environment()]
     for name, target in [*_installed(), *named]:
-        other = "architectures" if name in names() else found.get(name, target)
+        other = taken.setdefault(_alike(name), target)
         if other != target:
             raise ArchitectureError(
                 f"architecture {name!r} is registered twice: in {other} and as {target}; rename the function"
@@ -123,13 +134,16 @@ def find(name: str) -> ArchitectureInfo | None:
     if target is None:
         return None
     if not _NAME.fullmatch(name):
-        raise ArchitectureError(f"plugin {target}: {name!r} can't be part of a file's name; rename it")
+        raise ArchitectureError(f"plugin {target}: {name[:90]!r} can't be part of a file's name; rename it")
     function = load(target)
     declared = declaration_of(function)
+    title = declared.title or name
+    if (other := _titled(title, name)) is not None:
+        raise ArchitectureError(f"plugin {target}: {other} has the title {title!r} too; declare another one")
     lines = (function.__doc__ or "").strip().splitlines()
     return ArchitectureInfo(
         name=name,
-        title=declared.title or name,
+        title=title,
         target="architectures.external.wrapper:PluginNetwork",
         revision=declared.revision,
         output_stride=declared.output_stride,
@@ -170,6 +184,21 @@ def load(target: str) -> Callable[..., Any]:
     return called
 
 
+def _titled(title: str, name: str) -> str | None:
+    """Which architecture has the title of the plugin called `name`: of this package, or of a plugin that is loaded."""
+    titles = {entry.name: entry.title for entry in TABLE.values()}
+    for other, target in targets().items():
+        module, _, attribute = target.partition(":")
+        if other != name and hasattr(sys.modules.get(module), attribute):
+            titles[other] = declaration_of(load(target)).title or other
+    return next((other for other, one in titles.items() if _alike(one) == _alike(title)), None)
+
+
+def _alike(text: str) -> str:
+    """The same for names and titles that a reader or a file system would take for one."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
 def _name(target: str) -> str:
     return target.rpartition(":")[2].replace("_", "-").lower()
 
@@ -185,4 +214,8 @@ def _installed() -> tuple[tuple[str, str], ...]:
 
 
 def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    try:
+        text = " ".join(str(error).split())[:200]
+    except Exception:  # of a stranger's class
+        text = ""
+    return f"{type(error).__name__}: {text}"

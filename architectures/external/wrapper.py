@@ -124,6 +124,8 @@ class ForeignNetwork(Architecture):
         """The logits, if they are those declared for these images."""
         height, width = images.shape[-2:]
         expected = (images.shape[0], self.num_classes, *self.output_size(height, width))
+        if not logits.is_floating_point():
+            raise ArchitectureError(f"{self.info.name}: logits are {logits.dtype}, but must be floating-point numbers")
         if tuple(logits.shape) == expected:
             return logits
         name, stride = self.info.name, self.info.output_stride

@@ -1,41 +1,29 @@
-"""Does an architecture keep the contract that the harness relies on? `python -m harness.cli.contract NAME DEVICE FILE`.
+"""Does an architecture keep the contract that the harness relies on, and does it go through a run?
 
 Made for networks from elsewhere: each thing that fails says what was found and, where it is likely, the cure.
-As a process it leaves the results in the file: whatever the code of a network does to the process, without
-results nothing has passed.
 """
 
-import json
 import math
-import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 import architectures
+from harness.cli.trial import CLASSES, Trial
+from harness.config.run_spec import Precision
 from harness.profiling.flops import count
-from harness.system.surroundings import settle_output
+from harness.system.environment import Device
+from harness.system.errors import UserError, message_of
 from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.run_record import parameter_count
 
-CLASSES = 11
 SIZE = (64, 96)
 ODD_SIZE = (61, 83)
-# What a network may raise that is not ours. A stranger's code may raise other things, which end the command.
-_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    RuntimeError,
-    SystemExit,
-    TypeError,
-    ValueError,
-)
+OPTIMIZERS = ("adamw", "sgd")  # of the protocols here
 # Cures of a network from elsewhere, by what was tried.
 _CURES = {
     "odd size": "if it wants multiples of a number, tell it: @architectures.declare(divisor=32)",
@@ -43,6 +31,10 @@ _CURES = {
     "logits, not probabilities": "take softmax out: the loss takes it",
     "same seed, same network": ("draw parameters from torch's global generator, and nothing in evaluation mode"),
     "save and load": "register what belongs to the network as parameters or buffers",
+    "trained": "its parameters must be of kinds that the optimizer takes, and its code must run in training mode",
+    "gone on with": "what changes in training must be parameters or buffers, dense and each with memory of its own",
+    "scored": "its code must run in evaluation mode, on one image and on several, and without gradients",
+    "weights read again": "parameters and buffers must be all that it is, of types that safetensors has",
 }
 
 
@@ -63,6 +55,7 @@ class _Subject:
     size: tuple[int, int]
     odd_size: tuple[int, int]
     device: torch.device
+    precision: Precision
 
     def network(self, size: tuple[int, int] | None = None, seed: int = 0) -> nn.Module:
         """The network drawn under the seed, in evaluation mode."""
@@ -75,21 +68,31 @@ class _Subject:
         return torch.randn(batch, 3, *(size or self.size), generator=generator).to(self.device)
 
 
-def check_architecture_contract(name: str, device: str) -> list[CheckResult]:
-    """Try an architecture on random input: shapes, an odd size, training, determinism, saving, counting.
+def check_architecture_contract(name: str, device: Device, precision: Precision = "fp32") -> list[CheckResult]:
+    """Try an architecture on random input: shapes, an odd size, training, determinism, saving, counting, whole runs.
 
     Args:
         name: an architecture of this package, of another library or of a plugin.
-        device: `cpu` or `cuda`.
+        device: to compute on.
+        precision: of the runs.
 
     Returns:
         what was tried, in order; an exception in one is its finding and does not stop the others, but where
-        the network can't be built nothing else is tried.
+        the network can't be built nothing else is tried, and without logits no run.
+
+    Raises:
+        UserError: no room for what a run writes.
     """
     least = architectures.info(name).min_size
     height, width = (max(side, least) for side in SIZE)
     odd_height, odd_width = (side if side >= least else least + 13 for side in ODD_SIZE)
-    subject = _Subject(name=name, size=(height, width), odd_size=(odd_height, odd_width), device=torch.device(device))
+    subject = _Subject(
+        name=name,
+        size=(height, width),
+        odd_size=(odd_height, odd_width),
+        device=torch.device(device),
+        precision=precision,
+    )
     tries: list[tuple[str, Callable[[_Subject], str]]] = [
         ("output shape", lambda one: _shape(one, one.size)),
         ("odd size", lambda one: _shape(one, one.odd_size)),
@@ -103,19 +106,41 @@ def check_architecture_contract(name: str, device: str) -> list[CheckResult]:
     built = _attempt("built", _built, subject)
     if not built.passed:
         return [built]
-    return [built, *(_attempt(title, attempt, subject) for title, attempt in tries)]
+    results = [built, *(_attempt(title, attempt, subject) for title, attempt in tries)]
+    if results[1].passed:
+        results += [result for optimizer in OPTIMIZERS for result in _as_run(subject, device, optimizer)]
+    return results
+
+
+def _as_run(subject: _Subject, device: Device, optimizer: str) -> Iterator[CheckResult]:
+    """What `run` does with it, a step at a time, up to the first that fails."""
+    with tempfile.TemporaryDirectory(prefix="segnet-harness-") as folder:
+        trial = Trial(subject.name, subject.size, device, subject.precision, optimizer, Path(folder))
+        steps = {
+            "trained": trial.train,
+            "gone on with": trial.go_on,
+            "scored": trial.score,
+            "weights read again": trial.read_again,
+        }
+        for title, step in steps.items():
+            result = _attempt(f"{title} ({optimizer})", lambda _, step=step: step(), subject)  # type: ignore[misc]
+            yield result
+            if not result.passed:
+                return
 
 
 def _attempt(title: str, attempt: Callable[[_Subject], str], subject: _Subject) -> CheckResult:
     try:
         return CheckResult(name=title, passed=True, found=attempt(subject))
-    except _ERRORS as error:
-        text = " ".join(str(error).split())[:300]
+    except UserError:  # of the system
+        raise
+    except (Exception, SystemExit) as error:  # a stranger's code may raise anything: it becomes the finding
+        text = message_of(error)[:300]
         ours = type(error) in (AssertionError, ArithmeticError, architectures.ArchitectureError)
-        found = text if ours and text else f"{type(error).__name__}: {text}"
-        from_elsewhere = bool(architectures.info(subject.name).wraps)
-        if from_elsewhere and title in _CURES:
-            found += f" ({_CURES[title]})"
+        found = text if ours else f"{type(error).__name__}: {text}"
+        cure = _CURES.get(title.partition(" (")[0])
+        if cure and architectures.info(subject.name).wraps:
+            found += f" ({cure})"
         return CheckResult(name=title, passed=False, found=found)
 
 
@@ -204,14 +229,3 @@ def _saved(subject: _Subject) -> str:
 def _counted(subject: _Subject) -> str:
     found = count(lambda: architectures.build(subject.name, CLASSES, subject.size), subject.size)
     return f"{found.gmacs:.3g} GMACs for {subject.size[0]} x {subject.size[1]}"
-
-
-def main(name: str, device: str, output: str) -> None:
-    """Leave the results as JSON in the file."""
-    settle_output()
-    results = [asdict(result) for result in check_architecture_contract(name, device)]
-    Path(output).write_text(json.dumps(results), "utf-8")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -7,7 +7,7 @@ import typer
 
 from harness.config.run_spec import Precision
 from harness.system.errors import UserError
-from harness.system.surroundings import expanded
+from harness.system.surroundings import expanded, unchanged
 
 
 def _expanded_text(text: str) -> str:
@@ -20,7 +20,8 @@ def _add_plugins(values: list[str] | None) -> list[str] | None:
         from architectures.external.plugins import add
         from datasets.plugins import add as add_datasets
 
-        add(add_datasets(values))
+        with unchanged():
+            add(add_datasets(values))
     return values
 
 

@@ -21,11 +21,11 @@ from harness.config.world import WorldInfo
 from harness.records.cleanup import clear_finished
 from harness.records.run import Failure, RunRecord, finished, runs_folder, save_run
 from harness.system.console import say, terminal
-from harness.system.errors import UserError, printable, storage_error
+from harness.system.errors import UserError, message_of, printable, storage_error
 from harness.system.files import remove_leftovers, write_atomically
 from harness.system.locks import run_lock, training_on_this_machine
 from harness.system.signals import STOPPED, TIME_LIMIT_REACHED, Interrupted, StopRequest, heartbeat
-from harness.system.surroundings import settle_output
+from harness.system.surroundings import leave, settle_output
 
 if TYPE_CHECKING:
     from harness.postprocess.crf.runner import CrfRun
@@ -152,7 +152,7 @@ def execute(
         world: which of the run's processes this is; none: the only one.
         stop: none: from the moment on when all processes have met.
     """
-    from architectures import ArchitectureError
+    from architectures.architecture_info import WeightsError
     from datasets import DatasetError
     from harness.training.distributed import SINGLE_PROCESS, join
 
@@ -177,9 +177,11 @@ def execute(
         why = "the budget is used up" if time_limit_reached else "stopped"
         progress.say(f"{why} at iteration {run.state.iteration:,}; the same command goes on from there")
         return Ending(code=TIME_LIMIT_REACHED if time_limit_reached else STOPPED)
-    except (UserError, DatasetError, ArchitectureError) as error:
+    except (UserError, DatasetError, WeightsError) as error:
         return bad_input(error)
-    except (Exception, SystemExit) as error:  # the process ends here: whatever it was becomes the record's reason
+    except BaseException as error:  # the process ends here: whatever it was becomes the record's reason
+        if isinstance(error, KeyboardInterrupt) and (stop is None or stop.asked):
+            raise
         if isinstance(error, OSError) and (line := storage_error(error)):
             return bad_input(line)
         return _failed(job, world, error, stop, progress)
@@ -270,8 +272,9 @@ def explain(error: BaseException, batch: int) -> Failure:
     from harness.training.train_state import Diverged
 
     if isinstance(error, SystemExit):
-        return Failure(kind="error", message=f"SystemExit: the code of the network called sys.exit({error.code!r})")
-    text = " ".join(str(error).split()) or type(error).__name__
+        code = repr(error.code) if isinstance(error.code, int | None) else message_of(error)
+        return Failure(kind="error", message=f"SystemExit: the code of the network called sys.exit({code})")
+    text = message_of(error)
     if isinstance(error, Diverged):
         return Failure(kind="diverged", message=text, iteration=error.iteration)
     if is_out_of_memory(error):
@@ -282,4 +285,4 @@ def explain(error: BaseException, batch: int) -> Failure:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    leave(main(sys.argv[1]))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 import architectures
 from harness.config.run_spec import Precision
 from harness.records.measurement_values import DeviceMemory, Shapes, Timing
-from harness.records.store import save_record, with_manifests
+from harness.records.store import Manifest, first_error, save_record, with_manifests
 from harness.system.environment import Device, available_cores, device_slug
 from harness.system.errors import UserError
 from harness.system.quantities import NotMeasured, Quantity
@@ -143,7 +143,7 @@ class MeasurementRecord(_Frozen):
     device_slug: str
     reduced: bool = Field(description="input size differs from the paper's 360 x 480")
     cells: tuple[Measurement, ...] = Field(min_length=1, description="in the order of `PHASES`, then of batches")
-    environments: tuple[dict[str, Any], ...] = Field(
+    environments: tuple[Manifest, ...] = Field(
         min_length=1,
         description="machine and software, harness.system.environment.environment; measurements say which",
     )
@@ -275,11 +275,10 @@ def read_record(path: Path) -> MeasurementRecord:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        other = where == "schema_version"
+        first = first_error(error)
+        other = first.startswith("schema_version:")
         advice = "; it is of another version: measure anew" if other else "; remove it, and measure anew"
-        raise UserError(f"{path}: not a measurement record: {where}: {first['msg']}{advice}") from error
+        raise UserError(f"{path}: not a measurement record: {first}{advice}") from error
 
 
 def load_measurements(results: Path) -> tuple[list[MeasurementRecord], list[tuple[Path, str]]]:

@@ -118,7 +118,7 @@ class Round(Frozen):
     """One round of samples."""
 
     n: int = Field(ge=1, description="samples taken")
-    median_ms: float
+    median_ms: float = Field(gt=0)
     samples_ms: tuple[float, ...] = Field(
         max_length=KEPT_SAMPLES, description="in order of time; evenly thinned where n is larger"
     )
@@ -137,7 +137,7 @@ class Round(Frozen):
 class TimeSummary(Frozen):
     """Time of one pass. The headline is the median of the rounds' medians, never the shortest."""
 
-    median_ms: float
+    median_ms: float = Field(gt=0)
     p90_ms: float = Field(description="90th percentile of all samples of all rounds")
     p95_ms: Quantity = Field(description="from 130 samples on")
     p99_ms: Quantity = Field(description="from 662 samples on")

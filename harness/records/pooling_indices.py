@@ -3,12 +3,12 @@
 Importing this module does not import torch.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from harness.config.run_spec import Precision
-from harness.records.store import Shelf, Stored
+from harness.records.store import Manifest, Shelf, Stored
 from harness.system.environment import Device
 from harness.system.quantities import Frozen
 
@@ -56,7 +56,7 @@ class IndexRecord(Stored):
     storages: tuple[StorageBytes, ...]
     times: tuple[Samples, ...]
     flags: tuple[str, ...] = Field((), description="warnings, one sentence each")
-    environment: dict[str, Any] = Field(description="machine and software, harness.system.environment.environment")
+    environment: Manifest = Field(description="machine and software, harness.system.environment.environment")
 
     @property
     def file_name(self) -> str:

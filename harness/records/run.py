@@ -11,18 +11,21 @@ Scores are not stored: they are derived from the matrices (`harness.metrics`), a
 
 import io
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.config.run_spec import RunSpec
 from harness.records.crf import CrfRecord
+from harness.records.store import Manifest, first_error
 from harness.system import checksums
 from harness.system.corruption import UNREADABLE
 from harness.system.files import replacing_folder, write_atomically
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
 
 BEST = "best by val"  # label of the evaluation at the iteration that val chose
 
@@ -43,9 +46,9 @@ class Evaluation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     split: Literal["train", "val", "test"]
-    iteration: int
+    iteration: Count
     labels: tuple[str, ...] = Field(description="rows of the table it fills: 'half', 'end', 'best by val'")
-    images: int
+    images: Count
     boundary: bool = Field(description="whether BF was scored")
 
     @property
@@ -60,16 +63,17 @@ class Timing(BaseModel):
     Time that torch.compile took stands apart: train_s is without it, total_s with it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    train_s: float
-    evaluate_s: float
+    train_s: float = Field(ge=0)
+    evaluate_s: float = Field(ge=0)
     compile_s: float | None = Field(
         None,
+        ge=0,
         description="what first steps took beyond a usual one, less where torch's cache on disk held some of "
         "it; none for a run that is not compiled",
     )
-    total_s: float
+    total_s: float = Field(ge=0)
     segments: int = Field(description="1, plus one for each time the run was resumed")
 
 
@@ -98,7 +102,7 @@ class RunRecord(BaseModel):
     reduced: tuple[str, ...] = Field(description="why this is a reduced run; empty for a full one")
     layers_set: tuple[str, ...] = Field((), description="encoder layers that the initial weights set")
     encoder_layers: int = Field(0, description="how many layers could have been set")
-    parameters: int | None = None
+    parameters: Count | None = None
     best_iteration: int | None = Field(
         None, description="highest val score that the protocol chooses by, the earliest on a tie"
     )
@@ -110,8 +114,16 @@ class RunRecord(BaseModel):
     timing: Timing | None = None
     distributed: Distributed | None = Field(None, description="none: one process throughout")
     device: str = Field(description="what it was trained on, by name")
-    environment: dict[str, Any] = Field(description="the machine and the software")
+    environment: Manifest = Field(description="the machine and the software")
     crf: CrfRecord | None = Field(None, description="of a run whose output the CRF refines")
+
+    @field_validator("image_ids")
+    @classmethod
+    def _are_parts_of_file_names(cls, image_ids: tuple[str, ...]) -> tuple[str, ...]:
+        for image_id in image_ids:
+            if not image_id or {"/", "\0"} & set(image_id):
+                raise ValueError(f"{image_id!r:.60} can't be part of a file's name")
+        return image_ids
 
     @model_validator(mode="after")
     def _failure_has_a_reason(self) -> Self:
@@ -125,8 +137,8 @@ class Validation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    iteration: int
-    matrix: list[list[int]] = Field(description="confusion matrix (K, K), rows are truth")
+    iteration: Count
+    matrix: list[list[Count]] = Field(description="confusion matrix (K, K), rows are truth")
 
     @model_validator(mode="after")
     def _is_square(self) -> Self:
@@ -138,9 +150,9 @@ class Validation(BaseModel):
 class History(BaseModel):
     """history.json: columns of equal length, one entry a kept point."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    iteration: list[int] = Field(description="last iteration that the point's mean is taken over")
+    iteration: list[Count] = Field(description="last iteration that the point's mean is taken over")
     loss: list[float] = Field(description="mean cross-entropy over the point's iterations")
     lr: list[float]
     validation: list[Validation]
@@ -168,7 +180,7 @@ class StoredRun:
         try:
             history = History.model_validate_json(data)
         except ValidationError as error:
-            raise ValueError(f"{self.folder / 'history.json'}: {_first_lines(error)}") from error
+            raise ValueError(f"{self.folder / 'history.json'}: {first_error(error)}") from error
         classes = self.record.spec.num_classes
         if any(len(validation.matrix) != classes for validation in history.validation):
             raise ValueError(f"{self.folder / 'history.json'}: a matrix is not of {classes} classes")
@@ -261,7 +273,7 @@ def load_run(folder: Path) -> StoredRun:
     try:
         record = RunRecord.model_validate_json(data)
     except ValidationError as error:
-        raise ValueError(f"{path}: not a record: {_first_lines(error)}") from error
+        raise ValueError(f"{path}: not a record: {first_error(error)}") from error
     if record.run_id != folder.name or record.run_id != record.spec.run_id:
         raise ValueError(f"{path}: the record is of {record.spec.run_id}, not of {folder.name}")
     return StoredRun(folder, record)
@@ -294,6 +306,5 @@ def finished(results: Path, spec: RunSpec) -> StoredRun | None:
 
 
 def _first_lines(error: Exception) -> str:
-    """What an error says, in one line; of pydantic's, the first field and what ails it."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return " ".join(" ".join(lines[1:3] if isinstance(error, ValidationError) else lines).split())[:300]
+    """What an error says, in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

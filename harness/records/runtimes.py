@@ -4,12 +4,12 @@ A record is one model in one runtime and precision. All of one session were time
 has the figures of torch in float32 of that session, against which its own are read. Imports no torch.
 """
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from harness.records.measurement_values import TimeSummary
-from harness.records.store import Shelf, Stored
+from harness.records.store import Manifest, Shelf, Stored
 from harness.system.quantities import Quantity
 
 RuntimeName = Literal["torch", "torch-compile", "onnxruntime", "openvino"]
@@ -46,7 +46,7 @@ class RuntimeRecord(Stored):
     baseline_miou: Quantity
     calibration_images: int | None = Field(None, description="of train, where weights were quantized")
     versions: dict[str, str] = Field(description="of the runtimes' packages")
-    environment: dict[str, Any]
+    environment: Manifest
     warnings: tuple[str, ...] = ()
 
     @model_validator(mode="after")

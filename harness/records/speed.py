@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from harness.config.run_spec import Precision
 from harness.records.measurement import PAPER_SIZE
-from harness.records.store import Shelf, Stored, with_manifests
+from harness.records.store import Manifest, Shelf, Stored, with_manifests
 from harness.system.environment import Device
 from harness.system.quantities import Frozen
 
@@ -110,7 +110,7 @@ class PerformanceRecord(Stored):
     size: tuple[int, int] = Field(description="input height and width")
     reduced: bool = Field(description="input size differs from the paper's 360 x 480")
     entries: tuple[Entry, ...] = Field(min_length=1)
-    environments: tuple[dict[str, Any], ...] = Field(
+    environments: tuple[Manifest, ...] = Field(
         min_length=1,
         description="machine and software, harness.system.environment.environment; entries say which",
     )

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
@@ -12,7 +12,18 @@ from harness.system.quantities import Frozen
 
 Record = TypeVar("Record", bound="Stored")
 Part = TypeVar("Part", bound="_HasEnvironment")
-Manifest = dict[str, Any]
+
+
+def _as_collected(manifest: dict[str, Any]) -> dict[str, Any]:
+    for name, value in manifest.items():
+        kind = str if name in ("torch", "driver", "git_commit") else int if name.endswith("_bytes") else object
+        if value is not None and not isinstance(value, kind):
+            raise ValueError(f"{name} is {value!r:.60}, but must be of type {kind.__name__}")
+    return manifest
+
+
+# The machine and the software, as `harness.system.environment.environment` tells them; anything may be missing.
+Manifest = Annotated[dict[str, Any], AfterValidator(_as_collected)]
 
 
 class Stored(Frozen):
@@ -28,6 +39,13 @@ class _HasEnvironment(Protocol):
     @property
     def environment(self) -> int: ...
     def model_copy(self, *, update: dict[str, Any]) -> Self: ...
+
+
+def first_error(error: ValidationError) -> str:
+    """The first field that does not fit a schema, and why, in one line without its value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return " ".join(f"{where or 'the file'}: {first['msg']}".split())[:300]
 
 
 def save_record(path: Path, record: BaseModel) -> None:
@@ -58,7 +76,7 @@ def load_records(
         try:
             records.append(kind.model_validate_json(path.read_bytes()))
         except (OSError, ValidationError) as error:
-            first = " ".join(str(error).split())[:200]
+            first = first_error(error) if isinstance(error, ValidationError) else error.strerror
             line = f"{path}: not {what}: {first}; remove or repair it"
             if on_damage is None:
                 raise UserError(line) from None

@@ -29,7 +29,7 @@ def class_samples(runs: Sequence[Run], split: str, label: str) -> list[Sample]:
     scored = _scored(runs, split, label)
     if not scored:
         return []
-    enough = len(scored[0][1].matrices) > BLOCK
+    enough = min(len(one.matrices) for _, one in scored) > BLOCK
     drawn = [resampled_class_iou(_image_scores(one)) if enough else None for _, one in scored]
     return [
         _sample(

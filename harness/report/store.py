@@ -1,7 +1,8 @@
 """The runs and measurements of a results folder, read once, and what the networks are called."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -10,11 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 import architectures
+import datasets
 from architectures import ArchitectureInfo
 from harness import metrics
+from harness.config.run_spec import RunSpec
 from harness.metrics.bootstrap import BLOCK
 from harness.records.measurement import MeasurementRecord, load_measurements
 from harness.records.run import Evaluation, History, RunRecord, StoredRun, load_runs
+from harness.system.errors import printable
 
 # How the paper marks a network whose output was refined.
 REFINED_TITLES: Mapping[str, str] = {"dense-crf@1": "denseCRF"}
@@ -153,12 +157,20 @@ def read_store(results: Path | str | Store) -> Store:
             continue
         finished.append(loaded)
         lines += odd
-    return Store(results=results, finished=tuple(finished), failed=tuple(failed), unreadable=tuple(sorted(lines)))
+    finished, odd = _of_the_same_images(finished)
+    lines += odd
+    lines = sorted(map(printable, lines))  # a folder's name may be of signs that no file can hold
+    return Store(results=results, finished=tuple(finished), failed=tuple(failed), unreadable=tuple(lines))
 
 
 def _load(run: StoredRun) -> tuple[Run, list[str]]:
-    """A run, and a line on each of its evaluations that can't be scored."""
+    """A run, and a line on each of its evaluations and validations that can't be scored.
+
+    Raises:
+        ValueError: a run that is damaged, or not of its dataset's classes.
+    """
     run.check_pictures()
+    _check_classes(run.record.spec)
     scored, odd = [], []
     for evaluation in run.record.evaluations:
         matrices = run.matrices(evaluation)
@@ -168,7 +180,41 @@ def _load(run: StoredRun) -> tuple[Run, list[str]]:
             continue
         boundary = run.boundary(evaluation) if evaluation.boundary else None
         scored.append(Scored(evaluation=evaluation, matrices=matrices, boundary=boundary))
-    return Run(stored=run, scored=tuple(scored), history=run.history()), odd
+    history = run.history()
+    sound = [one for one in history.validation if any(map(any, one.matrix))]
+    if missing := len(history.validation) - len(sound):
+        odd.append(f"runs/{run.record.run_id}: history.json: {missing} validations count no labeled pixel")
+    return Run(stored=run, scored=tuple(scored), history=history.model_copy(update={"validation": sound})), odd
+
+
+def _of_the_same_images(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """The runs without evaluations of another number of images than most on the same data have, and a line on each."""
+    counts: dict[tuple[str, str], Counter[int]] = {}
+    for run in runs:
+        for one in run.scored:
+            key = run.record.spec.dataset_hash, one.evaluation.split
+            counts.setdefault(key, Counter())[one.evaluation.images] += 1
+    alike, odd = [], []
+    for run in runs:
+        kept = []
+        for one in run.scored:
+            split, images = one.evaluation.split, one.evaluation.images
+            ((most, _),) = counts[run.record.spec.dataset_hash, split].most_common(1)
+            if images == most:
+                kept.append(one)
+            else:
+                odd.append(f"runs/{run.record.run_id}: {images} images of {split}, but {most} in most runs on its data")
+        alike.append(replace(run, scored=tuple(kept)))
+    return alike, odd
+
+
+def _check_classes(spec: RunSpec) -> None:
+    try:
+        info = spec.dataset_info
+    except datasets.DatasetError:
+        return  # brought by a plugin that a report need not load
+    if info.num_classes != spec.num_classes:
+        raise ValueError(f"it has {spec.num_classes} classes, but {info.name} has {info.num_classes}")
 
 
 def read_measurements(results: Path) -> tuple[list[MeasurementRecord], tuple[str, ...]]:
@@ -195,7 +241,10 @@ def title(network: str) -> str:
         return f"{title(architecture)}-{REFINED_TITLES[made]}"
     name, _, source = network.partition("#")
     found = architecture_info(name)
-    return found.title if found and source in ("", found.source[:8]) else network
+    if found is None:
+        taken = any(network == architectures.info(one).title for one in architectures.names())
+        return f"{network} (unknown)" if taken else network
+    return found.title if source in ("", found.source[:8]) else network
 
 
 def distinct_titles(networks: Iterable[str]) -> dict[str, str]:

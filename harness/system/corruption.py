@@ -6,6 +6,8 @@ import struct
 import zipfile
 import zlib
 
+from harness.system.errors import message_of
+
 # An archive's flipped byte may meet any layer: its table, the compressed data, an array's header, a tensor's.
 UNREADABLE = (
     ArithmeticError,
@@ -36,4 +38,4 @@ _NO_MEMORY = (
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the device or the host refused memory; torch has one type for that on a GPU, none on a CPU."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+    return isinstance(error, MemoryError) or any(words in message_of(error) for words in _NO_MEMORY)

@@ -28,6 +28,15 @@ def storage_error(error: OSError) -> str | None:
     return f"{where}{error.strerror}; free space, or choose another folder"
 
 
+def message_of(error: BaseException) -> str:
+    """What an error says, as one line that can be printed and kept; one that can't say it has its type's name."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # of a stranger's class
+        text = ""
+    return printable(text) or type(error).__name__
+
+
 def printable(text: object) -> str:
     """The text as one line: what would break it, or can't be shown, such as in a file's name, is escaped."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in str(text))

@@ -24,6 +24,7 @@ def replacing(path: Path, advice: str, what: str = "") -> Iterator[Path]:
 
     Raises:
         UserError: the disk is full or the folder can't be written.
+        RuntimeError: of the block, where the disk takes more: it is no error of the system.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -37,6 +38,8 @@ def replacing(path: Path, advice: str, what: str = "") -> Iterator[Path]:
         reason = _reason(error, temporary)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if reason is None:
+            raise
         named = f"{what} {path}" if what else str(path)
         raise UserError(f"can't write {named}: {reason}; {advice}") from error
     except BaseException:
@@ -73,16 +76,16 @@ def replacing_folder(folder: Path, advice: str) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _reason(error: OSError | RuntimeError, temporary: Path) -> str:
-    """Why a file could not be written. torch's writer does not say; writing a little more does."""
-    if isinstance(error, RuntimeError):
-        try:
-            with temporary.open("ab") as file:
-                file.write(bytes(_MORE_BYTES))
-        except OSError as cause:
-            return cause.strerror or str(cause)
-        return str(error).splitlines()[0]
-    return error.strerror or str(error)
+def _reason(error: OSError | RuntimeError, temporary: Path) -> str | None:
+    """Why a file could not be written. torch's writer does not say; writing a little more does, or works: none."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    try:
+        with temporary.open("ab") as file:
+            file.write(bytes(_MORE_BYTES))
+    except OSError as cause:
+        return cause.strerror or str(cause)
+    return None
 
 
 def remove_leftovers(folder: Path, target: str = "") -> None:

@@ -3,13 +3,17 @@
 `settle` is the first thing that a process of the harness does.
 """
 
+import atexit
 import io
 import os
 import select
+import signal
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from harness.system.errors import UserError
 
@@ -22,6 +26,8 @@ _RANKS = {
 }
 _PREFIXES = ("GIT_", "PET_", "TORCHELASTIC_", "TORCH_ELASTIC_")
 _WIDTHS = {"COLUMNS": 20, "LINES": 5, "TERMINAL_WIDTH": 20}  # the least that a table fits into
+_ENDINGS = {name: getattr(os, name) for name in ("_exit", "execv", "execve")}  # of a process, without a word
+_QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # Python's own choice
 _LEVELS = {"CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"}
 
 
@@ -29,7 +35,7 @@ def cleaned(variables: Mapping[str, str]) -> dict[str, str]:
     """An environment without what is meant for other programs, or what no program could use."""
     found = {}
     for name, value in variables.items():
-        if name in _RANKS or name.startswith(_PREFIXES):
+        if name in _RANKS or name.startswith(_PREFIXES) or name == "PYTHONWARNINGS":
             continue
         if name in _WIDTHS and not (value.isascii() and value.isdigit() and int(value) >= _WIDTHS[name]):
             continue
@@ -72,12 +78,68 @@ def refuse_another_datasets() -> None:
 
 def settle() -> None:
     """Take the surroundings as this process needs them: environment, output, and our packages before others'."""
+    if "PYTHONWARNINGS" in os.environ:  # which may make an error of each warning of a library
+        warnings.resetwarnings()
+        for kind in _QUIET:
+            warnings.simplefilter("ignore", kind)
     for name in set(os.environ) - set(variables := cleaned(os.environ)):
         del os.environ[name]
     os.environ.update(variables)
     if sys.path[:1] != [str(ROOT)]:
         sys.path.insert(0, str(ROOT))  # the current folder may hold packages of the same names
     settle_output()
+
+
+def guard_exit() -> None:
+    """Have what would end this process at once, with whatever code, raise SystemExit: no success without a result."""
+    own = os.getpid()
+
+    def guarded(name: str) -> None:
+        def end(*arguments: object) -> None:
+            if os.getpid() != own:  # a child's, after a fork
+                _ENDINGS[name](*arguments)
+            raise SystemExit(f"os.{name}({', '.join(map(repr, arguments))[:80]})")
+
+        setattr(os, name, end)
+
+    for name in _ENDINGS:
+        guarded(name)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with that code, whatever threads and exit handlers the code of a network has left in it."""
+    with suppress(BaseException):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    _ENDINGS["_exit"](code)
+    raise AssertionError("it has ended")
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """What the block, a stranger's module, sets for the whole process is put back in the end.
+
+    That is the current folder, the mask of new files, handlers of signals, filters of warnings, standard output, and
+    what numpy does about divisions by zero.
+    """
+    folder, mask, filters, streams = os.getcwd(), os.umask(0o077), warnings.filters[:], (sys.stdout, sys.stderr)
+    os.umask(mask)
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        os.umask(mask)
+        warnings.filters[:] = filters  # type: ignore[index]
+        warnings._filters_mutated()  # type: ignore[attr-defined]
+        sys.stdout, sys.stderr = streams
+        for number, handler in handlers.items():
+            if handler is not None and signal.getsignal(number) != handler:
+                signal.signal(number, handler)
+        if (numpy := sys.modules.get("numpy")) is not None:
+            numpy.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
 
 
 def settle_output() -> None:

@@ -84,26 +84,48 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def are_finite(model: nn.Module) -> bool:
-    """Whether all of a network's parameters and batch-norm statistics are."""
-    found = [torch.isfinite(tensor).all() for tensor in model.state_dict().values()]
+    """Whether all of a network's parameters and batch-norm statistics are; other buffers may hold masks of -inf."""
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
+    statistics = [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
+    found = [torch.isfinite(tensor).all() for tensor in (*model.parameters(), *statistics)]
     return not found or bool(torch.stack(found).all())  # one look: a GPU is waited for once
 
 
 def save_weights(path: Path, model: nn.Module) -> str:
     """Write a network's weights and buffers as safetensors, atomically; the file's SHA-256.
 
+    Those that share memory are written once each, as the file has no shared ones.
+
     Raises:
         UserError: the disk is full or the folder can't be written.
+        ValueError: a tensor of a kind that the file can't hold.
     """
-    state: dict[str, Tensor] = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    state = {name: tensor.contiguous() for name, tensor in state.items()}
+    state = _apart(model.state_dict())
     with replacing(path, ADVICE, "weights") as temporary:
         try:
             save_file(state, temporary)
         except SafetensorError as error:  # how it reports a full disk
             raise OSError(errno.EIO, str(error)) from error
+        except KeyError as error:  # how it reports a type
+            raise ValueError(f"its state_dict holds {error}: no file of weights can hold it") from error
         with temporary.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _apart(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the host, dense, each in memory of its own."""
+    apart: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in state.items():
+        if not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+            kind = "sparse" if isinstance(tensor, Tensor) else f"no tensor, but {type(tensor).__name__}"
+            raise ValueError(f"{name} in its state_dict is {kind}: no file of weights can hold it")
+        dense = tensor.detach().cpu().contiguous()
+        if (place := dense.untyped_storage().data_ptr()) in places:
+            dense = dense.clone()
+        places.add(place)
+        apart[name] = dense
+    return apart
 
 
 def load_weights(path: Path, model: nn.Module, sha256: str | None) -> None:
@@ -116,6 +138,7 @@ def load_weights(path: Path, model: nn.Module, sha256: str | None) -> None:
 
     Raises:
         DamagedWeights: the file is gone, or not what was written.
+        RuntimeError: it is what was written, but the network does not take it.
     """
     advice = f"remove {path.parent.name} from the runs in the work folder, and the run starts anew"
     try:
@@ -127,6 +150,6 @@ def load_weights(path: Path, model: nn.Module, sha256: str | None) -> None:
     try:
         model.load_state_dict(load(data))
     except (*UNREADABLE, SafetensorError) as error:
-        if is_out_of_memory(error):
+        if sha256 is not None or is_out_of_memory(error):
             raise
         raise DamagedWeights(f"{path.name}: damaged weights; {advice}") from error

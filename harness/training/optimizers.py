@@ -20,6 +20,8 @@ def build_optimizer(model: nn.Module, protocol: Protocol) -> torch.optim.Optimiz
     optimizer = OPTIMIZERS[protocol.optimizer]
     make = resolve_name(optimizer.target)
     settings: dict[str, Any] = {**optimizer.settings, "lr": protocol.lr}
+    if any(parameter.is_complex() for parameter in model.parameters()):
+        settings.pop("fused", None)  # these kernels take real numbers alone
     if optimizer.momentum == "momentum":
         settings["momentum"] = protocol.momentum
     elif optimizer.momentum == "betas":

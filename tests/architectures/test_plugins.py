@@ -104,6 +104,43 @@ def test_a_plugin_that_names_nothing_is_one_line(module: str, target: str, says:
 
 
 @pytest.mark.parametrize(
+    ("titles", "other"),
+    [
+        (["SegNet"], "segnet"),
+        (["segnet "], "segnet"),
+        (["My  net", "my net"], "second"),
+        (["Ä", "A\u0308"], "second"),
+        (["ﬁne", "Fine"], "second"),
+    ],
+)
+def test_two_of_one_title_are_refused(
+    titles: list[str], other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any case, in any Unicode form, with any blanks."""
+    module = f"titled_{abs(hash(tuple(titles)))}"
+    made = zip(("first", "second"), titles, strict=False)
+    functions = "\n".join(f"@architectures.declare(title={text!r})\ndef {name}(k): ..." for name, text in made)
+    (tmp_path / f"{module}.py").write_text(f"import architectures\n{functions}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    wanted = [f"{module}:{name}" for name in ("first", "second")[: len(titles)]]
+    with pytest.raises(architectures.ArchitectureError, match=f"{other} has the title .* too; declare another one"):
+        plugins.add(wanted)
+
+
+@pytest.mark.parametrize("name", ["x" * 81, "SEGNET", "ünet"])
+def test_a_name_that_would_clash_or_is_no_file_s_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "named_plugin.py").write_text(f"def {name}(k): ...\n")
+    monkeypatch.delitem(sys.modules, "named_plugin", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    with pytest.raises(architectures.ArchitectureError, match=r"registered twice|write module|part of a file's name"):
+        plugins.add([f"named_plugin:{name}"])
+
+
+@pytest.mark.parametrize(
     ("code", "says"),
     [
         ("raise RuntimeError('broken\\nhere')", "importing {} raised RuntimeError: broken here"),
@@ -112,6 +149,10 @@ def test_a_plugin_that_names_nothing_is_one_line(module: str, target: str, says:
         (
             "import architectures\n@architectures.declare(stride=2)\ndef f(k): ...",
             "declare: stride given, but allowed are output_stride, divisor",
+        ),
+        (
+            "import architectures\n@architectures.declare(title='a\\nb')\ndef f(k): ...",
+            "title is 'a\\nb', but must be a line of at most",
         ),
         (
             "import architectures\n@architectures.declare(divisor=0)\ndef f(k): ...",

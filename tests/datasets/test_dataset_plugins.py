@@ -87,9 +87,16 @@ def test_bad_declarations_are_refused() -> None:
 
 
 def test_two_of_one_name_are_refused(module: Path) -> None:
-    module.write_text(GOOD + "\n\nHalves = halves\n")
+    module.write_text(GOOD + "\n\nHalves = halves\nroads = halves\n")
     with pytest.raises(DatasetError, match="registered twice"):
         plugins.add(["mine:halves", "mine:Halves"])
+
+
+@pytest.mark.parametrize("name", ["roads", "Roads", "camvid"])
+def test_a_name_of_this_package_is_refused(module: Path, name: str) -> None:
+    module.write_text(GOOD + f"\n\n{name} = halves\n")
+    with pytest.raises(DatasetError, match="registered twice: this package and"):
+        plugins.add([f"mine:{name}"])
 
 
 def test_the_dataset_of_contributing(module: Path) -> None:

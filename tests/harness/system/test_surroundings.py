@@ -2,10 +2,13 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +17,7 @@ from harness.system import surroundings
 from harness.system.console import progress, say, status, terminal
 from harness.system.errors import UserError
 from harness.system.supervisor import child_environment
-from harness.system.surroundings import ROOT, cleaned, expanded
+from harness.system.surroundings import ROOT, cleaned, expanded, unchanged
 
 
 @pytest.mark.parametrize(
@@ -143,3 +146,65 @@ def test_another_package_datasets_over_ours_is_refused(tmp_path: Path, monkeypat
             (tmp_path / "datasets" / "__init__.py").write_text(text)
         with pytest.raises(UserError, match="an environment of its own"):
             surroundings.refuse_another_datasets()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os._exit(0)",
+        "os.execv('/bin/true', ['true'])",
+        "os.execl('/bin/true', 'true')",
+    ],
+)
+def test_nobody_else_ends_this_process_with_a_code_of_his(code: str) -> None:
+    begin = "import os; from harness.system.surroundings import guard_exit, leave; guard_exit()\n"
+    tried = f"{begin}try:\n    {code}\nexcept SystemExit as error:\n    print(error)\n    leave(7)\n"
+    done = subprocess.run([sys.executable, "-c", tried], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 7 and done.stdout.startswith("os."), done
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "threading.Thread(target=threading.Event().wait).start()",
+        "atexit.register(os._exit, 0)",
+        "atexit.register(lambda: sys.exit(0))",
+    ],
+)
+def test_what_was_left_behind_neither_holds_nor_changes_the_end(left: str) -> None:
+    code = "import atexit, os, sys, threading; from harness.system.surroundings import guard_exit, leave\n"
+    code += f"guard_exit()\n{left}\nprint('said')\nleave(3)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=-1, timeout=60)
+    assert (done.returncode, done.stdout) == (3, b"said\n")
+
+
+def test_a_child_ends_as_it_likes() -> None:
+    """That of a fork has its own end."""
+    code = "import os; from harness.system.surroundings import guard_exit; guard_exit()\n"
+    code += (
+        "child = os.fork()\nif not child:\n    os._exit(5)\nprint(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=-1).stdout == b"5\n"
+
+
+def test_what_a_module_sets_for_the_process_is_put_back(tmp_path: Path) -> None:
+    before = os.getcwd(), sys.stdout, signal.getsignal(signal.SIGTERM), warnings.filters[:], os.umask(0o022)
+    with unchanged():
+        os.chdir(tmp_path)
+        sys.stdout = io.StringIO()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        warnings.simplefilter("error")
+        np.seterr(all="raise")
+        os.umask(0o777)
+    assert (os.getcwd(), sys.stdout, signal.getsignal(signal.SIGTERM), warnings.filters[:]) == before[:4]
+    assert os.umask(before[4]) == 0o022
+    assert np.geterr()["divide"] == "warn"
+
+
+@pytest.mark.parametrize("value", ["error", "error::DeprecationWarning", "nonsense:::::"])
+def test_warnings_of_libraries_are_no_errors(value: str) -> None:
+    code = "from harness.system.surroundings import settle; settle(); import warnings, os\n"
+    code += "warnings.warn('old', DeprecationWarning); warnings.warn('odd'); print(os.environ.get('PYTHONWARNINGS'))"
+    variables = {**os.environ, "PYTHONWARNINGS": value}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "None\n"), done

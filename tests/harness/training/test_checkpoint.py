@@ -2,12 +2,23 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
-from harness.training.checkpoint import load_checkpoint, previous, save_checkpoint
+from harness.system.errors import UserError
+from harness.system.files import replacing
+from harness.training.checkpoint import (
+    are_finite,
+    load_checkpoint,
+    load_weights,
+    previous,
+    save_checkpoint,
+    save_weights,
+)
 
 
 def save(path: Path, number: int) -> None:
@@ -102,3 +113,62 @@ except UserError as error:
     assert "free space or choose another --work" in done.stdout and done.stdout.count("\n") == 1
     assert number_in(path) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def tied() -> nn.Module:
+    model = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1))
+    model[1].weight = model[0].weight
+    return model
+
+
+def overlapping() -> nn.Module:
+    """Buffers that are parts of one memory, the second not contiguous."""
+    model, base = nn.Conv2d(2, 2, 1), torch.arange(12.0).view(3, 4)
+    model.register_buffer("rows", base[:2])
+    model.register_buffer("columns", base.T[1:])
+    return model
+
+
+def complex_numbers() -> nn.Module:
+    model = nn.Conv2d(2, 2, 1)
+    model.filter = nn.Parameter(torch.randn(3, dtype=torch.complex64))
+    return model
+
+
+@pytest.mark.parametrize("make", [tied, overlapping, complex_numbers])
+def test_weights_of_all_kinds_come_back(make: Callable[[], nn.Module], tmp_path: Path) -> None:
+    one, other = make(), make()
+    sha256 = save_weights(tmp_path / "weights", one)
+    load_weights(tmp_path / "weights", other, sha256)
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    assert all(torch.equal(left, right) for left, right in pairs)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("sparse", torch.eye(2).to_sparse()), ("complex128", torch.zeros(1, dtype=torch.complex128))],
+)
+def test_weights_that_no_file_holds_are_no_error_of_the_system(name: str, value: torch.Tensor, tmp_path: Path) -> None:
+    model = nn.Conv2d(2, 2, 1)
+    model.register_buffer("table", value)
+    with pytest.raises(ValueError, match=name):
+        save_weights(tmp_path / "weights", model)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_what_the_disk_refuses_is_the_disks(tmp_path: Path) -> None:
+    for error in (RuntimeError("of a network"), OSError(28, "No space left on device")):
+        with pytest.raises(UserError if isinstance(error, OSError) else RuntimeError), replacing(tmp_path / "x", ""):
+            raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mask_of_infinities_is_no_weight_that_diverged() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2))
+    model.register_buffer("mask", torch.full((2, 2), -torch.inf))
+    assert are_finite(model)
+    model[1].running_var.fill_(torch.nan)
+    assert not are_finite(model)
+    model[1].running_var.fill_(1.0)
+    model[0].bias.data[0] = torch.inf
+    assert not are_finite(model)

@@ -134,6 +134,16 @@ def test_the_papers_and_adamw_are_torchs_fused_ones() -> None:
     assert adan.defaults["betas"] == (0.8, 0.92, 0.99)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adamw", "adam"])
+def test_complex_parameters_are_trained(name: str) -> None:
+    model = nn.Module()
+    model.weight = nn.Parameter(torch.tensor([1 + 1j]))
+    optimizer = build_optimizer(model, protocol(name))
+    model.weight.grad = torch.tensor([1 - 1j])
+    optimizer.step()
+    assert model.weight.real < 1 and model.weight.imag > 1
+
+
 def test_a_parameter_that_two_modules_share_is_trained_once() -> None:
     first, second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
     second.weight = first.weight
