@@ -12,7 +12,7 @@ from harness.launchers import steps
 from harness.launchers.local import LocalLauncher
 from tests.datasets import nyu_files
 from tests.datasets.sun_files import write_extracted, write_release
-from tests.harness.cli.test_cli import assert_one_line, harness
+from tests.harness.commands import assert_one_line, harness
 
 
 def test_fetch_names_the_addresses(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from harness.deploy.export import (
 from harness.deploy.weights import build, drawn, find
 from harness.metrics import scores
 from harness.system.errors import UserError
-from tests.harness.cli.test_cli import harness
+from tests.harness.commands import harness
 from tests.harness.deploy.conftest import Trained
 
 NO_VAL = Val(why_not="drawn weights")

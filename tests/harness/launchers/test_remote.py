@@ -20,7 +20,7 @@ from harness.system.locks import run_lock
 from harness.system.signals import STOPPED, TIME_LIMIT_REACHED
 from harness.training.checkpoint import load_checkpoint
 from harness.training.progress import read_position
-from tests.harness.cli.test_cli import ROOT
+from tests.harness.commands import ROOT
 from tests.harness.launchers.runs import job, long_protocol, with_drawn
 
 

@@ -12,8 +12,8 @@ from harness.launchers.slurm import SlurmLauncher
 from harness.records.run import load_runs
 from harness.system.errors import UserError
 from tests.faults.processes import Harness, harness
-from tests.harness.cli.test_cli import ROOT, assert_one_line, tiny, with_cache
-from tests.harness.cli.test_cli import harness as plain_harness
+from tests.harness.commands import ROOT, assert_one_line, tiny, with_cache
+from tests.harness.commands import harness as plain_harness
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.launchers import fake_slurm
 from tests.harness.launchers.runs import request, with_drawn
