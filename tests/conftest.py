@@ -53,8 +53,9 @@ def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture(scope="session")
 def drawn_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A work folder's cache for all tests that train on drawn scenes: drawing them takes seconds."""
-    return tmp_path_factory.mktemp("work") / "cache"
+    """A work folder's cache for all tests, of all workers, that train on drawn scenes: drawing them takes seconds."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "drawn"
 
 
 @pytest.fixture(scope="session")

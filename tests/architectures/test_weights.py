@@ -134,7 +134,9 @@ def test_only_the_encoder_is_set_where_no_fully_connected_layer_fits(name: str, 
 
 def test_fcn8s_takes_the_classifier_whole(tmp_path: Path) -> None:
     path = save(tmp_path / "vgg16.pth", vgg16_state())
-    network = architectures.build("fcn8s", 3, (32, 32))
+    with torch.device("meta"):
+        network = architectures.build("fcn8s", 3, (32, 32))
+    network.to_empty(device="cpu")  # drawing half a gigabyte that is replaced takes seconds
     assert load_encoder_weights(network, path) == (*CONVOLUTIONS, "fc6", "fc7")
     fc6, fc7 = (network.encoder_layers()[name] for name in ("fc6", "fc7"))
     assert fc6.bias is not None and fc7.bias is not None

@@ -386,12 +386,12 @@ def test_images_of_other_modes_are_read_as_rgb(tmp_path: Path, mode: str) -> Non
 
 
 def test_description(tmp_path: Path) -> None:
-    write_flat(tmp_path / "My Pets!", sizes=[(720, 960), (720, 960), (36, 48)])
+    write_flat(tmp_path / "My Pets!", count=3, sizes=[(720, 960), (720, 960), (36, 48)])
     info = datasets.info(f"folder:{tmp_path / 'My Pets!'}")
     assert info.name == "folder-my-pets" and info.title == "My Pets!" and info.own and not info.synthetic
     assert info.classes == ("class 0", "class 1", "class 2")
     assert info.size == (360, 480)  # the median, reduced
-    assert dict(info.splits) == {"train": 6, "val": 2, "test": 2}
+    assert dict(info.splits) == {"train": 1, "val": 1, "test": 1}
     assert datasets.resolve(f"folder:{tmp_path / 'My Pets!'}") == ("folder-my-pets", str(tmp_path / "My Pets!"))
     assert datasets.load("folder-my-pets", "val", tmp_path / "My Pets!").info == info
 

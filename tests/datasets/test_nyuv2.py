@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import datasets
-from datasets import VOID, DatasetError, numbered, nyuv2, sunrgbd
+from datasets import VOID, DatasetError, numbered, nyuv2
 from datasets.base import Pair
 from datasets.check import check
 from datasets.fetch import fetch
@@ -51,11 +51,6 @@ def runs(numbers: list[int]) -> list[list[int]]:
 
 
 class TestSplits:
-    def test_info_has_the_classes_of_sunrgbd(self) -> None:
-        info = datasets.info("nyuv2")
-        assert info.classes is sunrgbd.CLASSES and info.colors is sunrgbd.COLORS
-        assert info.size == (360, 480) and not info.synthetic
-
     def test_each_image_is_in_one_split(self) -> None:
         numbers = nyuv2.split_numbers()
         counts = {split: len(found) for split, found in numbers.items()}

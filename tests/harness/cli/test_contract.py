@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import architectures
 from architectures.external import plugins
 from harness.cli.contract import CheckResult, check_architecture_contract
 
@@ -160,6 +161,12 @@ def test_where_it_cannot_be_built_nothing_else_is_tried(function: str, says: str
     found = checked(function)
     assert list(found) == ["built"]
     assert not found["built"].passed and says in found["built"].found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", architectures.names())
+def test_our_own_networks_pass(name: str) -> None:
+    assert [result for result in check_architecture_contract(name, "cpu") if not result.passed] == []
 
 
 def test_other_libraries_networks_pass() -> None:

@@ -166,8 +166,6 @@ def test_a_resumed_run_sees_the_same_batches(tmp_path: Path, drawn_cache: Path) 
     """Four iterations at once, and two with two more by a run that begins where those ended."""
     protocol = augmented_protocol(iterations="4")
     name = "bilinear-interpolation"
-    for folder in "abc":
-        (tmp_path / folder).mkdir()
     whole = make_run(tmp_path / "a", drawn_cache, protocol=protocol, architecture=name)
     losses = losses_of(whole, 4)
     half = make_run(tmp_path / "b", drawn_cache, protocol=protocol, architecture=name)

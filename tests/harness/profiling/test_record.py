@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -331,9 +329,3 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="can't write"):
         save_measurement(tmp_path, record)
     assert list(path.parent.iterdir()) == [path]
-
-
-def test_records_need_no_torch() -> None:
-    script = "import sys; import harness.profiling, harness.records.measurement; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

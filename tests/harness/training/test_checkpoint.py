@@ -1,13 +1,12 @@
 """Checkpoints: whole or not there, the previous one behind the latest, damage seen."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from harness.training.checkpoint import load_checkpoint, previous, save_checkpoint
+from tests.harness.commands import forked
 
 
 def save(path: Path, number: int) -> None:
@@ -97,7 +96,8 @@ try:
 except UserError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = forked(script)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"can't write checkpoint {path}: ")
     assert "free space or choose another --work" in done.stdout and done.stdout.count("\n") == 1
     assert number_in(path) == 1

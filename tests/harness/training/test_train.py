@@ -21,6 +21,7 @@ from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
 from harness.training.train_state import Diverged, TrainState
 from harness.training.trainer import Trainer
+from tests.harness.commands import link_cache
 from tests.harness.helpers import spec, tiny_protocol
 
 # Loss of the first iterations of SegNet on `roads` under `GOLDEN`, on a CPU. Processors sum in another order,
@@ -70,9 +71,7 @@ def make_run(
     device: Device = "cpu",
     **changes: object,
 ) -> Trainer:
-    cache.mkdir(exist_ok=True)
-    if not (work / "cache").exists():
-        (work / "cache").symlink_to(cache)
+    link_cache(work, cache)
     job = WorkerJob(
         spec=spec(**changes),
         request=RunRequest(device=device, threads=1, results=work / "results", work=work),
@@ -300,7 +299,6 @@ def test_the_iteration_is_chosen_by_the_score_that_the_protocol_names(tmp_path: 
     chosen = {}
     for score in ("G", "mIoU"):
         work = tmp_path / score
-        work.mkdir()
         protocol = decoders(select_by=score, iterations="6")
         run = make_run(work, drawn_cache, architecture="bilinear-interpolation", protocol=protocol)
         run.train()

@@ -23,16 +23,14 @@ from harness.system.signals import Interrupted
 from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
 from harness.training.trainer import Trainer
+from tests.harness.commands import link_cache
 from tests.harness.helpers import spec, tiny_protocol
 
 PROTOCOL = tiny_protocol(iterations="4", score_train="false")
 
 
 def make_job(work: Path, cache: Path, postprocess: bool) -> WorkerJob:
-    cache.mkdir(exist_ok=True)
-    work.mkdir(exist_ok=True)
-    if not (work / "cache").exists():
-        (work / "cache").symlink_to(cache)
+    link_cache(work, cache)
     plain = spec(architecture="deeplab-largefov", protocol=PROTOCOL)
     return WorkerJob(
         spec=refined(plain) if postprocess else plain,
