@@ -3,11 +3,12 @@
 from unittest.mock import patch
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import architectures
 from architectures import fcn8s
 from architectures.base import Architecture
+from architectures.pooling import IndexPool, Storage, max_unpool
 
 
 def build(name: str, num_classes: int, size: tuple[int, int] = (64, 64)) -> Architecture:
@@ -23,3 +24,15 @@ def fill_zero_scores(network: nn.Module) -> None:
         for parameter in network.parameters():
             if parameter.ndim == 4 and not parameter.any():
                 parameter.normal_(std=0.01)
+
+
+class Pair(nn.Module):
+    """Pooling and unpooling with work in between."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__()
+        self.pool = IndexPool(storage)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        values, pooled = self.pool(x)
+        return values, max_unpool(values * 2, *pooled)

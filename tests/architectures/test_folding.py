@@ -14,7 +14,7 @@ from architectures.folding import BatchNorm, fold_batch_norm
 from tests.architectures.networks import build, fill_zero_scores
 
 CLASSES = 5
-SIZE = (64, 64)
+SIZE = (32, 32)
 
 
 def norms(network: nn.Module) -> list[nn.Module]:

@@ -6,13 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 import architectures
 from architectures.pooling import (
     STORAGES,
-    IndexPool,
     Storage,
     max_pool,
     max_unpool,
@@ -22,6 +21,7 @@ from architectures.pooling import (
 )
 from architectures.pooling import cpu as pooling_cpu
 from architectures.pooling import plain as pooling_plain
+from tests.architectures.networks import Pair
 
 CODES: tuple[Storage, ...] = ("uint8", "2bit")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -245,18 +245,6 @@ def test_deterministic_mode_is_no_obstacle_to_codes() -> None:
             there_and_back(x, "int64", torch.ones_like(x))
     finally:
         torch.use_deterministic_algorithms(False)
-
-
-class Pair(nn.Module):
-    """Pooling and unpooling with work in between."""
-
-    def __init__(self, storage: Storage) -> None:
-        super().__init__()
-        self.pool = IndexPool(storage)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        values, pooled = self.pool(x)
-        return values, max_unpool(values * 2, *pooled)
 
 
 @pytest.mark.parametrize("storage", STORAGES)
