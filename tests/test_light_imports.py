@@ -12,10 +12,7 @@ TORCH_FREE = (
     "from harness.config.losses import LOSSES",
     "[LOSSES[name].splits for name in LOSSES]",
 )
-DATASETS = (
-    "import datasets, datasets.cache, datasets.check",
-    "[datasets.info(name) for name in datasets.names()]",
-)
+DATASETS = ("import datasets, datasets.cache, datasets.check", "[datasets.info(name) for name in datasets.names()]")
 ARCHITECTURES = (
     "import architectures",
     "assert [architectures.info(name).title for name in architectures.names()]",

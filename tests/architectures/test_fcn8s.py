@@ -77,11 +77,7 @@ def test_scores_start_at_zero_and_are_added() -> None:
     assert isinstance(network, FCN8s)
     with torch.no_grad():
         assert not network(torch.randn(1, 3, 32, 32)).any()
-        for value, layer in (
-            (1.0, network.score_fr),
-            (10.0, network.score_pool4),
-            (100.0, network.score_pool3),
-        ):
+        for value, layer in ((1.0, network.score_fr), (10.0, network.score_pool4), (100.0, network.score_pool3)):
             assert layer.bias is not None
             layer.bias.fill_(value)
         logits = network(torch.randn(1, 3, 96, 96))

@@ -80,10 +80,7 @@ def test_the_arithmetic_by_hand() -> None:
     block.load_state_dict(values)
     folded = fold_batch_norm(block)
     assert list(dict(folded.named_children())) == ["0", "2"]
-    assert {name: float(value) for name, value in folded.state_dict().items()} == {
-        "0.weight": 10.0,
-        "0.bias": -9.5,
-    }
+    assert {name: float(value) for name, value in folded.state_dict().items()} == {"0.weight": 10.0, "0.bias": -9.5}
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -107,8 +107,7 @@ def test_gaussian_filler_has_std_one_hundredth() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "taps"),
-    [(4, 2, [0.25, 0.75, 0.75, 0.25]), (3, 2, [0.5, 1.0, 0.5]), (2, 1, [0.5, 0.5])],
+    ("size", "stride", "taps"), [(4, 2, [0.25, 0.75, 0.75, 0.25]), (3, 2, [0.5, 1.0, 0.5]), (2, 1, [0.5, 0.5])]
 )
 def test_bilinear_kernel(size: int, stride: int, taps: list[float]) -> None:
     layer = nn.ConvTranspose2d(3, 3, size, stride, bias=False)
@@ -121,15 +120,7 @@ def test_bilinear_kernel(size: int, stride: int, taps: list[float]) -> None:
 
 def test_block_names_its_layers_in_order() -> None:
     layers = block(conv_bn_relu("a", 3, 4, 5, padding=2), dropout("d"), deconv_bn_relu("b", 4, 6, (2, 3), padding=0))
-    assert [name for name, _ in layers.named_children()] == [
-        "a",
-        "a_bn",
-        "a_relu",
-        "d",
-        "b",
-        "b_bn",
-        "b_relu",
-    ]
+    assert [name for name, _ in layers.named_children()] == ["a", "a_bn", "a_relu", "d", "b", "b_bn", "b_relu"]
     assert list(convolutions(layers)) == ["a"]
     assert layers(torch.zeros(2, 3, 7, 7)).shape == (2, 6, 8, 9)
     assert layers.get_submodule("d").p == 0.5

@@ -218,16 +218,10 @@ def broken(**changes: Tensor | None) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        (
-            broken(features_2_weight=torch.zeros(2, 4, 5, 5)),
-            r"features\.2\.weight is .*needs floats \(2, 4, 3, 3\)",
-        ),
+        (broken(features_2_weight=torch.zeros(2, 4, 5, 5)), r"features\.2\.weight is .*needs floats \(2, 4, 3, 3\)"),
         (broken(features_2_bias=torch.zeros(3)), r"features\.2\.bias is .* \(3,\), but conv1_2 needs"),
         (broken(features_2_bias=torch.zeros(2, dtype=torch.int64)), r"features\.2\.bias is torch\.int64"),
-        (
-            broken(features_2_bias=torch.tensor([0.0, torch.nan])),
-            r"features\.2\.bias holds values that are not",
-        ),
+        (broken(features_2_bias=torch.tensor([0.0, torch.nan])), r"features\.2\.bias holds values that are not"),
         (broken(features_2_bias=None), r"features\.2\.bias is missing"),
         (broken(features_2_weight=None), r"features\.2\.weight is missing"),
         ({"encoder.weight": torch.zeros(1)}, r"holds no encoder layer of segnet"),

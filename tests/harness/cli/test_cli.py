@@ -54,10 +54,7 @@ def test_list_names_everything() -> None:
         (["run", "--launcher", "locale", "--dry-run"], ["unknown launcher 'locale'", "did you mean 'local'"]),
         (["run", "--device", "tpu"], ["device 'tpu'"]),
         (["run", "--encoder-weights", "missing.pth"], ["missing.pth", "No such file"]),
-        (
-            ["run", "--suite", "camvid", "--data-root", "nowhere", "--encoder-weights", "none"],
-            ["data fetch camvid"],
-        ),
+        (["run", "--suite", "camvid", "--data-root", "nowhere", "--encoder-weights", "none"], ["data fetch camvid"]),
         (["run", "--results", "README.md/results"], ["--results", "Not a directory"]),
         (["measure", "segnet", "--preset", "huge"], ["preset 'huge'"]),
         (["measure", "segnet", "--variant", "sideways"], ["variant 'sideways'", "channels-last"]),

@@ -11,15 +11,7 @@ from torchvision.transforms.v2 import functional as reference
 
 import datasets
 from harness.config.protocol import Protocol, load_protocol
-from harness.data.augmentation import (
-    Augmented,
-    as_drawn,
-    augments,
-    colored,
-    draw,
-    window_of_images,
-    window_of_labels,
-)
+from harness.data.augmentation import Augmented, as_drawn, augments, colored, draw, window_of_images, window_of_labels
 from harness.data.split import STRETCH, BatchSampler, DeviceDataset
 from harness.system.errors import UserError
 from harness.training.lr_schedulers import learning_rate

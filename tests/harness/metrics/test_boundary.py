@@ -164,10 +164,7 @@ class TestBoundaryPool:
         np.testing.assert_array_equal(result, bf_of_images(predictions, labels, 3, processes=1))
 
     def test_bad_image_raises_at_submission(self) -> None:
-        with (
-            BoundaryPool(3, processes=2) as pool,
-            pytest.raises(ValueError, match="prediction holds 7"),
-        ):
+        with BoundaryPool(3, processes=2) as pool, pytest.raises(ValueError, match="prediction holds 7"):
             pool.submit(np.full((4, 4), 7), np.zeros((4, 4), int))
 
     def test_no_image_gives_no_row(self) -> None:

@@ -25,14 +25,7 @@ MIB = 2**20
 def train_small(build: Build, precision: Precision, fake: bool = True, optimizer: Optimizer = "sgd") -> Live:
     size = (36, 48)
     return live_training(
-        build,
-        batch=4,
-        size=size,
-        label_size=size,
-        num_classes=4,
-        precision=precision,
-        optimizer=optimizer,
-        fake=fake,
+        build, batch=4, size=size, label_size=size, num_classes=4, precision=precision, optimizer=optimizer, fake=fake
     )
 
 
@@ -117,9 +110,7 @@ def test_a_fake_training_step_equals_a_real_one(small: Callable[[], nn.Module]) 
     assert fake.kept_for_backward_bytes > 10 * fake.weights_bytes
 
 
-def test_a_fake_bf16_step_differs_by_no_more_than_the_batch_norm_statistics(
-    small: Callable[[], nn.Module],
-) -> None:
+def test_a_fake_bf16_step_differs_by_no_more_than_the_batch_norm_statistics(small: Callable[[], nn.Module]) -> None:
     """Batch norm's saved statistics are bf16 in torch's shape function and float32 in its kernel."""
     fake, real = (train_small(small, "bf16", fake) for fake in (True, False))
     statistics = 2 * (8 + 8)  # mean and deviation of two layers, 2 bytes more each
@@ -222,8 +213,7 @@ LARGE = ("segnet", "fcn8s", "fcn8s-bilinear", "deconvnet")
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in architectures.names()],
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in architectures.names()]
 )
 def test_every_architectures_fake_step_equals_a_real_one(name: str) -> None:
     size = (32, 48)

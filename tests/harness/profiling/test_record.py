@@ -19,15 +19,7 @@ from harness.records.measurement import (
     read_record,
     save_measurement,
 )
-from harness.records.measurement_values import (
-    KEPT_SAMPLES,
-    DeviceMemory,
-    Live,
-    Range,
-    Round,
-    TimeSummary,
-    Timing,
-)
+from harness.records.measurement_values import KEPT_SAMPLES, DeviceMemory, Live, Range, Round, TimeSummary, Timing
 from harness.system.errors import UserError
 from harness.system.quantities import NotMeasured, Quantity
 
@@ -248,16 +240,11 @@ def _live(record: MeasurementRecord, key: MeasurementKey) -> int:
 
 
 @pytest.mark.parametrize(
-    "values",
-    [{}, {"value": 1.0, "reason": "x"}, {"reason": ""}, {"value": float("nan")}, {"value": float("inf")}],
+    "values", [{}, {"value": 1.0, "reason": "x"}, {"reason": ""}, {"value": float("nan")}, {"value": float("inf")}]
 )
 def test_a_quantity_has_a_value_or_a_reason(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Quantity.model_validate(values)
-
-
-def test_zero_is_a_value() -> None:
-    assert Quantity(value=0).value == 0
 
 
 @pytest.mark.parametrize(
@@ -316,10 +303,6 @@ def test_unreadable_files_come_with_reasons(tmp_path: Path) -> None:
     assert "belongs to cpu-amd-epyc-2c/segnet-360x480-k11-fp32-cpu.json" in reasons["c.json"]
     assert "cells.0.load_average_after: Value error, a quantity has either" in reasons["d.json"]
     assert all(str(folder / name) in reason and "\n" not in reason for name, reason in reasons.items())
-
-
-def test_no_measurements_is_no_error(tmp_path: Path) -> None:
-    assert load_measurements(tmp_path / "nowhere") == ([], [])
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -69,13 +69,7 @@ def test_the_slug_of_this_machine_is_a_plain_folder_name() -> None:
 
 @pytest.mark.parametrize(
     ("quota", "allowed", "expected"),
-    [
-        ("max 100000", 8, 8),
-        ("200000 100000", 8, 2),
-        ("50000 100000", 8, 1),
-        ("1600000 100000", 8, 8),
-        ("", 8, 8),
-    ],
+    [("max 100000", 8, 8), ("200000 100000", 8, 2), ("50000 100000", 8, 1), ("1600000 100000", 8, 8), ("", 8, 8)],
 )
 def test_cores_by_affinity_and_share(monkeypatch: pytest.MonkeyPatch, quota: str, allowed: int, expected: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(allowed)), raising=False)

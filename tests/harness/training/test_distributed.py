@@ -23,11 +23,7 @@ STEPS = 20
 SGD = {"batch_size": "5", "lr": "1e-3", "dropout": "0", "iterations": "20"}
 TRACES = {
     "segnet-basic": (losses, decoders(**SGD), TOLERANCE),
-    "deeplab-largefov": (
-        losses_in_float64,
-        tiny_protocol(**SGD, optimizer="sgd", lr_scheduler="fixed"),
-        1e-6,
-    ),
+    "deeplab-largefov": (losses_in_float64, tiny_protocol(**SGD, optimizer="sgd", lr_scheduler="fixed"), 1e-6),
 }
 STOPPED = decoders(iterations="2", eval_interval="2", dropout="0.5")
 
@@ -78,12 +74,7 @@ def test_what_processes_add_gather_and_hand_on(pair: Processes) -> None:
         assert result["rows"] == [[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]
         assert result["any"] == (True, False, True)
         assert result["gathered"] == [{"rank": 0}, {"rank": 1}]
-        assert result["received"] == [
-            [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]],
-            (1, 3),
-            None,
-            [7, [], ("text", 1.5)],
-        ]
+        assert result["received"] == [[[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]], (1, 3), None, [7, [], ("text", 1.5)]]
 
 
 def test_one_process_asks_nobody() -> None:
@@ -154,12 +145,7 @@ def test_all_processes_end_with_the_same_run(undisturbed: list[dict[str, Any]]) 
 @pytest.mark.slow
 @pytest.mark.parametrize(("share", "stopper"), [(0.0, 1), (0.4, 0), (0.8, 1)])
 def test_a_stop_of_one_stops_all_and_they_resume_to_the_bit(
-    share: float,
-    stopper: int,
-    undisturbed: list[dict[str, Any]],
-    pair: Processes,
-    tmp_path: Path,
-    drawn_cache: Path,
+    share: float, stopper: int, undisturbed: list[dict[str, Any]], pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:
     work = link_cache(tmp_path / "work", drawn_cache)
     after = max(1, round(share * undisturbed[0]["looks"]))

@@ -86,13 +86,7 @@ def test_without_weights_it_fails_and_says_so(tmp_path: Path, drawn_cache: Path)
     run = make_run(tmp_path, drawn_cache)
     base = base_spec(run.spec)
     record = RunRecord(
-        run_id=base.run_id,
-        spec=base,
-        status="finished",
-        reduced=(),
-        best_iteration=4,
-        device="CPU",
-        environment={},
+        run_id=base.run_id, spec=base, status="finished", reduced=(), best_iteration=4, device="CPU", environment={}
     )
     nothing = History(iteration=[], loss=[], lr=[], validation=[])
     save_run(run.job.results, record, {"history.json": to_json(nothing)})
