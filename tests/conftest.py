@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from multiprocessing.util import Finalize
@@ -49,6 +50,14 @@ def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", None)  # asks the environment anew
         yield
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Commands that a test calls set torch's threads for the whole process, and those after it share their cores."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

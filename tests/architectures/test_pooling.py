@@ -256,11 +256,11 @@ def test_compiled_it_is_the_same(storage: Storage) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("storage", STORAGES)
-def test_compiled_by_inductor_it_is_the_same(storage: Storage) -> None:
-    compiled = torch.compile(Pair(storage), fullgraph=True)
+def test_compiled_by_inductor_it_is_the_same() -> None:
+    """With the storage that has the most operators."""
+    compiled = torch.compile(Pair("2bit"), fullgraph=True)
     x = torch.randint(0, 3, (2, 6, 23, 31)).float()
-    assert all(torch.equal(a, b) for a, b in zip(compiled(x), Pair(storage)(x), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(compiled(x), Pair("2bit")(x), strict=True))
 
 
 @pytest.mark.parametrize("storage", STORAGES)

@@ -62,7 +62,7 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
     write_extracted(tmp_path / "data", test=(1, 2), train=(1, 2, 3, 4, 191))
     request = RunRequest(
         suite="sunrgbd",
-        architectures=("segnet", "deeplab-largefov"),
+        architectures=("segnet",),
         size="32x40",
         iterations=3,
         encoder_weights=("none",),
@@ -73,7 +73,7 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
     )
     specs, console = plan(request).specs, Console()
     steps.prepare_data(specs, request, console)
-    assert LocalLauncher(request).execute(specs, request, console).done == 4  # the dense CRF refines DeepLab
+    assert LocalLauncher(request).execute(specs, request, console).done == 2  # balanced too
     assert print_reports(tmp_path / "results", tmp_path / "reports", ["sunrgbd"], None) == 0
     (path,) = (tmp_path / "reports" / "sunrgbd").glob("*/README.md")
     page = path.read_text()
