@@ -62,7 +62,8 @@ def test_a_file_computes_what_torch_does(kind: str, tmp_path: Path) -> None:
         exported("segnet-basic", kind, tmp_path, dynamic=False, size=(32, 40))
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+# OpenVINO converts the graph of ONNX, whose export takes long
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k == "openvino")) for k in FORMATS])
 def test_a_dynamic_file_takes_other_sizes(kind: str, tmp_path: Path) -> None:
     done = exported("fcn-basic", kind, tmp_path, dynamic=True, size=(32, 48))
     assert done.failure is None and done.parity is not None and done.parity.sizes == ((32, 48), (45, 70))
