@@ -37,6 +37,8 @@ from architectures.layers import bilinear_, block, conv_bn_relu, convolutions, c
 from architectures.padded import PaddedConv2d, PaddedConvTranspose2d
 from architectures.windows import SmallMapConv2d
 
+FEATURES = 4096
+
 
 class FCN8s(Architecture):
     """(N, 3, H, W) -> logits (N, K, H, W); the deconvolutions are learnt."""
@@ -45,12 +47,12 @@ class FCN8s(Architecture):
         super().__init__(info, num_classes, image_size)
         self.encoder = PoolingEncoder()
         self.fully_connected = block(
-            conv_bn_relu("fc6", 512, 4096, 7, padding=3, kind=SmallMapConv2d),
+            conv_bn_relu("fc6", 512, FEATURES, 7, padding=3, kind=SmallMapConv2d),
             dropout("drop6"),
-            conv_bn_relu("fc7", 4096, 4096, 1, padding=0),
+            conv_bn_relu("fc7", FEATURES, FEATURES, 1, padding=0),
             dropout("drop7"),
         )
-        self.score_fr = _score(4096, num_classes)
+        self.score_fr = _score(FEATURES, num_classes)
         self.score_pool4 = _score(512, num_classes)
         self.score_pool3 = _score(256, num_classes)
         self.upscore2 = upsampling(num_classes, stride=2)

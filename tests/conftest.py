@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from multiprocessing.util import Finalize
@@ -51,10 +52,19 @@ def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         yield
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Commands that a test calls set torch's threads for the whole process, and those after it share their cores."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def drawn_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A work folder's cache for all tests that train on drawn scenes: drawing them takes seconds."""
-    return tmp_path_factory.mktemp("work") / "cache"
+    """A work folder's cache for all tests, of all workers, that train on drawn scenes: drawing them takes seconds."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "drawn"
 
 
 @pytest.fixture(scope="session")

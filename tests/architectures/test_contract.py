@@ -10,30 +10,16 @@ from torch.nn import functional
 
 import architectures
 from architectures.base import Architecture
+from tests.architectures.networks import build, fill_zero_scores
 
 CLASSES = 5
 NAMES = architectures.names()
-# Tests with real parameters leave fcn8s-bilinear, half a gigabyte of fcn8s' own code, to the slow run
-REAL = [pytest.param(name, marks=[pytest.mark.slow] * (name == "fcn8s-bilinear")) for name in NAMES]
 
 
-def fresh(name: str, size: tuple[int, int] = (64, 64)) -> Architecture:
-    torch.manual_seed(0)
-    return architectures.build(name, CLASSES, size)
-
-
-def fill_zero_scores(network: Architecture) -> None:
-    """FCN's scores start at zero, which would hide everything in front of them."""
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim == 4 and not parameter.any():
-                parameter.normal_(std=0.01)
-
-
-@pytest.fixture(scope="module", params=REAL)
+@pytest.fixture(scope="module", params=NAMES)
 def network(request: pytest.FixtureRequest) -> Iterator[Architecture]:
     """A network in evaluation mode, built for 64x64, not to be changed."""
-    built = fresh(request.param)
+    built = build(request.param, CLASSES)
     fill_zero_scores(built)
     built.eval()
     yield built
@@ -84,7 +70,7 @@ def test_a_pass_shows_what_it_keeps_for_the_decoder(network: Architecture) -> No
 
 
 def test_same_seed_same_network(network: Architecture) -> None:
-    other = fresh(network.info.name)
+    other = build(network.info.name, CLASSES)
     fill_zero_scores(other)
     ours, theirs = network.state_dict(), other.state_dict()
     assert ours.keys() == theirs.keys()
@@ -124,16 +110,17 @@ def test_encoder_layers_are_vgg16_s_or_none(network: Architecture) -> None:
     assert all(id(layer) in inside for layer in layers.values())
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_learns(name: str) -> None:
     """Gradients of the second step: FCN's zero scores let none through to its encoder in the first."""
-    network = fresh(name)
+    size = (32, 32)
+    network = build(name, CLASSES, size)
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     frozen = {key: p.clone() for key, p in network.named_parameters() if not p.requires_grad}
     optimizer = torch.optim.SGD(trainable, lr=0.01)
     # three images, so that even one value a map and image leaves batch norm more than a sign
-    images = torch.randn(3, 3, 64, 64)
-    labels = torch.randint(CLASSES, (3, *network.output_size(64, 64)))
+    images = torch.randn(3, 3, *size)
+    labels = torch.randint(CLASSES, (3, *network.output_size(*size)))
     for _ in range(2):
         optimizer.zero_grad()
         torch.autograd.backward(functional.cross_entropy(network(images), labels))

@@ -7,6 +7,7 @@ from torch import Tensor
 import architectures
 from architectures.fcn8s import FCN8s, upsampling
 from architectures.layers import crop
+from tests.architectures.networks import build
 
 SIZES = [(32, 32), (33, 64), (37, 53), (45, 60), (95, 121)]
 
@@ -72,16 +73,11 @@ def test_upsampling_is_learnt_or_fixed() -> None:
 
 
 def test_scores_start_at_zero_and_are_added() -> None:
-    torch.manual_seed(0)
-    network = architectures.build("fcn8s", 4).eval()
+    network = build("fcn8s", 4).eval()
     assert isinstance(network, FCN8s)
     with torch.no_grad():
         assert not network(torch.randn(1, 3, 32, 32)).any()
-        for value, layer in (
-            (1.0, network.score_fr),
-            (10.0, network.score_pool4),
-            (100.0, network.score_pool3),
-        ):
+        for value, layer in ((1.0, network.score_fr), (10.0, network.score_pool4), (100.0, network.score_pool3)):
             assert layer.bias is not None
             layer.bias.fill_(value)
         logits = network(torch.randn(1, 3, 96, 96))

@@ -11,13 +11,10 @@ import architectures
 from architectures import ArchitectureError
 from architectures.base import Architecture
 from architectures.folding import BatchNorm, fold_batch_norm
+from tests.architectures.networks import build, fill_zero_scores
 
 CLASSES = 5
-SIZE = (64, 64)
-LARGE = ("fcn8s", "fcn8s-bilinear", "deconvnet")  # half a gigabyte and more of weights
-NAMES = [
-    pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in architectures.names(baselines=False)
-]
+SIZE = (32, 32)
 
 
 def norms(network: nn.Module) -> list[nn.Module]:
@@ -26,12 +23,8 @@ def norms(network: nn.Module) -> list[nn.Module]:
 
 def trained(name: str) -> Architecture:
     """After two steps, so that running statistics, scales and shifts are not the initial ones."""
-    torch.manual_seed(0)
-    network = architectures.build(name, CLASSES, SIZE)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim == 4 and not parameter.any():  # FCN's scores, which would hide all else
-                parameter.normal_(std=0.01)
+    network = build(name, CLASSES, SIZE)
+    fill_zero_scores(network)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, fused=True)
     images = torch.randn(3, 3, *SIZE) + 0.5
     labels = torch.randint(CLASSES, (3, *network.output_size(*SIZE)))
@@ -42,7 +35,7 @@ def trained(name: str) -> Architecture:
     return network
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", architectures.names(baselines=False))
 def test_a_folded_network_gives_the_same_logits_without_a_norm(name: str) -> None:
     """Exactly in float64. In float32 rounding may decide otherwise which of two like maxima is pooled."""
     network = trained(name)
@@ -87,10 +80,7 @@ def test_the_arithmetic_by_hand() -> None:
     block.load_state_dict(values)
     folded = fold_batch_norm(block)
     assert list(dict(folded.named_children())) == ["0", "2"]
-    assert {name: float(value) for name, value in folded.state_dict().items()} == {
-        "0.weight": 10.0,
-        "0.bias": -9.5,
-    }
+    assert {name: float(value) for name, value in folded.state_dict().items()} == {"0.weight": 10.0, "0.bias": -9.5}
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -111,8 +111,7 @@ def test_odd_sizes_are_padded_with_zeros_and_cropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "divisor"),
-    [("smp:DeepLabV3Plus/mobilenet_v2", 16), ("smp:PSPNet/mobilenet_v2", 8), (SMALL[-1], 1)],
+    ("name", "divisor"), [("smp:DeepLabV3Plus/mobilenet_v2", 16), ("smp:PSPNet/mobilenet_v2", 8), (SMALL[-1], 1)]
 )
 def test_no_more_is_padded_than_the_network_needs(name: str, divisor: int) -> None:
     assert fresh(name).divisor == divisor

@@ -12,21 +12,10 @@ import torch.fx.experimental._config as symbolic_shapes
 from torch import Tensor, nn
 
 import architectures
-from architectures.pooling import STORAGES, IndexPool, Storage, max_unpool
+from architectures.pooling import STORAGES, Storage
+from tests.architectures.networks import Pair
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-class Pair(nn.Module):
-    """Pooling and unpooling with work in between."""
-
-    def __init__(self, storage: Storage) -> None:
-        super().__init__()
-        self.pool = IndexPool(storage)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        values, pooled = self.pool(x)
-        return values, max_unpool(values * 2, *pooled)
 
 
 def exported(module: nn.Module, x: Tensor) -> onnx.ModelProto:

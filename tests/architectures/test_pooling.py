@@ -6,22 +6,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 import architectures
-from architectures.pooling import (
-    STORAGES,
-    IndexPool,
-    Storage,
-    max_pool,
-    max_unpool,
-    pack,
-    set_storage,
-    unpack,
-)
+from architectures.pooling import STORAGES, Storage, max_pool, max_unpool, pack, set_storage, unpack
 from architectures.pooling import cpu as pooling_cpu
 from architectures.pooling import plain as pooling_plain
+from tests.architectures.networks import Pair
 
 CODES: tuple[Storage, ...] = ("uint8", "2bit")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -136,7 +128,9 @@ def test_pieces_join_without_a_seam(size: tuple[int, int], layout: torch.memory_
 @pytest.mark.parametrize("pool", SEGNET_POOLS, ids=str)
 def test_the_pools_of_segnet(pool: tuple[int, int, int], dtype: torch.dtype, layout: torch.memory_format) -> None:
     torch.manual_seed(0)
-    x = torch.randn(1, *pool).relu().to(dtype).contiguous(memory_format=layout)
+    maps, height, width = pool
+    # an eighth of the maps are several pieces as well
+    x = torch.randn(1, maps // 8, height, width).relu().to(dtype).contiguous(memory_format=layout)
     assert_as_torch(x, torch.randn(x.shape).to(dtype).contiguous(memory_format=layout))
 
 
@@ -247,18 +241,6 @@ def test_deterministic_mode_is_no_obstacle_to_codes() -> None:
         torch.use_deterministic_algorithms(False)
 
 
-class Pair(nn.Module):
-    """Pooling and unpooling with work in between."""
-
-    def __init__(self, storage: Storage) -> None:
-        super().__init__()
-        self.pool = IndexPool(storage)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        values, pooled = self.pool(x)
-        return values, max_unpool(values * 2, *pooled)
-
-
 @pytest.mark.parametrize("storage", STORAGES)
 def test_compiled_it_is_the_same(storage: Storage) -> None:
     module = Pair(storage)
@@ -274,11 +256,11 @@ def test_compiled_it_is_the_same(storage: Storage) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("storage", STORAGES)
-def test_compiled_by_inductor_it_is_the_same(storage: Storage) -> None:
-    compiled = torch.compile(Pair(storage), fullgraph=True)
+def test_compiled_by_inductor_it_is_the_same() -> None:
+    """With the storage that has the most operators."""
+    compiled = torch.compile(Pair("2bit"), fullgraph=True)
     x = torch.randint(0, 3, (2, 6, 23, 31)).float()
-    assert all(torch.equal(a, b) for a, b in zip(compiled(x), Pair(storage)(x), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(compiled(x), Pair("2bit")(x), strict=True))
 
 
 @pytest.mark.parametrize("storage", STORAGES)

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
-from unittest import mock
 
 import pytest
 import torch
@@ -180,24 +179,6 @@ def compiled() -> list[str]:
     return found
 
 
-def availability() -> list[str]:
-    """What is wrong with `available`, without Triton and with it."""
-    sys.modules["triton"] = None  # type: ignore[assignment]  # so that importing it fails
-    from architectures.pooling import triton as pooling_triton
-
-    on_device: Any = SimpleNamespace(dtype=torch.float32, is_cuda=True, device=torch.device("cuda"))
-    found = ["available without Triton"] if pooling_triton.available(on_device) else []
-    del sys.modules["triton"]
-    importlib.reload(pooling_triton)
-    for capability, expected in (((6, 1), False), ((7, 0), True), ((9, 0), True)):
-        with mock.patch("torch.cuda.get_device_capability", return_value=capability):
-            if pooling_triton.available(on_device) != expected:
-                found.append(f"compute capability {capability}: not {expected}")
-    if pooling_triton.available(torch.zeros(1, 1, 2, 2)):
-        found.append("available on the CPU")
-    return found
-
-
 def skip(reason: str) -> NoReturn:
     print(reason)
     sys.exit(SKIPPED)
@@ -225,8 +206,26 @@ def test_kernels_compile(tmp_path: Path) -> None:
     in_another_process("compiled", tmp_path)
 
 
-def test_available_where_triton_and_its_device_are(tmp_path: Path) -> None:
-    in_another_process("availability", tmp_path)
+def test_available_where_triton_and_its_device_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    from architectures.pooling import triton as pooling_triton
+
+    def imported_anew() -> Any:
+        spec = importlib.util.spec_from_file_location("pooling_of_this_test", pooling_triton.__file__)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    on_device: Any = SimpleNamespace(dtype=torch.float32, is_cuda=True, device=torch.device("cuda"))
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "triton", None)  # so that importing it fails
+        assert not imported_anew().available(on_device)
+    module = imported_anew()
+    for capability, expected in (((6, 1), False), ((7, 0), True), ((9, 0), True)):
+        monkeypatch.setattr("torch.cuda.get_device_capability", lambda device, found=capability: found)
+        assert module.available(on_device) is expected, capability
+    assert not module.available(torch.zeros(1, 1, 2, 2))
 
 
 needs_device = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -281,7 +280,6 @@ def test_more_values_than_32_bits_count(layout: torch.memory_format) -> None:
 
 
 if __name__ == "__main__":
-    checks = {"interpreted": interpreted, "compiled": compiled, "availability": availability}
-    wrong = checks[sys.argv[1]]()
+    wrong = {"interpreted": interpreted, "compiled": compiled}[sys.argv[1]]()
     print(*wrong, sep="\n")
     sys.exit(len(wrong) > 0)

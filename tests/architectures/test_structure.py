@@ -258,11 +258,11 @@ def test_deconvnet_is_its_definition(shared_file: Callable[[str], Path]) -> None
             assert parameters(step.module) == int(row["params"])
 
 
-@pytest.mark.parametrize("height", range(32, 49))
-def test_deeplab_rounds_an_eighth_up(height: int) -> None:
+def test_deeplab_rounds_an_eighth_up() -> None:
     with torch.device("meta"):
         network = architectures.build("deeplab-largefov", 3).eval()
-        assert network(torch.zeros(1, 3, height, 48)).shape == (1, 3, (height + 7) // 8, 6)
+        for height in range(32, 49):
+            assert network(torch.zeros(1, 3, height, 48)).shape == (1, 3, (height + 7) // 8, 6)
 
 
 def test_the_average_pool_of_deeplab_counts_its_padding() -> None:

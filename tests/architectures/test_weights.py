@@ -134,7 +134,9 @@ def test_only_the_encoder_is_set_where_no_fully_connected_layer_fits(name: str, 
 
 def test_fcn8s_takes_the_classifier_whole(tmp_path: Path) -> None:
     path = save(tmp_path / "vgg16.pth", vgg16_state())
-    network = architectures.build("fcn8s", 3, (32, 32))
+    with torch.device("meta"):
+        network = architectures.build("fcn8s", 3, (32, 32))
+    network.to_empty(device="cpu")  # drawing half a gigabyte that is replaced takes seconds
     assert load_encoder_weights(network, path) == (*CONVOLUTIONS, "fc6", "fc7")
     fc6, fc7 = (network.encoder_layers()[name] for name in ("fc6", "fc7"))
     assert fc6.bias is not None and fc7.bias is not None
@@ -216,16 +218,10 @@ def broken(**changes: Tensor | None) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        (
-            broken(features_2_weight=torch.zeros(2, 4, 5, 5)),
-            r"features\.2\.weight is .*needs floats \(2, 4, 3, 3\)",
-        ),
+        (broken(features_2_weight=torch.zeros(2, 4, 5, 5)), r"features\.2\.weight is .*needs floats \(2, 4, 3, 3\)"),
         (broken(features_2_bias=torch.zeros(3)), r"features\.2\.bias is .* \(3,\), but conv1_2 needs"),
         (broken(features_2_bias=torch.zeros(2, dtype=torch.int64)), r"features\.2\.bias is torch\.int64"),
-        (
-            broken(features_2_bias=torch.tensor([0.0, torch.nan])),
-            r"features\.2\.bias holds values that are not",
-        ),
+        (broken(features_2_bias=torch.tensor([0.0, torch.nan])), r"features\.2\.bias holds values that are not"),
         (broken(features_2_bias=None), r"features\.2\.bias is missing"),
         (broken(features_2_weight=None), r"features\.2\.weight is missing"),
         ({"encoder.weight": torch.zeros(1)}, r"holds no encoder layer of segnet"),

@@ -189,11 +189,7 @@ COMPARISONS: tuple[Comparison, ...] = (
     ),
     *(
         _reading(
-            "batches",
-            "An epoch of batches",
-            "until the network can take them, float32 and normalized",
-            workers,
-            None,
+            "batches", "An epoch of batches", "until the network can take them, float32 and normalized", workers, None
         )
         for workers in (0, 2)
     ),

@@ -88,12 +88,7 @@ def _say(mark: str, found: Sequence[Regression]) -> None:
 
 
 def _shared(arguments: argparse.Namespace) -> list[str]:
-    names = {
-        "device": "device",
-        "data_root": "data-root",
-        "weights": "weights",
-        "weights_size": "weights-size",
-    }
+    names = {"device": "device", "data_root": "data-root", "weights": "weights", "weights_size": "weights-size"}
     given = {option: getattr(arguments, name) for name, option in names.items()}
     return [f"--performance-{option}={value}" for option, value in given.items() if value]
 

@@ -20,14 +20,7 @@ from harness.records.speed import (
     joined,
     spread,
 )
-from harness.system.environment import (
-    Device,
-    available_cores,
-    device_name,
-    device_slug,
-    emulates_bfloat16,
-    environment,
-)
+from harness.system.environment import Device, available_cores, device_name, device_slug, emulates_bfloat16, environment
 from tests.benchmarks.comparisons import FULL_SIZE, OURS, PLAIN, SMALL_SIZE, Comparison, Scale, on
 from tests.benchmarks.sides import Samples, Settings, Side, SideError, harness_variables, interleave
 

@@ -195,10 +195,7 @@ def test_a_loader_with_processes_of_its_own_is_judged_on_the_same_device_only() 
 # -- the command --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("factors", "code", "measured"),
-    [((1.2,), 0, 1), ((1.5, 1.0), 0, 2), ((1.5, 1.5), 1, 2)],
-)
+@pytest.mark.parametrize(("factors", "code", "measured"), [((1.2,), 0, 1), ((1.5, 1.0), 0, 2), ((1.5, 1.5), 1, 2)])
 def test_check_measures_what_is_worse_once_more(
     factors: tuple[float, ...],
     code: int,

@@ -64,10 +64,7 @@ def test_a_side_that_fails_says_why_in_one_line() -> None:
         assert interleave(PEDANTIC, side, None, rounds=1, warmup=0) == Samples(ours_s=(1.0,), opponent_s=(2.0,))
         with pytest.raises(SideError, match=f"^{TINY}: failing: StopIteration"):
             side.step()
-    with (
-        pytest.raises(SideError, match="unknown: KeyError: 'unknown'"),
-        Side(TINY, "unknown", Settings(), {}),
-    ):
+    with pytest.raises(SideError, match="unknown: KeyError: 'unknown'"), Side(TINY, "unknown", Settings(), {}):
         pass
 
 

@@ -17,10 +17,7 @@ TEST, VAL, TRAIN = (1, 2, 9, 14), (19, 20), (3, 4, 5, 6)
 
 
 def write_extracted(
-    root: Path,
-    test: Sequence[int] = TEST,
-    train: Sequence[int] = (*TRAIN, *VAL),
-    size: tuple[int, int] = SIZE,
+    root: Path, test: Sequence[int] = TEST, train: Sequence[int] = (*TRAIN, *VAL), size: tuple[int, int] = SIZE
 ) -> Path:
     """The layout that is read, with images of these numbers; gives its folder."""
     folder = root / "NYUv2"

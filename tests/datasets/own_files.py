@@ -4,9 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+import datasets
+from datasets import DatasetError
+from datasets.folder import read_folder
+
 SIZE = (12, 16)
+BY_SPLIT = ("{split}/images/{name}.png", "{split}/masks/{name}.png")
 CLASSES = 'classes = ["sky", "road", "car"]\n'
 
 
@@ -47,3 +53,22 @@ def write_splits(folder: Path, image: str, mask: str, count: int = 2) -> Path:
             save(folder / image.format(**words), picture(10 * place + number))
             save(folder / mask.format(**words), label(10 * place + number))
     return folder
+
+
+def problems(folder: Path) -> dict[str, tuple[str, ...]]:
+    """What is wrong with a folder, by kind."""
+    return dict(read_folder(folder).problems)
+
+
+def refusal(folder: Path) -> str:
+    """The line that a folder is refused with."""
+    with pytest.raises(DatasetError) as caught:
+        datasets.load(f"folder:{folder}", "train")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def class_of(folder: Path, split: str = "train", index: int = 0) -> list[list[int]]:
+    """The classes (H, W) of a label."""
+    found: list[list[int]] = datasets.load(f"folder:{folder}", split)[index][1].tolist()
+    return found

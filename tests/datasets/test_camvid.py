@@ -86,9 +86,7 @@ def test_content_hash_follows_content_alone(make_camvid: MakeCamVid, tmp_path: P
     assert datasets.content_hash("camvid", moved)[1] != first[1]
 
 
-def test_content_hash_follows_the_order_of_the_training_list_and_the_edition_does_not(
-    make_camvid: MakeCamVid,
-) -> None:
+def test_content_hash_follows_the_order_of_the_training_list_and_the_edition_does_not(make_camvid: MakeCamVid) -> None:
     folder = make_camvid()
     variant, first = datasets.content_hash("camvid", folder)
     lines = (folder / "train.txt").read_text("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""Own data: layouts, splits, pairs, labels and what is said of those that are wrong."""
+"""Own data: layouts, splits, pairs, and what is said of those that are wrong."""
 
 import os
 import shutil
@@ -9,37 +9,30 @@ import pytest
 from PIL import Image
 
 import datasets
-from datasets import VOID, DatasetError
+from datasets import VOID
 from datasets.folder import read_folder
-from datasets.folder.check import blended, check_folder
-from tests.datasets.own_files import CLASSES, SIZE, label, picture, save, write_flat, write_splits
+from tests.datasets.own_files import (
+    BY_SPLIT,
+    CLASSES,
+    label,
+    picture,
+    problems,
+    refusal,
+    save,
+    write_flat,
+    write_splits,
+)
 
 LAYOUTS = {
     "segnet": ("{split}/{name}.png", "{split}annot/{name}.png"),
     "ultralytics": ("images/{split}/{name}.png", "masks/{split}/{name}.png"),
     "mmsegmentation": ("img_dir/{split}/{name}.png", "ann_dir/{split}/{name}.png"),
-    "by split": ("{split}/images/{name}.png", "{split}/masks/{name}.png"),
+    "by split": BY_SPLIT,
     "cityscapes": (
         "leftImg8bit/{split}/ulm/{name}_leftImg8bit.png",
         "gtFine/{split}/ulm/{name}_gtFine_labelTrainIds.png",
     ),
 }
-
-
-def problems(folder: Path) -> dict[str, tuple[str, ...]]:
-    return dict(read_folder(folder).problems)
-
-
-def refusal(folder: Path) -> str:
-    with pytest.raises(DatasetError) as caught:
-        datasets.load(f"folder:{folder}", "train")
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def class_of(folder: Path, split: str = "train", index: int = 0) -> list[list[int]]:
-    found: list[list[int]] = datasets.load(f"folder:{folder}", split)[index][1].tolist()
-    return found
 
 
 # -- layouts and splits -------------------------------------------------------------------------------------
@@ -158,7 +151,7 @@ def test_three_images_are_enough_and_two_are_not(tmp_path: Path) -> None:
 
 
 def test_a_missing_split_is_held_out_of_train(tmp_path: Path) -> None:
-    write_splits(tmp_path, "{split}/images/{name}.png", "{split}/masks/{name}.png", count=20)
+    write_splits(tmp_path, *BY_SPLIT, count=20)
     shutil.rmtree(tmp_path / "val")
     found = {split: datasets.load(f"folder:{tmp_path}", split).image_ids for split in datasets.SPLITS}
     assert [len(found[split]) for split in datasets.SPLITS] == [17, 3, 20]
@@ -249,7 +242,7 @@ def test_names_in_another_unicode_form_are_paired_and_never_taken_for_each_other
 
 
 def test_one_image_in_two_splits_is_found_by_its_content(tmp_path: Path) -> None:
-    write_splits(tmp_path, *LAYOUTS["by split"])
+    write_splits(tmp_path, *BY_SPLIT)
     shutil.copy(tmp_path / "train/images/train1.png", tmp_path / "test/images/test0.png")
     (line,) = problems(tmp_path)["splits"]
     assert "test0.png (in test) is the same picture as" in line and "train1.png (in train)" in line
@@ -263,218 +256,3 @@ def test_two_files_of_one_name_in_two_folders_keep_apart(tmp_path: Path) -> None
     assert not found.problems
     train = datasets.load(f"folder:{tmp_path}", "train")
     assert len(train) == 1 and all("/" not in name for name in train.image_ids)
-
-
-# -- labels -------------------------------------------------------------------------------------------------
-
-
-def one_label(tmp_path: Path, file: Image.Image, toml: str = CLASSES) -> list[int]:
-    """The first row that a label file is read as."""
-    write_splits(tmp_path, *LAYOUTS["by split"])
-    file.save(tmp_path / "train/masks/train0.png")
-    save(tmp_path / "train/images/train0.png", picture(77, (file.height, file.width)))
-    (tmp_path / "dataset.toml").write_text(toml)
-    return class_of(tmp_path)[0]
-
-
-ROW = np.array([[0, 1, 2, 255]])
-
-
-@pytest.mark.parametrize("kind", ["L", "P", "I;16", "RGB", "1"])
-def test_modes_of_labels(tmp_path: Path, kind: str) -> None:
-    file = Image.fromarray(ROW.astype(np.uint8))
-    expected = [0, 1, 2, VOID]
-    if kind == "P":
-        file.putpalette([9, 9, 9] * 256)
-        assert file.mode == "P"
-    elif kind == "I;16":
-        file = Image.fromarray(ROW.astype(np.uint16))
-    elif kind == "RGB":
-        file = file.convert("RGB")
-    elif kind == "1":
-        file, expected = Image.fromarray(np.array([[False, True]])), [0, 1]
-    assert one_label(tmp_path, file) == expected
-
-
-@pytest.mark.parametrize(
-    ("toml", "expected"),
-    [
-        (CLASSES, [0, 1, 2, VOID]),
-        (CLASSES + "ignore = [1, 255]", [0, VOID, 2, VOID]),
-        (CLASSES + "mapping = { 255 = 1 }", [0, 1, 2, 1]),
-        (CLASSES + 'mapping = { 2 = 0, 1 = "ignore" }', [0, VOID, 0, VOID]),
-        (CLASSES + 'ignore = "unmapped"\nmapping = { 2 = 0 }', [VOID, VOID, 0, VOID]),
-        (CLASSES + 'zero = "ignore"', [VOID, 0, 1, VOID]),
-    ],
-)
-def test_values_become_classes(tmp_path: Path, toml: str, expected: list[int]) -> None:
-    assert one_label(tmp_path, Image.fromarray(ROW.astype(np.uint8)), toml) == expected
-
-
-def test_values_beyond_the_classes_are_named_with_what_to_write(tmp_path: Path) -> None:
-    write_flat(tmp_path)
-    (tmp_path / "dataset.toml").write_text('classes = ["sky", "road"]')
-    found = problems(tmp_path)["labels"]
-    assert len(found) == 10
-    assert (
-        "p00.png: label value 2 (48 pixels), but classes are 0 to 1: name it in classes, or write mapping" in found[0]
-    )
-
-
-def test_masks_of_0_and_255_say_both_lines(tmp_path: Path) -> None:
-    write_flat(tmp_path, values=(0, 255))
-    for toml in ("", 'classes = ["no", "yes"]'):
-        (tmp_path / "dataset.toml").write_text(toml)
-        message = refusal(tmp_path)
-        assert "`mapping = { 255 = 1 }`" in message and "`ignore = 255`" in message
-    (tmp_path / "dataset.toml").write_text('classes = ["no", "yes"]\nmapping = { 255 = 1 }')
-    assert set(np.unique(class_of(tmp_path))) == {0, 1}
-
-
-def test_gray_levels_taken_for_classes_are_refused(tmp_path: Path) -> None:
-    assert "`mapping = { 0 = 0, 38 = 1, 75 = 2 }`" in refusal(write_flat(tmp_path, values=(0, 38, 75)))
-
-
-def test_jpeg_labels_and_labels_with_alpha_are_refused(tmp_path: Path) -> None:
-    write_flat(tmp_path)
-    (tmp_path / "masks" / "p00.png").unlink()
-    Image.fromarray(label(0)).save(tmp_path / "masks" / "p00.jpg")
-    Image.fromarray(label(1)).convert("RGBA").save(tmp_path / "masks" / "p01.png")
-    found = "\n".join(problems(tmp_path)["files"])
-    assert "p00.jpg: a label as JPEG" in found and "p01.png: the label is RGBA" in found
-
-
-def test_colors_without_a_table_are_refused_with_what_to_write(tmp_path: Path) -> None:
-    write_flat(tmp_path)
-    save(tmp_path / "masks" / "p00.png", picture(0))
-    assert "label_colors = { name = [r, g, b] }" in refusal(tmp_path)
-
-
-def test_polygons_are_named(tmp_path: Path) -> None:
-    save(tmp_path / "images" / "train" / "a.png", picture(0))
-    path = tmp_path / "labels" / "train" / "a.txt"
-    path.parent.mkdir(parents=True)
-    path.write_text("0 0.1 0.1 0.2 0.2 0.3 0.1")
-    assert "polygons" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize(("way", "shape"), [("apply", (16, 12)), ("stored", (12, 16))])
-def test_turned_pictures(tmp_path: Path, way: str, shape: tuple[int, int]) -> None:
-    write_flat(tmp_path, count=3, sizes=[shape])
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    for number in range(3):
-        Image.fromarray(picture(number, SIZE)).save(tmp_path / "images" / f"p{number:02d}.png", exif=exif)
-    found = problems(tmp_path)["turned"]
-    assert len(found) == 3 and 'orientation = "apply"' in found[0] and 'orientation = "stored"' in found[0]
-    (tmp_path / "dataset.toml").write_text(f'{CLASSES}orientation = "{way}"')
-    image, _ = datasets.load(f"folder:{tmp_path}", "train")[0]
-    assert image.shape[:2] == shape
-
-
-@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
-def test_images_of_other_modes_are_read_as_rgb(tmp_path: Path, mode: str) -> None:
-    write_flat(tmp_path, count=3)
-    for number in range(3):
-        (tmp_path / "images" / f"p{number:02d}.png").unlink()
-        kind = "jpg" if mode == "CMYK" else "png"
-        Image.fromarray(picture(number)).convert(mode).save(tmp_path / "images" / f"p{number:02d}.{kind}")
-    assert datasets.load(f"folder:{tmp_path}", "train")[0][0].shape == (*SIZE, 3)
-
-
-# -- the whole ----------------------------------------------------------------------------------------------
-
-
-def test_description(tmp_path: Path) -> None:
-    write_flat(tmp_path / "My Pets!", sizes=[(720, 960), (720, 960), (36, 48)])
-    info = datasets.info(f"folder:{tmp_path / 'My Pets!'}")
-    assert info.name == "folder-my-pets" and info.title == "My Pets!" and info.own and not info.synthetic
-    assert info.classes == ("class 0", "class 1", "class 2")
-    assert info.size == (360, 480)  # the median, reduced
-    assert dict(info.splits) == {"train": 6, "val": 2, "test": 2}
-    assert datasets.resolve(f"folder:{tmp_path / 'My Pets!'}") == ("folder-my-pets", str(tmp_path / "My Pets!"))
-    assert datasets.load("folder-my-pets", "val", tmp_path / "My Pets!").info == info
-
-
-def test_254_classes(tmp_path: Path) -> None:
-    write_flat(tmp_path, count=3, values=tuple(range(254)), sizes=[(20, 20)])
-    info = datasets.info(f"folder:{tmp_path}")
-    assert info.num_classes == len(set(info.colors)) == 254 and (0, 0, 0) not in info.colors
-
-
-def test_identity_follows_content_order_and_reading_and_not_the_place(tmp_path: Path) -> None:
-    folder = write_flat(tmp_path / "one")
-    (folder / "dataset.toml").write_text('name = "x"\n' + CLASSES)
-    first = datasets.content_hash(f"folder:{folder}")
-    shutil.copytree(folder, tmp_path / "two")
-    assert datasets.content_hash(f"folder:{tmp_path / 'two'}") == first
-    seen = {first[1]}
-    (folder / "dataset.toml").write_text('name = "x"\nmapping = { 2 = 1 }\n' + CLASSES)
-    seen.add(datasets.content_hash(f"folder:{folder}")[1])
-    lines = (folder / "splits" / "train.txt").read_text().splitlines()
-    (folder / "splits" / "train.txt").write_text("\n".join(reversed(lines)))
-    seen.add(datasets.content_hash(f"folder:{folder}")[1])
-    save(folder / "masks" / "p00.png", label(0)[::-1])
-    seen.add(datasets.content_hash(f"folder:{folder}")[1])
-    assert len(seen) == 4
-
-
-def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    write_flat(tmp_path / "data")
-    assert len(datasets.load("folder:~/data", "train")) == 6
-    with pytest.raises(DatasetError, match=str(tmp_path)):
-        datasets.load("camvid", "train", "~/nothing")
-
-
-def test_an_index_that_is_damaged_or_out_of_date_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    folder = write_flat(tmp_path / "data")
-    first = datasets.content_hash(f"folder:{folder}")
-    (index,) = (tmp_path / "cache").rglob("*.json")
-    for damage in (b"", b"[]", b'{"format": 1, "files": {"x": 3}}', index.read_bytes().replace(b"[", b"{")):
-        index.write_bytes(damage)
-        assert datasets.content_hash(f"folder:{folder}") == first
-    save(folder / "masks" / "p00.png", label(50))
-    assert datasets.content_hash(f"folder:{folder}") != first
-
-
-def test_check_finds_all_that_is_wrong_in_one_pass(tmp_path: Path) -> None:
-    folder = write_flat(tmp_path / "data", count=30)
-    (folder / "dataset.toml").write_text(CLASSES)
-    (folder / "images" / "p01.png").write_bytes((folder / "images" / "p01.png").read_bytes()[:300])
-    save(folder / "masks" / "p02.png", label(2, (6, 8)))
-    save(folder / "masks" / "p03.png", np.full(SIZE, 9, np.uint8))
-    (folder / "masks" / "p04.png").unlink()
-    report = check_folder(folder, tmp_path / "look")
-    found = {kind: len(lines) for kind, lines in report.folder.problems.items()}
-    assert found == {"pairs": 1, "files": 1, "sizes": 1, "labels": 1}
-    assert not (folder / "splits").exists()  # nothing is drawn for good before all is mended
-    assert report.content_hash == ""
-    assert all(path.is_file() for path in report.overlays) and len(report.overlays) >= 7
-
-
-def test_check_of_a_sound_folder(tmp_path: Path) -> None:
-    folder = write_flat(tmp_path / "data", values=(0, 0, 1, 255))
-    steps: list[tuple[int, int]] = []
-    report = check_folder(folder, tmp_path / "look", lambda done, total: steps.append((done, total)))
-    assert not report.folder.problems and len(report.overlays) == 8 and steps[-1] == (10, 10)
-    assert report.values == "0, 1, 255"
-    train, val, test = report.splits
-    assert (train.images, val.images, test.images) == (6, 2, 2)
-    assert train.pixels == (6 * 96, 6 * 48, 6 * 48) and train.sizes == "12 x 16"
-    assert report.weights == pytest.approx([0.75, 1.5])  # frequencies 1/2 and 1/4, their median 3/8
-
-
-def test_a_split_without_a_labeled_pixel_is_refused(tmp_path: Path) -> None:
-    write_splits(tmp_path, *LAYOUTS["by split"])
-    for number in range(2):
-        save(tmp_path / "val/masks" / f"val{number}.png", np.full(SIZE, 255, np.uint8))
-    assert "val: no pixel of its 2 images has a class" in refusal(tmp_path)
-
-
-def test_overlays_blend_by_hand(tmp_path: Path) -> None:
-    info = datasets.info(f"folder:{write_flat(tmp_path)}")
-    image = np.full((1, 2, 3), 100, np.uint8)
-    pixels = blended(image, np.array([[0, VOID]], np.uint8), info)
-    assert pixels.tolist() == [[[(100 + c) // 2 for c in info.colors[0]], [100, 100, 100]]]

@@ -13,15 +13,7 @@ from PIL import Image
 import datasets
 from datasets import VOID, DatasetError, nyuv2_official
 from datasets.prepare import prepare
-from tests.datasets.nyu_files import (
-    raw_image,
-    raw_label,
-    read_png,
-    stamp,
-    write_labeled,
-    write_release,
-    write_splits,
-)
+from tests.datasets.nyu_files import raw_image, raw_label, read_png, stamp, write_labeled, write_release, write_splits
 from tests.datasets.sun_files import color_of
 
 WALL, CHAIR = 0, 4

@@ -11,7 +11,6 @@ import pytest
 
 import datasets
 from datasets import SPLITS, VOID
-from datasets.roads.canvas import BICYCLIST, CAR, COLUMNS, FENCE, POLE, ROWS, Camera, Canvas, box, polygon
 from datasets.roads.scene import REVISION, draw_scene
 
 GOLDEN = Path(__file__).with_name("golden_roads.json")
@@ -95,8 +94,8 @@ def test_shares_of_a_split(split: str) -> None:
 
 def test_colors_overlap() -> None:
     """The nearest mean color tells less than half of the pixels: color alone solves nothing."""
-    train = [datasets.load("roads", "train")[k] for k in range(12)]
-    test = [datasets.load("roads", "test")[k] for k in range(8)]
+    train = [datasets.load("roads", "train")[k] for k in range(8)]
+    test = [datasets.load("roads", "test")[k] for k in range(4)]
     image, label = (np.concatenate([pair[i].reshape(180 * 240, -1) for pair in train]) for i in (0, 1))
     means = np.stack([image[label[:, 0] == c].mean(axis=0) for c in range(11)])
     right = total = 0
@@ -112,63 +111,3 @@ def test_seeds_far_apart_never_fail() -> None:
         image, label = draw_scene((REVISION, 9, number))
         assert image.std() > 5
         assert len(np.unique(label)) > 5
-
-
-def test_polygon_by_hand() -> None:
-    square = polygon(np.array([(1.0, 1.0), (4.0, 1.0), (4.0, 3.0), (1.0, 3.0)]))
-    assert square is not None
-    assert (square.rows, square.columns) == (slice(1, 3), slice(1, 4))
-    assert square.mask.all()
-    triangle = polygon(np.array([(0.0, 0.0), (4.0, 0.0), (0.0, 4.0)]))
-    assert triangle is not None
-    assert triangle.mask.sum(axis=1).tolist() == [3, 2, 1, 0]
-    assert polygon(np.array([(-9.0, 0.0), (-1.0, 0.0), (-1.0, 5.0)])) is None
-    outer = [(0.0, 0.0), (6.0, 0.0), (6.0, 6.0), (0.0, 6.0), (0.0, 0.0)]
-    inner = [(2.0, 2.0), (4.0, 2.0), (4.0, 4.0), (2.0, 4.0), (2.0, 2.0)]
-    ring = polygon(np.array(outer + inner))
-    assert ring is not None
-    assert int(ring.mask.sum()) == 36 - 4
-
-
-def test_polygons_share_no_pixel_and_leave_no_gap() -> None:
-    """Two triangles of a cut square: each pixel belongs to one of them."""
-    a, b, c, d = (3.3, 2.1), (40.7, 5.9), (37.2, 31.4), (1.8, 28.6)
-    total = np.zeros((ROWS, COLUMNS), int)
-    for corners in ((a, b, c), (a, c, d)):
-        region = polygon(np.array(corners))
-        assert region is not None
-        total[region.rows, region.columns] += region.mask
-    whole = polygon(np.array([a, b, c, d]))
-    assert whole is not None
-    expected = np.zeros_like(total)
-    expected[whole.rows, whole.columns] += whole.mask
-    assert np.array_equal(total, expected)
-
-
-def test_nearer_things_hide_farther_ones() -> None:
-    canvas = Canvas()
-    square = np.array([(10.0, 10.0), (20.0, 10.0), (20.0, 20.0), (10.0, 20.0)])
-    canvas.fill(square, (1.0, 0.0, 0.0), CAR, 5.0)
-    canvas.fill(square + 4.0, (0.0, 1.0, 0.0), FENCE, 9.0)
-    canvas.fill(square - 4.0, None, BICYCLIST, 2.0)
-    assert canvas.label[18, 18] == CAR
-    assert canvas.label[22, 22] == FENCE
-    assert canvas.label[12, 12] == BICYCLIST
-    assert canvas.picture[:, 12, 12].tolist() == [1.0, 0.0, 0.0]  # a label without a color
-    canvas.darken(square, 0.5, 3.0)
-    assert canvas.picture[:, 18, 18].tolist() == [0.5, 0.0, 0.0]
-    area = box(30.0, 30.0, 32.0, 32.0)
-    assert area == (slice(30, 32), slice(30, 32))
-    canvas.fill(np.array([(30.0, 30.0), (32.0, 30.0), (32.0, 32.0), (30.0, 32.0)]), (0.0, 0.0, 1.0), POLE, 1.0)
-    assert (canvas.label == POLE).sum() == 4
-
-
-def test_camera_and_ground_agree() -> None:
-    """A ground point seen in a pixel projects back into that pixel."""
-    camera = Camera(focal_px=430.0, horizon_px=150.5, center_px=231.0, height_m=1.4, offset_m=-1.5, bend=0.004)
-    ahead, side = camera.ground(camera.first_ground_row)
-    for row, column in ((30, 17), (90, 240), (200, 470)):
-        z = float(ahead[row, 0])
-        x, y = camera.project(float(side[row, column]), 0.0, z)[0]
-        assert abs(x - column - 0.5) < 0.02
-        assert abs(y - camera.first_ground_row - row - 0.5) < 0.02

@@ -1,10 +1,18 @@
-"""What tests of several processes share: starting them takes seconds."""
+"""What tests share that takes seconds: processes that work together, and cores."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.harness.pair import Processes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_core() -> Iterator[None]:
+    """A run scores BF itself, as each worker of pytest has one core; the pool has tests of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.training.distributed.available_cores", lambda: 1)
+        yield
 
 
 @pytest.fixture(scope="session")

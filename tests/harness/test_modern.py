@@ -24,7 +24,7 @@ from harness.config.request import RunRequest
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import Suite, load_suite
 from harness.system.errors import UserError
-from tests.harness.cli.test_cli import ROOT, assert_one_line, harness, tiny, with_cache
+from tests.harness.commands import ROOT, assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
 
 FILE = InitialWeights(kind="file", sha256="ab" * 32, title="some.pth")

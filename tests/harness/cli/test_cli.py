@@ -1,74 +1,25 @@
 """The command line as a user meets it: real processes, exit codes, one line for what can be mended."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def harness(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT), **variables}
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=environment,
-    )
-
-
-def assert_one_line(done: subprocess.CompletedProcess[str], *says: str) -> None:
-    assert done.returncode == 2, (done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr + done.stdout
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("error: ")
-    for text in says:
-        assert text in lines[0]
-
-
-def mini_camvid(root: Path, size: tuple[int, int] = (360, 480)) -> Path:
-    """A CamVid folder of two images a split, of noise."""
-    rng = np.random.default_rng(0)
-    for split in ("train", "val", "test"):
-        for folder, shape, top in ((split, (*size, 3), 256), (f"{split}annot", size, 12)):
-            (root / "CamVid" / folder).mkdir(parents=True)
-            for stem in ("a", "b"):
-                pixels = rng.integers(0, top, shape).astype(np.uint8)
-                Image.fromarray(pixels).save(root / "CamVid" / folder / f"{stem}.png")
-    return root
-
-
-def tiny(*names: str, iterations: int = 3) -> list[str]:
-    """Arguments of a run, by default one of seconds."""
-    return ["run", *names, "--iterations", str(iterations), "--size", "32x40", "--threads", "1"]
-
-
-def with_cache(folder: Path, cache: Path) -> Path:
-    """The folder, with the drawn scenes in its work folder already."""
-    cache.mkdir(exist_ok=True)
-    (folder / "work").mkdir()
-    (folder / "work" / "cache").symlink_to(cache)
-    return folder
+from tests.datasets.conftest import write_camvid
+from tests.harness.commands import ROOT, assert_one_line, harness, tiny, with_cache
 
 
 def test_help_and_list_answer_at_once_without_torch() -> None:
     for arguments in (["--help"], ["list"], ["run", "--help"]):
-        elapsed = []
-        for _ in range(3):
-            started = time.perf_counter()
-            done = harness(*arguments)
-            elapsed.append(time.perf_counter() - started)
-            assert done.returncode == 0, done.stderr
-        assert min(elapsed) < 1.5  # 0.5 s on a machine that does nothing else
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "harness", *arguments], check=True, capture_output=True, cwd=ROOT)
+        after = os.times()
+        taken = sum(getattr(after, name) - getattr(before, name) for name in ("children_user", "children_system"))
+        assert taken < 1.0  # of the processor, whatever else it does; 0.5 s by the clock where it does nothing else
     for arguments in (
         ["list"],
         ["run", "--all", "--dry-run", "--override", "loss=dice", "--override", "optimizer=lion"],
@@ -103,10 +54,7 @@ def test_list_names_everything() -> None:
         (["run", "--launcher", "locale", "--dry-run"], ["unknown launcher 'locale'", "did you mean 'local'"]),
         (["run", "--device", "tpu"], ["device 'tpu'"]),
         (["run", "--encoder-weights", "missing.pth"], ["missing.pth", "No such file"]),
-        (
-            ["run", "--suite", "camvid", "--data-root", "nowhere", "--encoder-weights", "none"],
-            ["data fetch camvid"],
-        ),
+        (["run", "--suite", "camvid", "--data-root", "nowhere", "--encoder-weights", "none"], ["data fetch camvid"]),
         (["run", "--results", "README.md/results"], ["--results", "Not a directory"]),
         (["measure", "segnet", "--preset", "huge"], ["preset 'huge'"]),
         (["measure", "segnet", "--variant", "sideways"], ["variant 'sideways'", "channels-last"]),
@@ -125,8 +73,8 @@ def test_bad_input_is_one_line_and_code_2(arguments: list[str], says: list[str],
 
 
 def test_a_label_out_of_range_is_named_before_anything_is_trained(tmp_path: Path) -> None:
-    root = mini_camvid(tmp_path / "data")
-    bad = root / "CamVid" / "valannot" / "b.png"
+    root = write_camvid(tmp_path / "data", size=(360, 480)).parent
+    bad = root / "CamVid" / "valannot" / "val_1.png"
     Image.fromarray(np.full((360, 480), 77, np.uint8)).save(bad)
     arguments = ["run", "segnet", "--suite", "camvid", "--encoder-weights", "none", "--data-root", str(root)]
     done = harness(*arguments, cwd=tmp_path)
@@ -151,20 +99,20 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_run_then_run_again_then_report_the_same_bytes(tmp_path: Path, drawn_cache: Path) -> None:
-    arguments = tiny("segnet", "deeplab-largefov")
+    arguments = tiny("bilinear-interpolation")
     trained = harness(*arguments, "--no-measure", cwd=with_cache(tmp_path, drawn_cache))
     assert trained.returncode == 0, trained.stderr
     page = tmp_path / "reports" / "quick" / "README.md"
-    assert "DeepLab-LargeFOV" in page.read_text()
+    assert "Bilinear-Interpolation" in page.read_text()
     assert not (tmp_path / "results" / "measurements").exists()
     first = harness(*arguments, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
-    assert "16 measurements taken; 0 were measured before" in first.stdout
+    assert "8 measurements taken; 0 were measured before" in first.stdout
     written = {path: path.read_bytes() for path in page.parent.rglob("*") if path.is_file()}
     second = harness(*arguments, cwd=tmp_path)
     assert second.returncode == 0
-    assert second.stdout.count("nothing to do") == 2
-    assert "0 measurements taken; 16 were measured before" in second.stdout
+    assert second.stdout.count("nothing to do") == 1
+    assert "0 measurements taken; 8 were measured before" in second.stdout
     for path in written:
         path.unlink()
     assert harness("report", cwd=tmp_path).returncode == 0
@@ -172,50 +120,12 @@ def test_run_then_run_again_then_report_the_same_bytes(tmp_path: Path, drawn_cac
 
 
 @pytest.mark.slow
-def test_a_failed_run_is_a_row_and_the_others_go_on(tmp_path: Path, drawn_cache: Path) -> None:
-    diverging = [*tiny("segnet", "deeplab-largefov"), "--override", "optimizer=sgd", "--override", "lr=1e30"]
+def test_a_failed_run_is_a_row(tmp_path: Path, drawn_cache: Path) -> None:
+    changes = ["--override", "optimizer=sgd", "--override", "lr=1e30"]
+    diverging = [*tiny("bilinear-interpolation"), "--no-measure", *changes]
     done = harness(*diverging, cwd=with_cache(tmp_path, drawn_cache))
     assert done.returncode == 1
-    assert done.stdout.count("FAILED") == 2
+    assert done.stdout.count("FAILED") == 1
     (page,) = (tmp_path / "reports" / "quick").glob("*/README.md")
     assert "not finite" in page.read_text()
-    planned = harness(*diverging, "--dry-run", cwd=tmp_path).stdout
-    assert planned.count("failed before") == 2
-
-
-@pytest.mark.slow
-def test_ctrl_c_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path: Path, drawn_cache: Path) -> None:
-    arguments = tiny("segnet", iterations=4000)  # far longer than it is let run
-    place = with_cache(tmp_path, drawn_cache)
-    said = interrupted(arguments, place)
-    assert "stopped at iteration" in said
-    assert not (tmp_path / "results" / "runs").exists()
-    assert list((tmp_path / "work" / "runs").glob("*/checkpoint.pt"))
-    assert "goes on from iteration" in interrupted(arguments, place)
-
-
-def interrupted(arguments: list[str], cwd: Path) -> str:
-    """What a command prints that is stopped by Ctrl-C in the midst of training."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "harness", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as child:
-        time.sleep(25)  # past start-up
-        os.killpg(child.pid, signal.SIGINT)
-        said, _ = child.communicate(timeout=60)
-    assert child.returncode == 130
-    return said
-
-
-@pytest.mark.slow
-def test_check_passes_every_architecture() -> None:
-    import architectures
-
-    for name in architectures.names():
-        done = harness("check", name)
-        assert done.returncode == 0, done.stdout
-        assert done.stdout.count(" ok ") == 9
+    assert harness(*diverging, "--dry-run", cwd=tmp_path).stdout.count("failed before") == 1

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import architectures
 from architectures.external import plugins
 from datasets import plugins as dataset_plugins
 from harness.cli import contract
@@ -273,6 +274,12 @@ def test_what_a_run_would_stumble_over_is_found(function: str, fails: str, says:
     failed = [result for result in found.values() if not result.passed and result.name.endswith(")")]
     assert {result.name for result in failed} == {f"{fails} ({optimizer})" for optimizer in OPTIMIZERS}
     assert all(says in result.found for result in failed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", architectures.names())
+def test_our_own_networks_pass(name: str) -> None:
+    assert [result for result in check_architecture_contract(name, "cpu") if not result.passed] == []
 
 
 def test_other_libraries_networks_pass(monkeypatch: pytest.MonkeyPatch) -> None:

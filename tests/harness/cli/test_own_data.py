@@ -8,7 +8,7 @@ import pytest
 
 from harness.records.run import load_runs
 from tests.datasets.own_files import CLASSES, save, write_flat
-from tests.harness.cli.test_cli import assert_one_line, harness
+from tests.harness.commands import assert_one_line, harness
 
 SIZES = ((40, 48), (64, 40), (36, 36))
 

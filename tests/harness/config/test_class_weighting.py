@@ -1,6 +1,5 @@
 """Class weights, by hand and against the figures that are known of CamVid."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +45,8 @@ def test_no_weights_were_published_for_other_data() -> None:
 
 
 @pytest.mark.slow
-def test_median_frequencies_of_camvid() -> None:
-    root = Path(os.environ.get("SEGNET_SHARED", Path(__file__).parents[4] / "shared")) / "data"
-    if not (root / "CamVid").is_dir():
-        pytest.skip(f"{root / 'CamVid'} is not there")
-    train = datasets.load("camvid", "train", str(root))
+def test_median_frequencies_of_camvid(shared: Path) -> None:
+    train = datasets.load("camvid", "train", str(shared / "data"))
     pixels = np.stack([np.bincount(train[i][1].ravel(), minlength=256)[:11] for i in range(len(train))])
     found = median_frequency_weights(pixels, 360 * 480)
     assert found == pytest.approx(CAMVID_MEDIAN, abs=6e-5)

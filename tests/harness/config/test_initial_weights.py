@@ -17,7 +17,7 @@ from harness.config.run_spec import InitialWeights
 from harness.config.worker_job import WorkerJob
 from harness.system.errors import UserError
 from harness.training.model import build_network
-from tests.harness.cli.test_cli import assert_one_line, harness, tiny
+from tests.harness.commands import assert_one_line, harness, tiny
 from tests.harness.helpers import spec
 
 TIMM = "smp:FPN/tu-mobilenetv3_small_050"

@@ -8,12 +8,7 @@ from harness.system.errors import UserError
 
 def test_camvid_is_the_papers_table_3_recipe() -> None:
     protocol = load_protocol("camvid@2")
-    assert (protocol.lr, protocol.momentum, protocol.weight_decay, protocol.batch_size) == (
-        1e-3,
-        0.9,
-        5e-4,
-        5,
-    )
+    assert (protocol.lr, protocol.momentum, protocol.weight_decay, protocol.batch_size) == (1e-3, 0.9, 5e-4, 5)
     assert protocol.lr_scheduler == "fixed" and not protocol.hflip and protocol.size is None
     assert protocol.report_at == {"half": 40_000, "end": 80_000}
     assert protocol.evaluation_points() == [20_000, 40_000, 60_000, 80_000]
@@ -31,23 +26,11 @@ def test_camvid_epochs_counts_the_papers_iterations_in_epochs() -> None:
 def test_every_protocol_file_loads_under_its_own_name(name: str) -> None:
     assert load_protocol(name).name == name
     reduced = ["input 180 x 240 instead of 360 x 480"] if "-half" in name else []
-    others = {
-        "quick@1": ["quick protocol on drawn data"],
-        "recipes@1": ["input 120 x 160 instead of 360 x 480"],
-    }
+    others = {"quick@1": ["quick protocol on drawn data"], "recipes@1": ["input 120 x 160 instead of 360 x 480"]}
     assert load_protocol(name).reductions((360, 480)) == others.get(name, reduced)
 
 
-RECIPE = [
-    "optimizer",
-    "lr",
-    "lr_scheduler",
-    "weight_decay",
-    "momentum",
-    "hflip",
-    "batch_size",
-    "bias_lr_mult",
-]
+RECIPE = ["optimizer", "lr", "lr_scheduler", "weight_decay", "momentum", "hflip", "batch_size", "bias_lr_mult"]
 
 
 @pytest.mark.parametrize("name", ["camvid-half@1", "camvid-half-weighted@1", "nyuv2@1", "nyuv2-half@1"])
@@ -75,10 +58,7 @@ def test_nyuv2_half_is_nyuv2_made_smaller() -> None:
     assert (half.size, half.iterations) == ((180, 240), 2400)
     assert half.evaluation_points() == [600, 1200, 1800, 2400]
     smaller = half.override({"size": "48x64", "iterations": "4"})
-    assert smaller.reductions((360, 480)) == [
-        "input 48 x 64 instead of 360 x 480",
-        "4 of 2,400 iterations",
-    ]
+    assert smaller.reductions((360, 480)) == ["input 48 x 64 instead of 360 x 480", "4 of 2,400 iterations"]
 
 
 def test_override_is_named_whatever_the_order() -> None:
@@ -107,10 +87,7 @@ def test_an_override_with_the_same_value_changes_nothing() -> None:
 
 def test_reductions_say_what_is_smaller() -> None:
     reduced = load_protocol("camvid@2").override({"size": "90x120", "iterations": "300"})
-    assert reduced.reductions((360, 480)) == [
-        "input 90 x 120 instead of 360 x 480",
-        "300 of 80,000 iterations",
-    ]
+    assert reduced.reductions((360, 480)) == ["input 90 x 120 instead of 360 x 480", "300 of 80,000 iterations"]
 
 
 @pytest.mark.parametrize(

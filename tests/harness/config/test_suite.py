@@ -23,10 +23,7 @@ def names(**changes: Any) -> list[str]:
 
 def test_each_balancing_of_a_suite_is_a_protocol_of_its_own() -> None:
     assert names() == ["decoders@2", "decoders@2+class_weighting=natural"]
-    assert names(size="120x160") == [
-        "decoders@2+size=120x160",
-        "decoders@2+class_weighting=natural+size=120x160",
-    ]
+    assert names(size="120x160") == ["decoders@2+size=120x160", "decoders@2+class_weighting=natural+size=120x160"]
 
 
 def test_a_balancing_that_is_asked_for_replaces_the_suite_s() -> None:
@@ -67,9 +64,7 @@ def test_a_comparison_of_recipes_is_not_refined() -> None:
         Suite.model_validate({**suite, "dense_crf": ("deeplab-largefov",)})
 
 
-def test_a_table_of_test_scores_refuses_a_protocol_that_leaves_them_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_table_of_test_scores_refuses_a_protocol_that_leaves_them_out(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {**load_suite("camvid").model_dump(exclude={"name"}), "also_reports": ("recipes@1",)}
     monkeypatch.setattr("harness.config.suite.read_toml", lambda *_: values)
     with pytest.raises(UserError, match=r"suite camvid: .* protocol recipes@1 leaves out"):
@@ -136,12 +131,7 @@ def test_a_table_of_the_papers_figures_refuses_drawn_data(table: str) -> None:
 def test_sunrgbd_is_the_recipe_of_table_4() -> None:
     suite, protocol = load_suite("sunrgbd"), load_protocol("sunrgbd@2")
     assert (suite.table, suite.encoder_weights) == ("table4", "imagenet")
-    assert (protocol.optimizer, protocol.lr, protocol.lr_scheduler, protocol.batch_size) == (
-        "sgd",
-        1e-3,
-        "fixed",
-        4,
-    )
+    assert (protocol.optimizer, protocol.lr, protocol.lr_scheduler, protocol.batch_size) == ("sgd", 1e-3, "fixed", 4)
     assert (protocol.momentum, protocol.weight_decay, protocol.class_weighting) == (0.9, 5e-4, "natural")
     assert protocol.report_at == {"80K": 80_000, "140K": 140_000} and protocol.size is None
 
@@ -164,11 +154,7 @@ def test_decoders_is_the_recipe_of_table_1() -> None:
     assert len(suite.architectures) == 8 and suite.class_weightings == ("median", "natural")
     assert (protocol.optimizer, protocol.lr, protocol.lr_scheduler) == ("sgd", 0.1, "fixed")
     assert (protocol.momentum, protocol.weight_decay, protocol.batch_size) == (0.9, 5e-4, 12)
-    assert (protocol.iterations, protocol.eval_interval, protocol.early_stopping_min_delta) == (
-        10_000,
-        1_000,
-        0.01,
-    )
+    assert (protocol.iterations, protocol.eval_interval, protocol.early_stopping_min_delta) == (10_000, 1_000, 0.01)
     assert protocol.local_response_norm and not protocol.hflip and protocol.select_by == "G"
     assert protocol.evaluation_points() == list(range(1_000, 10_001, 1_000))
 

@@ -11,15 +11,7 @@ from torchvision.transforms.v2 import functional as reference
 
 import datasets
 from harness.config.protocol import Protocol, load_protocol
-from harness.data.augmentation import (
-    Augmented,
-    as_drawn,
-    augments,
-    colored,
-    draw,
-    window_of_images,
-    window_of_labels,
-)
+from harness.data.augmentation import Augmented, as_drawn, augments, colored, draw, window_of_images, window_of_labels
 from harness.data.split import STRETCH, BatchSampler, DeviceDataset
 from harness.system.errors import UserError
 from harness.training.lr_schedulers import learning_rate
@@ -166,8 +158,6 @@ def test_a_resumed_run_sees_the_same_batches(tmp_path: Path, drawn_cache: Path) 
     """Four iterations at once, and two with two more by a run that begins where those ended."""
     protocol = augmented_protocol(iterations="4")
     name = "bilinear-interpolation"
-    for folder in "abc":
-        (tmp_path / folder).mkdir()
     whole = make_run(tmp_path / "a", drawn_cache, protocol=protocol, architecture=name)
     losses = losses_of(whole, 4)
     half = make_run(tmp_path / "b", drawn_cache, protocol=protocol, architecture=name)

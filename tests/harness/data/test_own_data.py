@@ -184,12 +184,7 @@ def test_a_split_without_labeled_pixels_is_known_before_training(
         save(path, np.full((40, 40), 11, np.uint8))
     planned = spec(dataset="camvid", dataset_hash=datasets.content_hash("camvid", camvid)[1])
     request = RunRequest(
-        results=tmp_path,
-        reports=tmp_path,
-        work=tmp_path,
-        data_root=str(camvid),
-        device="cpu",
-        threads=1,
+        results=tmp_path, reports=tmp_path, work=tmp_path, data_root=str(camvid), device="cpu", threads=1
     )
     with pytest.raises(datasets.DatasetError, match="no pixel of the 2 images of val has a class"):
         prepare_data([planned.model_copy(update={"protocol": PROTOCOL})], request, Console(quiet=True))

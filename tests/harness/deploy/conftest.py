@@ -17,6 +17,7 @@ from harness.system.environment import environment
 from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
 from harness.training.trainer import Trainer
+from tests.harness.commands import link_cache
 from tests.harness.helpers import spec
 
 
@@ -34,10 +35,7 @@ class Trained:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
-    results, work = folder / "results", folder / "work"
-    work.mkdir()
-    drawn_cache.mkdir(exist_ok=True)
-    (work / "cache").symlink_to(drawn_cache)
+    results, work = folder / "results", link_cache(folder / "work", drawn_cache)
     request = RunRequest(device="cpu", threads=1, results=results, work=work)
     job = WorkerJob(spec=spec(architecture="segnet-basic"), request=request)
     progress = RunProgress(Console(quiet=True), "segnet-basic", 4, 2)

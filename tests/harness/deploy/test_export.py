@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import architectures
+from architectures import fcn8s
 from architectures.external.libraries import libraries
 from harness.deploy.export import (
     FORMATS,
@@ -26,10 +27,12 @@ from harness.deploy.export import (
 from harness.deploy.weights import build, drawn, find
 from harness.metrics import scores
 from harness.system.errors import UserError
-from tests.harness.cli.test_cli import harness
+from tests.harness.commands import harness
 from tests.harness.deploy.conftest import Trained
 
 NO_VAL = Val(why_not="drawn weights")
+# These are made of the operators of others, and of no further ones.
+ALIKE = {"fcn8s-bilinear", "segnet-basic-encoder-addition", *(n for n in architectures.names() if "fcn-basic-no" in n)}
 # Of every library a network for each decoder; other encoders are made of the same operators.
 ELSEWHERE = [
     *(f"smp:{name}/{'mit_b0' if name == 'Segformer' else 'resnet18'}" for name in libraries()[0].networks),
@@ -59,7 +62,8 @@ def test_a_file_computes_what_torch_does(kind: str, tmp_path: Path) -> None:
         exported("segnet-basic", kind, tmp_path, dynamic=False, size=(32, 40))
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+# OpenVINO converts the graph of ONNX, whose export takes long
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k == "openvino")) for k in FORMATS])
 def test_a_dynamic_file_takes_other_sizes(kind: str, tmp_path: Path) -> None:
     done = exported("fcn-basic", kind, tmp_path, dynamic=True, size=(32, 48))
     assert done.failure is None and done.parity is not None and done.parity.sizes == ((32, 48), (45, 70))
@@ -78,8 +82,9 @@ def test_what_cannot_be_exported_is_a_row_with_its_reason(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*architectures.names(), *ELSEWHERE])
-def test_every_architecture_at_its_size(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [*(name for name in architectures.names() if name not in ALIKE), *ELSEWHERE])
+def test_every_architecture_at_its_size(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcn8s, "FEATURES", 64)
     done = exported(name, "onnx", tmp_path, dynamic=False)
     assert done.failure is None, done.failure
     assert done.parity is not None and done.parity.logits_deviation > 0

@@ -17,8 +17,8 @@ from harness.deploy.predict import Predictor, as_picture, class_shares, overlay,
 from harness.deploy.weights import ModelConfig, Source, build, drawn, find
 from harness.system.errors import UserError
 from harness.training.evaluator import evaluate
-from tests.harness.cli.test_cli import assert_one_line
-from tests.harness.cli.test_cli import harness as command
+from tests.harness.commands import assert_one_line
+from tests.harness.commands import harness as command
 from tests.harness.deploy.conftest import Trained
 
 

@@ -18,7 +18,7 @@ from harness.records.measurement_values import TimeSummary
 from harness.records.runtimes import RUNTIMES, RuntimeRecord
 from harness.report.runtimes import runtimes_files, runtimes_frame
 from harness.system.quantities import Quantity
-from tests.harness.cli.test_cli import assert_one_line, harness
+from tests.harness.commands import assert_one_line, harness
 from tests.harness.deploy.conftest import Trained
 
 

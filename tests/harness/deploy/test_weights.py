@@ -25,7 +25,7 @@ from harness.deploy.weights import CONFIG, WEIGHTS, build, find
 from harness.metrics import scores
 from harness.system.errors import UserError
 from harness.training.model import build_network
-from tests.harness.cli.test_cli import assert_one_line, harness
+from tests.harness.commands import assert_one_line, harness
 from tests.harness.deploy.conftest import Trained
 from tests.harness.helpers import spec, tiny_protocol
 

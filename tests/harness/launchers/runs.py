@@ -30,14 +30,6 @@ def job(folder: Path, more: dict[str, Any] | None = None, **changes: Any) -> Wor
     return WorkerJob(spec=spec(**changes), request=request(folder, **(more or {})))
 
 
-def with_drawn(folder: Path, cache: Path) -> Path:
-    """The folder, with the drawn scenes in its work folder already."""
-    cache.mkdir(exist_ok=True)
-    (folder / "work").mkdir(parents=True)
-    (folder / "work" / "cache").symlink_to(cache)
-    return folder
-
-
 def outcomes(results: Path) -> dict[str, Any]:
     """Of each run by its id: the record without times and machine, and the bytes of all beside it."""
     found = {}

@@ -80,9 +80,7 @@ def test_a_run_without_a_terminal_keeps_its_position(tmp_path: Path) -> None:
     assert last is not None and last.done == 3
 
 
-def test_a_terminal_s_run_keeps_none_and_a_position_that_cannot_be_written_ends_no_run(
-    tmp_path: Path,
-) -> None:
+def test_a_terminal_s_run_keeps_none_and_a_position_that_cannot_be_written_ends_no_run(tmp_path: Path) -> None:
     RunProgress(Console(file=io.StringIO(), force_terminal=True), "a", 3, 2, position_file(tmp_path)).step(1, 0.5, 0.1)
     assert list(tmp_path.iterdir()) == []
     console, _ = plain()

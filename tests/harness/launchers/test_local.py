@@ -15,7 +15,7 @@ from harness.launchers.base import until
 from harness.launchers.local import LocalLauncher, Share, gpu_uuids, shares
 from harness.records.run import load_runs
 from harness.system.errors import UserError
-from tests.harness.cli.test_cli import assert_one_line, harness, tiny, with_cache
+from tests.harness.commands import assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.launchers.namespace import ROOT
 from tests.harness.launchers.runs import outcomes, request

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from harness.launchers.local import LocalLauncher
 from harness.records.run import load_runs
-from tests.harness.cli.test_cli import tiny, with_cache
+from tests.harness.commands import tiny, with_cache
 from tests.harness.launchers.namespace import isolated
 from tests.harness.launchers.runs import outcomes, request
 

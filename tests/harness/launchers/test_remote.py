@@ -20,8 +20,8 @@ from harness.system.locks import run_lock
 from harness.system.signals import STOPPED, TIME_LIMIT_REACHED
 from harness.training.checkpoint import load_checkpoint
 from harness.training.progress import read_position
-from tests.harness.cli.test_cli import ROOT
-from tests.harness.launchers.runs import job, long_protocol, with_drawn
+from tests.harness.commands import ROOT, with_cache
+from tests.harness.launchers.runs import job, long_protocol
 
 
 def test_a_mark_is_put_and_withdrawn(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_what_is_not_to_be_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 def test_a_run_is_carried_out_and_its_log_kept(tmp_path: Path, drawn_cache: Path) -> None:
-    one = job(with_drawn(tmp_path, drawn_cache), architecture="segnet-basic")
+    one = job(with_cache(tmp_path, drawn_cache), architecture="segnet-basic")
     assert carry_out(RemoteRun.of(one, Mark.put(one.request))).code == FINISHED
     assert finished(one.results, one.spec) is not None
     assert "iteration 4 of 4" in log_file(one.folder).read_text()
@@ -83,7 +83,7 @@ def test_a_run_is_carried_out_and_its_log_kept(tmp_path: Path, drawn_cache: Path
 
 @pytest.mark.slow
 def test_a_withdrawn_mark_stops_a_run_with_its_checkpoint(tmp_path: Path, drawn_cache: Path) -> None:
-    one = job(with_drawn(tmp_path, drawn_cache), architecture="segnet-basic", protocol=long_protocol())
+    one = job(with_cache(tmp_path, drawn_cache), architecture="segnet-basic", protocol=long_protocol())
     run = RemoteRun.of(one, Mark.put(one.request))
 
     def withdraw_in_the_midst() -> None:
@@ -101,7 +101,7 @@ def test_a_withdrawn_mark_stops_a_run_with_its_checkpoint(tmp_path: Path, drawn_
 @pytest.mark.slow
 def test_a_worker_whose_supervisor_was_killed_saves_and_leaves(tmp_path: Path, drawn_cache: Path) -> None:
     """What is left of a machine that the cluster gave up lets go of the run, which another then takes."""
-    one = job(with_drawn(tmp_path, drawn_cache), architecture="segnet-basic", protocol=long_protocol())
+    one = job(with_cache(tmp_path, drawn_cache), architecture="segnet-basic", protocol=long_protocol())
     script = f"""
 from harness.config.worker_job import WorkerJob
 from harness.launchers.remote import Mark, RemoteRun, carry_out

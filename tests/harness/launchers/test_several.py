@@ -14,7 +14,7 @@ from harness.config.world import WorldInfo, check_sharing
 from harness.records.run import RunRecord, load_run
 from harness.system.errors import UserError
 from tests.faults.processes import Harness, harness
-from tests.harness.cli.test_cli import ROOT, tiny, with_cache
+from tests.harness.commands import ROOT, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.launchers.runs import job
 

@@ -12,11 +12,11 @@ from harness.launchers.slurm import SlurmLauncher
 from harness.records.run import load_runs
 from harness.system.errors import UserError
 from tests.faults.processes import Harness, harness
-from tests.harness.cli.test_cli import ROOT, assert_one_line, tiny, with_cache
-from tests.harness.cli.test_cli import harness as plain_harness
+from tests.harness.commands import ROOT, assert_one_line, tiny, with_cache
+from tests.harness.commands import harness as plain_harness
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.launchers import fake_slurm
-from tests.harness.launchers.runs import request, with_drawn
+from tests.harness.launchers.runs import request
 
 SLURM = ("--launcher", "slurm", "--device", "cpu", "--no-measure", "--slurm", "time=10m", "--slurm", "cpus=1")
 
@@ -71,7 +71,7 @@ def test_jobs_of_this_machine(tmp_path: Path, drawn_cache: Path, monkeypatch: py
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     diverging = tiny_protocol(lr="1e30", optimizer="sgd")
     specs = [spec(architecture="segnet-basic"), spec(architecture="segnet-basic", seed=1, protocol=diverging)]
-    here, said = request(with_drawn(tmp_path, drawn_cache)), io.StringIO()
+    here, said = request(with_cache(tmp_path, drawn_cache)), io.StringIO()
     with SlurmLauncher(here) as launcher:
         result = launcher.execute(specs, here, Console(file=said, width=200))
     assert (result.done, result.failed) == (1, 1), said.getvalue()

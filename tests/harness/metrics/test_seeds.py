@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from harness.metrics import over_seeds
 
 Draws = NDArray[np.float64]
-BLOCKS, DRAWS = 12, 2000
+BLOCKS, DRAWS = 12, 1000
 WEIGHTS = np.random.default_rng(3).multinomial(BLOCKS, np.full(BLOCKS, 1 / BLOCKS), size=DRAWS) / BLOCKS
 
 
@@ -68,7 +68,7 @@ def test_a_second_seed_that_disagrees_does() -> None:
     assert not supports(np.concatenate([drawn(5.0, spread=0.5), drawn(-1.0, spread=0.5)]))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(rows=seeds())
 def test_seeds_that_agree_one_by_one_support_in_any_number(rows: Draws) -> None:
     agreeing = np.stack([row for row in rows if supports(row[None])] or [drawn(5.0)[0]])
@@ -78,7 +78,7 @@ def test_seeds_that_agree_one_by_one_support_in_any_number(rows: Draws) -> None:
     assert over_seeds(agreeing, other).low > 0  # nor where the seeds are not shared
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(rows=seeds(most=4), more=st.floats(0, 5))
 def test_a_seed_ahead_of_all_others_never_turns_a_claim_to_noise(rows: Draws, more: float) -> None:
     assume(supports(rows))

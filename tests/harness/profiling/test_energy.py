@@ -159,12 +159,6 @@ def test_a_card_without_the_counter(world: World, library: Any) -> None:
     assert "from Volta on" in str(idle_power(UUID, 3.0, world.timer).reason)
 
 
-def test_under_wsl_there_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.system.nvml.is_wsl", lambda: True)
-    energy, _ = world.measure()
-    assert isinstance(energy, NotMeasured) and energy.reason.startswith("WSL")
-
-
 def test_a_counter_that_stands_still_gives_no_figure(world: World, library: Any) -> None:
     library.energy_mj = lambda: 7
     energy, _ = world.measure()

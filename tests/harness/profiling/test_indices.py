@@ -11,7 +11,7 @@ from harness.system.errors import UserError
 
 
 def spec(architecture: str) -> IndexSpec:
-    return IndexSpec(architecture=architecture, num_classes=3, size=(64, 96), precision="fp32", device="cpu", threads=1)
+    return IndexSpec(architecture=architecture, num_classes=3, size=(32, 48), precision="fp32", device="cpu", threads=1)
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def test_every_storage_is_measured_in_every_phase_and_layout(tmp_path: Path) -> 
     assert len(cells) == len(record.times) == 3 * 2 * 2
     assert all(len(one.samples_ms) == 2 and min(one.samples_ms) > 0 for one in record.times)
     by_storage = {one.storage: one for one in record.storages}
-    # 64 maps pooled to 1/4 .. 1/256 of 64 x 96
-    windows = 64 * sum(64 * 96 // 4**stage for stage in (1, 2, 3, 4))
+    # 64 maps pooled to 1/4 .. 1/256 of 32 x 48
+    windows = 64 * sum(32 * 48 // 4**stage for stage in (1, 2, 3, 4))
     assert by_storage["int64"].index_bytes == 8 * windows
     assert by_storage["uint8"].index_bytes == windows
     assert by_storage["2bit"].index_bytes == windows // 4

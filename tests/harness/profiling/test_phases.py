@@ -88,8 +88,7 @@ def test_memory_of_a_process(small: Build, phase: str, batch: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "batch"),
-    [("forward", 1), ("forward", 2), ("end-to-end", 1), ("backward", 1), ("training-step", 2)],
+    ("phase", "batch"), [("forward", 1), ("forward", 2), ("end-to-end", 1), ("backward", 1), ("training-step", 2)]
 )
 def test_a_timed_phase(small: Build, phase: str, batch: int) -> None:
     begun: list[str] = []

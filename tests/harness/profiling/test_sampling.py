@@ -1,16 +1,9 @@
-import sys
 import time
 from typing import Any
 
 import pytest
 
-from harness.profiling.sampling import (
-    Sampler,
-    joined_windows,
-    load_warnings,
-    window_of,
-    window_warnings,
-)
+from harness.profiling.sampling import Sampler, joined_windows, load_warnings, window_of, window_warnings
 from harness.records.measurement_values import DeviceWindow, Range
 from harness.system.nvml import Look
 from harness.system.quantities import NotMeasured, Quantity
@@ -64,12 +57,6 @@ def test_what_is_no_whole_card_has_a_reason(library: Any, uuid: str, reason: str
     assert isinstance(sampler.window, NotMeasured)
     assert reason in sampler.window.reason
     assert sampler.mean_power_w.reason == sampler.window.reason
-
-
-def test_without_the_library_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.system.nvml.is_wsl", lambda: False)
-    monkeypatch.setitem(sys.modules, "pynvml", None)  # makes the import fail
-    assert sampled(0.0).window == NotMeasured(reason="the package nvidia-ml-py is not installed")
 
 
 def test_what_nvml_refuses_is_missing_alone(library: Any) -> None:

@@ -24,7 +24,6 @@ from harness.system.errors import UserError
 from harness.system.quantities import Quantity
 
 FORWARD = MeasurementKey(phase="forward", batch_size=1)
-TRAINING_MEMORY = MeasurementKey(phase="training-memory", batch_size=4)
 
 
 def make_spec(architecture: str, **changes: Any) -> MeasureSpec:

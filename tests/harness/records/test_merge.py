@@ -56,9 +56,7 @@ def test_other_scores_of_one_run_are_refused_by_name(stores: tuple[Store, Store]
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_finished_run_takes_the_place_of_a_failed_one_and_never_the_other_way(
-    stores: tuple[Store, Store],
-) -> None:
+def test_a_finished_run_takes_the_place_of_a_failed_one_and_never_the_other_way(stores: tuple[Store, Store]) -> None:
     here, there = stores
     here.failed(here.spec("segnet", protocol=PROTOCOL), OOM)
     run_id = there.run(there.spec("segnet", protocol=PROTOCOL), SCORES).name

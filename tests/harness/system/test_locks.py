@@ -58,10 +58,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / ".locks").touch()
-    with (
-        pytest.raises(UserError, match="choose a folder that can be written"),
-        run_lock(tmp_path, "a"),
-    ):
+    with pytest.raises(UserError, match="choose a folder that can be written"), run_lock(tmp_path, "a"):
         pass
 
 

@@ -60,7 +60,7 @@ def printing(shell: str, encoding: str = "utf-8") -> "subprocess.CompletedProces
     script = (
         "import sys; from harness.system.surroundings import settle_output; settle_output()\n"
         "from harness.system.console import say, terminal\n"
-        "for n in range(20000): say(terminal(), f'line {n} \\u00d7 \\u4e2d')\n"
+        "for n in range(2000): say(terminal(), f'line {n} \\u00d7 \\u4e2d ' + 80 * '-')\n"  # more than a pipe holds
         "print('end', file=sys.stderr); open('done', 'w').close()"
     )
     command = ["bash", "-c", shell, "bash", sys.executable, "-c", script]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import architectures
 from harness.training.amp import autocast, convert_weights
 from harness.training.evaluator import label_maps
+from tests.architectures.networks import build
 
 CPU = torch.device("cpu")
 
@@ -45,10 +46,10 @@ class Shared(nn.Module):
 NAMES = ("segnet-basic", "fcn-basic", "segnet-basic-encoder-addition", "bilinear-interpolation")
 
 
-@pytest.mark.parametrize("build", [Shared, *(partial(architectures.build, name, 5, (32, 48)) for name in NAMES)])
-def test_labels_are_those_of_autocast(build: Callable[[], nn.Module]) -> None:
+@pytest.mark.parametrize("make", [Shared, *(partial(architectures.build, name, 5, (32, 48)) for name in NAMES)])
+def test_labels_are_those_of_autocast(make: Callable[[], nn.Module]) -> None:
     torch.manual_seed(0)
-    model, images = build().eval(), torch.rand(2, 3, 32, 48)
+    model, images = make().eval(), torch.rand(2, 3, 32, 48)
     before = logits(model, images)
     convert_weights(model, "bf16")
     after = logits(model, images)
@@ -66,7 +67,7 @@ def test_only_what_multiplies_is_converted_and_shared_weights_stay_shared() -> N
 @pytest.mark.parametrize("name", ["segnet", "fcn8s"])
 @pytest.mark.slow
 def test_large_networks_too(name: str) -> None:
-    test_labels_are_those_of_autocast(lambda: architectures.build(name, 5, (64, 96)))
+    test_labels_are_those_of_autocast(lambda: build(name, 5, (64, 96)))
 
 
 def test_other_precisions_convert_nothing() -> None:

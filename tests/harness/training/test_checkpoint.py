@@ -1,7 +1,5 @@
 """Checkpoints: whole or not there, the previous one behind the latest, damage seen."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from harness.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
+from tests.harness.commands import forked
 
 
 def save(path: Path, number: int) -> None:
@@ -108,7 +107,8 @@ try:
 except UserError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = forked(script)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"can't write checkpoint {path}: ")
     assert "free space or choose another --work" in done.stdout and done.stdout.count("\n") == 1
     assert number_in(path) == 1

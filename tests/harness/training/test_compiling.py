@@ -88,7 +88,6 @@ def test_a_compiled_run_learns_as_the_eager_one_and_keeps_compiling_s_time_apart
     runs: dict[str, Trainer] = {}
     for compiled in ("no", "default"):
         work = tmp_path / compiled
-        work.mkdir()
         runs[compiled] = make_run(
             work,
             drawn_cache,

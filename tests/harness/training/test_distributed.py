@@ -9,6 +9,7 @@ import pytest
 from harness.config.protocol import Protocol
 from harness.config.world import part_of
 from harness.training.distributed import SINGLE_PROCESS, Group
+from tests.harness.commands import link_cache
 from tests.harness.helpers import tiny_protocol
 from tests.harness.pair import Processes, collectives, losses, losses_in_float64, scored, whole
 from tests.harness.training.test_train import decoders
@@ -22,22 +23,9 @@ STEPS = 20
 SGD = {"batch_size": "5", "lr": "1e-3", "dropout": "0", "iterations": "20"}
 TRACES = {
     "segnet-basic": (losses, decoders(**SGD), TOLERANCE),
-    "deeplab-largefov": (
-        losses_in_float64,
-        tiny_protocol(**SGD, optimizer="sgd", lr_scheduler="fixed"),
-        1e-6,
-    ),
+    "deeplab-largefov": (losses_in_float64, tiny_protocol(**SGD, optimizer="sgd", lr_scheduler="fixed"), 1e-6),
 }
 STOPPED = decoders(iterations="2", eval_interval="2", dropout="0.5")
-
-
-def place(folder: Path, name: str, cache: Path) -> Path:
-    """A work folder of that name, with the drawn scenes in it already."""
-    work = folder / name
-    work.mkdir()
-    cache.mkdir(exist_ok=True)
-    (work / "cache").symlink_to(cache)
-    return work
 
 
 def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -86,12 +74,7 @@ def test_what_processes_add_gather_and_hand_on(pair: Processes) -> None:
         assert result["rows"] == [[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]
         assert result["any"] == (True, False, True)
         assert result["gathered"] == [{"rank": 0}, {"rank": 1}]
-        assert result["received"] == [
-            [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]],
-            (1, 3),
-            None,
-            [7, [], ("text", 1.5)],
-        ]
+        assert result["received"] == [[[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]], (1, 3), None, [7, [], ("text", 1.5)]]
 
 
 def test_one_process_asks_nobody() -> None:
@@ -105,8 +88,8 @@ def test_one_process_asks_nobody() -> None:
 @pytest.mark.parametrize("name", TRACES)
 def test_the_loss_trace_is_that_of_one_process(name: str, pair: Processes, tmp_path: Path, drawn_cache: Path) -> None:
     task, protocol, tolerance = TRACES[name]
-    alone = task(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), name, protocol, STEPS)
-    shared = pair(task, place(tmp_path, "two", drawn_cache), name, protocol, STEPS)
+    alone = task(SINGLE_PROCESS, link_cache(tmp_path / "one", drawn_cache), name, protocol, STEPS)
+    shared = pair(task, link_cache(tmp_path / "two", drawn_cache), name, protocol, STEPS)
     assert shared[0] == shared[1]
     assert shared[0] == pytest.approx(alone, rel=tolerance)
     assert len(alone) == STEPS and np.ptp(alone) > 0.01  # it learns: the trace is not that of one state
@@ -117,8 +100,8 @@ def test_a_short_loss_trace_is_that_of_one_process(
     loss: str, pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:
     protocol = TRACES["segnet-basic"][1].override({"loss": loss})
-    alone = losses(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol, 4)
-    shared = pair(losses, place(tmp_path, "two", drawn_cache), "segnet-basic", protocol, 4)
+    alone = losses(SINGLE_PROCESS, link_cache(tmp_path / "one", drawn_cache), "segnet-basic", protocol, 4)
+    shared = pair(losses, link_cache(tmp_path / "two", drawn_cache), "segnet-basic", protocol, 4)
     assert shared[0] == shared[1]
     assert shared[0] == pytest.approx(alone, rel=TOLERANCE)
 
@@ -129,8 +112,8 @@ def test_scores_are_those_of_one_process_to_the_bit(
     batch: str, pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:
     protocol: Protocol = decoders(batch_size=batch)
-    wanted, buffers = scored(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol)
-    found = pair(scored, place(tmp_path, "two", drawn_cache), "segnet-basic", protocol)
+    wanted, buffers = scored(SINGLE_PROCESS, link_cache(tmp_path / "one", drawn_cache), "segnet-basic", protocol)
+    found = pair(scored, link_cache(tmp_path / "two", drawn_cache), "segnet-basic", protocol)
     for scores, own in found:
         assert own.keys() == buffers.keys()
         for name, buffer in buffers.items():
@@ -145,7 +128,7 @@ def test_scores_are_those_of_one_process_to_the_bit(
 @pytest.fixture(scope="module")
 def undisturbed(pair: Processes, tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> list[dict[str, Any]]:
     """A run in two processes, with dropout, by rank."""
-    work = place(tmp_path_factory.mktemp("undisturbed"), "work", drawn_cache)
+    work = link_cache(tmp_path_factory.mktemp("undisturbed") / "work", drawn_cache)
     found: list[dict[str, Any]] = pair(whole, work, "segnet", STOPPED)
     return found
 
@@ -162,14 +145,9 @@ def test_all_processes_end_with_the_same_run(undisturbed: list[dict[str, Any]]) 
 @pytest.mark.slow
 @pytest.mark.parametrize(("share", "stopper"), [(0.0, 1), (0.4, 0), (0.8, 1)])
 def test_a_stop_of_one_stops_all_and_they_resume_to_the_bit(
-    share: float,
-    stopper: int,
-    undisturbed: list[dict[str, Any]],
-    pair: Processes,
-    tmp_path: Path,
-    drawn_cache: Path,
+    share: float, stopper: int, undisturbed: list[dict[str, Any]], pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:
-    work = place(tmp_path, "work", drawn_cache)
+    work = link_cache(tmp_path / "work", drawn_cache)
     after = max(1, round(share * undisturbed[0]["looks"]))
     stopped = pair(whole, work, "segnet", STOPPED, after, stopper)
     assert all(result["stopped"] for result in stopped)
@@ -187,8 +165,8 @@ def test_another_number_of_processes_goes_on_from_a_checkpoint(
 ) -> None:
     """Dropout off: from two processes to one and back, the losses stay those of one process throughout."""
     protocol = decoders(lr="1e-3", dropout="0", iterations="6", eval_interval="6")
-    alone = whole(SINGLE_PROCESS, place(tmp_path, "one", drawn_cache), "segnet-basic", protocol)
-    work = place(tmp_path, "changing", drawn_cache)
+    alone = whole(SINGLE_PROCESS, link_cache(tmp_path / "one", drawn_cache), "segnet-basic", protocol)
+    work = link_cache(tmp_path / "changing", drawn_cache)
     assert pair(whole, work, "segnet-basic", protocol, 2)[0]["iteration"] == 2
     between = whole(SINGLE_PROCESS, work, "segnet-basic", protocol, 2)
     assert (between["begun at"], between["iteration"]) == (2, 4)

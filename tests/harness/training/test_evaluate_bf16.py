@@ -32,7 +32,6 @@ def test_bf16_costs_no_accuracy_that_seeds_do_not(tmp_path: Path, drawn_cache: P
         found[precision] = []
         for seed in seeds:
             work = tmp_path / f"{precision}-{seed}"
-            work.mkdir()
             run = make_run(
                 work,
                 drawn_cache,

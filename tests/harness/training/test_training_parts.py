@@ -15,8 +15,7 @@ import architectures
 from harness.config.protocol import load_protocol
 from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
-from harness.metrics import confusion_matrix
-from harness.training.evaluator import image_matrices, kept_indices, label_maps
+from harness.training.evaluator import kept_indices, label_maps
 from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.lr_schedulers import learning_rate
 from harness.training.model import build_network
@@ -207,16 +206,6 @@ def test_reestimation_draws_no_random_numbers() -> None:
     before = torch.get_rng_state()
     reestimate(model, _Images(torch.randn(4, 3, 2, 2, generator=torch.Generator())), 2, "fp32")  # type: ignore[arg-type]
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_matrices_on_the_device_are_those_of_the_metrics() -> None:
-    rng = np.random.default_rng(0)
-    predictions = rng.integers(0, 4, (3, 6, 7)).astype(np.uint8)
-    labels = rng.integers(0, 5, (3, 6, 7)).astype(np.uint8)
-    labels[labels == 4] = 255
-    counted = image_matrices(torch.from_numpy(predictions), torch.from_numpy(labels), 4).numpy()
-    for one, prediction, label in zip(counted, predictions, labels, strict=True):
-        assert np.array_equal(one, confusion_matrix(prediction, label, 4))
 
 
 def test_logits_are_upsampled_before_the_choice() -> None:

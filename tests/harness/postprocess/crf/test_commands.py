@@ -9,7 +9,7 @@ from harness.config.protocol import load_protocol
 from harness.config.run_spec import refined
 from harness.records.run import Failure
 from harness.system.errors import UserError
-from tests.harness.cli.test_cli import assert_one_line, harness
+from tests.harness.commands import assert_one_line, harness
 from tests.harness.report.made_up import Store, noisy_matrices
 
 QUICK = load_protocol("quick@1")

@@ -15,14 +15,14 @@ from harness.postprocess.crf.logits import load_logits, write_logits
 from harness.records.run import BEST, Evaluation, RunRecord
 from harness.training.checkpoint import save_weights
 from harness.training.model import build_network
+from tests.harness.commands import link_cache
 from tests.harness.helpers import spec, tiny_protocol
 
 SHORT = tiny_protocol(size="32x40")
 
 
 def make_job(work: Path, cache: Path) -> WorkerJob:
-    (work / "cache").symlink_to(cache)
-    cache.mkdir(exist_ok=True)
+    link_cache(work, cache)
     return WorkerJob(
         spec=spec(architecture="deeplab-largefov", protocol=SHORT),
         request=RunRequest(device="cpu", threads=1, results=work / "results", work=work),

@@ -23,16 +23,14 @@ from harness.system.signals import Interrupted
 from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
 from harness.training.trainer import Trainer
+from tests.harness.commands import link_cache
 from tests.harness.helpers import spec, tiny_protocol
 
 PROTOCOL = tiny_protocol(iterations="4", score_train="false")
 
 
 def make_job(work: Path, cache: Path, postprocess: bool) -> WorkerJob:
-    cache.mkdir(exist_ok=True)
-    work.mkdir(exist_ok=True)
-    if not (work / "cache").exists():
-        (work / "cache").symlink_to(cache)
+    link_cache(work, cache)
     plain = spec(architecture="deeplab-largefov", protocol=PROTOCOL)
     return WorkerJob(
         spec=refined(plain) if postprocess else plain,
@@ -88,13 +86,7 @@ def test_without_weights_it_fails_and_says_so(tmp_path: Path, drawn_cache: Path)
     run = make_run(tmp_path, drawn_cache)
     base = base_spec(run.spec)
     record = RunRecord(
-        run_id=base.run_id,
-        spec=base,
-        status="finished",
-        reduced=(),
-        best_iteration=4,
-        device="CPU",
-        environment={},
+        run_id=base.run_id, spec=base, status="finished", reduced=(), best_iteration=4, device="CPU", environment={}
     )
     nothing = History(iteration=[], loss=[], lr=[], validation=[])
     save_run(run.job.results, record, {"history.json": to_json(nothing)})

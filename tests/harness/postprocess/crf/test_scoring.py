@@ -64,9 +64,7 @@ def test_a_split_is_scored_image_by_image(data: CrfData) -> None:
     np.testing.assert_array_equal(found.predictions[4], expected_map(data, 4))
 
 
-def test_trials_are_scored_on_the_images_asked_for_and_beside_the_network_s_own_output(
-    data: CrfData,
-) -> None:
+def test_trials_are_scored_on_the_images_asked_for_and_beside_the_network_s_own_output(data: CrfData) -> None:
     weak = CHOSEN.model_copy(update={"bilateral_weight": 0.0, "gaussian_weight": 0.0})
     without, refined, same = refiner(data).subset_scores([0, 3], [CHOSEN, weak], lambda images: None)
     own = sum(confusion_matrix(enlarged(data, i).argmin(0).numpy(), data.labels[i], CLASSES) for i in (0, 3))
