@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from datasets.base import VOID, DatasetError, Pixels, Size, one_line
 
@@ -20,6 +21,7 @@ MAX_PIXELS = 4096 * 4096
 # decoders meet. A broken PNG chunk is a SyntaxError, a truncated header a struct.error.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of TIFF
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_BIT_DEPTH_AT = 24
 # By what Pillow multiplies the values of gray PNGs of few bits, so that the largest becomes 255
@@ -98,7 +100,10 @@ def read_values(path: Path, orientation: Orientation = "refuse") -> NDArray[np.u
     if data.startswith(_JPEG_MAGIC):
         raise DatasetError(f"{path}: a label as JPEG, whose compression changes values: save labels as PNG")
     image = _open(path, data, LABEL_FORMATS, orientation)
+    bits = _stored_bits(path, image, data)
     if image.mode == "RGB":
+        if bits > 8:
+            raise DatasetError(f"{path}: the label is {bits}-bit RGB: save one class index a pixel, or 8-bit colors")
         colors: Pixels = _decode(path, image, orientation=orientation)
         return colors
     if image.mode not in ("L", "P", "1", "I;16", "I;16B", "I;16L", "I"):
@@ -106,11 +111,25 @@ def read_values(path: Path, orientation: Orientation = "refuse") -> NDArray[np.u
             f"{path}: the label is {image.mode}: save one class index a pixel (8-bit gray), or colors without alpha"
         )
     values: NDArray[np.int64] = _decode(path, image, orientation=orientation, kind=np.int64)
-    if image.mode == "L" and data.startswith(_PNG_MAGIC):
-        values //= _GRAY_SCALE.get(data[_PNG_BIT_DEPTH_AT], 1)
+    if image.mode == "L":
+        values //= _GRAY_SCALE.get(bits, 1)
     if values.size and not 0 <= int(values.min()) <= int(values.max()) <= 65535:
         raise DatasetError(f"{path}: label values {values.min()} to {values.max()}: they must be 0 to 65535")
     return values.astype(np.uint16)
+
+
+def _stored_bits(path: Path, image: Image.Image, data: bytes) -> int:
+    """Bits of a stored value: Pillow scales gray of 2 and 4 to 8 of them, and cuts colors of 16 down.
+
+    DatasetError for a TIFF whose 0 is white, which Pillow turns into its negative.
+    """
+    if data.startswith(_PNG_MAGIC):
+        return data[_PNG_BIT_DEPTH_AT]
+    if not isinstance(image, TiffImageFile):
+        return 8
+    if image.mode in ("1", "L") and image.tag_v2.get(_PHOTOMETRIC) == 0:
+        raise DatasetError(f"{path}: a TIFF in which 0 is white: its values are turned round; save labels as PNG")
+    return int(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))[0])
 
 
 def read_size(path: Path, formats: tuple[str, ...] = ("PNG", "JPEG"), orientation: Orientation = "refuse") -> Size:

@@ -28,7 +28,11 @@ def main(task_file: str, output_file: str) -> int:
         print(what, flush=True)
 
     def begun() -> Measuring:
-        return Measuring(Bench(task), on_phase=lambda what: say(f"{PHASE}{what}"))
+        try:
+            bench = Bench(task)
+        except ArchitectureError as error:  # later ones are the network's own, and a failed measurement
+            raise UserError(str(error)) from error
+        return Measuring(bench, on_phase=lambda what: say(f"{PHASE}{what}"))
 
     steps = {PREPARE: Measuring.prepare, ROUND: Measuring.round, FINALIZE: Measuring.finalize}
     task = Task.model_validate_json(Path(task_file).read_bytes())
@@ -44,7 +48,7 @@ def main(task_file: str, output_file: str) -> int:
             step(measuring)
             write_atomically(Path(output_file), measuring.result().model_dump_json().encode())
             say(DONE)
-    except (UserError, ArchitectureError) as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:

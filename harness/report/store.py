@@ -192,14 +192,14 @@ def _of_the_same_images(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     counts: dict[tuple[str, str], Counter[int]] = {}
     for run in runs:
         for one in run.scored:
-            key = run.record.spec.dataset_hash, one.evaluation.split
+            key = run.record.spec.dataset_hash, one.evaluation.key
             counts.setdefault(key, Counter())[one.evaluation.images] += 1
     alike, odd = [], []
     for run in runs:
         kept = []
         for one in run.scored:
             split, images = one.evaluation.split, one.evaluation.images
-            ((most, _),) = counts[run.record.spec.dataset_hash, split].most_common(1)
+            ((most, _),) = counts[run.record.spec.dataset_hash, one.evaluation.key].most_common(1)
             if images == most:
                 kept.append(one)
             else:

@@ -6,6 +6,7 @@
 import atexit
 import io
 import os
+import re
 import select
 import signal
 import sys
@@ -28,6 +29,7 @@ _PREFIXES = ("GIT_", "PET_", "TORCHELASTIC_", "TORCH_ELASTIC_")
 _WIDTHS = {"COLUMNS": 20, "LINES": 5, "TERMINAL_WIDTH": 20}  # the least that a table fits into
 _ENDINGS = {name: getattr(os, name) for name in ("_exit", "execv", "execve")}  # of a process, without a word
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # Python's own choice
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _LEVELS = {"CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"}
 
 
@@ -38,6 +40,8 @@ def cleaned(variables: Mapping[str, str]) -> dict[str, str]:
         if name in _RANKS or name.startswith(_PREFIXES) or name == "PYTHONWARNINGS":
             continue
         if name in _WIDTHS and not (value.isascii() and value.isdigit() and int(value) >= _WIDTHS[name]):
+            continue
+        if name in _THREADS and not re.fullmatch("[1-9][0-9]*(,[1-9][0-9]*)*", value):
             continue
         if name == "LOGLEVEL" and value not in _LEVELS:  # torch's launcher reads it
             continue

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from datasets.base import VOID, DatasetError
-from datasets.pictures import read_image, read_label, read_size
+from datasets.pictures import read_image, read_label, read_size, read_values
 
 
 def save(path: Path, picture: Image.Image, kind: str | None = None) -> Path:
@@ -191,3 +191,49 @@ def test_a_png_with_too_much_text_is_refused_with_the_reason(tmp_path: Path) -> 
     Image.new("RGB", (4, 4)).save(path, pnginfo=info)
     with pytest.raises(DatasetError, match=r"(?i)text.*save it anew without metadata"):
         read_image(path)
+
+
+def tiff(bits: int, row: bytes, width: int, *, photometric: int = 1, samples: int = 1) -> bytes:
+    """A TIFF of one row; photometric: 0 has 0 as white, 1 as black, 2 is RGB."""
+    depths = struct.pack("<" + "H" * samples, *[bits] * samples) if samples > 1 else b""
+    start = 8 + 2 + 12 * 9 + 4
+    tags = {256: width, 257: 1, 258: start if depths else bits, 259: 1, 262: photometric}
+    tags |= {273: start + len(depths), 277: samples, 278: 1, 279: len(row)}
+    entries = b"".join(
+        struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, samples if tag == 258 else 1, value)
+        for tag, value in tags.items()
+    )
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + depths + row
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(4, 1, 2, 0, b"\0\x1b"),
+        png(4, 1, 4, 0, b"\0\x01\x23"),
+        png(4, 1, 16, 0, b"\0" + bytes([0, 0, 0, 1, 0, 2, 0, 3])),
+        tiff(2, b"\x1b", 4),
+        tiff(4, b"\x01\x23", 4),
+        tiff(8, bytes(range(4)), 4),
+        tiff(8, bytes([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]), 4, photometric=2, samples=3),
+    ],
+)
+def test_values_of_labels_of_any_depth_are_those_stored(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    values = read_values(tmp_path / "a.png")
+    assert (values[..., 0] if values.ndim == 3 else values).tolist() == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (png(1, 1, 16, 2, b"\0\0\1\0\1\0\1"), "16-bit RGB"),
+        (tiff(16, b"\1\0\1\0\1\0", 1, photometric=2, samples=3), "16-bit RGB"),
+        (tiff(8, bytes(range(4)), 4, photometric=0), "0 is white"),
+        (tiff(1, b"\x55", 8, photometric=0), "0 is white"),
+    ],
+)
+def test_labels_whose_values_would_be_others_are_refused(data: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(DatasetError, match=says):
+        read_values(tmp_path / "a.png")

@@ -39,7 +39,10 @@ def run(*more: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("does", ["sys.exit()", "sys.exit(130)", "os._exit(0)"])
+@pytest.mark.parametrize(
+    "does",
+    ["sys.exit()", "sys.exit(130)", "os._exit(0)", "raise KeyboardInterrupt", "return super().forward(images)[:, 1:]"],
+)
 def test_a_network_that_ends_its_process_in_a_run_is_a_failed_row(place: Place, does: str) -> None:
     plugin(place.folder, "forward", does)
     done = harness(*run(), cwd=place.folder)
@@ -57,9 +60,19 @@ def test_a_network_that_ends_its_process_while_it_is_built_is_a_failed_row(place
     assert [record["status"] for record in place.records()] == ["failed"]
 
 
-@pytest.mark.parametrize("command", ["run", "check", "list", "measure"])
-def test_a_network_that_ends_its_process_while_it_is_imported_is_one_line(command: str, tmp_path: Path) -> None:
-    plugin(tmp_path, "at_import", "sys.exit(0)")
+@pytest.mark.parametrize(
+    ("command", "does"),
+    [
+        ("run", "sys.exit(0)"),
+        ("check", "os._exit(0)"),
+        ("list", "os._exit(0)"),
+        ("measure", "os.execv('/bin/true', ['x'])"),
+    ],
+)
+def test_a_network_that_ends_its_process_while_it_is_imported_is_one_line(
+    command: str, does: str, tmp_path: Path
+) -> None:
+    plugin(tmp_path, "at_import", does)
     arguments = {"run": run(), "check": ["check", "leaving", *PLUGIN]}.get(command, [command, *PLUGIN])
     assert_one_line(harness(*arguments, cwd=tmp_path), "leaving", "SystemExit")
 
