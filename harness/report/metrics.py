@@ -192,7 +192,7 @@ CLASS_METRICS: tuple[ClassMetric, ...] = (
     ClassMetric(
         name="recall",
         header="Recall",
-        definition="the same as accuracy",
+        definition="share of the class's labeled pixels that are taken for it",
         of=lambda scored: _ratio(_right(scored), _truth(scored)),
     ),
     ClassMetric(

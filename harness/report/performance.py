@@ -129,11 +129,13 @@ def _times(record: PerformanceRecord) -> str:
 
     def ratio(row: Row) -> str:
         if pd.isna(row["ratio"]):
-            return "n/a" if row["opponent"] else "–"
+            return "–" if pd.isna(row["opponent"]) else "n/a"
         return "{} [{}, {}]".format(*(_figure(row[name]) for name in ("ratio", "ratio_low", "ratio_high")))
 
     def theirs(row: Row) -> str:
-        return ("n/a" if pd.isna(row["opponent_s"]) else _figure(row["opponent_s"])) if row["opponent"] else "–"
+        if pd.isna(row["opponent_s"]):
+            return "–" if pd.isna(row["opponent"]) else "n/a"
+        return _figure(row["opponent_s"])
 
     columns = [
         column("what", "what", text=True),

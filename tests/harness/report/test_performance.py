@@ -12,7 +12,6 @@ from harness.records.speed import (
     Target,
 )
 from harness.report.performance import frame, performance_files, targets_table
-from harness.system.errors import UserError
 
 
 def entry(name: str, **changes: Any) -> Entry:
@@ -111,17 +110,3 @@ def test_targets_of_several_machines_stand_side_by_side() -> None:
     assert found.loc["Training-fp32", [theirs, own]].tolist() == ["0.500: met", "1.00: NOT met"]
     assert found.loc["Reading", [theirs, own]].tolist() == ["–", "0.0110: met"]
     assert found.loc["Folded", own] == "n/a: NOT met"
-
-
-def test_without_a_record_there_is_no_page(tmp_path: Path) -> None:
-    assert performance_files(tmp_path) == {}
-
-
-def test_a_damaged_record_is_named(tmp_path: Path) -> None:
-    path = PERFORMANCE.folder(tmp_path) / "cpu.json"
-    path.parent.mkdir(parents=True)
-    path.write_text("{")
-    with pytest.raises(UserError, match=r"cpu\.json: not a comparison with the PyTorch baseline"):
-        PERFORMANCE.load(tmp_path)
-    (page,) = performance_files(tmp_path).values()
-    assert "unreadable: performance/cpu.json: not a comparison with the PyTorch baseline" in page.decode()
