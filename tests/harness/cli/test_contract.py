@@ -163,16 +163,14 @@ def test_where_it_cannot_be_built_nothing_else_is_tried(function: str, says: str
     assert not found["built"].passed and says in found["built"].found
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", architectures.names())
-def test_our_own_networks_pass(name: str) -> None:
+SLOW = [*architectures.names(), "smp:Segformer/mit_b0"]
+
+
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in SLOW), "torchvision:lraspp_mobilenet_v3_large"]
+)
+def test_our_own_networks_and_other_libraries_pass(name: str) -> None:
     assert [result for result in check_architecture_contract(name, "cpu") if not result.passed] == []
-
-
-def test_other_libraries_networks_pass() -> None:
-    for name in ("smp:Segformer/mit_b0", "torchvision:lraspp_mobilenet_v3_large"):
-        failed = [result for result in check_architecture_contract(name, "cpu") if not result.passed]
-        assert failed == []
 
 
 def test_layers_that_an_encoder_leaves_unused_are_told() -> None:
