@@ -276,17 +276,15 @@ def test_what_a_run_would_stumble_over_is_found(function: str, fails: str, says:
     assert all(says in result.found for result in failed)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", architectures.names())
-def test_our_own_networks_pass(name: str) -> None:
-    assert [result for result in check_architecture_contract(name, "cpu") if not result.passed] == []
+SLOW = [*architectures.names(), "smp:Segformer/mit_b0"]
 
 
-def test_other_libraries_networks_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in SLOW), "torchvision:lraspp_mobilenet_v3_large"]
+)
+def test_our_own_networks_and_other_libraries_pass(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contract, "OPTIMIZERS", OPTIMIZERS[:1])
-    for name in ("smp:Segformer/mit_b0", "torchvision:lraspp_mobilenet_v3_large"):
-        failed = [result for result in check_architecture_contract(name, "cpu") if not result.passed]
-        assert failed == []
+    assert [result for result in check_architecture_contract(name, "cpu") if not result.passed] == []
 
 
 def test_layers_that_an_encoder_leaves_unused_are_told(no_runs: None) -> None:

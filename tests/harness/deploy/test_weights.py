@@ -182,6 +182,6 @@ def test_the_command_writes_and_pushes(trained: Trained, tmp_path: Path, hub: st
     assert Hub.created == ["basic"] and sorted(Hub.received) == ["README.md", CONFIG, WEIGHTS]
     for name, data in Hub.received.items():
         assert data == (folder / name).read_bytes()
-    assert_one_line(harness(*arguments, *where, **variables), "is there already", "--force")
+    assert_one_line(harness(*arguments, *where), "is there already", "--force")
     gone = harness(*arguments, "--force", *where, **{**variables, "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert_one_line(gone, "push to me/basic", "is complete")

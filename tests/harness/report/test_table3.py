@@ -206,7 +206,7 @@ def test_classes_and_confusion(store: Store, camvid: Protocol) -> None:
 
 def test_the_twenty_images_with_the_lowest_miou(store: Store, camvid: Protocol) -> None:
     values = np.concatenate([WHOLE, PART[:1], WHOLE[:4]])
-    store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": values})
+    store.run(store.spec("segnet", protocol=camvid), {"half": values, "end": values})
     frame = table(store, "worst-images").frame
     assert len(frame) == 20
     assert frame.loc[0, ["place", "image"]].tolist() == [1, 20]
