@@ -3,33 +3,39 @@
 import multiprocessing
 import signal
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 from harness.system.environment import available_cores
 
+_parts: Sequence[Callable[[], Any]] = ()  # of a process that makes some of them, which is forked with them
 
-@contextmanager
-def in_parallel(parts: int) -> Iterator[Executor]:
-    """What makes so many parts, as many at once as there are cores; what is left is dropped on an error.
+
+def in_parallel(parts: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the parts make, in their order, as many made at once as there are cores; the rest is dropped on an error.
 
     Args:
-        parts: how many there will be; they must have no effect on each other and be picklable.
+        parts: they must have no effect on each other; what they make must be picklable.
     """
-    workers = min(parts, available_cores())
+    workers = min(len(parts), available_cores())
     # children that import all anew would take as long as they save; elsewhere it is not safe to fork
-    if workers > 1 and sys.platform == "linux":
-        fork = multiprocessing.get_context("fork")
-        pool: Executor = ProcessPoolExecutor(workers, mp_context=fork, initializer=_leave_interrupts)
-    else:
-        pool = ThreadPoolExecutor(1)  # one: matplotlib's settings are the process's
+    if workers < 2 or sys.platform != "linux":
+        return [part() for part in parts]
+    fork = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(workers, mp_context=fork, initializer=_begin, initargs=(parts,))
     try:
-        yield pool
+        return list(pool.map(_make, range(len(parts))))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts() -> None:
+def _begin(parts: Sequence[Callable[[], Any]]) -> None:
     """Ctrl-C is for the process that waits for these."""
+    global _parts
+    _parts = parts
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _make(index: int) -> Any:
+    return _parts[index]()

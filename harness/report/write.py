@@ -1,6 +1,7 @@
 """Writing the reports: all files of a folder are made first, then put in place; what no longer applies goes."""
 
 from collections.abc import Container, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -79,17 +80,15 @@ def suite_files(
         _check_edition(records, source, data_root)
     colors = palette(records.suite, records.networks)
     found = sections(records)
-    files: Files = {}
-    with in_parallel(len(found) + 1) as pool:
-        named = zip(found, _distinct(found), strict=True)
-        made = [pool.submit(section_files, section, head, colors, source) for section, head in named]
-        costs = pool.submit(costs_files, records, colors)
-        pages = []
-        for section, future in zip(found, made, strict=True):
-            own, page = future.result()
-            files |= own
-            pages.append((section, page))
-        files |= costs.result()
+    costs = partial(costs_files, records, colors)
+    each = [
+        partial(section_files, one, head, colors, source) for one, head in zip(found, _distinct(found), strict=True)
+    ]
+    files, *made = in_parallel([costs, *each])
+    pages = []
+    for section, (own, page) in zip(found, made, strict=True):
+        files |= own
+        pages.append((section, page))
     further, texts = _over_groups(records, results)
     files |= further
     text = render(
