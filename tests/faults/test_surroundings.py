@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.datasets.conftest import write_camvid
 from tests.faults.processes import NETWORK, ROOT, Place, assert_one_line, harness, outcome, tiny
-from tests.harness.cli.test_cli import mini_camvid
 
 LEAVING = """
 import os, sys, torch
@@ -155,7 +155,7 @@ def test_commands_answer_in_a_terminal_of_no_width_and_few_signs(command: list[s
 
 def test_home_in_options_and_variables(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    mini_camvid(home / "data", (48, 64))
+    write_camvid(home / "data", size=(48, 64))
     variables = {"HOME": str(home)}
     named = harness("data", "check", "camvid", "--data-root", "~/data", cwd=tmp_path, variables=variables)
     by_variable = harness(

@@ -30,6 +30,9 @@ PRELOADED = (
 )
 
 
+END = os._exit  # commands guard it
+
+
 def become(request: dict[str, Any]) -> None:
     """Turn this process into the one that was asked for."""
     for descriptor, path in enumerate((os.devnull, request["out"], request["err"])):
@@ -79,7 +82,7 @@ def carry_out(code: str) -> NoReturn:
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(status)
+    END(status)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def test_the_ten_lines_of_contributing_are_a_network(tmp_path: Path) -> None:
     (tmp_path / "tiny.py").write_text(code)
     done = harness("check", "tiny", "--plugin", "tiny:tiny", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(" ok ") == 9
+    assert done.stdout.count(" ok ") >= 9 and "FAILED" not in done.stdout
 
 
 def test_a_broken_network_fails_its_check(tmp_path: Path) -> None:
