@@ -24,6 +24,7 @@ from harness.report.tables.spec import Section, Table, note, tables_of
 from harness.report.wording import describe, describe_series
 
 Files = dict[str, bytes]
+Remark = tuple[str, str]  # title of a plot, and why there is none
 MOST_CLASSES = 20  # in a table of the page
 _LONGEST_SLUG = 56  # of a device's measurements in a file's name
 # Folder of pictures made of a dataset that is not ours to spread; ignored by git.
@@ -145,7 +146,7 @@ def _worst(tables: Sequence[Table]) -> str:
 
 def _pictures(
     section: Section, tables: Mapping[str, Table], palette: Palette, source: Source | None
-) -> tuple[Files, list[Picture], list[str]]:
+) -> tuple[Files, list[Picture], list[Remark]]:
     """Files, those that the page shows, and a line on each that there can't be."""
     assert section.family is not None
     slug = section.family.slug
@@ -170,21 +171,23 @@ def _pictures(
         shown += pictures
         remarks += lines
         if section.dataset.synthetic and data.source is None:
-            remarks.append("no pictures: the runs were scored on another edition of the drawn data")
+            remarks.append(("Predictions", "none, since the runs were scored on another edition of the drawn data"))
     return files, shown, list(dict.fromkeys(remarks))
 
 
-def _placed(made: Sequence[Drawing | NoPlot], slug: str, weighting: str = "") -> tuple[Files, list[Picture], list[str]]:
+def _placed(
+    made: Sequence[Drawing | NoPlot], slug: str, weighting: str = ""
+) -> tuple[Files, list[Picture], list[Remark]]:
     """Drawings in a section's folder; those of data that is not ours to spread lie apart and are not shown.
 
     `weighting` tells one class weighting's pictures from another's.
     """
     files: Files = {}
     shown: list[Picture] = []
-    remarks: list[str] = []
+    remarks: list[Remark] = []
     for one in made:
         if isinstance(one, NoPlot):
-            remarks.append(f"{one.title}: {one.reason}")
+            remarks.append((one.title, one.reason))
             continue
         name = f"{weighting}-{one.name}" if weighting else one.name
         path = f"{LOCAL}/{slug}/{name}" if one.local else f"{slug}/{name}"

@@ -68,7 +68,7 @@ def test_no_room_for_decoded_data(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     with mounted(small_disk(tmp_path / "work", "1m")) as inside:
         done = harness(*tiny(), cwd=tmp_path, prefix=inside.prefix(tmp_path))
-        assert_one_line(done, "cache cannot be written", FULL)
+        assert_one_line(done, "1 MiB free", "decoded train split of roads", "make room")
         left = [path for path in inside.seen(tmp_path / "work").rglob("*") if path.is_file()]
         assert [path.suffix for path in left] == [".lock"]
 
