@@ -9,7 +9,7 @@ from harness.system.environment import Device
 
 OURS, PLAIN, COMMANDS = "tests.benchmarks.ours", "tests.benchmarks.plain.side", "tests.benchmarks.commands"
 FULL_SIZE, SMALL_SIZE = (360, 480), (90, 120)
-PLAIN_WAY = "the PyTorch baseline"
+PYTORCH_BASELINE = "the PyTorch baseline"
 TRAIN_IMAGES = 367
 # A CPU that emulates bfloat16 takes minutes for a step.
 EMULATED_ROUNDS = 1
@@ -50,7 +50,7 @@ class Comparison:
     small: Scale
     sample: Sample = "batch"
     module: str = OURS
-    opponent: str | None = PLAIN_WAY
+    opponent: str | None = PYTORCH_BASELINE
     own_opponent: bool = False
     precision: Literal["fp32", "bf16"] | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)

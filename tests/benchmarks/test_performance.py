@@ -192,6 +192,20 @@ def test_a_loader_with_processes_of_its_own_is_judged_on_the_same_device_only() 
     assert len(regressions(record(entry()), record(alone, device_slug="cpu-other-2c"))) == 1
 
 
+def test_on_another_device_what_beats_the_baseline_is_no_regression() -> None:
+    before = entry(ours_s=(1.0, 1.0, 1.0), opponent_s=(10.0, 10.0, 10.0))
+    beats, loses = entry(), slower(1.5)
+    assert len(regressions(record(before), record(beats))) == 1
+    assert regressions(record(before), record(beats, device_slug="cpu-other-2c")) == []
+    assert len(regressions(record(before), record(loses, device_slug="cpu-other-2c"))) == 1
+
+
+def test_other_opponents_than_the_baseline_are_judged_on_the_same_device_only() -> None:
+    before, now = entry(opponent="the matrix peak"), slower(2).model_copy(update={"opponent": "the matrix peak"})
+    assert len(regressions(record(before), record(now))) == 1
+    assert regressions(record(before), record(now, device_slug="cpu-other-2c")) == []
+
+
 # -- the command --------------------------------------------------------------------------------------------
 
 
