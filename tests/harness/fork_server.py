@@ -4,7 +4,6 @@ A request is a line of JSON on standard input; the answer on standard output is 
 becomes the main program of its process, with the environment, folder and files that it would have been given.
 """
 
-import atexit
 import gc
 import importlib
 import json
@@ -14,6 +13,8 @@ import tempfile
 import threading
 import traceback
 from typing import Any, NoReturn
+
+from harness.system.surroundings import leave
 
 PRELOADED = (
     "architectures.external.wrapper",
@@ -28,9 +29,6 @@ PRELOADED = (
     "scipy.io",
     "segmentation_models_pytorch",
 )
-
-
-END = os._exit  # commands guard it
 
 
 def become(request: dict[str, Any]) -> None:
@@ -79,10 +77,7 @@ def carry_out(code: str) -> NoReturn:
         print(status, file=sys.stderr)
         status = 1
     threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    END(status)
+    leave(status)
 
 
 if __name__ == "__main__":
