@@ -5,11 +5,12 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 FAULTS = ROOT / "tests" / "faults"
@@ -61,10 +62,32 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def drawn_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A work folder's cache for all tests, of all workers, that train on drawn scenes: drawing them takes seconds."""
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all workers of this session of tests."""
     base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "drawn"
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def made_once(common: Path) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Gives a folder that one worker makes and all read; the others wait meanwhile."""
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        made = common / name
+        with FileLock(common / f"{name}.lock"):
+            if not made.is_dir():
+                shutil.rmtree(common / f"{name}.begun", ignore_errors=True)  # of a worker that failed
+                make(common / f"{name}.begun")
+                (common / f"{name}.begun").rename(made)
+        return made
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawn_cache(common: Path) -> Path:
+    """A work folder's cache for all tests, of all workers, that train on drawn scenes: drawing them takes seconds."""
+    return common / "drawn"
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def max_unpool(values: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor
 
     The indices' type and shape tell how they are stored. Raises ValueError for indices of another pooling.
     """
-    expected = (-(-size[0] // 2), -(-size[1] // 2))
+    expected = ((size[0] + 1) // 2, (size[1] + 1) // 2)
     if tuple(values.shape[-2:]) != expected:
         raise ValueError(f"values are {tuple(values.shape)}, but maps of {size} pool to {expected}")
     if indices.dtype == torch.int64:

@@ -30,12 +30,15 @@ def spread(values: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
     """Values and uint8 codes (N, C, h, w) -> maps (N, C, *size): each value where its code says, else 0."""
     count, channels, height, width = values.shape
     cells = torch.arange(4, dtype=codes.dtype, device=codes.device).view(2, 1, 2)
-    chosen = codes[:, :, :, None, :, None] == cells  # (N, C, h, 2, w, 2)
-    maps = torch.where(chosen, values[:, :, :, None, :, None], 0.0)
-    maps = maps.reshape(count, channels, 2 * height, 2 * width)[:, :, : size[0], : size[1]]
-    if torch.compiler.is_exporting():  # a look at strides would bind the exported network to its example's size
-        return maps
-    return maps.contiguous(memory_format=layout_of(values))
+    chosen = codes.unsqueeze(3).unsqueeze(5) == cells  # (N, C, h, 2, w, 2)
+    maps = torch.where(chosen, values.unsqueeze(3).unsqueeze(5), 0.0)
+    maps = maps.reshape(count, channels, 2 * height, 2 * width)
+    if torch.compiler.is_exporting():
+        for wanted, there in zip(size, (2 * height, 2 * width), strict=True):
+            torch._check(wanted <= there)  # else a size that is a symbol becomes the lesser of both, and grows so
+        # a look at strides would bind the exported network to its example's size
+        return maps[:, :, : size[0], : size[1]]
+    return maps[:, :, : size[0], : size[1]].contiguous(memory_format=layout_of(values))
 
 
 def pick(maps: Tensor, codes: Tensor) -> Tensor:
@@ -51,9 +54,12 @@ def pick(maps: Tensor, codes: Tensor) -> Tensor:
 
 def _cells(x: Tensor, fill: float) -> list[Tensor]:
     """The four cells of all windows, each (N, C, ceil(H/2), ceil(W/2)); those outside the map hold `fill`."""
-    height, width = x.shape[-2:]
-    padded = functional.pad(x, (0, width % 2, 0, height % 2), value=fill)
-    return [padded[..., row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    count, channels, height, width = x.shape
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    padded = functional.pad(x, (0, 2 * columns - width, 0, 2 * rows - height), value=fill)
+    # split, not sliced in steps of two: the sizes stay simple where they are symbols, as in a dynamic export
+    windows = padded.reshape(count, channels, rows, 2, columns, 2)
+    return [windows[:, :, :, row, :, column] for row in (0, 1) for column in (0, 1)]
 
 
 def layout_of(x: Tensor) -> torch.memory_format:

@@ -1,6 +1,7 @@
 """A place to harm the harness in, and what it leaves when nothing harms it."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,14 @@ def prepared(folder: Path, cache: Path) -> Place:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> Place:
+def undisturbed(made_once: Callable[[str, Callable[[Path], object]], Path], drawn_cache: Path) -> Place:
     """Where the run of `tiny` was trained, measured and reported without any fault."""
-    place = prepared(tmp_path_factory.mktemp("undisturbed"), drawn_cache)
-    done = harness(*tiny(), cwd=place.folder)
-    assert done.code == 0, done
-    return place
+
+    def make(folder: Path) -> None:
+        done = harness(*tiny(), cwd=prepared(folder, drawn_cache).folder)
+        assert done.code == 0, done
+
+    return Place(folder=made_once("undisturbed", make))
 
 
 @pytest.fixture

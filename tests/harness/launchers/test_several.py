@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +91,26 @@ def test_one_command_leaves_one_record_of_each_run(tmp_path: Path, drawn_cache: 
     assert again.code == 0 and again.out.count("nothing to do") == 2
 
 
+WITH_DROPOUT = [*tiny("segnet", iterations=16), "--override", "dropout=0.5", *TWO]
+
+
+def trained(place: Path) -> None:
+    done = harness(*WITH_DROPOUT, cwd=place)
+    assert done.code == 0, done
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_stopped_and_gone_on_with_is_the_undisturbed_run(
-    number: signal.Signals, tmp_path: Path, drawn_cache: Path
+    number: signal.Signals,
+    made_once: Callable[[str, Callable[[Path], object]], Path],
+    tmp_path: Path,
+    drawn_cache: Path,
 ) -> None:
     """With dropout. A command that is killed stops its processes too: they save and end."""
-    arguments = [*tiny("segnet", iterations=16), "--override", "dropout=0.5", *TWO]
-    for name in ("calm", "stopped"):
-        (tmp_path / name).mkdir()
-        with_cache(tmp_path / name, drawn_cache)
-    place = tmp_path / "stopped"
-    with Harness(*arguments, cwd=place) as running:
+    calm = made_once("segnet-of-two-processes", lambda folder: trained(with_cache(folder, drawn_cache)))
+    place = with_cache(tmp_path, drawn_cache)
+    with Harness(*WITH_DROPOUT, cwd=place) as running:
         running.wait_for(lambda: list(place.glob("work/runs/*/position.json")))
         children = workers(running)
         os.kill(running.pid, number)
@@ -112,15 +121,14 @@ def test_stopped_and_gone_on_with_is_the_undisturbed_run(
             time.sleep(0.1)
     assert code == (130 if number == signal.SIGTERM else -number)
     assert list(place.glob("work/runs/*/checkpoint.pt")) and not (place / "results" / "runs").exists()
+    trained(place)
     histories, scores = [], []
-    for name in ("stopped", "calm"):
-        done = harness(*arguments, cwd=tmp_path / name)
-        assert done.code == 0, done
-        (record,) = records(tmp_path / name).values()
-        folder = tmp_path / name / "results" / "runs" / record.run_id
-        histories.append(json.loads((folder / "history.json").read_text()))
-        scores.append(np.load(folder / "scores.npz"))
-        assert record.timing is not None and record.timing.segments == (2 if name == "stopped" else 1)
+    for folder, segments in ((place, 2), (calm, 1)):
+        (record,) = records(folder).values()
+        assert record.timing is not None and record.timing.segments == segments
+        kept = folder / "results" / "runs" / record.run_id
+        histories.append(json.loads((kept / "history.json").read_text()))
+        scores.append(np.load(kept / "scores.npz"))
     assert histories[0] == histories[1]
     for name in scores[0].files:
         np.testing.assert_array_equal(scores[0][name], scores[1][name])
