@@ -7,15 +7,19 @@ just these work at the largest maps.
 On a CUDA device such a layer therefore pads its weights, and where need be its input, with zeros, and cuts
 the result: the same sums with further addends of zero, so that outputs and gradients differ by rounding at
 most. Parameters, their names and state dicts are those of torch's layers, and so is all that is computed on a
-CPU.
+CPU, but where oneDNN writes past the end of its memory (`_outputs_past_overrun`).
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 MULTIPLE = 8
+# Of oneDNN's gradient of weights in bfloat16 on a CPU with AMX (torch 2.15, two threads or more): with more inputs
+# and fewer outputs than these it writes past the end of its memory, and the process is ended or its memory spoilt.
+OVERRUN_INPUTS, OVERRUN_OUTPUTS = 2048, 16
 
 
 class PaddedConv2d(nn.Conv2d):
@@ -27,9 +31,9 @@ class PaddedConv2d(nn.Conv2d):
     padded: bool | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        if not _pads(self, input):
+        inputs, outputs = _lacking(self) if _pads(self, input) else (0, _outputs_past_overrun(self, input))
+        if not inputs and not outputs:
             return super().forward(input)
-        inputs, outputs = _lacking(self)
         weight = F.pad(self.weight, (0, 0, 0, 0, 0, inputs, 0, outputs))  # (D, C, k, l)
         maps: Tensor = self._conv_forward(_more_maps(input, inputs), weight, _more_values(self.bias, outputs))
         return maps[:, : self.out_channels]
@@ -78,6 +82,14 @@ def _pads(layer: PaddedConv2d | PaddedConvTranspose2d, input: Tensor) -> bool:
 def _lacking(layer: PaddedConv2d | PaddedConvTranspose2d) -> tuple[int, int]:
     """How many channels of input and of output lack to a multiple of 8."""
     return -layer.in_channels % MULTIPLE, -layer.out_channels % MULTIPLE
+
+
+def _outputs_past_overrun(layer: PaddedConv2d, input: Tensor) -> int:
+    """How many outputs lack to a number that oneDNN takes in training; of FCN's score of fc7 with up to 15 classes."""
+    if layer.in_channels <= OVERRUN_INPUTS or layer.padded is False or input.device.type != "cpu":
+        return 0
+    reduced = torch.is_autocast_enabled("cpu") or layer.weight.dtype != torch.float32
+    return max(0, OVERRUN_OUTPUTS - layer.out_channels) if reduced and torch.is_grad_enabled() else 0
 
 
 def _more_maps(maps: Tensor, more: int) -> Tensor:

@@ -12,6 +12,7 @@ from architectures import padded
 from architectures.base import Architecture
 from architectures.padded import PaddedConv2d, PaddedConvTranspose2d, set_padded
 from tests.architectures.networks import build, fill_zero_scores
+from tests.harness.commands import forked
 
 LAYERS = {
     "3x3": lambda: PaddedConv2d(64, 11, 3, padding=1),
@@ -152,6 +153,40 @@ def test_a_cpu_computes_as_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
     fitting = PaddedConvTranspose2d(8, 16, 2)
     fitting.padded = True
     assert fitting(torch.randn(1, 8, 4, 4)).shape == (1, 16, 5, 5)
+
+
+OVERRUN = """
+import torch
+from architectures.padded import PaddedConv2d
+torch.set_num_threads(2)
+layer = PaddedConv2d({inputs}, {outputs}, 1)
+for _ in range(3):
+    images = torch.randn(5, {inputs}, 4, 5, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        layer(images).float().square().sum().backward()
+"""
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(4096, 11), (4096, 2), (2049, 15)])
+def test_no_memory_is_overrun_in_bfloat16(inputs: int, outputs: int) -> None:
+    """In a process of its own: on a CPU with AMX torch's layer ends it in most cases."""
+    done = forked(OVERRUN.format(inputs=inputs, outputs=outputs))
+    assert done.returncode == 0, done.stderr
+
+
+def test_many_inputs_give_the_same_in_bfloat16() -> None:
+    torch.manual_seed(0)
+    layer, images = PaddedConv2d(4096, 11, 1), torch.randn(2, 4096, 4, 5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = layer(images)
+        assert found._base is not None and found._base.shape[1] == 16
+        with torch.no_grad():
+            torch.testing.assert_close(found, layer(images))
+    found.float().square().sum().backward()
+    assert layer.weight.grad is not None
+    expected = torch.einsum("nohw,nihw->oi", 2 * found.detach().float(), images)[:, :, None, None]
+    error = (layer.weight.grad - expected).abs().max()
+    assert error < 0.02 * expected.abs().max()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
