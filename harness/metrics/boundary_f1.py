@@ -7,13 +7,15 @@ image; the mean over images that of a split. Void is simply not the class, so th
 the label.
 
 `BoundaryPool` and `bf_of_images` score many images on all cores. Their workers are started with `spawn`: a
-fork of a process that holds a CUDA context or running threads is not safe. They need this package alone.
+fork of a process that holds a CUDA context or running threads is not safe. They need this package alone. A few
+small images are scored before a worker would have begun, hence without any.
 """
 
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -29,6 +31,8 @@ from harness.system.environment import available_cores
 
 # Images that may wait for each worker. More would only hold memory: a pair of 360 x 480 maps takes 346 kB.
 WAITING_PER_PROCESS = 4
+# So long images are scored in the process itself, about the time that a worker takes to start.
+START_AFTER_S = 1.0
 
 
 def boundary_f1(prediction: Any, label: Any, num_classes: int) -> NDArray[np.float64]:
@@ -104,12 +108,14 @@ class BoundaryPool:
             per_class = pool.results()
 
     `processes` is the number of workers, by default one a core; with 1 the images are scored in this process
-    as they are submitted. Leaving the block stops the workers and drops images that still wait.
+    as they are submitted, and so are the first ones of any number, until they have taken `start_after_s`.
+    Leaving the block stops the workers and drops images that still wait.
     Raises ValueError for fewer than one process, RuntimeError where it is used outside the `with` block.
     """
 
-    def __init__(self, num_classes: int, processes: int | None = None) -> None:
+    def __init__(self, num_classes: int, processes: int | None = None, *, start_after_s: float = START_AFTER_S) -> None:
         self._num_classes = num_classes
+        self._own_s = start_after_s
         self._processes = available_cores() if processes is None else processes
         if self._processes < 1:
             raise ValueError(f"processes must be at least 1, not {processes}")
@@ -120,9 +126,6 @@ class BoundaryPool:
 
     def __enter__(self) -> Self:
         self._open = True
-        if self._processes > 1:
-            context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(self._processes, context, initializer=_begin)
         return self
 
     def __exit__(
@@ -138,16 +141,21 @@ class BoundaryPool:
         self._waiting.clear()
 
     def submit(self, prediction: Any, label: Any) -> None:
-        """Hand over one image; returns at once unless four images wait for every worker.
+        """Hand over one image; with workers it returns at once unless four images wait for each.
 
         Both maps are (H, W), arrays or tensors. Copies them, so that the caller may reuse its buffers. Raises
         ValueError as `check_pair` does.
         """
         self._require_open()
         prediction, label = check_pair(prediction, label, self._num_classes)
-        if self._executor is None:
+        if self._processes == 1 or self._own_s > 0:
+            began = time.perf_counter()
             self._done.append(boundary_f1(prediction, label, self._num_classes))
+            self._own_s -= time.perf_counter() - began
             return
+        if self._executor is None:
+            context = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(self._processes, context, initializer=_begin)
         while len(self._waiting) >= WAITING_PER_PROCESS * self._processes:
             self._done.append(self._waiting.popleft().result())
         # check_pair has bounded every value by 255

@@ -147,7 +147,7 @@ import time
 import numpy as np
 from harness.metrics.boundary_f1 import BoundaryPool
 if __name__ == "__main__":
-    with BoundaryPool(11, 2) as pool:
+    with BoundaryPool(11, 2, start_after_s=0.0) as pool:
         maps = np.zeros((30, 40), np.uint8)
         for _ in range(4):
             pool.submit(maps, maps)

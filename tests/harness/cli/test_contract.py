@@ -10,7 +10,6 @@ from architectures.external import plugins
 from datasets import plugins as dataset_plugins
 from harness.cli import contract
 from harness.cli.contract import OPTIMIZERS, CheckResult, check_architecture_contract
-from harness.training import distributed
 
 NETWORKS = '''
 import architectures
@@ -198,7 +197,6 @@ def networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv(plugins.VARIABLE, "")
     monkeypatch.setenv(dataset_plugins.VARIABLE, "")
-    monkeypatch.setattr(distributed, "available_cores", lambda: 1)  # BF needs no processes for two images
 
 
 @pytest.fixture

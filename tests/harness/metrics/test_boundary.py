@@ -1,5 +1,7 @@
 """Boundary F1 against masks worked out by hand, and the pool of workers."""
 
+import multiprocessing
+
 import numpy as np
 import pytest
 
@@ -149,13 +151,18 @@ class TestBoundaryPool:
         predictions, labels = stripes(2 * WAITING_PER_PROCESS + 3)
         expected = [boundary_f1(p, t, 3) for p, t in zip(predictions, labels, strict=True)]
         assert len({image_bf(row) for row in expected}) > len(expected) / 2
-        np.testing.assert_array_equal(bf_of_images(predictions, labels, 3, processes=2), expected)
         np.testing.assert_array_equal(bf_of_images(predictions, labels, 3, processes=1), expected)
+        for own_s, at_work in ((0.0, 2), (1e-9, 2), (60.0, 0)):  # none, the first, all of them without workers
+            with BoundaryPool(3, processes=2, start_after_s=own_s) as pool:
+                for prediction, label in zip(predictions, labels, strict=True):
+                    pool.submit(prediction, label)
+                assert len(multiprocessing.active_children()) == at_work
+                np.testing.assert_array_equal(pool.results(), expected)
 
     def test_caller_may_reuse_its_buffers(self) -> None:
         predictions, labels = stripes(4)
         buffer = np.empty_like(predictions[0])
-        with BoundaryPool(3, processes=2) as pool:
+        with BoundaryPool(3, processes=2, start_after_s=0.0) as pool:
             for prediction, label in zip(predictions, labels, strict=True):
                 buffer[:] = prediction
                 pool.submit(buffer, label)
@@ -182,7 +189,7 @@ class TestBoundaryPool:
     @pytest.mark.parametrize("processes", [1, 2])
     def test_closed_pool_is_refused(self, processes: int) -> None:
         prediction = np.zeros((4, 4), int)
-        with BoundaryPool(3, processes=processes) as pool:
+        with BoundaryPool(3, processes=processes, start_after_s=0.0) as pool:
             pool.submit(prediction, prediction)
         with pytest.raises(RuntimeError, match="inside its `with` block"):
             pool.results()

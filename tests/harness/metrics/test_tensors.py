@@ -31,7 +31,7 @@ def test_tensors_score_as_arrays_do(dtype: torch.dtype) -> None:
 
 def test_a_pool_takes_tensors_to_its_workers() -> None:
     prediction, label = pair(torch.uint8)
-    with BoundaryPool(3, processes=2) as pool:
+    with BoundaryPool(3, processes=2, start_after_s=0.0) as pool:
         pool.submit(prediction, label)
         np.testing.assert_array_equal(pool.results(), boundary_f1(prediction.numpy(), label.numpy(), 3)[None])
 

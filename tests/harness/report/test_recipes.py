@@ -3,16 +3,19 @@
 import pandas as pd
 import pytest
 
+from harness import load_results
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.suite import load_suite
 from harness.records.run import Failure
 from harness.report import write_reports
 from harness.report.tables.recipes import means
+from tests.harness.commands import ROOT
 from tests.harness.report.made_up import Store, miou, right
 from tests.harness.report.test_table3 import table
 
 SUITE = load_suite("recipes")
-LOW, OWN, LEAST, SLOW, HIGH = (load_protocol("recipes@1").override(recipe) for recipe in SUITE.recipes)
+ALL = [load_protocol("recipes@1").override(recipe) for recipe in SUITE.recipes]
+LOW, OWN, LEAST, SLOW, HIGH = ALL
 
 
 def put(store: Store, protocol: Protocol, **shares: int) -> None:
@@ -75,3 +78,18 @@ def test_the_files_have_no_score_of_test(filled: Store) -> None:
 def test_measurements_alone_make_no_report(store: Store) -> None:
     store.measurement("segnet")
     assert write_reports(store.results, store.results.parent / "reports", ["recipes"]) == []
+
+
+@pytest.mark.parametrize(("name", "optimizer"), [("camvid-tuned@1", None), ("own@1", "adamw")])
+def test_protocols_have_the_recipe_that_the_committed_runs_choose(name: str, optimizer: str | None) -> None:
+    """The highest mean over the networks of val mIoU at the end, of all recipes or of those of one optimizer."""
+    runs = load_results(ROOT / "results")
+    runs = runs[(runs["protocol"] == "recipes@1") & (runs["split"] == "val") & (runs["checkpoint"] == "end")]
+    scores = runs.pivot_table(index="overrides", columns="architecture", values="miou")
+    assert sorted(scores) == sorted(SUITE.architectures) and scores.notna().all(axis=None)
+    recipes = {" ".join(f"{key}={value}" for key, value in one.overrides.items()): one for one in ALL}
+    means = scores.mean(axis=1)
+    wanted = recipes[max((one for one in means.index if optimizer in (None, recipes[one].optimizer)), key=means.get)]
+    protocol = load_protocol(name)
+    for field in ("optimizer", "lr", "lr_scheduler", "weight_decay", "momentum", "hflip", "batch_size"):
+        assert getattr(protocol, field) == getattr(wanted, field), field
