@@ -80,6 +80,17 @@ def test_a_protocol_sets_the_rate_of_every_dropout(name: str, tmp_path: Path) ->
         assert layers_set == ()
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_network_lies_channels_last_in_bfloat16(precision: str, tmp_path: Path) -> None:
+    job = WorkerJob(
+        spec=spec(architecture="segnet-basic", protocol=tiny_protocol(), precision=precision),
+        request=RunRequest(device="cpu", threads=1, results=tmp_path, work=tmp_path),
+    )
+    network, _ = build_network(job, (32, 40))
+    found = [p.is_contiguous(memory_format=torch.channels_last) for p in network.parameters() if p.shape[-1] == 7]
+    assert found and set(found) == {precision == "bf16"}
+
+
 def test_batch_norm_shifts_decay_where_the_protocol_says_so() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     for name, decay in (("camvid@2", 0.0), ("decoders@2", 5e-4)):
