@@ -130,12 +130,12 @@ class Names:
             for key in (name, f"{name}{path.suffix}", name.rpartition("/")[2], same_text(path.name)):
                 self._known.setdefault(key.strip(), stem)
 
-    def find(self, entry: str) -> str | None:
-        """The stem that an entry means: a path of any system, a file's name, or a stem; none if there is none."""
+    def find(self, entry: str) -> tuple[str, int] | None:
+        """The stem that an entry means, a path of any system, a file's name, or a stem, and how many signs say so."""
         parts = PurePosixPath(same_text(entry.strip().strip("\"'").replace("\\", "/"))).parts
         tails = ["/".join(parts[start:]).strip() for start in range(len(parts))]
         tails += [tail.rpartition(".")[0] for tail in tails if "." in tail]
-        return next((self._known[tail] for tail in tails if tail in self._known), None)
+        return next(((self._known[tail], len(tail)) for tail in tails if tail in self._known), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,18 +182,22 @@ def read_list(path: Path, images: Mapping[str, Path], labels: Mapping[str, Path]
 
 
 def _read_line(line: str, images: Names, labels: Names) -> Listed | None:
+    """What explains most of the line: of `photo (1).png`, the picture of that name, not `photo.png`."""
+    found: list[tuple[int, Listed]] = []
     for left, right in _halves(line):
         image, label = images.find(left), labels.find(right)
-        if image is not None and label is not None:
-            return Listed(image=image, label=label)
-    alone = images.find(line)
-    if alone is not None:
-        return Listed(image=alone, label=alone)
-    for left, right in _halves(line):  # a label that is not there
-        if (image := images.find(left)) is not None:
-            name = PurePosixPath(right.replace("\\", "/")).stem
-            return Listed(image=image, label=image if same_text(name) == same_text(image) else name)
-    return None
+        if image and label:
+            found.append((image[1] + label[1], Listed(image=image[0], label=label[0])))
+    if alone := images.find(line):
+        found.append((alone[1], Listed(image=alone[0], label=alone[0])))
+    if found:
+        return max(found, key=lambda one: one[0])[1]
+    halves = [(image, right) for left, right in _halves(line) if (image := images.find(left))]
+    if not halves:
+        return None
+    (stem, _), right = max(halves, key=lambda one: one[0][1])  # with a label that is not there
+    name = PurePosixPath(right.replace("\\", "/")).stem
+    return Listed(image=stem, label=stem if same_text(name) == same_text(stem) else name)
 
 
 def _halves(line: str) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,16 @@ _PNG_BIT_DEPTH_AT = 24
 _GRAY_SCALE = {2: 85, 4: 17}
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is to be shown as stored
 _ON_ITS_SIDE = (5, 6, 7, 8)
+# From how a picture is to be shown to how it is stored, by the tag's value.
+_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 _JPEG_MAGIC = b"\xff\xd8\xff"
 
 PHOTO_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
@@ -136,7 +146,8 @@ def read_size(path: Path, formats: tuple[str, ...] = ("PNG", "JPEG"), orientatio
     """(height, width) from a picture's header."""
     image = _open(path, read_bytes(path), formats, orientation)
     width, height = image.size
-    turned = orientation == "apply" and _orientation(image) in _ON_ITS_SIDE
+    # Pillow opens a TIFF with the size that it is to be shown at
+    turned = (orientation == "apply") != isinstance(image, TiffImageFile) and _orientation(image) in _ON_ITS_SIDE
     return (width, height) if turned else (height, width)
 
 
@@ -196,6 +207,9 @@ def _decode(
     try:
         if orientation == "apply":
             image = ImageOps.exif_transpose(image)
+        elif isinstance(image, TiffImageFile) and (back := _BACK.get(_orientation(image))) is not None:
+            image.load()  # Pillow turns it then, unasked
+            image = image.transpose(back)
         return np.array(image if mode in (None, image.mode) else image.convert(mode), dtype=kind)
     except _BROKEN as error:
         raise DatasetError(f"{path}: damaged or cut off ({one_line(error)}): fetch it again") from error

@@ -21,7 +21,7 @@ from datasets.folder.settings import Settings
 from datasets.pictures import PHOTO_FORMATS, TurnedPicture, read_bytes, read_photo, read_size
 from datasets.release import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 _THREADS = 8
 _AT_ONCE = 256  # pairs handed to the threads, so that a large folder does not wait in memory
 

@@ -44,7 +44,7 @@ def export(
 
     from harness.cli.options import writable
     from harness.config.protocol import parse_size
-    from harness.deploy.weights import find_or_draw
+    from harness.deploy.weights import check_names, find_or_draw
     from harness.system.console import terminal
     from harness.system.environment import available_cores
     from harness.system.errors import one_of
@@ -52,6 +52,7 @@ def export(
     console, names = terminal(), ("onnx", "openvino", "torch-export")
     kinds = [one_of(one, names, "format") for one in dict.fromkeys(kind or ("onnx",))]
     sources = [find_or_draw(one, results, work, parse_size(size), classes) for one in models]
+    check_names(sources)
     writable(output, "--output")
 
     import torch

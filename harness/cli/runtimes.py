@@ -8,7 +8,7 @@ from rich.table import Table
 
 from harness.cli.options import writable
 from harness.config.protocol import parse_size
-from harness.deploy.weights import build, find_or_draw
+from harness.deploy.weights import build, check_names, find_or_draw
 from harness.records.measurement import Preset
 from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimePrecision, RuntimeRecord
 from harness.system.console import terminal
@@ -52,6 +52,7 @@ def runtimes_command(options: RuntimeOptions) -> int:
     preset = one_of(options.preset or "cpu", get_args(Preset), "preset")
     sizes = [parse_size(size) for size in options.sizes]
     sources = [find_or_draw(name, options.results, options.work, sizes[0], options.classes) for name in options.names]
+    check_names(sources)
     results = writable(options.results, "--results")
 
     import torch

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 import architectures
-import datasets
 from harness.config.initial_weights import INPUT_FIELDS, TRAINED_INPUT
 from harness.deploy.weights import CONFIG, WEIGHTS, ModelConfig, Source
 from harness.metrics import ImageScores, bootstrap, dataset_bf, scores
@@ -68,10 +67,10 @@ def card_values(source: Source, results: Path) -> dict[str, Any]:
         "spec": spec,
         "record": source.record.record,
         "protocol": spec.protocol.model_dump(mode="json"),
-        "data": datasets.info(spec.dataset),
+        "data": spec.dataset_info,
         "scores": found,
         "costs": costs(config, results),
-        "front_matter": front_matter(config, found),
+        "front_matter": front_matter(config, found, spec.dataset_info.title),
         "weights": WEIGHTS,
     }
 
@@ -135,7 +134,7 @@ def costs(config: ModelConfig, results: Path) -> list[Cost]:
     return found
 
 
-def front_matter(config: ModelConfig, found: list[Score]) -> str:
+def front_matter(config: ModelConfig, found: list[Score], dataset_title: str) -> str:
     """The YAML that the Hub reads at the head of a model card, without its rules."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -143,7 +142,7 @@ def front_matter(config: ModelConfig, found: list[Score]) -> str:
         EvalResult(
             task_type="image-segmentation",
             dataset_type=config.dataset,
-            dataset_name=datasets.info(config.dataset).title,
+            dataset_name=dataset_title,
             dataset_split=score.split,
             metric_type=_METRICS[score.name],
             metric_name=score.name,

@@ -91,9 +91,15 @@ def why_no_val(source: Source, data_root: str | None) -> str:
     """Why a model can't be scored; empty where it can."""
     if not source.config.run_id:
         return "the weights are drawn, not trained"
-    if data_root is None and not datasets.info(source.config.dataset).synthetic:
-        return "no --data-root"
-    return ""
+    return "" if data_root is not None or _is_drawn(source.config.dataset) else "no --data-root"
+
+
+def _is_drawn(dataset: str) -> bool:
+    """Whether it is read without a root; own data and plugins are not even described without one."""
+    try:
+        return datasets.info(dataset).synthetic
+    except datasets.DatasetError:
+        return False
 
 
 def split_of(source: Source, split: str, data_root: str | None, work: Path) -> DeviceDataset:

@@ -69,7 +69,8 @@ def collect(paths: Sequence[str], output: Path, force: bool) -> list[Item]:
         force: allow what is there already to be replaced.
 
     Raises:
-        UserError: nothing to predict, no such file, or a file that would be written twice or over another.
+        UserError: nothing to predict, no such file, or a file that would be written twice, over another, or over
+            one to be predicted, which no option allows.
     """
     items = [item for path in paths for item in _items(path, output)]
     if not items:
@@ -77,6 +78,9 @@ def collect(paths: Sequence[str], output: Path, force: bool) -> list[Item]:
     counts = Counter(target for item in items for target in item.targets(output))
     if twice := next((target for target, count in counts.items() if count > 1), None):
         raise UserError(f"{twice} would be written twice; rename one of the pictures, or predict them one by one")
+    sources = {Path(item.source).resolve() for item in items}
+    if over := next((target for target in counts if target.resolve() in sources), None):
+        raise UserError(f"{over} is a picture to be predicted, and would be written over; {_ADVICE}")
     there = next((target for target in (*counts, output / TABLE) if target.exists()), None)
     if there is not None and not force:
         raise UserError(f"{there} is there already; {_ADVICE}, or --force to replace what is there")
@@ -93,8 +97,9 @@ def _items(path: str, output: Path) -> Iterator[Item]:
             raise UserError(f"{path}: no such picture, video or folder")
         yield Item(source=path, name=found.stem, video=found.suffix.lower() in _VIDEOS)
         return
+    target, inside = output.resolve(), found.resolve() in output.resolve().parents
     for file in sorted(found.rglob("*")):
-        own = output.resolve() in file.resolve().parents and output.resolve() != found.resolve()
+        own = inside and target in file.resolve().parents
         hidden = any(part.startswith(".") for part in file.relative_to(found).parts)
         if file.suffix.lower() in _PICTURES | _VIDEOS and file.is_file() and not (own or hidden):
             name = file.relative_to(found).with_suffix("").as_posix()
@@ -121,7 +126,7 @@ def predict_items(
         on_pictures: called with the number of pictures or frames done.
 
     Raises:
-        UserError: a folder that can't be written, or videos that can't be read here.
+        UserError: a folder that can't be written, or videos where the extra for them is missing.
     """
     outcome, rows = Outcome(), list[list[str]]()
 
@@ -133,7 +138,8 @@ def predict_items(
 
     try:
         stills = (item for item in items if not item.video)
-        for item, picture, labels in _predicted(predictor, _read(stills, outcome), batch, native):
+        least = predictor.model.info.min_size if native else 1
+        for item, picture, labels in _predicted(predictor, _read(stills, outcome, least), batch, native):
             index, colors, mixed = item.targets(output)
             write_atomically(index, label_png(labels))
             write_atomically(colors, _png(colored(labels, predictor.config)))
@@ -141,18 +147,32 @@ def predict_items(
             note(item.source, labels)
         for item in items:
             if item.video:
-                _predict_video(predictor, item, output, batch, native, note)
+                try:
+                    _predict_video(predictor, item, output, batch, native, note)
+                except UnreadablePicture as error:
+                    outcome.failed.append(str(error))
     finally:
         write_atomically(output / TABLE, _table(rows, predictor.config.classes))
     return outcome
 
 
-def _read(items: Iterable[Item], outcome: Outcome) -> Iterator[tuple[Item, Pixels]]:
+def _read(items: Iterable[Item], outcome: Outcome, least: int) -> Iterator[tuple[Item, Pixels]]:
     for item in items:
         try:
-            yield item, read_picture(Path(item.source))
+            picture = read_picture(Path(item.source))
+            _check_size(item.source, picture, least)
         except UnreadablePicture as error:
             outcome.failed.append(str(error))
+        else:
+            yield item, picture
+
+
+def _check_size(source: str, picture: Pixels, least: int) -> None:
+    if min(picture.shape[:2]) < least:
+        height, width = picture.shape[:2]
+        raise UnreadablePicture(
+            f"{source}: {height}x{width} is smaller than {least}x{least}, the least of this model; leave --native out"
+        )
 
 
 def _predicted(
@@ -188,6 +208,9 @@ def _predict_video(
     frames = ((n, np.ascontiguousarray(frame[..., :3])) for n, frame in enumerate(reader))
     with ExitStack() as stack:
         stack.callback(reader.close)
+        if native:
+            width, height = reader.get_meta_data()["size"]
+            _check_size(item.source, np.empty((height, width, 3), np.uint8), predictor.model.info.min_size)
         color_video, overlay_video = (stack.enter_context(_video_writer(path, fps)) for path in (colors, mixed))
         try:
             for n, frame, labels in _predicted(predictor, frames, batch, native):
@@ -209,7 +232,7 @@ def _opened(source: str) -> Any:
     try:
         return imageio.get_reader(source, "ffmpeg")
     except (OSError, RuntimeError, ValueError, IndexError) as error:
-        raise UserError(f"{source}: no readable video: {' '.join(str(error).split())[:200]}") from error
+        raise UnreadablePicture(f"{source}: no readable video: {' '.join(str(error).split())[:200]}") from error
 
 
 @contextmanager
@@ -246,4 +269,4 @@ def _table(rows: Sequence[Sequence[str]], classes: Sequence[str]) -> bytes:
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(["picture", "width", "height", *classes])
     writer.writerows(rows)
-    return target.getvalue().encode()
+    return target.getvalue().encode("utf-8", "backslashreplace")  # of names that are no UTF-8

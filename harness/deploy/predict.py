@@ -60,7 +60,7 @@ class Predictor:
             architectures.ArchitectureError: a size that the model does not take.
         """
         size = self.config.image_size
-        inputs = [picture if native else scaled(picture, size) for picture in pictures]
+        inputs = [picture if native else reduce_area(picture, size) for picture in pictures]
         pixels = torch.from_numpy(np.stack(inputs)).to(self.device)
         with torch.inference_mode():
             images = Normalize(self.config, self.device)(pixels).permute(0, 3, 1, 2)
@@ -129,14 +129,6 @@ def as_picture(image: Any) -> Pixels:
             f"image is {array.dtype} {array.shape}: give a path, a Pillow image, or uint8 (H, W, 3) in RGB of 0..255"
         )
     return np.ascontiguousarray(array)
-
-
-def scaled(picture: Pixels, size: tuple[int, int]) -> Pixels:
-    """The picture at (height, width): reduced by area as datasets are, enlarged bilinearly where it is smaller."""
-    height, width = max(picture.shape[0], size[0]), max(picture.shape[1], size[1])
-    if (height, width) != picture.shape[:2]:
-        picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
-    return reduce_area(picture, size)
 
 
 # -- predictions out -------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ Importing this module imports no torch.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import architectures
-import datasets
 from harness.config.initial_weights import INPUT_FIELDS
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import Precision
@@ -146,6 +147,17 @@ def find_or_draw(name: str, results: Path, work: Path, size: tuple[int, int], nu
     return drawn(name, size, num_classes)
 
 
+def check_names(sources: Sequence[Source]) -> None:
+    """Refuse two models of one name, of which files would replace each other.
+
+    Raises:
+        UserError: there are two.
+    """
+    counts = Counter(source.name for source in sources)
+    if twice := next((name for name, count in counts.items() if count > 1), None):
+        raise UserError(f"two models are called {twice!r}: rename a folder, or give them one by one")
+
+
 def drawn(architecture: str, size: tuple[int, int], num_classes: int) -> Source:
     """An architecture of the registry with weights drawn under a fixed seed, for shapes, times and export.
 
@@ -178,7 +190,7 @@ def config_of(record: RunRecord, iteration: int) -> ModelConfig:
         record: of the run.
         iteration: that its weights are of.
     """
-    spec, data = record.spec, datasets.info(record.spec.dataset)
+    spec, data = record.spec, record.spec.dataset_info
     return ModelConfig(
         architecture=spec.architecture,
         architecture_revision=spec.architecture_revision,

@@ -25,7 +25,7 @@ from harness.system.errors import UserError, message_of, printable, storage_erro
 from harness.system.files import remove_leftovers, write_atomically
 from harness.system.locks import run_lock, training_on_this_machine
 from harness.system.signals import STOPPED, TIME_LIMIT_REACHED, Interrupted, StopRequest, heartbeat
-from harness.system.surroundings import keep_freed_memory, leave, settle_output
+from harness.system.surroundings import leave, settle_output
 
 if TYPE_CHECKING:
     from harness.postprocess.crf.runner import CrfRun
@@ -67,7 +67,6 @@ class RankFailed(Exception):
 def main(job_file: str) -> int:
     """Carry out the job in that file, and leave its ending beside it."""
     settle_output()
-    keep_freed_memory()
     path = Path(job_file)
     job = WorkerJob.model_validate_json(path.read_text("utf-8"))
     world = WorldInfo.here(job.world_size)

@@ -57,9 +57,10 @@ class RuntimeRecord(Stored):
 
     @property
     def file_name(self) -> str:
-        """Path of the record in its folder."""
+        """Path of the record in its folder; folders of one name are told apart by their runs."""
         height, width = self.size
-        return f"{self.device_slug}/{self.name}-{height}x{width}-{self.runtime}-{self.precision}.json"
+        run = "" if self.run_id in ("", self.name) else f"-{self.run_id.rpartition('-')[2]}"
+        return f"{self.device_slug}/{self.name}{run}-{height}x{width}-{self.runtime}-{self.precision}.json"
 
 
 RUNTIMES = Shelf(RuntimeRecord, "runtimes", "a record of a runtime")

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import datasets
 from harness.metrics.bootstrap import SCORES
 from harness.metrics.significance import Difference, Sample, difference
 from harness.report.collect import collect, suites_of
+from harness.report.frames import class_names
 from harness.report.grouping import Group
 from harness.report.samples import class_samples, sample
 from harness.report.store import read_store
@@ -67,7 +67,7 @@ def _check_ran(name: str, ran: Sequence[str], results: Path, suites: Sequence[st
 
 def _rows(group: Group, first: str, second: str) -> Iterator[dict[str, object]]:
     runs = group.of(first), group.of(second)
-    classes = datasets.info(group.protocol.dataset).classes
+    classes = class_names(group.runs[0].record)
     origin = {"group": group_title(group), "reduced": reduced_mark(group)}
     for label in group.labels:
         at = origin | {"checkpoint": label}

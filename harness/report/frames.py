@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 import datasets
+from harness.config.run_spec import RunSpec
 from harness.metrics.confusion import average_rates
 from harness.records.run import BEST, RunRecord
 from harness.report.grouping import GroupKey, outdated, suites_of
@@ -140,23 +141,23 @@ def load_curves(results: Source = "results") -> pd.DataFrame:
 
 def class_names(record: RunRecord) -> tuple[str, ...]:
     """Names of the classes; numbers for a dataset that is not known here."""
-    info = dataset_info(record.spec.dataset)
+    info = dataset_info(record.spec)
     if info is not None and info.num_classes == record.spec.num_classes:
         return info.classes
     return tuple(f"class {number}" for number in range(record.spec.num_classes))
 
 
-def dataset_info(name: str) -> datasets.DatasetInfo | None:
-    """The dataset's description; none where it is not known here."""
+def dataset_info(spec: RunSpec) -> datasets.DatasetInfo | None:
+    """The description of a run's dataset; none where it is not known here."""
     try:
-        return datasets.info(name)
+        return spec.dataset_info
     except datasets.DatasetError:
         return None
 
 
 def image_names(record: RunRecord, split: str, count: int) -> list[str]:
     """The ids of a split's images: drawn ones are numbered; a record does not name those of other datasets."""
-    info = dataset_info(record.spec.dataset)
+    info = dataset_info(record.spec)
     if info is not None and info.synthetic:
         return [f"{split}_{number:03d}" for number in range(count)]
     return [""] * count
@@ -182,7 +183,7 @@ def _run(record: RunRecord, store: Store) -> Row:
 
 def _origin(record: RunRecord, store: Store) -> Row:
     """All columns that do not change within a run."""
-    spec, weights, info = record.spec, record.spec.initial_weights, dataset_info(record.spec.dataset)
+    spec, weights, info = record.spec, record.spec.initial_weights, dataset_info(record.spec)
     failure = record.failure
     return _run(record, store) | {
         "architecture": spec.architecture,

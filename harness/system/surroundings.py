@@ -4,7 +4,6 @@
 """
 
 import atexit
-import ctypes
 import io
 import os
 import re
@@ -31,7 +30,6 @@ _WIDTHS = {"COLUMNS": 20, "LINES": 5, "TERMINAL_WIDTH": 20}  # the least that a 
 _ENDINGS = {name: getattr(os, name) for name in ("_exit", "execv", "execve")}  # of a process, without a word
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # Python's own choice
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of malloc.h, in bytes
 _LEVELS = {"CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"}
 
 
@@ -146,18 +144,6 @@ def unchanged() -> Iterator[None]:
                 signal.signal(number, handler)
         if (numpy := sys.modules.get("numpy")) is not None:
             numpy.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep large blocks that are freed for the next ones, in this process.
-
-    By itself it returns each to the system, and every training step gets its gradients as new pages: a quarter of a
-    step of FCN-8s on two cores, for 8 % less memory. What variables say of it stands.
-    """
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if set_option is not None and not any(name.startswith("MALLOC_") for name in os.environ):
-        for option in (_MMAP_THRESHOLD, _TRIM_THRESHOLD):
-            set_option(option, 2**31 - 1)
 
 
 def settle_output() -> None:

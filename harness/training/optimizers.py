@@ -59,6 +59,19 @@ def parameter_groups(model: nn.Module, protocol: Protocol) -> list[dict[str, Any
     return [group for group in groups if group["params"]]
 
 
+def restore_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take up an optimizer's state of a checkpoint, laid out in memory as the parameters are here.
+
+    They may lie otherwise than where it was written; torch keeps the state's own strides, and its fused steps on a
+    CPU go by memory alone: a parameter would get the momentum of others.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the rate of every group, times the group's own factor."""
     for group in optimizer.param_groups:

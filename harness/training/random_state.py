@@ -21,8 +21,10 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
     """Go on drawing where `random_state` was taken."""
     torch.set_rng_state(state["rng"])
-    if device.type == "cuda":
+    if device.type == "cuda" and "cuda_rng" in state:
         torch.cuda.set_rng_state(state["cuda_rng"])
+    elif device.type == "cuda":  # a checkpoint of a CPU: a stream that follows from where the CPU's stands
+        torch.cuda.manual_seed(int(torch.randint(2**62, ())))
 
 
 def seed_follower(seed: int, rank: int, iteration: int) -> None:

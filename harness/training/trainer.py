@@ -26,7 +26,7 @@ from harness.training.evaluator import SplitScores, evaluate, kept_indices, labe
 from harness.training.losses.cross_entropy import labeled_pixels
 from harness.training.lr_schedulers import learning_rate
 from harness.training.model import build_network
-from harness.training.optimizers import build_optimizer, set_rate
+from harness.training.optimizers import build_optimizer, restore_state, set_rate
 from harness.training.precise_bn import reestimate
 from harness.training.progress import RunProgress
 from harness.training.random_state import random_state, seed_follower, set_random_state
@@ -109,7 +109,7 @@ class Trainer:
         if stored is not None:
             tensors, values = stored
             self.model.load_state_dict(tensors["model"])
-            self.optimizer.load_state_dict(tensors["optimizer"])
+            restore_state(self.optimizer, tensors["optimizer"])
             self.state = restore(tensors["arrays"], values)
             self._best.known(self.state.best_iteration)
             random = tensors if self.group.is_main_process else tensors.get("followers_rng", {}).get(self.group.rank)
@@ -324,6 +324,8 @@ class Trainer:
         state, best = self.state, self.state.best_iteration
         assert best is not None, "every report_at point is validated"
         if self.group.is_main_process:
+            for kept in self.job.folder.glob("logits-*.safetensors"):  # of weights that these replace
+                kept.unlink(missing_ok=True)
             save_weights(final_weights(self.job.folder), self.model)
         scored = {e.split for e in state.evaluations if e.iteration == best}
         more = {"test": self.protocol.score_test, "train": self.protocol.score_train_selected}

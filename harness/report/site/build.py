@@ -142,7 +142,7 @@ def _sections() -> list[Row]:
 
 def _group(group: SiteGroup, content: Content) -> Row:
     spec = group.first.record.spec
-    info = dataset_info(spec.dataset)
+    info = dataset_info(spec)
     return {
         "id": group.id,
         "title": group.title,

@@ -209,7 +209,7 @@ def _groups(store: Store, frame: pd.DataFrame) -> tuple[SiteGroup, ...]:
 
 def _group(name: str, own: pd.DataFrame, split: str, runs: tuple[Run, ...]) -> SiteGroup:
     spec = runs[0].record.spec
-    info = frames.dataset_info(spec.dataset)
+    info = frames.dataset_info(spec)
     size = input_size(spec.protocol, info) if info else spec.protocol.size or (0, 0)
     names = list(dict.fromkeys(own[own["split"] == split].sort_values("iteration")["checkpoint"]))
     fixed = [one for one in names if one != "best"]

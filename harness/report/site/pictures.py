@@ -169,8 +169,9 @@ def collect_images(groups: Sequence[SiteGroup], data_root: str | None) -> list[I
     for group in groups:
         if group.split != "test":
             continue
-        name, info = group.key.dataset, dataset_info(group.key.dataset)
+        name, spec = group.key.dataset, group.first.record.spec
         if name not in sources:
+            info = None if spec.own_data else dataset_info(spec)  # own data lies elsewhere, if it is still there
             sources[name] = open_test(info, data_root) if info else None
         alone = Images(group=group, source=None)
         source = sources[name]

@@ -56,7 +56,7 @@ def badges(group: SiteGroup) -> list[Row]:
     if share is not None:
         found.append({"text": f"schedule: {share:.0f} %", "kind": "warn" if share < 100 else "good"})
     size = f"input {group.size[0]} x {group.size[1]}"
-    info = dataset_info(spec.dataset)
+    info = dataset_info(spec)
     smaller = info is not None and group.size[0] * group.size[1] < info.size[0] * info.size[1]
     found.append({"text": size, "kind": "warn" if smaller else ""})
     found.append({"text": f"start: {_weights(group)}", "kind": ""})
@@ -112,7 +112,7 @@ def _settings(group: SiteGroup, reference: str | None) -> list[Setting]:
         if name not in _ELSEWHERE
     ]
     rows.sort(key=lambda row: not row.differs)
-    info = dataset_info(group.key.dataset)
+    info = dataset_info(group.first.record.spec)
     if info is None or (images := paper_training_images(info)) is None:
         return rows
     meaning = "in the paper, not of the recipe's file"
@@ -141,7 +141,7 @@ def _shown(value: Any) -> str:
 
 
 def _images(group: SiteGroup) -> str:
-    info = dataset_info(group.key.dataset)
+    info = dataset_info(group.first.record.spec)
     return ", ".join(f"{split} {count:,}" for split, count in info.splits.items()) if info else ""
 
 

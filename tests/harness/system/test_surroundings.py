@@ -213,29 +213,3 @@ def test_warnings_of_libraries_are_no_errors(value: str) -> None:
     variables = {**os.environ, "PYTHONWARNINGS": value}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "None\n"), done
-
-
-FAULTS = """
-import os, resource, sys
-from harness.system.surroundings import keep_freed_memory
-if sys.argv[1:]:
-    keep_freed_memory()
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    b"x" * 100_000_000
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-print(faults(), faults())
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
-@pytest.mark.parametrize(
-    ("keep", "variables", "kept"), [(True, {}, True), (False, {}, False), (True, {"MALLOC_ARENA_MAX": "8"}, False)]
-)
-def test_freed_memory_is_kept_unless_variables_say_otherwise(keep: bool, variables: dict[str, str], kept: bool) -> None:
-    environment = {**os.environ, **variables}
-    command = [sys.executable, "-c", FAULTS, *(["keep"] if keep else [])]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
-    first, second = map(int, done.stdout.split())
-    assert first > 10_000
-    assert (second < first / 10) == kept

@@ -16,7 +16,7 @@ from harness.config.optimizers import LR_SCHEDULERS, OPTIMIZERS
 from harness.config.protocol import Protocol
 from harness.training import lr_schedulers
 from harness.training.checkpoint import load_checkpoint, save_checkpoint
-from harness.training.optimizers import build_optimizer, parameter_groups, set_rate
+from harness.training.optimizers import build_optimizer, parameter_groups, restore_state, set_rate
 from tests.harness.helpers import tiny_protocol
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,7 +44,8 @@ def steps(model: nn.Module, optimizer: torch.optim.Optimizer, rates: list[float]
     for number, rate in enumerate(rates, start=first):
         draw = torch.Generator().manual_seed(number)
         for parameter in model.parameters():
-            parameter.grad = torch.randn(parameter.shape, generator=draw)
+            # laid out as the parameter, as autograd gives them
+            parameter.grad = torch.empty_like(parameter).copy_(torch.randn(parameter.shape, generator=draw))
         set_rate(optimizer, rate)
         optimizer.step()
 
@@ -59,6 +60,24 @@ def test_its_class_is_there_and_is_what_timm_means_by_the_name(name: str) -> Non
     assert issubclass(found, torch.optim.Optimizer)
     if name in timm.optim.list_optimizers():
         assert timm.optim.get_optimizer_info(name).opt_class is found
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "lion"])
+@pytest.mark.parametrize("layouts", [(torch.contiguous_format, torch.channels_last), (torch.channels_last,) * 2])
+def test_a_state_of_another_layout_goes_on_as_it_was(name: str, layouts: tuple[torch.memory_format, ...]) -> None:
+    """As a run begun on one device and gone on with on another."""
+    undisturbed = model()
+    optimizer = build_optimizer(undisturbed, protocol(name))
+    steps(undisturbed, optimizer, [RATE] * 4)
+    first, second = (model().to(memory_format=layout) for layout in layouts)
+    before = build_optimizer(first, protocol(name))
+    steps(first, before, [RATE] * 2)
+    second.load_state_dict(first.state_dict())
+    after = build_optimizer(second, protocol(name))
+    restore_state(after, copy.deepcopy(before.state_dict()))
+    steps(second, after, [RATE] * 2, first=2)
+    for key, value in values(undisturbed).items():
+        torch.testing.assert_close(values(second)[key], value)
 
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
