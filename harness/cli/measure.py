@@ -68,7 +68,8 @@ def measure_command(options: MeasureOptions) -> int:
         UserError: a bad option.
     """
     requests = _requests(options, _device(options.device))
-    return steps.measure_all(requests, writable(options.results, "--results"), terminal(), options.force).exit_code
+    results = writable(options.results, "--results")
+    return steps.measure_all(requests, results, terminal(), force=options.force).exit_code
 
 
 def shape_of(

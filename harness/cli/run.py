@@ -175,7 +175,7 @@ def _carry_out(planned: Plan, request: RunRequest, launcher: Launcher, console: 
     code = trained.exit_code
     if request.measure and planned.suite.measures:
         measured = launcher.measure(steps.measurement_requests(planned.specs, request, preset), request, console)
-        if measured.stopped:
+        if measured.stopped or measured.time_limit_reached:
             return measured.exit_code
         code = max(code, measured.exit_code)
     _report(planned, request, console)

@@ -22,10 +22,11 @@ from harness.launchers.display import Display
 from harness.launchers.steps import PlanResult, status_of
 from harness.launchers.worker import BAD_INPUT, FAILED, FINISHED, Ending, bad_input
 from harness.profiling.scheduler import Request
-from harness.records.cleanup import clear_finished
+from harness.records.cleanup import clear_finished, newer_checkpoint
 from harness.records.run import finished
 from harness.system.environment import Device
 from harness.system.errors import UserError
+from harness.system.locks import run_lock
 from harness.system.registry import Registry
 from harness.system.signals import STOPPED, counted_stops
 
@@ -112,7 +113,7 @@ class Launcher(ABC):
         Raises:
             UserError: bad input.
         """
-        return steps.measure_all(requests, request.results, console, wait=True)
+        return steps.measure_all(requests, request.results, console, wait=True, deadline_s=request.deadline_s)
 
 
 # "module:class", imported when it is asked for
@@ -225,7 +226,10 @@ class _Schedule:
         if (stored := finished(job.results, spec)) is not None:
             self._display.say(spec.run_id, "finished before, nothing to do")
             self._display.advance()
-            clear_finished(job.folder, stored.record)
+            with run_lock(job.folder.parent, spec.run_id) as alone:
+                # another results folder may train it in the same work folder, or have stopped there
+                if alone and not newer_checkpoint(job.folder, stored.folder):
+                    clear_finished(job.folder, stored.record)
             self._result.skipped += 1
             return
         if (status := status_of(job.results, spec)) != "to do":

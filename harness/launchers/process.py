@@ -87,6 +87,8 @@ class RunProcess:
             ending = Ending.model_validate_json((Path(self._folder.name) / ENDING).read_bytes())
         except (OSError, ValueError):
             ending = self._without_ending(ended)
+        if ending.code == STOPPED and self._kill_at_s is not None and not self._asked:
+            ending = self._without_ending(ended)  # it heeded what was sent for want of a heartbeat
         self._folder.cleanup()
         if ending.line and self._log is None:
             print(ending.line, file=sys.stderr)

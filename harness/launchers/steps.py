@@ -123,7 +123,13 @@ def measurement_requests(specs: Sequence[RunSpec], request: RunRequest, preset: 
 
 
 def measure_all(
-    requests: Sequence[Request], results: Path, console: Console, force: bool = False, wait: bool = False
+    requests: Sequence[Request],
+    results: Path,
+    console: Console,
+    *,
+    force: bool = False,
+    wait: bool = False,
+    deadline_s: float | None = None,
 ) -> PlanResult:
     """Measure what is not finished yet, and show how far it is.
 
@@ -133,6 +139,7 @@ def measure_all(
         console: where to say what is going on.
         force: measure even what was measured before.
         wait: until other processes of the harness have ended.
+        deadline_s: end of the budget by time.monotonic; none without one.
 
     Raises:
         UserError: others train or measure here, and waiting is not wanted.
@@ -143,32 +150,40 @@ def measure_all(
         say(console, "waiting until other processes of the harness have ended: times need the machine alone")
 
     columns = (text_column("measuring"), BarColumn(), MofNCompleteColumn(), text_column("{task.description}"))
-    with (
-        measuring_on_this_machine(on_wait if wait else None),
-        progress(console, *columns) as bars,
-    ):
-        task = bars.add_task("", total=None)
+    try:
+        with (
+            measuring_on_this_machine(on_wait if wait else None, deadline_s),
+            progress(console, *columns) as bars,
+        ):
+            task = bars.add_task("", total=None)
 
-        def show(what: str) -> None:
-            bars.update(task, description=what, advance=1)
-            if not console.is_terminal:
-                say(console, what)
+            def show(what: str) -> None:
+                bars.update(task, description=what, advance=1)
+                if not console.is_terminal:
+                    say(console, what)
 
-        try:
             totals = run_measurements(
                 requests,
                 results,
                 force=force,
+                deadline_s=deadline_s,
                 on_plan=lambda count: bars.update(task, total=count),
                 on_step=show,
             )
-        except KeyboardInterrupt:
-            result.stopped = True
-            return result
+    except KeyboardInterrupt:
+        result.stopped = True
+        return result
+    except TimeoutError:
+        say(console, "the budget is used up: nothing is measured; the same command goes on with it")
+        result.time_limit_reached = True
+        return result
     result.done, result.skipped, result.failed = totals.done, totals.before, len(totals.failed)
     for line in totals.failed:
         say(console, f"FAILED: {line}")
     say(console, f"{totals.done} measurements taken; {totals.before} were measured before, {len(totals.failed)} failed")
+    if totals.not_begun:
+        say(console, f"the budget is used up: {totals.not_begun} not begun; the same command goes on with them")
+        result.time_limit_reached = True
     return result
 
 

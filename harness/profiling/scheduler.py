@@ -7,6 +7,7 @@ others wait. With preset `full` each round is a fresh process.
 
 import random
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -58,6 +59,7 @@ class Totals:
 
     done: int = 0
     before: int = 0
+    not_begun: int = 0
     failed: list[str] = field(default_factory=list)
 
 
@@ -117,6 +119,7 @@ def run_measurements(
     results: Path,
     *,
     force: bool = False,
+    deadline_s: float | None = None,
     on_plan: Callable[[int], None] = lambda steps: None,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Totals:
@@ -126,6 +129,7 @@ def run_measurements(
         requests: what to measure.
         results: the results folder.
         force: measure even what was measured before.
+        deadline_s: by time.monotonic; measurements that may take longer, as the longest so far did, are not begun.
         on_plan: called once with the number of steps that there will be.
         on_step: called with the name of each as it begins.
 
@@ -139,8 +143,13 @@ def run_measurements(
     on_plan(sum(len(group.specs) * (PLANS[group.specs[0].preset].rounds + 1) for group in groups))
     with tempfile.TemporaryDirectory(prefix="segnet-harness-") as folder:
         power = baseline_power(groups[0].specs[0]) if groups else None
+        longest_s = 0.0
         for number, group in enumerate(groups):
             assert power is not None, "there is a group"
+            began_s = time.monotonic()
+            if deadline_s is not None and began_s + longest_s >= deadline_s:
+                totals.not_begun = sum(len(left.specs) for left in groups[number:])
+                break
             visit = _Visit(group, power, Path(folder) / str(number), on_step)
             for spec, parts, failure in visit.execute():
                 _save(results, spec, group.key, parts, failure)
@@ -148,6 +157,7 @@ def run_measurements(
                     totals.failed.append(f"{spec.architecture}, {group.key}: {failure.message}")
                 else:
                     totals.done += 1
+            longest_s = max(longest_s, time.monotonic() - began_s)
     return totals
 
 

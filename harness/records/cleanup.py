@@ -10,6 +10,14 @@ from harness.system.files import remove_leftovers
 _PASSING = ("checkpoint*.pt", "search.json", "scores-*.npz")
 
 
+def newer_checkpoint(folder: Path, stored: Path) -> bool:
+    """Whether a checkpoint was written after the run's stored record: it is of another results folder's run."""
+    try:
+        return (folder / "checkpoint.pt").stat().st_mtime > (stored / "record.json").stat().st_mtime
+    except OSError:
+        return False
+
+
 def clear_finished(folder: Path, record: RunRecord) -> None:
     """Drop what a finished run would have gone on from; its weights stay, once each, and kept logits.
 

@@ -102,6 +102,8 @@ def _merge_run(run: StoredRun, target: Path) -> str:
             present.check()
         except ValueError:
             present = None  # damaged: the other one takes its place
+        if present is None and run.record.status == "failed":
+            return f"{run.record.run_id}: the one that is there is damaged, and this one failed ({run.folder})"
         if present is not None and present.record.status == "finished":
             return _compared(run, present)
         if present is not None and run.record.status == "failed":
@@ -143,7 +145,11 @@ def _merge_measurement(record: MeasurementRecord, source: Path, target: Path) ->
     new = []
     for cell in record.cells:
         other = present.cell(cell.key.phase, cell.key.batch_size)
-        if other is None or cell.method > other.method:
+        if other is None or (other.failure and not cell.failure):
+            new.append(cell)
+        elif cell.failure and not other.failure:
+            continue  # measured here: a failure elsewhere adds nothing
+        elif cell.method > other.method:
             new.append(cell)
         elif cell.method == other.method and other.model_copy(update={"environment": cell.environment}) != cell:
             return f"{name}: conflicts with the one that is there: {cell.key} was measured twice ({source})"

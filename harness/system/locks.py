@@ -55,14 +55,18 @@ def training_on_this_machine(on_wait: Callable[[], None], on_look: Callable[[], 
 
 
 @contextmanager
-def measuring_on_this_machine(on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def measuring_on_this_machine(
+    on_wait: Callable[[], None] | None = None, deadline_s: float | None = None
+) -> Iterator[None]:
     """Have the machine alone.
 
     Args:
         on_wait: called before waiting; without it nobody waits.
+        deadline_s: until when to wait, by time.monotonic; none: as long as need be.
 
     Raises:
         UserError: something of ours trains or measures here, and nobody wants to wait.
+        TimeoutError: it does so until the deadline.
     """
     with _held(_machine(), shared=False, wait=False) as own:
         if own:
@@ -74,6 +78,14 @@ def measuring_on_this_machine(on_wait: Callable[[], None] | None = None) -> Iter
             "wait until it has ended"
         )
     on_wait()
+    while deadline_s is not None:
+        with _held(_machine(), shared=False, wait=False) as own:
+            if own:
+                yield
+                return
+        if time.monotonic() >= deadline_s:
+            raise TimeoutError
+        time.sleep(LOOK_S)
     with _held(_machine(), shared=False, wait=True):
         yield
 

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from datasets.base import VOID, DatasetError
-from datasets.pictures import read_image, read_label, read_size, read_values
+from datasets.pictures import PHOTO_FORMATS, read_image, read_label, read_photo, read_size, read_values
 
 
 def save(path: Path, picture: Image.Image, kind: str | None = None) -> Path:
@@ -173,6 +173,23 @@ def test_pictures_that_are_to_be_shown_turned_are_refused(tmp_path: Path, orient
     exif[0x0112] = 1
     Image.new("RGB", (4, 4)).save(path, exif=exif)
     assert read_image(path).shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_picture_as_it_is_stored_and_as_it_is_shown(tmp_path: Path, orientation: int, kind: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / ("a.png" if kind == "png" else "a.tif")
+    Image.fromarray(pixels).save(path, exif=exif, **({"compression": "tiff_lzw"} if kind == "lzw" else {}))
+    turns = [np.array, np.fliplr, lambda a: np.rot90(a, 2), np.flipud]
+    turns += [lambda a: a.transpose(1, 0, 2), lambda a: np.rot90(a, -1)]
+    turns += [lambda a: np.rot90(a, 2).transpose(1, 0, 2), np.rot90]
+    shown = turns[orientation - 1](pixels)
+    for way, expected in (("stored", pixels), ("apply", shown)):
+        assert np.array_equal(read_photo(path, way), expected)  # type: ignore[arg-type]
+        assert read_size(path, PHOTO_FORMATS, way) == expected.shape[:2]  # type: ignore[arg-type]
 
 
 def test_a_label_that_is_to_be_shown_turned_is_refused(tmp_path: Path) -> None:

@@ -62,6 +62,19 @@ def test_from_a_folder_to_a_report_without_any_figure_of_the_paper(folder: Path,
     frames = [pd.read_csv(path) for path in (tmp_path / "reports").rglob("*.csv")]
     assert frames and not any(frame[name].notna().any() for frame in frames for name in frame if "paper" in name)
     assert (tmp_path / "reports" / "own-pets" / "README.md").is_file()
+    where = [places[0], places[2], "--threads", "1"]
+    out = tmp_path / "out"
+    predicted = harness("predict", run.record.run_id, str(folder / "images"), "--output", str(out), *where)
+    assert predicted.returncode == 0 and "9 pictures in" in predicted.stdout, predicted.stderr
+    assert (out / "classes.csv").read_text().splitlines()[0].endswith("sky,road,car")
+    written = harness("weights", run.record.run_id, str(tmp_path / "given"), *where[:2])
+    assert written.returncode == 0, written.stderr
+    assert "My [bold] pets" in (tmp_path / "given" / "README.md").read_text()
+    export = ["export", str(tmp_path / "given"), "--format", "torch-export", *where]
+    alone = harness(*export, "--output", str(tmp_path / "alone"))
+    assert alone.returncode == 0 and "no --data-root" in alone.stdout, alone.stderr
+    scored = harness(*export, "--output", str(tmp_path / "scored"), "--data-root", str(folder))
+    assert scored.returncode == 0 and "no mIoU" not in scored.stdout, scored.stderr
     folder.rename(tmp_path / "elsewhere")
     again = harness("report", "--suite", "own-pets", *places[:2])  # made of the records alone
     assert again.returncode == 0, again.stderr

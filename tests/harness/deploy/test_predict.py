@@ -13,7 +13,7 @@ import harness
 from datasets.cache import reduce_area
 from harness.data.split import DeviceDataset
 from harness.deploy.pictures import TABLE, collect, predict_items
-from harness.deploy.predict import Predictor, as_picture, class_shares, overlay, predictor, scaled
+from harness.deploy.predict import Predictor, as_picture, class_shares, overlay, predictor
 from harness.deploy.weights import ModelConfig, Source, build, drawn, find
 from harness.system.errors import UserError
 from harness.training.evaluator import evaluate
@@ -57,11 +57,19 @@ def test_any_size_comes_back_as_it_was(model: Predictor) -> None:
     assert np.array_equal(native, model.labels([pictures[1]], native=True)[0])
 
 
-def test_a_picture_is_reduced_as_datasets_are_and_enlarged_where_it_is_smaller() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
-    assert np.array_equal(scaled(picture, (48, 64)), reduce_area(picture, (48, 64)))
-    assert np.array_equal(scaled(picture, (96, 128)), picture)
-    assert scaled(picture, (200, 64)).shape == (200, 64, 3)
+@pytest.mark.parametrize("size", [(96, 128), (20, 70), (31, 33)])
+def test_a_picture_is_brought_to_its_size_as_datasets_are(model: Predictor, size: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    alike = reduce_area(picture, model.config.image_size)
+    expected = Image.fromarray(model.labels([alike], native=True)[0])
+    assert model.labels([picture])[0].shape == size
+    if size[0] % expected.height == 0 and size[1] % expected.width == 0:
+        assert expected.size == (40, 32)
+    inputs: list[torch.Tensor] = []
+    with model.model.register_forward_pre_hook(lambda _, given: inputs.append(given[0])):
+        model.labels([picture])
+        model.labels([alike], native=True)
+    assert torch.equal(*inputs)
 
 
 def test_a_model_of_one_size_refuses_others() -> None:
@@ -158,6 +166,36 @@ def test_what_would_be_written_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no pictures or videos"):
         collect([str(tmp_path / "empty")], tmp_path / "out", force=False)
+
+
+@pytest.mark.parametrize("output", ["in", "."])
+def test_no_option_lets_a_picture_be_written_over(tmp_path: Path, output: str) -> None:
+    folder = pictures(tmp_path)
+    with pytest.raises(UserError, match=r"c\.png is a picture to be predicted, and would be written over"):
+        collect([str(folder)], tmp_path / "in", force=True)
+    if output == ".":  # the folder lies below the output, and is no output itself
+        assert len(collect([str(folder)], tmp_path, force=False)) == 3
+
+
+def test_what_cannot_be_read_is_left_out_and_the_others_are_predicted(tmp_path: Path, model: Predictor) -> None:
+    pytest.importorskip("imageio_ffmpeg")
+    folder = pictures(tmp_path)
+    (folder / "0.mp4").write_bytes(b"no film")
+    Image.new("RGB", (9, 200)).save(folder / "icon.png")
+    items = collect([str(folder)], tmp_path / "out", force=False)
+    outcome = predict_items(model, items, tmp_path / "out", native=True)
+    lines = sorted(Path(line.partition(": ")[0]).name for line in outcome.failed)
+    assert lines == ["0.mp4", "b.png", "c.png", "icon.png"] and outcome.done == 1
+    assert any("200x9 is smaller than 32x32" in line for line in outcome.failed)
+
+
+def test_a_name_that_is_no_utf_8_stands_in_the_table(tmp_path: Path, model: Predictor) -> None:
+    name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    Image.new("RGB", (40, 32)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / name)
+    outcome = predict_items(model, collect([str(tmp_path)], tmp_path / "out", force=False), tmp_path / "out")
+    assert outcome.done == 1
+    assert "caf\\udce9.png" in (tmp_path / "out" / TABLE).read_text("utf-8")
 
 
 def test_a_video_becomes_index_pictures_and_two_videos(tmp_path: Path, model: Predictor) -> None:

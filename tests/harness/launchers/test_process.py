@@ -78,6 +78,18 @@ def test_a_process_without_a_heartbeat_is_ended(deaf: str, tmp_path: Path, monke
     assert "no sign of life" in failure(tmp_path).message
 
 
+def test_one_that_heeds_its_end_for_want_of_a_heartbeat_is_no_stop_of_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = Ending(code=STOPPED, line="stopped at iteration 3").model_dump_json()
+    script = (
+        f"signal.signal(signal.SIGTERM, lambda *_: (job.with_name('ending.json').write_text({left!r}), os._exit(130)))"
+    )
+    running = run(tmp_path, monkeypatch, f"{script}; time.sleep(60)", {"heartbeat_timeout_s": 1.5})
+    assert ended(running, 20.0).code == FAILED
+    assert "no sign of life" in failure(tmp_path).message
+
+
 def test_heartbeats_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = job(tmp_path)
     one.folder.mkdir(parents=True)

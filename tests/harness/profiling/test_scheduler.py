@@ -1,5 +1,6 @@
 """Scheduling with stand-ins for the processes: who does which step when, and what is saved of it."""
 
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -148,6 +149,16 @@ def test_full_preset_takes_a_fresh_process_for_each_round(tmp_path: Path) -> Non
     cell = stored(tmp_path, "a", preset="full").cell("forward", 1)
     assert cell is not None and cell.timing is not None
     assert (cell.timing.processes, len(cell.timing.time.rounds), cell.timing.time.warmup_n) == (5, 5, 15)
+
+
+def test_nothing_is_begun_after_the_deadline(tmp_path: Path) -> None:
+    backward = MeasurementKey(phase="backward", batch_size=1)
+    asked = requests("a", "b", keys=(FORWARD, backward))
+    late = run_measurements(asked, tmp_path, deadline_s=time.monotonic() - 1)
+    assert (late.done, late.not_begun, StandIn.steps) == (0, 4, [])
+    assert run_measurements(asked, tmp_path, deadline_s=time.monotonic() + 3600).not_begun == 0
+    again = run_measurements(asked, tmp_path, deadline_s=time.monotonic() - 1)
+    assert (again.before, again.not_begun) == (4, 0)
 
 
 def test_a_failed_network_is_a_failed_measurement_with_its_reason_and_the_others_go_on(tmp_path: Path) -> None:
