@@ -177,18 +177,6 @@ def test_no_option_lets_a_picture_be_written_over(tmp_path: Path, output: str) -
         assert len(collect([str(folder)], tmp_path, force=False)) == 3
 
 
-def test_what_cannot_be_read_is_left_out_and_the_others_are_predicted(tmp_path: Path, model: Predictor) -> None:
-    pytest.importorskip("imageio_ffmpeg")
-    folder = pictures(tmp_path)
-    (folder / "0.mp4").write_bytes(b"no film")
-    Image.new("RGB", (9, 200)).save(folder / "icon.png")
-    items = collect([str(folder)], tmp_path / "out", force=False)
-    outcome = predict_items(model, items, tmp_path / "out", native=True)
-    lines = sorted(Path(line.partition(": ")[0]).name for line in outcome.failed)
-    assert lines == ["0.mp4", "b.png", "c.png", "icon.png"] and outcome.done == 1
-    assert any("200x9 is smaller than 32x32" in line for line in outcome.failed)
-
-
 def test_a_name_that_is_no_utf_8_stands_in_the_table(tmp_path: Path, model: Predictor) -> None:
     name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
     Image.new("RGB", (40, 32)).save(tmp_path / "a.png")

@@ -101,18 +101,6 @@ def test_a_failed_run_does_not_take_the_place_of_a_damaged_one(stores: tuple[Sto
     assert (run / "scores.npz").exists()
 
 
-@pytest.mark.parametrize("method", [1, 2])
-def test_a_failed_cell_gives_way_to_figures_and_never_the_other_way(tmp_path: Path, method: int) -> None:
-    here, there = tmp_path / "here", tmp_path / "there"
-    path = save_measurement(here, make_record(make_cell(method=1)))
-    save_measurement(there, make_record(make_cell(method=method, failure=OOM, timing=None), make_cell("backward")))
-    assert outcome(merge(here, [there])) == (1, 0, 0)
-    assert [cell.failure for cell in read_record(path).cells] == [None, None]
-    path = save_measurement(there, make_record(make_cell(method=2, failure=OOM, timing=None)))
-    assert outcome(merge(there, [here])) == (1, 0, 0)
-    assert [cell.failure for cell in read_record(path).cells] == [None, None]
-
-
 def test_a_run_that_is_being_worked_on_is_left_alone(stores: tuple[Store, Store]) -> None:
     here, there = stores
     run_id = there.run(there.spec("segnet", protocol=PROTOCOL), SCORES).name
