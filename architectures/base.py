@@ -70,6 +70,11 @@ class Architecture(nn.Module, ABC):
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
             raise ArchitectureError(f"{name}: images must be a float tensor (N, 3, H, W), not {images.dtype} {shape}")
         height, width = images.shape[-2:]
+        self.check_images(height, width)
+
+    def check_images(self, height: int, width: int) -> None:
+        """Raises ArchitectureError for images of a size that this network does not take."""
+        name = self.info.name
         self._check_size("images are", height, width)
         if self.info.fixed_size and (height, width) != self.image_size:
             built = f"{self.image_size[0]}x{self.image_size[1]}"

@@ -4,6 +4,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ _GRAY_SCALE = {2: 85, 4: 17}
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # EXIF's tag, and its value for a picture that is to be shown as stored
 _ON_ITS_SIDE = (5, 6, 7, 8)
 # From how a picture is to be shown to how it is stored, by the tag's value.
-_BACK = {
+_BACK: Mapping[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,

@@ -15,6 +15,8 @@ from filelock import FileLock
 ROOT = Path(__file__).resolve().parent.parent
 FAULTS = ROOT / "tests" / "faults"
 
+MakeOnce = Callable[[str, Callable[[Path], object]], Path]  # (name, what makes the folder) -> the folder
+
 
 def pytest_configure() -> None:
     """What a test starts must heed the signals that a shell's background job and all its children ignore."""
@@ -69,7 +71,7 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def made_once(common: Path) -> Callable[[str, Callable[[Path], object]], Path]:
+def made_once(common: Path) -> MakeOnce:
     """Gives a folder that one worker makes and all read; the others wait meanwhile."""
 
     def folder(name: str, make: Callable[[Path], object]) -> Path:

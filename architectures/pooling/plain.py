@@ -33,12 +33,12 @@ def spread(values: Tensor, codes: Tensor, size: tuple[int, int]) -> Tensor:
     chosen = codes.unsqueeze(3).unsqueeze(5) == cells  # (N, C, h, 2, w, 2)
     maps = torch.where(chosen, values.unsqueeze(3).unsqueeze(5), 0.0)
     maps = maps.reshape(count, channels, 2 * height, 2 * width)
-    if torch.compiler.is_exporting():
+    if exporting := torch.compiler.is_exporting():
         for wanted, there in zip(size, (2 * height, 2 * width), strict=True):
             torch._check(wanted <= there)  # else a size that is a symbol becomes the lesser of both, and grows so
-        # a look at strides would bind the exported network to its example's size
-        return maps[:, :, : size[0], : size[1]]
-    return maps[:, :, : size[0], : size[1]].contiguous(memory_format=layout_of(values))
+    maps = maps[:, :, : size[0], : size[1]]
+    # a look at strides would bind an exported network to its example's size
+    return maps if exporting else maps.contiguous(memory_format=layout_of(values))
 
 
 def pick(maps: Tensor, codes: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from architectures import ArchitectureError
+from architectures.base import Architecture
 from harness.deploy.predict import (
     Pixels,
     Predictor,
@@ -138,8 +140,8 @@ def predict_items(
 
     try:
         stills = (item for item in items if not item.video)
-        least = predictor.model.info.min_size if native else 1
-        for item, picture, labels in _predicted(predictor, _read(stills, outcome, least), batch, native):
+        pictures = _read(stills, outcome, predictor.model if native else None)
+        for item, picture, labels in _predicted(predictor, pictures, batch, native):
             index, colors, mixed = item.targets(output)
             write_atomically(index, label_png(labels))
             write_atomically(colors, _png(colored(labels, predictor.config)))
@@ -156,23 +158,24 @@ def predict_items(
     return outcome
 
 
-def _read(items: Iterable[Item], outcome: Outcome, least: int) -> Iterator[tuple[Item, Pixels]]:
+def _read(items: Iterable[Item], outcome: Outcome, native: Architecture | None) -> Iterator[tuple[Item, Pixels]]:
+    """native: the model that is to run at the pictures' own sizes."""
     for item in items:
         try:
             picture = read_picture(Path(item.source))
-            _check_size(item.source, picture, least)
+            if native is not None:
+                _check_size(native, item.source, picture.shape[0], picture.shape[1])
         except UnreadablePicture as error:
             outcome.failed.append(str(error))
         else:
             yield item, picture
 
 
-def _check_size(source: str, picture: Pixels, least: int) -> None:
-    if min(picture.shape[:2]) < least:
-        height, width = picture.shape[:2]
-        raise UnreadablePicture(
-            f"{source}: {height}x{width} is smaller than {least}x{least}, the least of this model; leave --native out"
-        )
+def _check_size(model: Architecture, source: str, height: int, width: int) -> None:
+    try:
+        model.check_images(height, width)
+    except ArchitectureError as error:
+        raise UnreadablePicture(f"{source}: {error}; leave --native out") from error
 
 
 def _predicted(
@@ -210,7 +213,7 @@ def _predict_video(
         stack.callback(reader.close)
         if native:
             width, height = reader.get_meta_data()["size"]
-            _check_size(item.source, np.empty((height, width, 3), np.uint8), predictor.model.info.min_size)
+            _check_size(predictor.model, item.source, height, width)
         color_video, overlay_video = (stack.enter_context(_video_writer(path, fps)) for path in (colors, mixed))
         try:
             for n, frame, labels in _predicted(predictor, frames, batch, native):

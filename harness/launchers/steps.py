@@ -1,5 +1,6 @@
 """The steps of a plan besides its runs: data decoded before them, costs measured after; what came of it all."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,10 @@ def measurement_requests(specs: Sequence[RunSpec], request: RunRequest, preset: 
     return list(wanted.values())
 
 
+class _BudgetUsedUp(Exception):
+    """While waiting for the machine."""
+
+
 def measure_all(
     requests: Sequence[Request],
     results: Path,
@@ -149,10 +154,14 @@ def measure_all(
     def on_wait() -> None:
         say(console, "waiting until other processes of the harness have ended: times need the machine alone")
 
+    def on_look() -> None:
+        if deadline_s is not None and time.monotonic() >= deadline_s:
+            raise _BudgetUsedUp
+
     columns = (text_column("measuring"), BarColumn(), MofNCompleteColumn(), text_column("{task.description}"))
     try:
         with (
-            measuring_on_this_machine(on_wait if wait else None, deadline_s),
+            measuring_on_this_machine(on_wait if wait else None, on_look),
             progress(console, *columns) as bars,
         ):
             task = bars.add_task("", total=None)
@@ -173,7 +182,7 @@ def measure_all(
     except KeyboardInterrupt:
         result.stopped = True
         return result
-    except TimeoutError:
+    except _BudgetUsedUp:
         say(console, "the budget is used up: nothing is measured; the same command goes on with it")
         result.time_limit_reached = True
         return result

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.records.measurement import (
+    Measurement,
     MeasurementRecord,
     joined,
     load_measurements,
@@ -145,18 +146,19 @@ def _merge_measurement(record: MeasurementRecord, source: Path, target: Path) ->
     new = []
     for cell in record.cells:
         other = present.cell(cell.key.phase, cell.key.batch_size)
-        if other is None or (other.failure and not cell.failure):
+        if other is None or _rank(cell) > _rank(other):
             new.append(cell)
-        elif cell.failure and not other.failure:
-            continue  # measured here: a failure elsewhere adds nothing
-        elif cell.method > other.method:
-            new.append(cell)
-        elif cell.method == other.method and other.model_copy(update={"environment": cell.environment}) != cell:
+        elif _rank(cell) == _rank(other) and other.model_copy(update={"environment": cell.environment}) != cell:
             return f"{name}: conflicts with the one that is there: {cell.key} was measured twice ({source})"
     if not new:
         return "same"
     save_measurement(target, joined(present, record.model_copy(update={"cells": tuple(new)})))
     return "added"
+
+
+def _rank(cell: Measurement) -> tuple[bool, int]:
+    """Of two of one measurement the higher stays: figures before a failure, then the later revision."""
+    return cell.failure is None, cell.method
 
 
 def _merge_file(path: Path, target: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where a run's weights lie in its folder. Imports no torch."""
+"""Where a run's weights, and logits of them, lie in its folder. Imports no torch."""
 
 from pathlib import Path
 
@@ -23,3 +23,13 @@ def stored_best_weights(folder: Path, iteration: int) -> Path:
     path = best_weights(folder, iteration)
     unnumbered = folder / "best.safetensors"
     return unnumbered if unnumbered.exists() and not path.exists() else path
+
+
+def logits_file(folder: Path, split: str, iteration: int) -> Path:
+    """Logits of a split by the weights of that iteration."""
+    return folder / f"logits-{split}-{iteration:06d}.safetensors"
+
+
+def all_logits(folder: Path) -> list[Path]:
+    """Those that are kept."""
+    return sorted(folder.glob("logits-*.safetensors"))

@@ -29,7 +29,7 @@ def run_lock(folder: Path, run_id: str) -> Iterator[bool]:
     Raises:
         UserError: the folder can't be written.
     """
-    with _held(folder / ".locks" / run_id, shared=False, wait=False) as own:
+    with _held(folder / ".locks" / run_id, shared=False) as own:
         yield own
 
 
@@ -41,9 +41,39 @@ def training_on_this_machine(on_wait: Callable[[], None], on_look: Callable[[], 
         on_wait: called before waiting.
         on_look: called every second while waiting.
     """
+    with _machine_held(shared=True, on_wait=on_wait, on_look=on_look):
+        yield
+
+
+@contextmanager
+def measuring_on_this_machine(
+    on_wait: Callable[[], None] | None = None, on_look: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Have the machine alone.
+
+    Args:
+        on_wait: called before waiting; without it nobody waits.
+        on_look: called every second while waiting.
+
+    Raises:
+        UserError: something of ours trains or measures here, and nobody wants to wait.
+    """
+    with _machine_held(shared=False, on_wait=on_wait or _refuse, on_look=on_look):
+        yield
+
+
+def _refuse() -> None:
+    raise UserError(
+        "another process of the harness trains or measures on this machine, which would spoil the times; "
+        "wait until it has ended"
+    )
+
+
+@contextmanager
+def _machine_held(*, shared: bool, on_wait: Callable[[], None], on_look: Callable[[], None]) -> Iterator[None]:
     waiting = False
     while True:
-        with _held(_machine(), shared=True, wait=False) as own:
+        with _held(_machine(), shared=shared) as own:
             if own:
                 yield
                 return
@@ -54,42 +84,6 @@ def training_on_this_machine(on_wait: Callable[[], None], on_look: Callable[[], 
         time.sleep(LOOK_S)
 
 
-@contextmanager
-def measuring_on_this_machine(
-    on_wait: Callable[[], None] | None = None, deadline_s: float | None = None
-) -> Iterator[None]:
-    """Have the machine alone.
-
-    Args:
-        on_wait: called before waiting; without it nobody waits.
-        deadline_s: until when to wait, by time.monotonic; none: as long as need be.
-
-    Raises:
-        UserError: something of ours trains or measures here, and nobody wants to wait.
-        TimeoutError: it does so until the deadline.
-    """
-    with _held(_machine(), shared=False, wait=False) as own:
-        if own:
-            yield
-            return
-    if on_wait is None:
-        raise UserError(
-            "another process of the harness trains or measures on this machine, which would spoil the times; "
-            "wait until it has ended"
-        )
-    on_wait()
-    while deadline_s is not None:
-        with _held(_machine(), shared=False, wait=False) as own:
-            if own:
-                yield
-                return
-        if time.monotonic() >= deadline_s:
-            raise TimeoutError
-        time.sleep(LOOK_S)
-    with _held(_machine(), shared=False, wait=True):
-        yield
-
-
 def _machine() -> Path:
     """One file a machine and user, whatever results folder is written to."""
     user = os.getuid() if hasattr(os, "getuid") else "user"
@@ -97,8 +91,8 @@ def _machine() -> Path:
 
 
 @contextmanager
-def _held(path: Path, *, shared: bool, wait: bool) -> Iterator[bool]:
-    """Hold a lock; false if that would mean waiting and is not wanted. True where locks don't exist."""
+def _held(path: Path, *, shared: bool) -> Iterator[bool]:
+    """Hold a lock; false if that would mean waiting. True where locks don't exist."""
     if fcntl is None:
         yield True
         return
@@ -109,7 +103,7 @@ def _held(path: Path, *, shared: bool, wait: bool) -> Iterator[bool]:
         raise UserError(f"{path}: {error.strerror}; choose a folder that can be written") from error
     try:
         try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return

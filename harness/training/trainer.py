@@ -13,7 +13,7 @@ from harness.config.worker_job import WorkerJob
 from harness.data.split import BatchSampler, DeviceDataset
 from harness.metrics import scores
 from harness.records.run import BEST, Validation
-from harness.records.weights_files import final_weights
+from harness.records.weights_files import all_logits, final_weights
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
 from harness.training.amp import apply_precision, autocast
@@ -324,7 +324,7 @@ class Trainer:
         state, best = self.state, self.state.best_iteration
         assert best is not None, "every report_at point is validated"
         if self.group.is_main_process:
-            for kept in self.job.folder.glob("logits-*.safetensors"):  # of weights that these replace
+            for kept in all_logits(self.job.folder):  # of weights that these replace
                 kept.unlink(missing_ok=True)
             save_weights(final_weights(self.job.folder), self.model)
         scored = {e.split for e in state.evaluations if e.iteration == best}

@@ -220,6 +220,25 @@ def test_odd_names_in_lists(tmp_path: Path, name: str) -> None:
     assert datasets.load(f"folder:{tmp_path}", "train").image_ids == (name,)
 
 
+@pytest.mark.parametrize("name", ["p00 (1)", "p00 2", "p00 copy", "p00 p01"])
+def test_a_name_that_begins_as_another_is_not_taken_for_it(tmp_path: Path, name: str) -> None:
+    write_flat(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "p05.png").rename(tmp_path / folder / f"{name}.png")
+    whole = f"folder:{tmp_path}"
+    ids = [one for split in datasets.SPLITS for one in datasets.load(whole, split).image_ids]  # draws its own lists
+    again = [one for split in datasets.SPLITS for one in datasets.load(whole, split).image_ids]
+    assert ids == again and sorted(ids) == sorted(path.stem for path in (tmp_path / "images").iterdir())
+    shutil.rmtree(tmp_path / "splits")
+    for split, line in (("val", "p02"), ("test", "p03")):
+        (tmp_path / f"{split}.txt").write_text(line)
+    for line in (f"images/{name}.png masks/{name}.png", name):
+        (tmp_path / "train.txt").write_text(line)
+        found = datasets.load(whole, "train")
+        assert found.image_ids == (name,)
+        assert np.array_equal(found[0][0], picture(5)) and np.array_equal(found[0][1], label(5))
+
+
 def test_a_list_names_what_is_not_there(tmp_path: Path) -> None:
     write_flat(tmp_path)
     (tmp_path / "train.txt").write_text("ghost.png ghost.png\nimages/p00.png masks/ghost.png\np01\np01\n")

@@ -1,11 +1,11 @@
 """A place to harm the harness in, and what it leaves when nothing harms it."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import MakeOnce
 from tests.faults.processes import Place, harness, tiny
 
 
@@ -19,7 +19,7 @@ def prepared(folder: Path, cache: Path) -> Place:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(made_once: Callable[[str, Callable[[Path], object]], Path], drawn_cache: Path) -> Place:
+def undisturbed(made_once: MakeOnce, drawn_cache: Path) -> Place:
     """Where the run of `tiny` was trained, measured and reported without any fault."""
 
     def make(folder: Path) -> None:

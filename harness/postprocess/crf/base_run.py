@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import WorkerJob
 from harness.records.run import RunRecord, finished
-from harness.records.weights_files import final_weights, stored_best_weights
+from harness.records.weights_files import final_weights, logits_file, stored_best_weights
 
 
 class BaseRunMissing(Exception):
@@ -27,7 +27,7 @@ class Checkpoint:
 
     def logits_path(self, split: str) -> Path:
         """Where the logits of a split are kept."""
-        return self.folder / f"logits-{split}-{self.iteration:06d}.safetensors"
+        return logits_file(self.folder, split, self.iteration)
 
 
 @dataclass(frozen=True, kw_only=True)

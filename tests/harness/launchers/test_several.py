@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from harness.config.world import WorldInfo, check_sharing
 from harness.records.run import RunRecord, load_run
 from harness.system.errors import UserError
+from tests.conftest import MakeOnce
 from tests.faults.processes import Harness, harness
 from tests.harness.commands import ROOT, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
@@ -102,10 +102,7 @@ def trained(place: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_stopped_and_gone_on_with_is_the_undisturbed_run(
-    number: signal.Signals,
-    made_once: Callable[[str, Callable[[Path], object]], Path],
-    tmp_path: Path,
-    drawn_cache: Path,
+    number: signal.Signals, made_once: MakeOnce, tmp_path: Path, drawn_cache: Path
 ) -> None:
     """With dropout. A command that is killed stops its processes too: they save and end."""
     calm = made_once("segnet-of-two-processes", lambda folder: trained(with_cache(folder, drawn_cache)))

@@ -144,6 +144,20 @@ def test_the_later_revision_of_measuring_stays(
     assert cell.method == 2
 
 
+@pytest.mark.parametrize("method", [1, 2])
+def test_a_failed_cell_gives_way_to_figures_and_never_the_other_way(tmp_path: Path, method: int) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    path = save_measurement(here, make_record(make_cell(method=1)))
+    failed = {"failure": {"kind": "oom", "message": "OOM at batch 1"}, "timing": None}
+    save_measurement(there, make_record(make_cell(method=method, **failed), make_cell("backward")))
+    assert outcome(merge(here, [there])) == (1, 0, 0)
+    assert [cell.failure for cell in read_record(path).cells] == [None, None]
+    other = tmp_path / "other"
+    path = save_measurement(other, make_record(make_cell(method=2, **failed)))
+    assert outcome(merge(other, [here])) == (1, 0, 0)
+    assert [cell.failure for cell in read_record(path).cells] == [None, None]
+
+
 def test_devices_stay_apart(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     save_measurement(here, make_record(make_cell()))
