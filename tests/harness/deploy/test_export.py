@@ -41,6 +41,8 @@ ELSEWHERE = [
 
 
 def exported(name: str, kind: str, output: Path, dynamic: bool, size: tuple[int, int] = (64, 96)) -> Exported:
+    if kind == "openvino":
+        pytest.importorskip("openvino", reason="needs `make extras`")
     least = architectures.info(name).min_size
     source = drawn(name, (max(size[0], least), max(size[1], least)), 5)
     return export(source, build(source), kind, output, dynamic=dynamic, force=False, val=NO_VAL)  # type: ignore[arg-type]

@@ -152,11 +152,12 @@ class TestBoundaryPool:
         expected = [boundary_f1(p, t, 3) for p, t in zip(predictions, labels, strict=True)]
         assert len({image_bf(row) for row in expected}) > len(expected) / 2
         np.testing.assert_array_equal(bf_of_images(predictions, labels, 3, processes=1), expected)
+        others = len(multiprocessing.active_children())  # of other tests
         for own_s, at_work in ((0.0, 2), (1e-9, 2), (60.0, 0)):  # none, the first, all of them without workers
             with BoundaryPool(3, processes=2, start_after_s=own_s) as pool:
                 for prediction, label in zip(predictions, labels, strict=True):
                     pool.submit(prediction, label)
-                assert len(multiprocessing.active_children()) == at_work
+                assert len(multiprocessing.active_children()) == others + at_work
                 np.testing.assert_array_equal(pool.results(), expected)
 
     def test_caller_may_reuse_its_buffers(self) -> None:
