@@ -123,9 +123,15 @@ class ClaimResult:
 
     @property
     def deciding(self) -> tuple[GroupResult, ...]:
-        """The groups that make the verdict: full ones that could be judged, else all that could."""
+        """The groups that make the verdict.
+
+        Those in which at least half of the comparisons could be judged, full ones if there are any such; where no
+        group has half, all that could be judged at all. A few comparisons of networks that happen to be done
+        would else tip a verdict.
+        """
         judged = tuple(one for one in self.groups if one.counts.judged)
-        return tuple(one for one in judged if one.group.full) or judged
+        wide = tuple(one for one in judged if one.counts.judged >= one.counts.missing)
+        return tuple(one for one in wide if one.group.full) or wide or judged
 
     @property
     def counts(self) -> Counts:

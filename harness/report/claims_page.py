@@ -130,7 +130,8 @@ def _joined(own: pd.DataFrame, letters: dict[str, str], rows: int) -> list[dict[
                 "group": letters[part["group"].iloc[0]],
                 "comparison": ", ".join(dict.fromkeys(part["quantity"].str.replace("_", " "))),
                 "here": _range(part["difference"], units),
-                "paper": _range(part["paper_difference"], units),
+                # of what was compared here alone, so that the two ranges are over the same pairs
+                "paper": _range(part.loc[part["difference"].notna(), "paper_difference"], units),
                 "outcome": counted_words(count_outcomes(part["outcome"])),
             }
         )

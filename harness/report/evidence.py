@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from harness.config.protocol import load_protocol
+from harness.config.run_spec import EVALUATION_REVISION
 from harness.metrics.significance import Sample, counted
 from harness.paper.judges import Figures
 from harness.paper.rules import Quantity, Subject, Table
@@ -12,10 +14,10 @@ from harness.report.accuracy import PAPER_BEST, status
 from harness.report.collect import SuiteRecords
 from harness.report.comparability import part_of, share_of_images
 from harness.report.families import families
-from harness.report.grouping import Group, input_size
+from harness.report.grouping import Group
 from harness.report.measurement_frame import fact
 from harness.report.readings import MEMORY_CELLS, storage_bytes, time_sample
-from harness.report.resources import MeasurementGroup, Measurements, measurement_for
+from harness.report.resources import MeasurementGroup, Measurements, beside_scores
 from harness.report.samples import sample
 from harness.report.store import Run, title
 from harness.report.wording import describe
@@ -38,7 +40,7 @@ def evidence(table: Table, records: SuiteRecords) -> list[EvidenceGroup]:
     if table == "table1":
         found = []
         for family in families(records.suite, records.groups):
-            measured = measurement_for(family, input_size(family.first.protocol, records.dataset), records.measurements)
+            measured = beside_scores(records.measurements, records.suite, records.dataset, family)
             rows: _Rows = {name: (family.of(name), BEST) for name in family.class_weightings}
             found += [_of_runs(records, family.first, family.name, _scores(rows, measured))] if family.runs else []
         return found
@@ -55,6 +57,13 @@ def _of_runs(
     records: SuiteRecords, group: Group, protocol: str, figures: Figures, lacking: tuple[str, ...] = ()
 ) -> EvidenceGroup:
     """`protocol` is the group's name but for what the table's rows vary. What `lacking` names does not reduce it."""
+    if group.evaluation != EVALUATION_REVISION:
+        lacking = (*lacking, f"revision {group.evaluation} of evaluation, now {EVALUATION_REVISION}")
+    if group.variant != records.dataset.name:
+        lacking = (*lacking, f"data as {group.variant}")
+    expected = records.suite.class_weightings or (load_protocol(records.suite.protocol).class_weighting,)
+    if group.protocol.class_weighting not in expected:
+        lacking = (*lacking, f"class weights: {group.protocol.class_weighting}")
     reduced = [*group.reduced]
     if protocol != group.protocol.name and not reduced:
         reduced.append(f"changed recipe: {protocol.removeprefix(group.protocol.name + '+')}")
@@ -131,7 +140,7 @@ def _scores(rows: _Rows, measured: MeasurementGroup | None) -> Figures:
         if group is None:
             return NotMeasured(reason="not run")
         runs = [run for name in group.networks if title(name) == subject.network for run in group.of(name)]
-        failed = [record for record in group.failed if title(record.spec.architecture) == subject.network]
+        failed = [record for record in group.failed if title(record.spec.network) == subject.network]
         found = sample(runs, "test", label, quantity)
         return found or NotMeasured(reason=status(None, failed, ran=bool(runs)))
 

@@ -15,7 +15,7 @@ from harness.report.plots import Drawing, NoPlot, Palette, PlotContext, Source, 
 from harness.report.plots.base import GroupData
 from harness.report.plots.storage import StorageContext
 from harness.report.render import render
-from harness.report.resources import MeasurementGroup, measurement_for
+from harness.report.resources import MeasurementGroup
 from harness.report.store import title
 from harness.report.tables.overview import shown_label
 from harness.report.tables.per_class import class_grid
@@ -162,7 +162,7 @@ def _pictures(
         data = GroupData(
             context=PlotContext(group=one, dataset=section.dataset, palette=palette),
             per_class=frame[frame["class_weighting"] == one.protocol.class_weighting],
-            measurements=section.measurements,
+            costs=section.costs,
             source=source if source is not None and source.digest == one.digest else None,
         )
         weighting = one.protocol.class_weighting if len(section.groups) > 1 else ""
@@ -200,8 +200,7 @@ def _placed(
 def _over_groups(section: Section, tables: Mapping[str, Table], palette: Palette) -> list[Drawing | NoPlot]:
     """The pictures of Table 1, which joins the class weightings."""
     assert section.family is not None
-    size = input_size(section.group.protocol, section.dataset)
-    measured = measurement_for(section.family, size, section.measurements)
+    measured = section.costs
     if section.suite.table != "table1" or "table1" not in tables or measured is None:
         return []
     frame = tables["table1"].frame

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from datasets import DatasetInfo
 from harness.config.suite import Suite
 from harness.records.measurement import (
+    INFERENCE_BATCH,
     PAPER_SIZE,
     STEP_BATCH,
     MeasurementRecord,
@@ -197,37 +199,22 @@ def _preference(spec: MeasureSpec) -> tuple[bool, bool, int]:
     return bool(spec.options), spec.device == "cpu", _EFFORTS.index(spec.preset)
 
 
-def for_size(measurements: Measurements, size: tuple[int, int], precision: str) -> MeasurementGroup | None:
-    """The plain measurements to plot beside runs of that size and precision, else what comes nearest.
+def beside_scores(
+    measurements: Measurements, suite: Suite, dataset: DatasetInfo, family: Family
+) -> MeasurementGroup | None:
+    """The one group of plain measurements that stands beside the scores of a family's runs.
 
-    That is the same size in fp32, in which trained weights are kept whatever the precision of training; then
-    the paper's size. A plot says where either differs.
+    It is at the runs' input, else at the paper's; for Table 1 at the paper's first. It is in the runs' precision,
+    else in fp32, in which trained weights are kept whatever the precision of training. What was measured in part,
+    such as times alone, is left out, for it has no memory to show. Of several groups the one that holds most of
+    the networks; among equals the first, which is a GPU's. What shows it says where it differs from the runs.
     """
-    for wanted in (size, PAPER_SIZE):
-        fitting = [group for group in measurements.groups if group.size == wanted and group.plain]
-        for kind in (precision, "fp32"):
-            same = [group for group in fitting if group.first.spec.precision == kind]
-            if same:
-                return same[0]
-    return None
-
-
-def measurement_for(family: Family, size: tuple[int, int], measurements: Measurements) -> MeasurementGroup | None:
-    """The one group of plain measurements that Table 1 takes: the paper's size first, then the runs' own.
-
-    Of several, the one that holds most of the networks; among equals the first, which is a GPU's.
-
-    Args:
-        family: whose precision is taken.
-        size: (height, width) of the input of the family's runs.
-        measurements: the suite's.
-    """
-    for wanted in (PAPER_SIZE, size):
-        fitting = [
-            group
-            for group in measurements.groups
-            if group.plain and group.size == wanted and group.first.spec.precision == family.first.precision
-        ]
+    sizes = [input_size(family.first.protocol, dataset), PAPER_SIZE]
+    if suite.table == "table1":
+        sizes.reverse()
+    whole = [one for one in measurements.groups if one.plain and ("shapes", INFERENCE_BATCH) in one.timed]
+    for size, precision in product(sizes, (family.first.precision, "fp32")):
+        fitting = [one for one in whole if one.size == size and one.first.spec.precision == precision]
         if fitting:
-            return max(fitting, key=lambda group: len(group.records))
+            return max(fitting, key=lambda one: sum(one.of(name) is not None for name in family.networks))
     return None

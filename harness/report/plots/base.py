@@ -13,7 +13,7 @@ from harness.report.grouping import Group
 from harness.report.plots.png import MAX_BYTES, PHOTO_BYTES, png
 from harness.report.plots.style import Palette
 from harness.report.render import render
-from harness.report.resources import Measurements
+from harness.report.resources import MeasurementGroup
 
 Subject = Literal["group", "device", "series", "family", "recipes", "performance"]
 
@@ -72,11 +72,15 @@ def open_test(dataset: datasets.DatasetInfo, data_root: str | None) -> datasets.
 
 @dataclass(frozen=True, kw_only=True)
 class GroupData:
-    """What a group's plots are drawn from. per_class: of `accuracy.per_class`. source: pictures, if they may be had."""
+    """What a group's plots are drawn from.
+
+    per_class: of `accuracy.per_class`. costs: the measurements beside its scores. source: pictures, if they may
+    be had.
+    """
 
     context: PlotContext
     per_class: pd.DataFrame
-    measurements: Measurements
+    costs: MeasurementGroup | None
     source: Source | None
 
 

@@ -16,8 +16,8 @@ from harness.report.grouping import input_size
 from harness.report.measurement_frame import fact
 from harness.report.plots.base import Drawing, GroupData, NoPlot, Plot, PlotContext, bars_words, caption, drawing
 from harness.report.plots.style import GRAY, Mark, key, label_points, new_figure, plain_axis, sign, size_text, styled
-from harness.report.resources import MeasurementGroup, for_size
-from harness.report.store import title
+from harness.report.resources import MeasurementGroup
+from harness.report.store import Run, title
 from harness.system.quantities import Quantity
 
 
@@ -25,19 +25,20 @@ from harness.system.quantities import Quantity
 class Cost:
     """What accuracy is plotted against.
 
-    label: of the axis. of: phase, batch, quantity and statistic in the frame of measurements. scale: what its value
-    is multiplied by. published: the paper's value in the same unit, if any.
+    label: of the axis. of: phase, batch, quantity and statistic in the frame of measurements; none: the runs' own
+    records have it. published: the paper's value in the same unit, if any.
     """
 
     label: str
-    of: tuple[Phase, int, str, str]
-    scale: float = 1.0
+    of: tuple[Phase, int, str, str] | None
     published: Callable[[paper.Resources], float] | None = None
 
-    def read(self, record: MeasurementRecord) -> Quantity:
-        """Its value, or why there is none."""
-        found = fact(record, *self.of)
-        return found if found.value is None else Quantity(value=self.scale * found.value)
+    def read(self, runs: Sequence[Run], measured: MeasurementRecord | None) -> Quantity:
+        """Its value for a network's runs and measurement, or why there is none."""
+        if self.of is None:
+            counted = next((run.record.parameters for run in runs if run.record.parameters), None)
+            return Quantity(reason="not counted") if counted is None else Quantity(value=1e-6 * counted)
+        return fact(measured, *self.of) if measured else Quantity(reason="not measured")
 
 
 COSTS: Mapping[str, Cost] = {
@@ -57,8 +58,7 @@ COSTS: Mapping[str, Cost] = {
     ),
     "parameters": Cost(
         label="parameters (millions)",
-        of=("shapes", INFERENCE_BATCH, "parameters", "value"),
-        scale=1e-6,
+        of=None,
         published=lambda row: row.model_size_mb / 4,  # 4 bytes a parameter
     ),
 }
@@ -69,25 +69,26 @@ _DEVICE_MEMORY = Cost(
 )
 
 
-def cost_of(quantity: str, measured: MeasurementGroup) -> Cost:
+def cost_of(quantity: str, measured: MeasurementGroup | None) -> Cost:
     """What a name of `COSTS` is read from: memory by the device's allocator, where it has one."""
-    if quantity == "memory" and any(_DEVICE_MEMORY.read(one).value is not None for one in measured.records):
+    records = measured.records if measured and quantity == "memory" else ()
+    if any(_DEVICE_MEMORY.read((), record).value is not None for record in records):
         return _DEVICE_MEMORY
     return COSTS[quantity]
 
 
-def trade_off_frame(context: PlotContext, measured: MeasurementGroup, quantity: str) -> pd.DataFrame:
+def trade_off_frame(context: PlotContext, measured: MeasurementGroup | None, quantity: str) -> pd.DataFrame:
     """A row a point: source ("here" or "paper"), network, cost, mIoU in percent, low and high of its bar.
 
     Args:
         context: the group's.
-        measured: of one device.
+        measured: of one device; none where nothing was measured.
         quantity: a name of `COSTS`.
     """
     group, cost, rows = context.group, cost_of(quantity, measured), []
     for name in group.networks:
-        summary, record = summarize(group.of(name), "test", group.shown_label), measured.of(name)
-        value = cost.read(record).value if record else None
+        summary = summarize(group.of(name), "test", group.shown_label)
+        value = cost.read(group.of(name), measured.of(name) if measured else None).value
         if summary is None or value is None:
             continue
         miou, half = summary.mean["mIoU"], summary.std.get("mIoU", 0.0)
@@ -120,9 +121,11 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     return sorted(front, key=lambda place: (points[place], place))
 
 
-def trade_off_figure(context: PlotContext, measured: MeasurementGroup, quantity: str, frame: pd.DataFrame) -> Figure:
+def trade_off_figure(
+    context: PlotContext, measured: MeasurementGroup | None, quantity: str, frame: pd.DataFrame
+) -> Figure:
     """mIoU against a cost: filled here with bars, hollow the paper's, gray steps the Pareto front of ours."""
-    device = "" if quantity == "parameters" else f", {measured.first.device_name}"
+    device = "" if quantity == "parameters" or measured is None else f", {measured.first.device_name}"
     name = {"time": "latency"}.get(quantity, quantity)
     with styled():
         figure = new_figure(4.5, context.heading(f"Accuracy against {name}") + device)
@@ -165,25 +168,24 @@ def _draw_front(axes: Axes, points: Sequence[tuple[float, float]]) -> list[tuple
     return list(zip(costs[:-1], costs[1:], scores, strict=True))
 
 
-def missing_reasons(context: PlotContext, measured: MeasurementGroup, quantity: str) -> list[str]:
+def missing_reasons(context: PlotContext, measured: MeasurementGroup | None, quantity: str) -> list[str]:
     """Why no network of the group has the cost; empty where it was measured."""
-    cost = cost_of(quantity, measured)
-    found = [cost.read(record) for name in context.group.networks if (record := measured.of(name))]
+    cost, records = cost_of(quantity, measured), measured.records if measured else ()
+    found = [cost.read((), one) for one in records if one.spec.architecture in context.group.networks]
     return sorted({one.reason for one in found if one.reason})
 
 
 def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
     """A plot for each of `COSTS`, or why there is none."""
     context, group = data.context, data.context.group
-    size = input_size(group.protocol, context.dataset)
-    measured = for_size(data.measurements, size, group.precision)
+    size, measured = input_size(group.protocol, context.dataset), data.costs
     made: list[Drawing | NoPlot] = []
     for quantity in COSTS:
         name = f"{quantity.capitalize()} versus accuracy"
-        frame = trade_off_frame(context, measured, quantity) if measured else pd.DataFrame()
-        if measured is None or frame.empty:
-            reasons = missing_reasons(context, measured, quantity) if measured else []
-            reason = caption("trade-off-missing", reasons=reasons, precision=group.precision)
+        frame = trade_off_frame(context, measured, quantity)
+        if frame.empty:
+            reasons = missing_reasons(context, measured, quantity)
+            reason = caption("trade-off-missing", reasons=reasons)
             made.append(NoPlot(title=name, reason=reason))
             continue
         figure = trade_off_figure(context, measured, quantity, frame)
@@ -192,8 +194,8 @@ def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
             "group": group,
             "quantity": quantity,
             "bars": bars_words([len(group.of(network)) for network in group.networks]),
-            "first": measured.first,
-            "sizes": (size_text(size), size_text(measured.size)),
+            "first": measured.first if measured else None,
+            "sizes": (size_text(size), size_text(measured.size if measured else size)),
             "missing": [title(network) for network in group.networks if title(network) not in shown],
             "paper": frame["source"].eq("paper").any(),
         }

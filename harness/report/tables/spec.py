@@ -14,7 +14,7 @@ from harness.report.comparability import not_like_for_like, training_remark
 from harness.report.families import Family, families
 from harness.report.grouping import SCORE_NAMES, Group, input_size
 from harness.report.render import render
-from harness.report.resources import MeasurementGroup, Measurements, for_size
+from harness.report.resources import MeasurementGroup, Measurements, beside_scores
 from harness.report.tables.render import csv, latex, markdown
 from harness.report.wording import describe
 from harness.system.registry import Registry, entries_of_package
@@ -61,10 +61,10 @@ class Section:
 
     @property
     def costs(self) -> MeasurementGroup | None:
-        """The measurements that stand beside the scores: at the runs' input and precision, or what is nearest."""
+        """The measurements that stand beside the scores; those of the device itself in tables of costs."""
         if not self.family:
             return self.device
-        return for_size(self.measurements, input_size(self.group.protocol, self.dataset), self.group.precision)
+        return beside_scores(self.measurements, self.suite, self.dataset, self.family)
 
 
 def sections(records: SuiteRecords) -> list[Section]:

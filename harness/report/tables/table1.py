@@ -13,11 +13,10 @@ from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH
 from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import CLASS_COUNTS, score_cells, seed_cells, span, summarize
 from harness.report.families import Family
-from harness.report.grouping import input_size
 from harness.report.measurement_frame import fact
 from harness.report.metrics import PAPER_METRICS
 from harness.report.readings import storage_bytes
-from harness.report.resources import MeasurementGroup, measurement_for
+from harness.report.resources import MeasurementGroup
 from harness.report.samples import sample, with_ties
 from harness.report.store import Run, title
 from harness.report.tables.cells import column, score, score_notes, seeds, with_best
@@ -29,7 +28,7 @@ from harness.system.quantities import Quantity
 SPLITS = ("test", "train")
 # Bytes kept for the decoder are multiples of this network's: the paper's multiplier is 1 for it.
 REFERENCE = "segnet-basic"
-NO_MEASUREMENT = "no measurement in the runs' precision, at the paper's size or the runs'"
+NO_MEASUREMENT = "no whole measurement in the runs' precision or fp32, at the paper's size or the runs'"
 NOT_MEASURED = "not measured on this device at this size"
 # What the resources of a variant are, each with a reason where there is none.
 RESOURCES = ("parameters", "model_size_mb", "storage_bytes", "storage_ratio", "forward_ms")
@@ -139,8 +138,7 @@ def _ratio(value: Quantity, base: Quantity) -> Quantity:
 def _values(section: Section) -> pd.DataFrame:
     if section.suite.table != "table1" or section.family is None:
         return pd.DataFrame()
-    size = input_size(section.group.protocol, section.dataset)
-    return table1(section.family, section.suite, measurement_for(section.family, size, section.measurements))
+    return table1(section.family, section.suite, section.costs)
 
 
 def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:

@@ -226,11 +226,18 @@ def _ratio(cost: str) -> Callable[[Row], str]:
 
 
 def _part(name: str, heading: str, place: int, costs: Sequence[Cost], *notes: str) -> TableSpec:
+    """Empty where no network was measured for it, but for the first part, whose file holds all."""
+
+    def values(section: Section) -> pd.DataFrame:
+        frame = _values(section)
+        there = frame.reindex(columns=[cost.name for cost in costs]).notna().any(axis=None)
+        return frame if there or place == 0 else pd.DataFrame()
+
     return TableSpec(
         name=name,
         heading=heading,
         place=place,
-        values=_values,
+        values=values,
         columns=columns_of([cost for cost in costs if cost.shown]),
         notes=lambda section, frame: notes,
         subject="costs",

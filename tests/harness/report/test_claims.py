@@ -64,6 +64,27 @@ class TestVerdicts:
         seven(store, decoders)
         assert (result(store, 7).verdict, result(store, 7).limitations) == ("supported", ("one seed",))
 
+    def test_a_group_with_few_of_the_comparisons_does_not_decide_beside_one_with_most(
+        self, store: Store, decoders: Protocol
+    ) -> None:
+        reduced = decoders.override({"size": "120x160"})
+        seven(store, reduced, better=PART, worse=WHOLE)
+        for name, matrices in ((FCN, WHOLE), (PLAIN, PART)):  # full, but without SegNet-Basic and of one weighting
+            store.run(store.spec(name, protocol=decoders.override({"class_weighting": "median"})), {"end": matrices})
+        found = result(store, 7)
+        few, most = sorted(found.groups, key=lambda one: one.counts.judged)
+        assert 0 < few.counts.judged < few.counts.missing and few.group.full
+        assert found.deciding == (most,) and found.verdict == "mixed"
+
+    def test_a_group_with_few_comparisons_decides_where_there_is_no_better(
+        self, store: Store, decoders: Protocol
+    ) -> None:
+        for name, matrices in ((FCN, WHOLE), (PLAIN, PART)):
+            store.run(store.spec(name, protocol=decoders.override({"class_weighting": "median"})), {"end": matrices})
+        found = result(store, 7)
+        assert found.verdict == "mixed" and found.counts.judged < found.counts.missing
+        assert len(found.deciding) == 1 and found.limitations[-1].endswith("of 28 comparisons")
+
     def test_changed_recipe_is_a_limitation(self, store: Store, decoders: Protocol) -> None:
         seven(store, decoders.override({"lr": "0.05"}))
         assert result(store, 7).limitations == ("changed recipe: lr=0.05", "one seed")
@@ -106,6 +127,16 @@ class TestTable3:
             spec = store.spec(name, protocol=camvid, weights=VGG)
             store.run(spec, {"half": WHOLE, "end": WHOLE}, bf=bf, layers=layers)
         assert "half-random encoder: 2 of 13 convolutions pretrained" in result(store, 12).limitations
+
+    def test_other_data_class_weights_and_an_older_evaluation_are_limitations(self, store: Store) -> None:
+        protocol = load_protocol("camvid-half-weighted@1")
+        for name, bf in (("segnet", 0.6), ("deconvnet", 0.5)):
+            spec = store.spec(name, protocol=protocol, variant="camvid-jpeg93").model_copy(
+                update={"evaluation_revision": 1}
+            )
+            store.run(spec, {"half": WHOLE, "end": WHOLE}, bf=bf)
+        found = result(store, 12).limitations
+        assert set(found) >= {"data as camvid-jpeg93", "class weights: median", "revision 1 of evaluation, now 2"}
 
     def test_an_evaluation_that_is_last_and_best_counts_once(self, store: Store, camvid: Protocol) -> None:
         for name in FOUR:

@@ -14,9 +14,8 @@ from harness.records.measurement import PAPER_SIZE
 from harness.records.run import BEST, Failure
 from harness.report.collect import collect
 from harness.report.families import Family, families
-from harness.report.grouping import input_size
-from harness.report.resources import MeasurementGroup, measurement_for
-from harness.report.tables.table1 import table1
+from harness.report.resources import MeasurementGroup, beside_scores
+from harness.report.tables.table1 import NO_MEASUREMENT, table1
 from tests.harness.report.made_up import G_PART, MIOU_PART, PART, WHOLE, Store
 from tests.harness.report.made_up import row as only_row
 
@@ -49,8 +48,7 @@ def all_families(store: Store) -> tuple[Family, ...]:
 def measured(store: Store) -> MeasurementGroup | None:
     records = collect(store.results, SUITE)
     (family,) = families(SUITE, records.groups)
-    size = input_size(family.first.protocol, records.dataset)
-    return measurement_for(family, size, records.measurements)
+    return beside_scores(records.measurements, SUITE, records.dataset, family)
 
 
 def made(store: Store) -> pd.DataFrame:
@@ -159,7 +157,7 @@ class TestResources:
         add(store, decoders)
         found = row(made(store), "SegNet-Basic")
         assert found["parameters"] == 1_416_587
-        assert found["forward_ms_reason"].startswith("no measurement in the runs' precision")
+        assert found["forward_ms_reason"] == NO_MEASUREMENT
         store.measurement("segnet-basic")
         store.measurement("fcn-basic", kept=(11 * FLOAT_MAP, 0, 0, 0), forward_ms=None)
         frame = made(store)

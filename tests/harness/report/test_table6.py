@@ -7,12 +7,14 @@ import pytest
 
 from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
+from harness.records.measurement import save_measurement
 from harness.report.collect import collect
 from harness.report.commands import measure_command
-from harness.report.resources import MeasurementGroup, Measurements, for_size
-from harness.report.tables.spec import Section, Table, tables_of
+from harness.report.resources import MeasurementGroup, Measurements
+from harness.report.tables.spec import Section, Table, sections, tables_of
 from harness.report.tables.table6 import table6
-from tests.harness.report.made_up import Store
+from tests.harness.report.made_up import PART, Store
+from tests.harness.report.made_up_measurements import measured
 
 GPU: dict[str, Any] = {"device": "cuda", "preset": "lease"}
 
@@ -106,19 +108,36 @@ def test_sizes_devices_presets_and_variants_are_never_mixed(store: Store, camvid
 
 
 def test_scores_stand_beside_the_runs_size_then_fp32_then_the_papers_size(store: Store, camvid: Protocol) -> None:
-    store.pictures("segnet", camvid.override({"size": "90x120"}), accuracy=0.5)
+    at = camvid.override({"size": "90x120"})
+    for name in ("segnet", "deconvnet"):
+        store.run(store.spec(name, protocol=at, precision="bf16"), {"half": PART, "end": PART})
 
-    def found(precision: str) -> tuple[tuple[int, int], str]:
-        group = for_size(measurements(store), (90, 120), precision)
-        assert group is not None
-        return group.size, group.first.spec.precision
+    def found() -> tuple[tuple[int, int], str, str]:
+        (section,) = sections(collect(store.results, load_suite("camvid")))
+        assert section.costs is not None
+        return section.costs.size, section.costs.first.spec.precision, section.costs.first.spec.device
 
     store.measurement("segnet", precision="bf16")
-    assert found("bf16") == ((360, 480), "bf16")
+    assert found() == ((360, 480), "bf16", "cpu")
     store.measurement("segnet", size=(90, 120))
-    assert found("bf16") == ((90, 120), "fp32"), "the size counts for more"
-    store.measurement("segnet", size=(90, 120), precision="bf16")
-    assert found("bf16") == ((90, 120), "bf16")
+    assert found() == ((90, 120), "fp32", "cpu"), "the size counts for more"
+    store.measurement("segnet", size=(90, 120), precision="bf16", device="cuda")
+    assert found() == ((90, 120), "bf16", "cuda")
+    for name in ("segnet", "deconvnet"):
+        store.measurement(name, size=(90, 120), precision="bf16")
+    assert found() == ((90, 120), "bf16", "cpu"), "most of the networks"
+
+
+def test_scores_never_stand_beside_times_alone(store: Store, camvid: Protocol) -> None:
+    store.run(store.spec("segnet", protocol=camvid.override({"size": "90x120"})), {"half": PART, "end": PART})
+    record = measured("segnet", size=(90, 120))
+    times = tuple(cell for cell in record.cells if cell.key.phase == "forward")
+    save_measurement(store.results, record.model_copy(update={"cells": times}))
+    records = collect(store.results, load_suite("camvid"))
+    (section,) = sections(records)
+    assert section.costs is None
+    (group,) = records.measurements.groups
+    assert list(tables(store, group)) == ["table6"], "no empty table of memory or size"
 
 
 def test_a_suite_shows_its_own_networks_at_the_size_of_its_runs(store: Store, quick: Protocol) -> None:

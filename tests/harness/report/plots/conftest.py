@@ -9,6 +9,7 @@ from harness.report.collect import collect
 from harness.report.plots import Source, palette
 from harness.report.plots.base import GroupData, PlotContext
 from harness.report.tables.per_class import per_class
+from harness.report.tables.spec import sections
 from tests.harness.report.made_up import Store
 
 Data = Callable[..., GroupData]
@@ -21,12 +22,13 @@ def data(store: Store) -> Data:
     def of(suite_name: str = "camvid", source: Source | None = None) -> GroupData:
         suite = load_suite(suite_name)
         records = collect(store.results, suite)
-        (group,) = records.groups
+        (section,) = sections(records)
+        (group,) = section.groups
         colors = palette(suite, records.networks)
         return GroupData(
             context=PlotContext(group=group, dataset=records.dataset, palette=colors),
             per_class=per_class(group, records.dataset),
-            measurements=records.measurements,
+            costs=section.costs,
             source=source,
         )
 

@@ -59,7 +59,7 @@ class TestTradeOff:
         store.measurement("segnet", forward_ms=8, **GPU)
         store.measurement("deconvnet", forward_ms=9, **GPU)
         found = data()
-        frame = trade_off_frame(found.context, found.measurements.groups[0], "time").set_index(["source", "network"])
+        frame = trade_off_frame(found.context, found.costs, "time").set_index(["source", "network"])
         assert frame.loc[("here", "SegNet"), "cost"] == 8
         assert frame.loc[("here", "SegNet"), "miou"] == pytest.approx(MIOU_PART)
         assert frame.loc[("here", "DeconvNet"), ["low", "high"]].tolist() == [100, 100]
@@ -75,7 +75,7 @@ class TestTradeOff:
         two(store, camvid)
         store.measurement("segnet", **GPU)
         found = data()
-        group = found.measurements.groups[0]
+        group = found.costs
         frame = trade_off_frame(found.context, group, "memory")
         (axes,) = trade_off_figure(found.context, group, "memory", frame).axes
         lines = {box.get_label(): box[0] for box in axes.containers}
@@ -93,19 +93,30 @@ class TestTradeOff:
         assert not data("quick").context.with_paper
 
     def test_energy_is_in_joules_and_parameters_in_millions(self) -> None:
-        record = measured("segnet", energy_mj=900, model_size_mb=117.8, **GPU)  # type: ignore[arg-type]
+        record = measured("segnet", energy_mj=900, **GPU)  # type: ignore[arg-type]
         group = MeasurementGroup(records=(record,))
-        assert cost_of("energy", group).read(record).value == pytest.approx(0.9)
-        assert cost_of("parameters", group).read(record).value == pytest.approx(29.45)
+        assert cost_of("energy", group).read((), record).value == pytest.approx(0.9)
         assert "(J)" in cost_of("energy", group).label
+
+    def test_parameters_are_the_runs_own_and_need_no_measurement(
+        self, store: Store, camvid: Protocol, data: Data
+    ) -> None:
+        spec = store.spec("segnet", protocol=camvid)
+        store.run(spec, {"half": PART, "end": PART}, parameters=29_450_000)
+        found = data()
+        assert found.costs is None
+        frame = trade_off_frame(found.context, None, "parameters")
+        assert frame[frame["source"] == "here"]["cost"].tolist() == [pytest.approx(29.45)]
+        drawn = {one.title for one in drawings("group", found) if isinstance(one, Drawing)}
+        assert "Parameters versus accuracy" in drawn and "Time versus accuracy" not in drawn
 
     def test_memory_is_the_allocators_on_a_gpu_and_live_tensors_elsewhere(self) -> None:
         gpu = measured("segnet", inference_mib=400, workspace_mib=50, **GPU)  # type: ignore[arg-type]
         cost = cost_of("memory", MeasurementGroup(records=(gpu,)))
-        assert (cost.read(gpu).value, "allocator" in cost.label) == (450.0, True)
+        assert (cost.read((), gpu).value, "allocator" in cost.label) == (450.0, True)
         cpu = measured("segnet", inference_mib=400)
         cost = cost_of("memory", MeasurementGroup(records=(cpu,)))
-        assert (cost.read(cpu).value, "analytic" in cost.label) == (400.0, True)
+        assert (cost.read((), cpu).value, "analytic" in cost.label) == (400.0, True)
 
     @pytest.mark.parametrize(
         ("points", "front"),
