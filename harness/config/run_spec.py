@@ -33,7 +33,7 @@ class RandomStream(IntEnum):
 Precision = Literal["fp32", "tf32", "bf16"]
 # How training steps are compiled: not at all, by torch.compile, or by it and replayed as CUDA graphs.
 Compiled = Literal["no", "default", "graphs"]
-# What is done to the network's output: nothing, or the CRF of `harness/crf`, kernels and search as of its
+# What is done to the network's output: nothing, or the CRF of `harness/postprocess/crf`, kernels and search as of its
 # version 1, which is raised when a change of either would change a score.
 Postprocess = Literal["", "dense-crf@1"]
 

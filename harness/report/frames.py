@@ -36,7 +36,7 @@ RESULT_COLUMNS = (
     *("dataset_sha256", "synthetic", "protocol", "protocol_title", "overrides", "class_weighting", "seed"),
     *("precision", "compiled", "initial_weights", "initial_weights_sha256", "initial_weights_title"),
     *("evaluation_revision", "metrics_revision", "outdated", "reduced", "reduced_why", "group", "suites"),
-    *("device", "torch", "status", "failure", "parameters", "train_hours"),
+    *("device", "torch", "status", "failure", "parameters", "planned_iterations", "train_hours"),
     *("split", "checkpoint", "iteration", "images"),
 )
 
@@ -50,10 +50,11 @@ def load_results(results: Source = "results") -> pd.DataFrame:
     (none, imagenet, file), initial_weights_sha256, initial_weights_title, evaluation_revision,
     metrics_revision, outdated (why the record may not stand beside current ones, or empty), reduced,
     reduced_why, suites (by space), device, torch, status (finished, failed), failure (kind: message),
-    parameters, train_hours, split (train, val, test), checkpoint (end, half, best, 80K ...), iteration,
-    images. Then for each row of `metrics.METRICS` its score in percent (global_accuracy, which is G or aAcc;
-    class_accuracy, C or mAcc; miou; bf; fwiou; image_miou), and for the first four `_low` and `_high`, the
-    95 % bootstrap interval over blocks of ten neighboring images of this one run.
+    parameters, planned_iterations (of training, which early stopping may end before), train_hours, split (train,
+    val, test), checkpoint (end, half, best, 80K ...), iteration, images. Then for each row of `metrics.METRICS` its
+    score in percent (global_accuracy, which is G or aAcc; class_accuracy, C or mAcc; miou; bf; fwiou; image_miou),
+    and for the first four `_low` and `_high`, the 95 % bootstrap interval over blocks of ten neighboring images of
+    this one run.
     """
     store = read_store(results)
     rows: list[Row] = []
@@ -212,6 +213,7 @@ def _origin(record: RunRecord, store: Store) -> Row:
         "status": record.status,
         "failure": f"{failure.kind}: {failure.message}" if failure else "",
         "parameters": record.parameters,
+        "planned_iterations": spec.protocol.iterations,
         "train_hours": record.timing.train_s / 3600 if record.timing else np.nan,
     }
 

@@ -10,13 +10,14 @@ from harness.records.measurement import (
     INFERENCE_BATCH,
     PAPER_SIZE,
     STEP_BATCH,
+    TIME_BATCH,
     MeasurementRecord,
     MeasureSpec,
     Phase,
 )
 from harness.report.families import Family
 from harness.report.grouping import Group, grouped, input_size, network_order, outdated_architecture
-from harness.report.store import Store
+from harness.report.store import Store, architecture_info, title
 
 # The preferred measurement for a plot: a GPU's, then the most thorough one.
 _EFFORTS = ("full", "lease", "cpu", "quick")
@@ -54,6 +55,18 @@ class MeasurementGroup:
     def slug(self) -> str:
         """Name of the table's files."""
         return _slug(self.first, f"{self.size[0]}x{self.size[1]}")
+
+    @property
+    def coarse(self) -> dict[str, int]:
+        """Title -> output stride of the networks whose forward pass ends at less than the input's size."""
+        known = {one.spec.architecture: architecture_info(one.spec.architecture) for one in self.records}
+        return {title(name): info.output_stride for name, info in known.items() if info and info.output_stride > 1}
+
+    @property
+    def doubts(self) -> list[str]:
+        """What of the forward passes means something else than it would mean now."""
+        cells = ((one, one.cell("forward", TIME_BATCH)) for one in self.records)
+        return list(dict.fromkeys(text for one, cell in cells if cell for text in one.outdated(cell)))
 
     def of(self, architecture: str) -> MeasurementRecord | None:
         """The measurement of an architecture."""

@@ -30,7 +30,7 @@ def training_length(results: pd.DataFrame, checkpoint: str = "best") -> pd.DataF
     own = results[results["miou"].notna() & (results["postprocess"].fillna("") == "")]
     own = own.assign(
         recipe=own["overrides"].fillna("").map(_without_length),
-        iterations=own.groupby("run_id")["iteration"].transform("max"),
+        iterations=own["planned_iterations"],  # where early stopping ended a run is no length of its own
     )
     # train may be scored after the last iteration alone
     chosen = own["checkpoint"].where(own["split"] != "train", checkpoint) == checkpoint

@@ -1,6 +1,6 @@
 """Writing the reports: all files of a folder are made first, then put in place; what no longer applies goes."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -134,6 +134,12 @@ def _over_groups(records: SuiteRecords, results: pd.DataFrame) -> tuple[Files, l
     return files, texts
 
 
+def _common(notes: Sequence[Iterable[str]]) -> list[str]:
+    """Notes that stand under every one of the tables."""
+    first, *others = [list(one) for one in notes] or [[]]
+    return [text for text in first if all(text in one for one in others)]
+
+
 def _check_edition(records: SuiteRecords, source: Source, data_root: str | None) -> None:
     """A data root of which no run was scored would give no panel: say so rather than leave them out."""
     scored = [group.digest for group in records.groups if group.runs]
@@ -176,7 +182,7 @@ def home_files(
         "home.md.j2",
         top=top,
         further=[pair for pair in own if pair not in top],
-        notes=list(dict.fromkeys(line for _, page in top for line in page.notes.values())),
+        notes=_common([page.notes.values() for _, page in top]),
         picture=picture,
         measured=costs,
         untrained=[suite for suite in suites if suite.name in costs and suite.name not in trained],

@@ -158,10 +158,10 @@ def _values(runs: pd.DataFrame, samples: Samples) -> dict[str, list[float | None
 
 
 def _leaders(group: SiteGroup, checkpoint: str, key: str) -> set[str]:
-    """The network with the highest mean, and those that do not differ from it by more than noise."""
+    """The network with the highest mean, and those that do not differ from it by more than noise; of one alone none."""
     samples, pairs = group.compared[0][checkpoint], group.compared[1][checkpoint]
     means = {name: one.scores[key].mean for name, one in samples.items() if key in one.scores}
-    if not means:
+    if len(means) < 2:
         return set()
     best = max(means, key=lambda name: means[name])
     beside = {name: pairs.get(f"{best}|{name}") or pairs.get(f"{name}|{best}") for name in means}

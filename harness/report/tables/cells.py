@@ -8,6 +8,7 @@ import pandas as pd
 
 from harness import paper
 from harness.config.protocol import load_protocol
+from harness.config.run_spec import EVALUATION_REVISION
 from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import FINISHED, PAPER_BEST
 from harness.report.comparability import not_like_for_like
@@ -135,6 +136,8 @@ def score_notes(section: Section, frame: pd.DataFrame) -> list[str]:
     notes = ["metrics"]
     if beside_paper(section) and any("_paper" in str(column) for column in frame):
         notes.append("difference")
+    if section.group.evaluation != EVALUATION_REVISION:
+        notes.append("evaluation")
     if (frame["seeds"] > 1).any():
         notes.append("deviation")
     if frame.get("mIoU_low", pd.Series(dtype=float)).notna().any():

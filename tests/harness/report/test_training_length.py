@@ -8,7 +8,7 @@ from tests.harness.report.made_up_results import rows
 
 def length(iterations: int, scores: dict[str, float], more: str = "", **changes: object) -> pd.DataFrame:
     overrides = f"iterations={iterations} eval_interval={iterations // 10} {more}".strip()
-    return rows(scores, iteration=iterations, overrides=overrides, **changes)
+    return rows(scores, iteration=iterations, planned_iterations=iterations, overrides=overrides, **changes)
 
 
 def test_a_row_for_each_length_of_networks_with_several() -> None:
@@ -27,6 +27,11 @@ def test_a_row_for_each_length_of_networks_with_several() -> None:
     assert frame["train"].tolist() == [80, 85, 65, 95] and set(frame["bf"]) == {50.0}
     text = training_length_text(frame)
     assert "+30.00" in text and "1,000 iterations: DeepLab-LargeFOV > SegNet" in text
+
+
+def test_runs_that_stopped_early_are_no_other_length() -> None:
+    early = length(1000, {"segnet": 50}, seed=1).assign(iteration=700)
+    assert training_length(pd.concat([length(1000, {"segnet": 40}), early])).empty
 
 
 def test_other_recipes_weights_and_refined_networks_do_not_mix() -> None:
