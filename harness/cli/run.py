@@ -85,6 +85,10 @@ def run(
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Measure the networks after training.")
     ] = True,
+    report: Annotated[
+        bool,
+        typer.Option("--report/--no-report", help="Write reports and site at the end; `harness report` does it later."),
+    ] = True,
     plugin: Plugins = None,
     launcher: LauncherOption = "local",
     jobs: Jobs = 1,
@@ -122,6 +126,7 @@ def run(
         threads=threads,
         tensorboard=tensorboard,
         measure=measure,
+        report=report,
         deadline_s=None if budget_s is None else time.monotonic() + budget_s,
         heartbeat_timeout_s=parse_time(heartbeat_timeout, "heartbeat-timeout"),
     )
@@ -183,7 +188,7 @@ def _carry_out(planned: Plan, request: RunRequest, launcher: Launcher, console: 
 
 
 def _report(planned: Plan, request: RunRequest, console: Console) -> None:
-    """Reports, the table in the terminal and the site, of records that are read once.
+    """Reports, the table in the terminal and the site, of records that are read once; the table alone if asked.
 
     Where the site can't be made, the runs and their reports are no less done.
     """
@@ -192,8 +197,11 @@ def _report(planned: Plan, request: RunRequest, console: Console) -> None:
     from harness.report.terminal import print_results
 
     store, suite = read_store(request.results), planned.suite
-    print_reports(store, request.reports, [OWN if suite.own_data else suite.name])
+    if request.report:
+        print_reports(store, request.reports, [OWN if suite.own_data else suite.name])
     print_results(store, [suite], console, [spec.run_id for spec in planned.specs])
+    if not request.report:
+        return
     try:
         say(console, f"site: {write_site(store, request.reports.parent / 'site')}")
     except UserError as error:

@@ -46,5 +46,6 @@ class RunRequest(BaseModel):
     threads: int = Field(0, ge=0, description="of each run on a CPU; 0: all cores")
     tensorboard: bool = False
     measure: bool = Field(True, description="measure the architectures after training")
+    report: bool = Field(True, description="write reports and site at the end")
     deadline_s: float | None = Field(None, description="end of the budget by time.monotonic; none without one")
     heartbeat_timeout_s: float = Field(HEARTBEAT_TIMEOUT_S, gt=0, description="a run that hangs is ended after it")

@@ -20,7 +20,7 @@ def prepared(folder: Path, cache: Path) -> Place:
 
 @pytest.fixture(scope="session")
 def undisturbed(made_once: MakeOnce, drawn_cache: Path) -> Place:
-    """Where the run of `tiny` was trained, measured and reported without any fault."""
+    """Where the run of `tiny` was trained and measured without any fault."""
 
     def make(folder: Path) -> None:
         done = harness(*tiny(), cwd=prepared(folder, drawn_cache).folder)

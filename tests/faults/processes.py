@@ -18,9 +18,13 @@ NETWORK = "bilinear-interpolation"
 LONG_S = 600.0  # no command here takes as long, but on a machine that does much else
 
 
-def tiny(*more: str, iterations: int = 12, every: int = 4, size: str = "24x32") -> list[str]:
-    """Arguments of a run of seconds: with a validation, and thus a checkpoint, every few iterations."""
+def tiny(*more: str, iterations: int = 12, every: int = 4, size: str = "24x32", report: bool = False) -> list[str]:
+    """Arguments of a run of seconds: with a validation, and thus a checkpoint, every few iterations.
+
+    Without reports and site, which take longer than all else, unless they are what is looked at.
+    """
     changes = ["--iterations", str(iterations), "--override", f"eval_interval={every}"]
+    changes.append("--report" if report else "--no-report")
     return ["run", NETWORK, "--size", size, *changes, "--device", "cpu", "--threads", "1", *more]
 
 

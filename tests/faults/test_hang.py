@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_hung_worker_is_ended_and_the_others_run(place: Place) -> None:
-    with Harness(*tiny("--seeds", "0,1", "--heartbeat-timeout", "20s"), cwd=place.folder) as running:
+    with Harness(*tiny("--seeds", "0,1", "--heartbeat-timeout", "20s", report=True), cwd=place.folder) as running:
         running.wait_for(place.checkpoints)
         (worker,) = running.workers()
         os.kill(worker, signal.SIGSTOP)

@@ -58,7 +58,7 @@ def test_what_was_half_written_is_removed_and_never_read(place: Place, undisturb
 
 
 def test_the_worker_alone_killed_is_a_row_and_the_others_run(place: Place, undisturbed: Place) -> None:
-    both = tiny("--seeds", "0,1")
+    both = tiny("--seeds", "0,1", report=True)
     with Harness(*both, cwd=place.folder) as running:
         running.wait_for(place.checkpoints)
         to_the_worker(running, signal.SIGKILL)

@@ -49,6 +49,7 @@ def test_a_network_that_ends_its_process_in_a_run_is_a_failed_row(place: Place, 
     assert done.code == 1, done
     (record,) = place.records()
     assert record["status"] == "failed" and record["failure"]["kind"] == "error"
+    assert harness("report", cwd=place.folder).code == 0
     assert record["failure"]["message"] in place.page
 
 

@@ -61,9 +61,10 @@ def assert_one_line(done: "subprocess.CompletedProcess[str]", *says: str) -> Non
         assert text in lines[0]
 
 
-def tiny(*names: str, iterations: int = 3) -> list[str]:
-    """Arguments of a run, by default one of seconds."""
-    return ["run", *names, "--iterations", str(iterations), "--size", "32x40", "--threads", "1"]
+def tiny(*names: str, iterations: int = 3, report: bool = False) -> list[str]:
+    """Arguments of a run, by default one of seconds, without reports, which take most of them."""
+    shared = ["--size", "32x40", "--threads", "1", "--report" if report else "--no-report"]
+    return ["run", *names, "--iterations", str(iterations), *shared]
 
 
 def with_cache(folder: Path, cache: Path) -> Path:

@@ -187,7 +187,7 @@ def test_networks_from_elsewhere_go_the_whole_street(tmp_path: Path, drawn_cache
     """Trained, measured and reported beside SegNet, by URI and by plugin; found again the second time."""
     (tmp_path / "tiny.py").write_text(example())
     names = ["tiny", "smp:Unet/mobilenet_v2"]
-    arguments = [*tiny(*names, iterations=2), "--plugin", "tiny:tiny"]
+    arguments = [*tiny(*names, iterations=2, report=True), "--plugin", "tiny:tiny"]
     done = harness(*arguments, cwd=with_cache(tmp_path, drawn_cache))
     assert done.returncode == 0, done.stdout + done.stderr
     runs = sorted((tmp_path / "results" / "runs").iterdir())

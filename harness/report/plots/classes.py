@@ -58,6 +58,9 @@ def confusion_figure(context: PlotContext) -> Figure:
     with styled():
         figure = new_figure(0.5 + 3.9 * rows, context.heading("Confusion matrices, % of a class's pixels"))
         grid = figure.subplots(rows, 2, squeeze=False)
+        # each heatmap draws the whole figure once, which with a layout takes as long as all else
+        layout = figure.get_layout_engine()
+        figure.set_layout_engine("none")
         for place, axes in enumerate(grid.flat):
             if place >= len(names):
                 axes.set_axis_off()
@@ -76,6 +79,7 @@ def confusion_figure(context: PlotContext) -> Figure:
                 axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=45, ha="left")
             else:
                 axes.set_xticklabels([])
+        figure.set_layout_engine(layout)
     return figure
 
 

@@ -99,7 +99,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_run_then_run_again_then_report_the_same_bytes(tmp_path: Path, drawn_cache: Path) -> None:
-    arguments = tiny("bilinear-interpolation")
+    arguments = tiny("bilinear-interpolation", report=True)
     trained = harness(*arguments, "--no-measure", cwd=with_cache(tmp_path, drawn_cache))
     assert trained.returncode == 0, trained.stderr
     page = tmp_path / "reports" / "quick" / "README.md"
@@ -122,7 +122,7 @@ def test_run_then_run_again_then_report_the_same_bytes(tmp_path: Path, drawn_cac
 @pytest.mark.slow
 def test_a_failed_run_is_a_row(tmp_path: Path, drawn_cache: Path) -> None:
     changes = ["--override", "optimizer=sgd", "--override", "lr=1e30"]
-    diverging = [*tiny("bilinear-interpolation"), "--no-measure", *changes]
+    diverging = [*tiny("bilinear-interpolation", report=True), "--no-measure", *changes]
     done = harness(*diverging, cwd=with_cache(tmp_path, drawn_cache))
     assert done.returncode == 1
     assert done.stdout.count("FAILED") == 1

@@ -75,7 +75,7 @@ def workers(running: Harness) -> list[int]:
 @pytest.mark.slow
 def test_one_command_leaves_one_record_of_each_run(tmp_path: Path, drawn_cache: Path) -> None:
     place = with_cache(tmp_path, drawn_cache)
-    done = harness(*tiny("segnet-basic", "bilinear-interpolation"), *TWO, cwd=place)
+    done = harness(*tiny("segnet-basic", "bilinear-interpolation", report=True), *TWO, cwd=place)
     assert done.code == 0, done
     found = records(place)
     assert sorted(found) == ["bilinear-interpolation", "segnet-basic"]
