@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Arrays = NDArray[np.float32]
 Call = Callable[[Arrays], list[NDArray[Any]]]  # images -> logits first
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
-PRECISIONS: tuple[RuntimePrecision, ...] = get_args(RuntimePrecision)
 WARM_UP = 3  # passes of the process whose memory is taken
 # What exporters, quantizers and runtimes of others raise for a model that they can't take
 FAILURES = (

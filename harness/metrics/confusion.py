@@ -49,16 +49,6 @@ class Scores:
     per_class_accuracy: NDArray[np.float64]  # (K,), NaN where undefined
     per_class_iou: NDArray[np.float64]  # (K,), NaN where undefined
 
-    @property
-    def class_accuracy_over(self) -> str:
-        """What `class_accuracy` is the mean over, such as "10 of 11"."""
-        return f"{self.labeled} of {self.num_classes}"
-
-    @property
-    def miou_over(self) -> str:
-        """What `miou` is the mean over, such as "11 of 11"."""
-        return f"{self.present} of {self.num_classes}"
-
 
 def scores(matrix: Any) -> Scores:
     """Read the scores of one (K, K) confusion matrix, rows = truth; a numpy array or a torch tensor.

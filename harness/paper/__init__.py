@@ -18,9 +18,8 @@ DECODER_TRAINING_IMAGES = 367
 SUN_TRAINING_IMAGES = 5285
 # What it scored them on.
 SUN_TEST_IMAGES = 5050
-# Table 6: input of its single image, and how it was measured.
+# Table 6: input of its single image.
 RESOURCE_SIZE = (360, 480)
-RESOURCE_DEVICE = "Titan X"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,11 +112,6 @@ class ClaimResult:
     groups: tuple[GroupResult, ...]
 
     @property
-    def holds_in_paper(self) -> bool:
-        """Whether the paper's own figures satisfy every comparison."""
-        return all(one.outcome == "holds" for one in self.paper)
-
-    @property
     def paper_verdict(self) -> Verdict:
         """The verdict on the paper's own figures."""
         return count(self.paper).verdict

@@ -1,8 +1,8 @@
 """Times of a pass: warm-up, rounds of samples, and their summary.
 
 On a GPU each sample lies between two CUDA events, and the host runs a few passes ahead, so that no sample of a
-round but the first begins on an idle card; on a CPU it is wall time. `time_callable` and `time_callables` time
-anything that can be called in this process.
+round but the first begins on an idle card; on a CPU it is wall time. `time_callables` times whatever can be called in this
+process.
 """
 
 import random
@@ -133,17 +133,6 @@ class Timed:
 
     time: TimeSummary
     warnings: tuple[str, ...]
-
-
-def time_callable(run: Callable[[], object], preset: Preset, *, clock: Clock | None = None) -> Timed:
-    """Time a callable in this process under a preset: warm-up, then rounds.
-
-    Args:
-        run: one pass. On a CPU it returns when its work is done.
-        preset: how long to warm up and to sample.
-        clock: by default the host's.
-    """
-    return time_callables({"": run}, preset, clock=clock)[""]
 
 
 def time_callables(

@@ -77,7 +77,7 @@ class TestScores:
         assert result.per_class_iou.tolist() == pytest.approx([3 / 5, 1 / 3])
         assert result.miou == pytest.approx((3 / 5 + 1 / 3) / 2)
         assert (result.class_accuracy_all, result.miou_all) == (result.class_accuracy, result.miou)
-        assert (result.class_accuracy_over, result.miou_over) == ("2 of 2", "2 of 2")
+        assert (result.labeled, result.present, result.num_classes) == (2, 2, 2)
 
     def test_class_absent_from_truth_and_prediction_is_left_out(self) -> None:
         result = scores(np.array([[3, 0, 1], [0, 0, 0], [0, 0, 4]]))
@@ -94,7 +94,7 @@ class TestScores:
         assert result.per_class_iou[1] == 0
         assert result.class_accuracy == pytest.approx((3 / 4 + 1) / 2)
         assert result.miou == pytest.approx((3 / 4 + 0 + 1) / 3)
-        assert (result.class_accuracy_over, result.miou_over) == ("2 of 3", "3 of 3")
+        assert (result.labeled, result.present, result.num_classes) == (2, 3, 3)
 
     def test_class_labeled_but_never_predicted_counts_zero_in_both(self) -> None:
         result = scores(np.array([[4, 0], [2, 0]]))

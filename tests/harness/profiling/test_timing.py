@@ -17,7 +17,6 @@ from harness.profiling.timing import (
     is_steady,
     summarize,
     take_round,
-    time_callable,
     time_callables,
     timing_warnings,
     warm_up,
@@ -251,7 +250,7 @@ def test_callables_are_timed_beside_each_other() -> None:
 def test_one_callable(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[None] = []
     clock = ScriptedClock(iter([9.0] * 3 + [1.0] * 10 + [2.0] * 10 + [3.0] * 10), monkeypatch)
-    found = time_callable(lambda: ran.append(None), "cpu", clock=clock)
+    found = time_callables({"": lambda: ran.append(None)}, "cpu", clock=clock)[""]
     assert (found.time.median_ms, found.time.warmup_n, len(ran)) == (2.0, 3, 33)
     assert found.warnings == ("rounds spread by 100.0 % (limit 3 %)",)
 
