@@ -60,6 +60,7 @@ def logits(
     from harness.postprocess.crf.logits import write_logits
     from harness.postprocess.crf.runner import open_dataset
     from harness.training.amp import apply_precision
+    from harness.training.train_state import Diverged
 
     job = WorkerJob(spec=spec, request=request)
     base = BaseRun(record=stored.record, folder=job.folder)
@@ -74,7 +75,7 @@ def logits(
             advance = partial(bars.advance, bars.add_task(f"logits of {name}", total=len(data)))
             try:
                 path = write_logits(job, checkpoint, name, data, advance)
-            except BaseRunMissing as error:
+            except (BaseRunMissing, Diverged) as error:
                 raise UserError(str(error)) from None
         say(console, f"{path}: iteration {checkpoint.iteration:,}, {len(data)} images")
 

@@ -1,5 +1,6 @@
 """`measure` and `measure-indices`: what architectures cost on this machine."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -37,6 +38,7 @@ from harness.records.measurement import PHASES, MeasureSpec, Optimizer, Option, 
 from harness.system.console import say, status, terminal
 from harness.system.environment import Device, available_cores
 from harness.system.errors import UserError, one_of
+from harness.system.signals import parse_time
 
 PLAIN = "plain"
 
@@ -55,6 +57,7 @@ class MeasureOptions:
     phases: tuple[str, ...]
     step_batch: int
     most: int | None
+    budget: str | None
     preset: str | None
     force: bool
     threads: int
@@ -67,9 +70,10 @@ def measure_command(options: MeasureOptions) -> int:
     Raises:
         UserError: a bad option.
     """
+    deadline_s = time.monotonic() + parse_time(options.budget, "budget") if options.budget else None
     requests = _requests(options, _device(options.device))
     results = writable(options.results, "--results")
-    return steps.measure_all(requests, results, terminal(), force=options.force).exit_code
+    return steps.measure_all(requests, results, terminal(), force=options.force, deadline_s=deadline_s).exit_code
 
 
 def shape_of(
@@ -208,6 +212,9 @@ def measure(
     ] = None,
     step_batch: Annotated[int, typer.Option(help="Images of a training step.", min=1)] = 5,
     up_to_batch: Annotated[int | None, typer.Option(help="Times at no larger batch.", min=1)] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Begin no measurement that may end later: 90s, 25m, 1.5h. Exit code 75 if so.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="full, lease, cpu or quick; default: cpu on a CPU, else full.")
     ] = None,
@@ -247,6 +254,7 @@ def measure(
         phases=tuple(phase or ()),
         step_batch=step_batch,
         most=up_to_batch,
+        budget=budget,
         preset=preset,
         force=force,
         threads=threads,

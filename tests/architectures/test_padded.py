@@ -189,6 +189,7 @@ def test_many_inputs_give_the_same_in_bfloat16() -> None:
     assert error < 0.02 * expected.abs().max()
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_cuda_device_pads_by_itself(name: str) -> None:

@@ -134,6 +134,7 @@ def test_the_pools_of_segnet(pool: tuple[int, int, int], dtype: torch.dtype, lay
     assert_as_torch(x, torch.randn(x.shape).to(dtype).contiguous(memory_format=layout))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -25,6 +25,7 @@ from harness.system.files import replacing
 from harness.training.amp import autocast
 from harness.training.checkpoint import ADVICE, load_weights
 from harness.training.model import build_network
+from harness.training.train_state import Diverged
 
 _NAME = "logits"
 OnImages = Callable[[int], None]
@@ -88,6 +89,7 @@ def write_logits(
 
     Raises:
         BaseRunMissing: the weights are gone.
+        Diverged: a logit is not finite, or too large for half precision.
         UserError: the disk is full or the folder can't be written.
     """
     require_weights(checkpoint, job.spec.run_id)
@@ -98,7 +100,10 @@ def write_logits(
     for indices in data.in_order(job.spec.protocol.batch_size):
         with autocast(job.spec.precision, data.device):
             logits = model(data.images(indices))
-        parts.append(logits.half().cpu().contiguous())
+        kept = logits.half().cpu().contiguous()
+        if not kept.isfinite().all():  # the CRF would take the pixel for class 0
+            raise Diverged(checkpoint.iteration, f"a logit on {split}, kept in half precision, was")
+        parts.append(kept)
         on_images(len(indices))
     path = checkpoint.logits_path(split)
     about = {"run_id": job.spec.run_id, "split": split, "image_ids": json.dumps(list(data.image_ids))}

@@ -24,6 +24,7 @@ def requests(**changes: Any) -> list[Request]:
         "phases": (),
         "step_batch": 5,
         "most": None,
+        "budget": None,
         "preset": None,
         "force": False,
         "threads": 1,
@@ -99,5 +100,8 @@ def test_measuring_by_the_command_line_and_again(tmp_path: Path) -> None:
     assert first.exit_code == 0, first.output
     assert "2 measurements taken; 0 were measured before, 0 failed" in first.output
     assert len(list((tmp_path / "measurements").glob("*/*.json"))) == 1
+    late = CliRunner().invoke(app, [*command, "--results", str(tmp_path / "late"), "--budget", "0.001s"])
+    assert late.exit_code == 75 and "the budget is used up" in late.output
+    assert not (tmp_path / "late" / "measurements").exists()
     second = CliRunner().invoke(app, command)
     assert "0 measurements taken; 2 were measured before, 0 failed" in second.output

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.request import RunRequest
+from harness.config.suite import load_suite
 from harness.config.worker_job import WorkerJob
 from harness.metrics import scores
 from harness.records.run import BEST, load_run, save_run
@@ -201,6 +202,35 @@ def test_a_stopped_and_resumed_run_agrees_to_the_bit(
     resumed.train()
     resumed.finish()
     assert_same_outcome(resumed, finished_run)
+
+
+@pytest.mark.slow
+def test_in_bfloat16_too_a_resumed_run_agrees_to_the_bit(tmp_path: Path, drawn_cache: Path) -> None:
+    """There maps and the optimizer's state are laid out channels-last."""
+    changes = {"architecture": "segnet-basic", "precision": "bf16", "protocol": GOLDEN}
+    whole = make_run(tmp_path / "whole", drawn_cache, **changes)
+    whole.train()
+    stopped = make_run(tmp_path / "stopped", drawn_cache, lambda: True, **changes)
+    with pytest.raises(Interrupted):
+        stopped.train()
+    resumed = make_run(tmp_path / "stopped", drawn_cache, **changes)
+    assert 0 < resumed.state.iteration < GOLDEN.iterations
+    resumed.train()
+    assert resumed.state.history == whole.state.history
+    assert resumed.state.validations == whole.state.validations
+    expected = whole.model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.model.state_dict().items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", load_suite("decoders").architectures)
+def test_every_decoder_of_table_1_learns_at_the_papers_rate(name: str, tmp_path: Path, drawn_cache: Path) -> None:
+    """SGD at 0.1 with momentum 0.9, in batches of 12."""
+    recipe = load_protocol("decoders-half@1").override({"size": "32x40", "iterations": "40"})
+    run = make_run(tmp_path, drawn_cache, architecture=name, protocol=recipe.model_copy(update={"dataset": "roads"}))
+    losses = losses_of(run, 40)
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:5])
 
 
 @pytest.mark.slow
