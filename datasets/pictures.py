@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from datasets.base import VOID, DatasetError, Pixels, Size, one_line
 
-MAX_PIXELS = 4096 * 4096
+MAX_PIXELS = 6000 * 6000
 """Larger pictures are refused from their header, before they are unpacked."""
 
 # What Pillow raises for damaged files: besides OSError (UnidentifiedImageError is one) whatever its
@@ -129,6 +129,15 @@ def read_values(path: Path, orientation: Orientation = "refuse") -> NDArray[np.u
     return values.astype(np.uint16)
 
 
+def palette_colors(path: Path) -> list[tuple[int, int, int]] | None:
+    """Index -> color of a label with a palette; none of any other."""
+    image = _open(path, read_bytes(path), LABEL_FORMATS, "stored")
+    if image.mode != "P":
+        return None
+    flat = image.getpalette("RGB") or []
+    return list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+
+
 def _stored_bits(path: Path, image: Image.Image, data: bytes) -> int:
     """Bits of a stored value: Pillow scales gray of 2 and 4 to 8 of them, and cuts colors of 16 down.
 
@@ -174,7 +183,10 @@ def _open(path: Path, data: bytes, formats: tuple[str, ...], orientation: Orient
             "fetch it again, or save it anew without metadata"
         ) from error
     if image.width * image.height > MAX_PIXELS:
-        raise DatasetError(f"{path}: refused: {image.width} x {image.height} pixels is absurdly large")
+        raise DatasetError(
+            f"{path}: refused: {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: make it smaller, or "
+            "cut it into tiles, its pair alike"
+        )
     turned = _orientation(image)
     if turned != _UPRIGHT and orientation == "refuse":
         raise TurnedPicture(

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
@@ -92,8 +92,8 @@ class PluginDataset(Dataset):
         """The plugin's name."""
         return self._plugin.name
 
-    @property
-    def content_hash(self) -> str:
+    @cached_property
+    def content_hash(self) -> str:  # type: ignore[override]  # of a property
         """SHA-256 of all images and labels; reads them the first time."""
         return self._plugin.content_hash(self._root)[1]
 

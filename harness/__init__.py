@@ -50,11 +50,15 @@ def load_model(
     Raises:
         harness.system.errors.UserError: no such model, or damaged weights; one line that says what to do.
     """
+    from harness.cli.options import precision_named
     from harness.deploy.predict import predictor
     from harness.deploy.weights import find
     from harness.launchers.steps import pick_device
+    from harness.system.errors import one_of
 
-    return predictor(find(str(path), Path(results), Path(work)), pick_device(device), precision)
+    wanted = None if precision is None else precision_named(precision)
+    picked = pick_device(one_of(device, ("auto", "cpu", "cuda"), "device"))
+    return predictor(find(str(path), Path(results), Path(work)), picked, wanted)
 
 
 def predict(model: Predictor, image: Any, *, native: bool = False) -> NDArray[np.uint8]:
@@ -71,6 +75,9 @@ def predict(model: Predictor, image: Any, *, native: bool = False) -> NDArray[np
     from harness.deploy.predict import as_picture
 
     return model.labels([as_picture(image)], native)[0]
+
+
+_ON = ("measure", "report")  # what `run` does unless it is told not to
 
 
 def run(*architectures: str, **options: Any) -> int:
@@ -92,8 +99,10 @@ def run(*architectures: str, **options: Any) -> int:
     words = ["run", *architectures]
     for name, value in options.items():
         flag = name.replace("_", "-")
-        if value is True or value is False:
+        if value is True or (value is False and name in _ON):
             words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is False:
+            continue  # what is off unless it is asked for
         elif value is not None:
             for one in value if isinstance(value, list | tuple) else [value]:
                 words += [f"--{flag}", str(one)]

@@ -22,6 +22,7 @@ from datasets.pictures import PHOTO_FORMATS, TurnedPicture, read_bytes, read_pho
 from datasets.release import write_atomically
 
 FORMAT = 2
+MOST_VALUES = 1000  # of a label; the index holds all of them, of every file
 _THREADS = 8
 _AT_ONCE = 256  # pairs handed to the threads, so that a large folder does not wait in memory
 
@@ -124,7 +125,8 @@ def _facts(
     try:
         stamp = stamps.of(path)
         stored = _unpacked(known.get(str(path)), stamp)
-        if stored is not None and (label or stored.whole or not whole):
+        # a file that was once taken for an image has no values
+        if stored is not None and (stored.values if label else (stored.whole or not whole)):
             return path, stamp, stored, False
         return path, stamp, (_read_label if label else _read_image)(path, settings, whole), True
     except DatasetError as error:
@@ -147,6 +149,10 @@ def _read_label(path: Path, settings: Settings, whole: bool) -> FileFacts:
     values, classes = read_raw(path, settings)
     counts = np.bincount(values.reshape(-1))
     found = {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    if len(found) > MOST_VALUES:
+        raise DatasetError(
+            f"{path}: the label holds {len(found):,} values, as if of instances or depths: save one class index a pixel"
+        )
     digest = hashlib.sha256(read_bytes(path)).hexdigest()
     return FileFacts(sha256=digest, size=(values.shape[0], values.shape[1]), values=found, classes=classes, whole=True)
 

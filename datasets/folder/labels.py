@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from datasets.base import VOID, Color, DatasetError, Pixels
 from datasets.folder.colors import COLOR_TABLES
 from datasets.folder.settings import Settings
-from datasets.pictures import TurnedPicture, read_values
+from datasets.pictures import TurnedPicture, palette_colors, read_values
 
 _UNKNOWN = 254  # of a color; classes are at most 0 to 253
 WRONG = -1
@@ -27,7 +27,9 @@ def read_raw(path: Path, settings: Settings) -> tuple[NDArray[np.uint16], bool]:
     except TurnedPicture as error:
         raise turned(error, settings) from None
     if found.dtype == np.uint16:
-        return found.astype(np.uint16, copy=False), False
+        values = found.astype(np.uint16, copy=False)
+        _check_palette(path, values, settings)
+        return values, False
     found = found.astype(np.uint8, copy=False)
     if settings.label_colors:
         return _by_color(path, found, settings), True
@@ -39,6 +41,27 @@ def read_raw(path: Path, settings: Settings) -> tuple[NDArray[np.uint16], bool]:
             f"label_colors = {{ name = [r, g, b] }}, or beside it in {COLOR_TABLES[0]}: name:r,g,b::"
         )
     return found[..., 0].astype(np.uint16), False
+
+
+def _check_palette(path: Path, values: NDArray[np.uint16], settings: Settings) -> None:
+    """An index counts for more than its color, but both must say the same class where the table has the color."""
+    colors = palette_colors(path) if settings.label_colors else None
+    if colors is None:
+        return
+    table = class_table(settings, len(settings.classes))
+    for index in np.unique(values).tolist():
+        color = colors[index] if index < len(colors) else None
+        to = settings.label_colors.get(color) if color else None
+        if to is not None and to != table[index]:
+            raise DatasetError(
+                f"{path}: index {index} has the color {color} in the palette, which the table of colors says is "
+                f"{_named(to, settings)}, where the index says {_named(int(table[index]), settings)}: save labels as "
+                "RGB, or with the classes' numbers as indices"
+            )
+
+
+def _named(to: int, settings: Settings) -> str:
+    return settings.classes[to] if 0 <= to < len(settings.classes) else "no class"
 
 
 def turned(error: TurnedPicture, settings: Settings) -> TurnedPicture:

@@ -77,7 +77,7 @@ def _with_lists(folder: Path, layout: Layout) -> Layout:
 def _as_told(folder: Path, settings: Settings) -> Layout | None:
     """As dataset.toml or data.yaml says."""
     if settings.by_split:
-        places = {split: _of_yaml(folder, settings, Path(value)) for split, value in settings.by_split.items()}
+        places = {split: _of_yaml(folder, settings, split, Path(value)) for split, value in settings.by_split.items()}
         return Layout(title=f"as {settings.origin.name} says", places=places)
     if not (settings.images and settings.labels):
         if settings.images and settings.origin.name == "dataset.toml":
@@ -97,15 +97,17 @@ def _as_told(folder: Path, settings: Settings) -> Layout | None:
     return _flat(folder, folder / settings.images, folder / settings.labels, title)
 
 
-def _of_yaml(folder: Path, settings: Settings, value: Path) -> Place:
-    """A split of data.yaml: a folder of images, or a list of them."""
+def _of_yaml(folder: Path, settings: Settings, split: str, value: Path) -> Place:
+    """A split of data.yaml: a folder of images, or a list of them; what was drawn from it is in a list of ours."""
     listing = value if value.suffix == ".txt" else None
+    drawn = folder / DRAWN / f"{split}.txt"
     if listing is not None:
         images = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), folder)
     else:
         images = value
     if not images.is_dir():
         raise DatasetError(f"{settings.origin}: {images}: no such folder: correct it there")
+    listing = drawn if drawn.is_file() else listing
     return Place(images=images, labels=_labels_of(images, settings), listing=listing)
 
 

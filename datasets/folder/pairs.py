@@ -147,7 +147,8 @@ def in_order(pool: Pool, listing: Path | None, found: Findings) -> list[Pair]:
     for line in read_list(listing, pool.images, pool.labels, found.problems["lists"]):
         label = line.label if line.label in pool.labels else pool.match.get(line.image)
         if label is None:
-            found.add("pairs", f"{pool.images[line.image]}: image without label, though {listing} lists it")
+            what = f"{pool.images[line.image]}: image without label, though {listing} lists it"
+            found.add("pairs", f"{what}: add the label, or remove the line")
         else:
             pairs.append(pool.pair(line.image, label))
     if not pairs:
@@ -159,11 +160,23 @@ def whole(pool: Pool, found: Findings) -> list[Pair]:
     """All pairs, by name; every file without the other is a problem."""
     if pool.labels:
         found.add(
-            "pairs", *(f"{pool.images[key]}: image without label" for key in pool.images if key not in pool.match)
+            "pairs",
+            *(
+                f"{pool.images[key]}: image without label: add it, or remove the image"
+                for key in pool.images
+                if key not in pool.match
+            ),
         )
     if pool.images:
         used = set(pool.match.values())
-        found.add("pairs", *(f"{path}: label without image" for key, path in pool.labels.items() if key not in used))
+        found.add(
+            "pairs",
+            *(
+                f"{path}: label without image: add it, or remove the label"
+                for key, path in pool.labels.items()
+                if key not in used
+            ),
+        )
     return [pool.pair(image, label) for image, label in sorted(pool.match.items())]
 
 
@@ -246,7 +259,11 @@ def in_two_splits(pairs: Mapping[str, Sequence[Pair]], content: Mapping[Path, st
         for pair in chosen:
             other_split, other = first.setdefault(content[pair.image], (split, pair.image))
             if other_split != split:
-                found.add("splits", f"{pair.image} (in {split}) is the same picture as {other} (in {other_split})")
+                found.add(
+                    "splits",
+                    f"{pair.image} (in {split}) is the same picture as {other} (in {other_split}): "
+                    "leave it in one of them",
+                )
             elif other != pair.image:
                 twice += 1
     if twice:

@@ -35,7 +35,7 @@ PREFIX, NAMED = "folder:", "folder-"
 LARGEST: Size = (360, 480)
 """(height, width) that images are reduced to, unless a run names another size."""
 _LEAST = 32  # pixels of an edge, which all networks of the suite take
-_REVISION = 1  # of the content hash: raised when the same files would be read as other classes
+_REVISION = 2  # of the content hash: raised when the same files would be read as other classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class Folder:
 
     def content_hash(self) -> str:
         """SHA-256 over the files of all splits in their order, and over all that decides which class a pixel is."""
-        of_reading = json.dumps([_REVISION, self.info.num_classes, self.settings.reading])
+        of_reading = json.dumps([_REVISION, self.info.classes, self.settings.reading])
         digest = hashlib.sha256(of_reading.encode())
         for split in SPLITS:
             for pair in self.pairs[split]:
@@ -215,13 +215,20 @@ def _count(values: Mapping[int, int], settings: Settings, found: Findings) -> in
     """The number of classes where none is named, and what speaks against it."""
     seen, origin = sorted(values), settings.origin
     known = [value for value in seen if value not in settings.ignore and value not in settings.mapping]
+    if settings.mapping:
+        # what follows on the classes without a gap is one too; a stray value, such as scaled labels have, is none
+        count = max(settings.mapping.values()) + 1
+        while count in known:
+            count += 1
+        return max(2, count)
     count = count_classes(settings, values)
-    if known and not settings.mapping and len(known) <= (count + 1) // 2 and count > 8:
+    if known and len(known) <= (count + 1) // 2 and count > 8:
         mapping = ", ".join(f"{value} = {number}" for number, value in enumerate(known[:MOST_CLASSES]))
         found.add(
             "labels",
             f"{origin}: the labels hold {len(known)} values up to {known[-1]}, with gaps: classes count from 0; write "
-            f"`mapping = {{ {mapping} }}` there, or name all {count} classes",
+            f"`mapping = {{ {mapping} }}` there, or name all {count} classes; values between classes come of scaling "
+            "with interpolation: save such labels anew, by nearest neighbor",
         )
         return len(known)
     if not 2 <= count <= MOST_CLASSES:
@@ -242,6 +249,13 @@ def _judge(folder: Folder, found: Findings) -> None:
     settings, info_, facts = folder.settings, folder.info, folder.facts
     table = folder.table
     named_wrong = bool(found.problems["labels"])
+    colored = next((pair.label for pair in _all(folder) if facts[pair.label].classes), None)
+    if colored is not None and (said := _of_indices(settings)):
+        found.add(
+            "labels",
+            f"{settings.origin}: {said} is of labels that hold numbers, but {colored} is in colors: remove it, and "
+            "call a color that is no class `void` in the table of colors",
+        )
     for pair in (pair for split in SPLITS for pair in folder.pairs[split]):
         image, label = facts[pair.image], facts[pair.label]
         if image.size != label.size:
@@ -259,6 +273,16 @@ def _judge(folder: Folder, found: Findings) -> None:
     in_two_splits(folder.pairs, by_content, found)
     if not any(found.problems.values()):
         _note_classes(folder, found)
+
+
+def _all(folder: Folder) -> list[Pair]:
+    return [pair for split in SPLITS for pair in folder.pairs[split]]
+
+
+def _of_indices(settings: Settings) -> str:
+    """The first key that has no meaning for labels in colors."""
+    said = {"zero": settings.zero == "ignore", "mapping": settings.mapping, "ignore": settings.ignore - {VOID}}
+    return next((key for key, value in said.items() if value), "")
 
 
 def _range(settings: Settings, described: DatasetInfo) -> str:
@@ -280,7 +304,9 @@ def _note_classes(folder: Folder, found: Findings) -> None:
         totals = [sum(column) for column in zip(*(folder.pixels(pair) for pair in folder.pairs[split]), strict=True)]
         if not any(totals[:-1]):
             found.add(
-                "labels", f"{folder.path}: {split}: no pixel of its {len(folder.pairs[split])} images has a class"
+                "labels",
+                f"{folder.path}: {split}: no pixel of its {len(folder.pairs[split])} images has a class: label them, "
+                "or remove the split's folder or list, and it is drawn from train",
             )
             continue
         absent = [name for name, count in zip(folder.info.classes, totals, strict=False) if not count]

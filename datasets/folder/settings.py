@@ -188,7 +188,8 @@ def _classes(path: Path, value: object) -> tuple[str, ...]:
         raise _bad(path, "classes", value, '["background", "cat"]')
     names = tuple(one_line(one) for one in value)
     if not 2 <= len(names) <= MOST_CLASSES:
-        raise DatasetError(f"{path}: classes: {len(names)} of them; there must be 2 to {MOST_CLASSES}")
+        what = f"{path}: classes: {len(names)} of them; there must be 2 to {MOST_CLASSES}"
+        raise DatasetError(f'{what}: write "background" as one too, if it is what else there is')
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise DatasetError(f"{path}: classes: {twice!r} twice: each class needs a name of its own")
     return names
@@ -266,7 +267,13 @@ def _with_colors(settings: Settings, table: Sequence[tuple[str, Color]], path: P
             f"{path}: {len(named)} colors of classes, but {settings.origin} names {len(classes)} classes: "
             "make them the same, or remove one of the two"
         )
-    numbers = {color: number for number, (_, color) in enumerate(named)}
-    colors = settings.colors or tuple(color for _, color in named)
+    places = {name.casefold(): number for number, name in enumerate(classes)}
+    if sorted(places) != sorted(name.casefold() for name, _ in named):
+        raise DatasetError(
+            f"{path}: its names ({', '.join(name for name, _ in named[:4])} …) are not those of the classes in "
+            f"{settings.origin} ({', '.join(classes[:4])} …): make them the same, or remove one of the two"
+        )
+    numbers = {color: places[name.casefold()] for name, color in named}
+    colors = settings.colors or tuple(sorted(numbers, key=lambda color: numbers[color]))
     everything = {color: numbers.get(color, VOID) for _, color in table}
     return replace(settings, classes=classes, colors=colors, label_colors=MappingProxyType(everything))

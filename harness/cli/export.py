@@ -42,12 +42,13 @@ def export(
     from rich.progress import Progress, TaskID
     from rich.table import Table
 
+    from datasets import DatasetError
     from harness.cli.options import writable
     from harness.config.protocol import parse_size
     from harness.deploy.weights import check_names, find_or_draw
     from harness.system.console import terminal
     from harness.system.environment import available_cores
-    from harness.system.errors import one_of
+    from harness.system.errors import UserError, one_of
 
     console, names = terminal(), ("onnx", "openvino", "torch-export")
     kinds = [one_of(one, names, "format") for one in dict.fromkeys(kind or ("onnx",))]
@@ -57,7 +58,7 @@ def export(
 
     import torch
 
-    from harness.deploy.export import FORMATS, Exported, val_of
+    from harness.deploy.export import FORMATS, Exported, Val, val_of
     from harness.deploy.export import export as export_model
     from harness.deploy.weights import build
 
@@ -71,7 +72,12 @@ def export(
             def show(images: int, task: TaskID = task) -> None:
                 progress.advance(task, images)
 
-            val = val_of(source, model, data_root, work, show)
+            try:
+                val = val_of(source, model, data_root, work, show)
+            except (UserError, DatasetError) as error:
+                if len(sources) == 1:
+                    raise
+                val = Val(why_not=str(error))  # the data root is another model's
             for form in FORMATS:
                 if form not in kinds:
                     continue

@@ -6,6 +6,7 @@ from typing import get_args
 
 from rich.table import Table
 
+from datasets import DatasetError
 from harness.cli.options import writable
 from harness.config.protocol import parse_size
 from harness.deploy.weights import build, check_names, find_or_draw
@@ -60,16 +61,18 @@ def runtimes_command(options: RuntimeOptions) -> int:
     from harness.deploy.export import split_of, why_no_val
     from harness.profiling.runtimes import RuntimeRequest, measure_runtimes
 
-    console, threads = terminal(), options.threads or available_cores()
+    console, threads, code = terminal(), options.threads or available_cores(), 0
     torch.set_num_threads(threads)
     with measuring_on_this_machine():
         for source in sources:
-            why = why_no_val(source, options.data_root)
-            data, train = (
-                (None, None)
-                if why
-                else tuple(split_of(source, split, options.data_root, options.work) for split in ("val", "train"))
-            )
+            data, train, why = None, None, why_no_val(source, options.data_root)
+            if not why:
+                try:
+                    data, train = (split_of(source, one, options.data_root, options.work) for one in ("val", "train"))
+                except (UserError, DatasetError) as error:
+                    if len(sources) == 1:
+                        raise
+                    why = str(error)  # the data root is another model's
             request = RuntimeRequest(
                 source=source,
                 runtimes=[one for one in kinds if one in chosen],
@@ -93,7 +96,9 @@ def runtimes_command(options: RuntimeOptions) -> int:
                 if record.failure:
                     line = f"{record.runtime} {record.precision}: {record.failure}"
                     console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return 0
+            asked = [one for one in records if one.runtime in chosen and one.precision in precisions]
+            code = 1 if all(one.failure for one in asked) else code
+    return code
 
 
 def _parts(texts: tuple[str, ...]) -> list[str]:

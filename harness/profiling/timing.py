@@ -1,8 +1,8 @@
 """Times of a pass: warm-up, rounds of samples, and their summary.
 
 On a GPU each sample lies between two CUDA events, and the host runs a few passes ahead, so that no sample of a
-round but the first begins on an idle card; on a CPU it is wall time. `time_callables` times whatever can be called in this
-process.
+round but the first begins on an idle card; on a CPU it is wall time. `time_callables` times whatever can be
+called in this process.
 """
 
 import random

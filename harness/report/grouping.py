@@ -105,6 +105,11 @@ class Group:
         return [*(run.record for run in self.runs), *self.failed]
 
     @property
+    def dataset(self) -> datasets.DatasetInfo:
+        """What they were trained on; editions of own data under one name may differ in classes and size."""
+        return self.records[0].spec.dataset_info
+
+    @property
     def key(self) -> GroupKey:
         """What its runs share."""
         return GroupKey.of(self.records[0].spec)

@@ -145,7 +145,7 @@ def suite_measurements(
     found, unreadable = store.measured
     own = {*suite.architectures, *networks} if suite.measures else set()
     fitting = [one for one in found if one.spec.num_classes == dataset.num_classes and one.spec.architecture in own]
-    sizes = {input_size(group.protocol, dataset) for group in groups}
+    sizes = {input_size(group.protocol, group.dataset) for group in groups}
     chosen = [record for record in fitting if record.spec.size in sizes]
     if not dataset.synthetic or (sizes and not chosen):
         chosen = [record for record in fitting if record.spec.size in {*sizes, PAPER_SIZE}]
@@ -225,7 +225,11 @@ def beside_scores(
     sizes = [input_size(family.first.protocol, dataset), PAPER_SIZE]
     if suite.table == "table1":
         sizes.reverse()
-    whole = [one for one in measurements.groups if one.plain and ("shapes", INFERENCE_BATCH) in one.timed]
+    whole = [
+        one
+        for one in measurements.groups
+        if one.plain and ("shapes", INFERENCE_BATCH) in one.timed and one.first.spec.num_classes == dataset.num_classes
+    ]
     for size, precision in product(sizes, (family.first.precision, "fp32")):
         fitting = [one for one in whole if one.size == size and one.first.spec.precision == precision]
         if fitting:

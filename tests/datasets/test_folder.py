@@ -109,6 +109,23 @@ def test_data_yaml(tmp_path: Path) -> None:
     assert found.pixels(found.pairs["val"][0]) == [48, 96, 48]
 
 
+@pytest.mark.parametrize("train", ["images/train", "all.txt"])
+def test_data_yaml_without_test_holds_it_out_of_train_once(tmp_path: Path, train: str) -> None:
+    write_splits(tmp_path, "images/{split}/{name}.png", "masks/{split}/{name}.png")
+    for folder in ("images", "masks"):
+        shutil.rmtree(tmp_path / folder / "test")
+    for number in range(30, 38):
+        save(tmp_path / "images" / "train" / f"more{number}.png", picture(number))
+        save(tmp_path / "masks" / "train" / f"more{number}.png", label(number))
+    names = sorted(f"images/train/{path.name}" for path in (tmp_path / "images" / "train").iterdir())
+    (tmp_path / "all.txt").write_text("\n".join(names))
+    (tmp_path / "data.yaml").write_text(f"train: {train}\nval: images/val\nnames: [sky, road, car]\n")
+    first, second = read_folder(tmp_path), read_folder(tmp_path)
+    assert not first.problems and not second.problems
+    assert {split: len(pairs) for split, pairs in second.pairs.items()} == {"train": 8, "val": 2, "test": 2}
+    assert second.content_hash() == first.content_hash()
+
+
 def test_own_names_of_folders(tmp_path: Path) -> None:
     write_splits(tmp_path, "photo/{split}/{name}.png", "truth/{split}/{name}.png")
     assert "name both folders" in refusal(tmp_path)
@@ -177,9 +194,9 @@ def test_every_orphan_is_named(tmp_path: Path) -> None:
     (tmp_path / "images" / "p03.png").unlink()
     found = problems(tmp_path)["pairs"]
     assert [line.rpartition("/")[2] for line in found] == [
-        "p01.png: image without label",
-        "p02.png: label without image",
-        "p03.png: label without image",
+        "p01.png: image without label: add it, or remove the image",
+        "p02.png: label without image: add it, or remove the label",
+        "p03.png: label without image: add it, or remove the label",
     ]
     assert "(and 2 more: `python -m harness data check" in refusal(tmp_path)
 

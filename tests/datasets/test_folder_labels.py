@@ -9,6 +9,7 @@ from PIL import Image
 
 import datasets
 from datasets import VOID, DatasetError
+from datasets.folder import read_folder
 from datasets.folder.check import blended, check_folder
 from tests.datasets.own_files import (
     BY_SPLIT,
@@ -90,6 +91,66 @@ def test_masks_of_0_and_255_say_both_lines(tmp_path: Path) -> None:
 
 def test_gray_levels_taken_for_classes_are_refused(tmp_path: Path) -> None:
     assert "`mapping = { 0 = 0, 38 = 1, 75 = 2 }`" in refusal(write_flat(tmp_path, values=(0, 38, 75)))
+
+
+def test_a_value_between_classes_is_no_class_beside_a_mapping(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    for number in range(10):
+        mask = np.where(label(number, values=(0, 1)) == 0, 0, 255).astype(np.uint8)
+        mask[0, 0] = 37 if number == 3 else mask[0, 0]
+        save(tmp_path / "masks" / f"p{number:02d}.png", mask)
+    (tmp_path / "dataset.toml").write_text("mapping = { 255 = 1 }\nignore = []\n")
+    (line,) = problems(tmp_path)["labels"]
+    assert "p03.png: label value 37 (1 pixels), but classes are 0 to 1" in line
+
+
+def test_colors_are_numbered_as_the_classes_are_named(tmp_path: Path) -> None:
+    colors = np.array([(0, 0, 0), (255, 0, 0)], np.uint8)
+    write_flat(tmp_path)
+    for number in range(10):
+        save(tmp_path / "masks" / f"p{number:02d}.png", colors[label(number, values=(0, 1))])
+    table = "[label_colors]\nbackground = [0, 0, 0]\nCat = [255, 0, 0]\n"
+    (tmp_path / "dataset.toml").write_text('classes = ["cat", "background"]\n' + table)
+    found = datasets.load(f"folder:{tmp_path}", "train")
+    assert found.info.classes == ("cat", "background") and found.info.colors == ((255, 0, 0), (0, 0, 0))
+    number = int(found.image_ids[0][1:])
+    assert np.array_equal(found[0][1], 1 - label(number, values=(0, 1)))
+    (tmp_path / "dataset.toml").write_text('classes = ["dog", "background"]\n' + table)
+    assert "are not those of the classes" in refusal(tmp_path)
+    (tmp_path / "dataset.toml").write_text('zero = "ignore"\n' + table)
+    assert "zero is of labels that hold numbers" in refusal(tmp_path)
+
+
+def test_a_palette_that_contradicts_the_table_of_colors_is_refused(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    (tmp_path / "labelmap.txt").write_text("background:0,0,0::\ncat:255,0,0::\n")
+    for swapped in (False, True):
+        for number in range(10):
+            image = Image.fromarray(label(number, values=(0, 1)), mode="P")
+            image.putpalette([255, 0, 0, 0, 0, 0] if swapped else [0, 0, 0, 255, 0, 0])
+            image.save(tmp_path / "masks" / f"p{number:02d}.png")
+        if not swapped:
+            assert datasets.load(f"folder:{tmp_path}", "train").info.classes == ("background", "cat")
+    said = refusal(tmp_path)
+    assert (
+        "index 0 has the color (255, 0, 0) in the palette" in said and "is cat, where the index says background" in said
+    )
+
+
+def test_a_label_of_very_many_values_is_refused(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    depths = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60)
+    save(tmp_path / "images" / "p00.png", np.zeros((40, 60, 3), np.uint8))
+    Image.fromarray(depths).save(tmp_path / "masks" / "p00.png")
+    assert any("holds 2,400 values" in line for line in problems(tmp_path)["files"])
+
+
+def test_an_image_that_was_taken_for_a_label_and_back(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    (tmp_path / "dataset.toml").write_text(CLASSES + 'images = "masks"\nlabels = "images"\n')
+    assert read_folder(tmp_path).problems
+    (tmp_path / "dataset.toml").write_text(CLASSES)
+    assert not read_folder(tmp_path).problems
 
 
 def test_jpeg_labels_and_labels_with_alpha_are_refused(tmp_path: Path) -> None:

@@ -21,11 +21,16 @@ def test_frames_of_committed_records() -> None:
 
 def test_run_is_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = harness.run(
-        "segnet", suite="quick", iterations=50, override=["lr=0.01"], measure=False, dry_run=True, results=tmp_path
-    )
+        "segnet", suite="quick", iterations=50, override=["lr=0.01"], measure=False, tensorboard=False, dry_run=True,
+        results=tmp_path,
+    )  # fmt: skip
     assert code == 0
     said = capsys.readouterr().out
     assert "lr=0.01" in said and "iterations=50" in said and "1 runs" in said
+    with pytest.raises(UserError, match="device 'gpu'"):
+        harness.load_model(tmp_path, device="gpu")
+    with pytest.raises(UserError, match="precision 'fp16'"):
+        harness.load_model(tmp_path, precision="fp16")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="quik"):
         harness.run("segnet", suite="quik")
     with pytest.raises(Exception, match="siute"):

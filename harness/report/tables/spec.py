@@ -41,8 +41,8 @@ class Section:
 
     @property
     def dataset(self) -> DatasetInfo:
-        """Of the suite."""
-        return self.records.dataset
+        """Of the groups, else of the suite."""
+        return self.group.dataset if self.family else self.records.dataset
 
     @property
     def measurements(self) -> Measurements:

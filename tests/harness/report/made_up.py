@@ -161,7 +161,7 @@ class Store:
             run_id=spec.run_id,
             spec=spec,
             status="finished",
-            reduced=tuple(protocol.reductions(datasets.info(spec.dataset).size)),
+            reduced=tuple(protocol.reductions(spec.dataset_info.size)),
             layers_set=layers[0],
             encoder_layers=layers[1],
             parameters=parameters,

@@ -1,14 +1,20 @@
 """Which runs may stand in one table, and which are left out."""
 
+import hashlib
 import re
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from harness.config.protocol import Protocol
+from datasets import DatasetInfo
+from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import load_suite
+from harness.report import write_reports
 from harness.report.collect import collect
+from harness.report.site import write_site
 from harness.report.store import title
 from tests.harness.report.made_up import Store, matrix
 
@@ -90,3 +96,31 @@ def test_unreadable_run_of_another_suite_or_dataset_is_none_of_ours(store: Store
 def test_title_of_an_unregistered_architecture_is_its_name() -> None:
     assert title("fcn8s") == "FCN (learnt deconv)"
     assert title("smp:Unet/resnet34") == "smp:Unet/resnet34"
+
+
+def test_editions_of_own_data_under_one_name_have_each_its_own_classes(store: Store, tmp_path: Path) -> None:
+    """Two folders may have one name, and one folder other classes than before: their groups stay apart."""
+    protocol = load_protocol("own@1").for_images(10)
+    for names in (("cat", "dog"), ("cat", "dog", "fish"), ("dog", "cat")):
+        count = len(names)
+        own = DatasetInfo(
+            name="folder-pets",
+            title="Pets",
+            classes=names,
+            colors=tuple((number, 0, 0) for number in range(count)),
+            size=(64, 32 * count),
+            splits={"train": 10, "val": 3, "test": 12},
+            source="own data",
+            synthetic=False,
+            own=True,
+        )
+        digest = hashlib.sha256("".join(names).encode()).hexdigest()
+        spec = store.spec("segnet", protocol=load_protocol("quick@1"), digest=digest, variant="folder-pets")
+        changes = {"dataset": "folder-pets", "own_data": own, "num_classes": count, "protocol": protocol}
+        matrices = np.stack([10 * np.eye(count, dtype=np.int64)] * 12)
+        store.run(spec.model_copy(update=changes), {"half": matrices, "end": matrices})
+    written = write_reports(store.results, tmp_path / "reports")
+    pages = [path for path in written if path.name == "per-class.csv"]
+    found = sorted(tuple(pd.read_csv(page)["class"].unique()) for page in pages)
+    assert found == [("cat", "dog"), ("cat", "dog", "fish"), ("dog", "cat")]
+    assert write_site(store.results, tmp_path / "site").exists()
