@@ -14,9 +14,13 @@ Outcome = Literal["holds", "against", "noise", "missing", "repeated"]
 Kind = Literal["more", "most", "close", "times"]
 # Where figures come from, a table of the paper or records of one group: a network's figure, or why there is none.
 Figures = Callable[[Subject, Quantity], Sample | NotMeasured]
-# What is shown beside a quantity, not judged: the bytes beside the paper's count of maps, and the time to the
-# full-size prediction, since DeepLab-LargeFOV's forward pass ends at an eighth of it.
-BESIDE: Mapping[Quantity, Quantity] = {"decoder_storage": "decoder_bytes", "forward": "end_to_end"}
+# What is shown beside a quantity, not judged: the bytes beside the paper's count of maps; the time to the full-size
+# prediction, since DeepLab-LargeFOV's forward pass ends at an eighth of it; how much of the memory is weights.
+BESIDE: Mapping[Quantity, Quantity] = {
+    "decoder_storage": "decoder_bytes",
+    "forward": "end_to_end",
+    "inference_memory": "weights",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ Quantity = Literal[
     # shown beside others, never judged
     "decoder_bytes",
     "end_to_end",
+    "weights",
 ]
 
 

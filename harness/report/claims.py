@@ -30,6 +30,7 @@ UNITS: Mapping[Quantity, str] = {
     "backward": "ms",
     "decoder_storage": "maps",
     "decoder_bytes": "bytes",
+    "weights": "MiB",
     "end_to_end": "ms",
 }
 

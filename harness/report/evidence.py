@@ -99,14 +99,17 @@ def _of_measurements(measurements: Measurements) -> list[EvidenceGroup]:
         return bool(group.reduced), group.first.spec.precision != "fp32", -shapes, group.first.spec.threads
 
     first = min(plain, key=best)
-    read: dict[Quantity, _Read] = {
+    weights: dict[Quantity, _Read] = {
+        "weights": lambda record: fact(record, *MEMORY_CELLS["inference"], "live_weights_mib")
+    }
+    read = weights | {
         "inference_memory": lambda record: fact(record, *MEMORY_CELLS["inference"], "live_peak_mib"),
         "model_size": lambda record: fact(record, "shapes", INFERENCE_BATCH, "model_size_mb"),
     }
     size = " x ".join(map(str, first.size))
     found = [_of_device(first, f"counted from shapes, input {size}", read, timed=False)]
     for group in plain:
-        by_nvml: dict[Quantity, _Read] = {}
+        by_nvml: dict[Quantity, _Read] = dict(weights)
         if group.first.spec.device == "cuda":
             by_nvml["inference_memory"] = lambda record: fact(record, *MEMORY_CELLS["inference"], "nvml_mib")
         found.append(_of_device(group, describe(group), by_nvml, timed=True))
