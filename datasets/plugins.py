@@ -93,7 +93,7 @@ class PluginDataset(Dataset):
         return self._plugin.name
 
     @cached_property
-    def content_hash(self) -> str:  # type: ignore[override]  # of a property
+    def content_hash(self) -> str:
         """SHA-256 of all images and labels; reads them the first time."""
         return self._plugin.content_hash(self._root)[1]
 
