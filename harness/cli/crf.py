@@ -14,6 +14,7 @@ from harness.cli.options import (
     DataRoot,
     DeviceOption,
     HeartbeatTimeout,
+    Plugins,
     Results,
     Threads,
     Work,
@@ -40,6 +41,7 @@ def logits(
     data_root: DataRoot = None,
     device: DeviceOption = "auto",
     threads: Threads = 0,
+    plugin: Plugins = None,
     results: Results = DEFAULT_RESULTS,
     work: Work = DEFAULT_WORK,
 ) -> None:
@@ -87,6 +89,7 @@ def crf(
     threads: Threads = 0,
     budget: Budget = None,
     heartbeat_timeout: HeartbeatTimeout = "30m",
+    plugin: Plugins = None,
     results: Results = DEFAULT_RESULTS,
     work: Work = DEFAULT_WORK,
 ) -> None:

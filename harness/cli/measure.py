@@ -26,11 +26,13 @@ from harness.cli.options import (
     Results,
     Threads,
     Work,
+    check_precision,
     chosen,
     precision_named,
     writable,
 )
 from harness.config.protocol import parse_size
+from harness.config.run_spec import Precision
 from harness.config.suite import check_architecture
 from harness.launchers import steps
 from harness.profiling.scheduler import Request, measurement_keys
@@ -38,6 +40,7 @@ from harness.records.measurement import PHASES, MeasureSpec, Optimizer, Option, 
 from harness.system.console import say, status, terminal
 from harness.system.environment import Device, available_cores
 from harness.system.errors import UserError, one_of
+from harness.system.locks import measuring_on_this_machine
 from harness.system.signals import parse_time
 
 PLAIN = "plain"
@@ -96,7 +99,7 @@ def _requests(options: MeasureOptions, device: Device) -> list[Request]:
     phases: tuple[Phase, ...] = tuple(one for one in PHASES if one in options.phases)
     for phase in options.phases:
         one_of(phase, PHASES, "phase")
-    names = options.names or tuple(architectures.names(baselines=False))
+    names = tuple(dict.fromkeys(options.names)) or tuple(architectures.names(baselines=False))
     sizes = [parse_size(text) for text in options.sizes]
     for name, size in product(names, sizes):
         check_architecture(name, size)
@@ -131,10 +134,9 @@ def _options(variant: str, optimizer: str) -> tuple[Option, ...]:
     return tuple(one for one in get_args(Option) if one in parts)
 
 
-def _possible(text: str, device: Device) -> str:
+def _possible(text: str, device: Device) -> Precision:
     precision = precision_named(text)
-    if precision == "tf32" and device == "cpu":
-        raise UserError("precision tf32 exists on a GPU only; choose fp32 or bf16, or the device cuda")
+    check_precision(precision, device)
     return precision
 
 
@@ -155,16 +157,17 @@ def measure_indices_command(
 
     height, width = parse_size(size)
     check_architecture(name, (height, width))
+    picked = _device(device)
     spec = IndexSpec(
         architecture=name,
         num_classes=classes,
         size=(height, width),
-        precision=precision_named(precision),
-        device=_device(device),
+        precision=_possible(precision, picked),
+        device=picked,
         threads=threads or available_cores(),
     )
     folder, console = writable(results, "--results"), terminal()
-    with status(console, f"{name}: starting") as shown:
+    with measuring_on_this_machine(), status(console, f"{name}: starting") as shown:
         record = compare(spec, lambda phase: shown.update(Text(f"{name}: {phase}")))
     path = INDICES.save(folder, record)
     say(console, f"compared in {record.wall_s:.0f} s: {path}")
@@ -229,6 +232,10 @@ def measure(
     if runtime:
         from harness.cli.runtimes import RuntimeOptions, runtimes_command
 
+        others = {"variant": variant, "optimizer": optimizer, "phase": phase, "up-to-batch": up_to_batch}
+        others |= {"budget": budget, "force": force, "size a second time": sizes[1:]}  # type: ignore[dict-item]
+        if given := next((name for name, value in others.items() if value), ""):
+            raise UserError(f"--{given} means nothing with --runtime; leave it out")
         asked = RuntimeOptions(
             names=chosen(names, everything),
             runtimes=tuple(runtime),
@@ -270,6 +277,7 @@ def measure_indices(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
     threads: Threads = 0,
+    plugin: Plugins = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Read the options, and compare."""

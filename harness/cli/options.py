@@ -136,6 +136,18 @@ def pairs(values: list[str] | None, option: str) -> dict[str, str]:
     return found
 
 
+def check_precision(precision: str, device: str) -> None:
+    """Refuse TF32 on a CPU.
+
+    Raises:
+        UserError: that.
+    """
+    from harness.system.errors import UserError
+
+    if precision == "tf32" and device == "cpu":
+        raise UserError("precision tf32 exists on a GPU only; choose fp32 or bf16, or the device cuda")
+
+
 def precision_named(value: str) -> Precision:
     """The precision of that name.
 

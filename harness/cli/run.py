@@ -33,6 +33,7 @@ from harness.cli.options import (
     SlurmOptions,
     Threads,
     Work,
+    check_precision,
     chosen,
     pairs,
     precision_named,
@@ -162,6 +163,7 @@ def _run(request: RunRequest) -> int:
             "threads": request.threads or available_cores(),
             "weights": locate(planned.specs, planned.initial_weights),
         }
+        check_precision(request.precision, str(resolved["device"]))
         request = request.model_copy(update=resolved)
         check_compiling(request.compiled, "cuda" if request.device == "cuda" else "cpu")
         _say_if_slow(request, console)
@@ -179,7 +181,11 @@ def _carry_out(planned: Plan, request: RunRequest, launcher: Launcher, console: 
     preset: Preset = "quick" if quick else "cpu" if request.device == "cpu" else "lease"
     code = trained.exit_code
     if request.measure and planned.suite.measures:
-        measured = launcher.measure(steps.measurement_requests(planned.specs, request, preset), request, console)
+        try:
+            measured = launcher.measure(steps.measurement_requests(planned.specs, request, preset), request, console)
+        except UserError:
+            _report(planned, request, console)  # of what was trained
+            raise
         if measured.stopped or measured.time_limit_reached:
             return measured.exit_code
         code = max(code, measured.exit_code)

@@ -90,7 +90,8 @@ def runtimes_command(options: RuntimeOptions) -> int:
                     lambda what, name=source.name: status.update(f"{name}: {what}"),  # type: ignore[misc]
                 )
             for record in records:
-                RUNTIMES.save(results, record)
+                if not (record.failure and RUNTIMES.has(results, record)):  # figures are worth more than a failure
+                    RUNTIMES.save(results, record)
             console.print(_table(source.name, records))
             for record in records:
                 if record.failure:

@@ -32,6 +32,7 @@ from harness.system.signals import STOPPED, counted_stops
 
 LOOK_S = 0.2  # between looks at what runs have done
 LEAST_S = 60.0  # of a budget, for another run to be begun
+HELD_S = 30.0  # before a start that was refused is tried again
 APPEAR_S = 60.0  # for a record that another machine wrote to be seen here
 
 
@@ -184,6 +185,7 @@ class _Schedule:
         self._bad_input = False
         self._display = Display(console, len(specs), bars=not launcher.foreground)
         self._prepared = False
+        self._held_s = 0.0
 
     def execute(self) -> PlanResult:
         """Start the runs as there are places, and wait for their ends."""
@@ -191,7 +193,7 @@ class _Schedule:
         with counted_stops() as stops, self._display.shown():
             while self._waiting or self._going_on:
                 self._drop_waiting(stops())
-                while self._waiting and len(self._going_on) < self._launcher.places:
+                while self._waiting and len(self._going_on) < self._launcher.places and not self._held:
                     self._begin(self._waiting.popleft())
                 if stops() > seen:
                     seen = stops()
@@ -202,11 +204,16 @@ class _Schedule:
                     if ending is not None:
                         self._settle(started.job, ending, stops())
                 self._display.refresh()
-                if self._going_on:
+                if self._going_on or self._held:
                     time.sleep(LOOK_S)
         if self._bad_input:
             raise UserError("")
         return self._result
+
+    @property
+    def _held(self) -> bool:
+        """Whether a start was refused lately."""
+        return time.monotonic() < self._held_s
 
     def _drop_waiting(self, stops: int) -> None:
         """Begin no more where it is to stop."""
@@ -243,7 +250,15 @@ class _Schedule:
         name = job.spec.run_id
         if not self._launcher.foreground:
             self._display.follow(name, job.folder, (f"{name}: ", f"{job.spec.network}: ", f"{job.spec.architecture}: "))
-        self._going_on[name] = _Started(job=job, run=self._launcher.start(job))
+        try:
+            self._going_on[name] = _Started(job=job, run=self._launcher.start(job))
+        except UserError as error:
+            if not (self._going_on and self._launcher.remote):
+                raise
+            # a queue that is full or a cluster that does not answer must not end what goes on already
+            self._display.say(name, f"not started: {error}; tried again in {HELD_S:.0f} s")
+            self._waiting.appendleft(job.spec)
+            self._held_s = time.monotonic() + HELD_S
 
     def _ending(self, started: _Started) -> Ending | None:
         try:

@@ -49,7 +49,7 @@ class SlurmLauncher(Launcher):
         self._gpus = _whole(options, "gpus", request.gpus_per_run)
         self._minutes = max(2, int(parse_time(options.get("time", DEFAULT_TIME), "slurm time") / 60))
         self._memory_gb = _whole(options, "memory", 0)
-        self._cpus = _whole(options, "cpus", request.threads)
+        self._cpus = _whole(options, "cpus", request.threads)  # 0: sbatch's own number
         self._mark: Mark | None = None
 
     def __exit__(
@@ -86,7 +86,8 @@ class SlurmLauncher(Launcher):
             self._executor.update_parameters(**parameters)
         except RuntimeError as error:
             raise UserError(f"launcher slurm: {error}; start the command on a machine of the cluster") from None
-        return request
+        # not the cores of the machine that the command runs on; without a number the job takes those it is given
+        return request.model_copy(update={"threads": self._cpus})
 
     def start(self, job: WorkerJob) -> "SlurmRun":
         """See `Launcher`: queue it."""

@@ -108,6 +108,9 @@ def carry_out(job: WorkerJob, world: WorldInfo) -> Ending:
                 return _leave_it(job, world, ELSEWHERE)
             if finished(job.results, job.spec) is not None:
                 return _leave_it(job, world, FINISHED)
+            if job.spec.postprocess and _base_goes_on_elsewhere(job):
+                say(console, f"{run_id}: left to another process, which trains the run that it refines")
+                return _leave_it(job, world, ELSEWHERE)
             remove_leftovers(job.folder)
             remove_leftovers(runs_folder(job.results), run_id)
             job.folder.mkdir(parents=True, exist_ok=True)
@@ -128,6 +131,17 @@ def carry_out(job: WorkerJob, world: WorldInfo) -> Ending:
         return bad_input(line)
     except (KeyboardInterrupt, Interrupted):  # before the run began, or a second signal
         return Ending(code=STOPPED)
+
+
+def _base_goes_on_elsewhere(job: WorkerJob) -> bool:
+    """Whether the run that this one refines is another process's, which refines it then too."""
+    from harness.postprocess.crf.base_run import base_spec
+
+    base = base_spec(job.spec)
+    if finished(job.results, base) is not None:
+        return False
+    with run_lock(job.results, base.run_id) as free:
+        return not free
 
 
 def _leave_it(job: WorkerJob, world: WorldInfo, code: int) -> Ending:

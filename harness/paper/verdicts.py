@@ -37,6 +37,11 @@ class Counts:
         return self.holds + self.against + self.noise
 
     @property
+    def compared(self) -> int:
+        """Comparisons that could be made, those that repeat another's evaluations too."""
+        return self.judged + self.repeated
+
+    @property
     def verdict(self) -> Verdict:
         """The word for these counts."""
         if not self.judged:
@@ -99,7 +104,7 @@ class GroupResult:
         if any(one.by == "margin" for one in judged):
             found.append("times of fewer than 3 processes")
         if counts.missing and counts.judged:
-            found.append(f"{counts.judged} of {counts.judged + counts.missing} comparisons")
+            found.append(f"{counts.compared} of {counts.compared + counts.missing} comparisons")
         return tuple(found)
 
 
@@ -120,12 +125,12 @@ class ClaimResult:
     def deciding(self) -> tuple[GroupResult, ...]:
         """The groups that make the verdict.
 
-        Those in which at least half of the comparisons could be judged, full ones if there are any such; where no
+        Those in which at least half of the comparisons could be made, full ones if there are any such; where no
         group has half, all that could be judged at all. A few comparisons of networks that happen to be done
         would else tip a verdict.
         """
         judged = tuple(one for one in self.groups if one.counts.judged)
-        wide = tuple(one for one in judged if one.counts.judged >= one.counts.missing)
+        wide = tuple(one for one in judged if one.counts.compared >= one.counts.missing)
         return tuple(one for one in wide if one.group.full) or wide or judged
 
     @property

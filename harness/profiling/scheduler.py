@@ -41,6 +41,7 @@ from harness.records.measurement import (
     settings,
 )
 from harness.system.environment import device_name, device_slug, environment
+from harness.system.errors import UserError
 
 AT_ONCE = 8  # processes that wait beside each other, a few hundred MB each
 
@@ -164,11 +165,11 @@ def run_measurements(
 def _groups(requests: Iterable[Request], results: Path, force: bool) -> list[_Group]:
     members: dict[tuple[MeasurementKey, tuple[object, ...]], list[MeasureSpec]] = {}
     for request in requests:
-        done = set() if force else _finished(results, request.spec)
+        spec = _as_kept(results, request.spec)
+        done = set() if force else _finished(results, spec)
         for key in request.keys:
             if key in done:
                 continue
-            spec = request.spec
             alike = (spec.size, spec.precision, spec.options, spec.preset, spec.device, spec.threads)
             members.setdefault((key, alike), []).append(spec)
     groups = []
@@ -178,9 +179,26 @@ def _groups(requests: Iterable[Request], results: Path, force: bool) -> list[_Gr
     return groups
 
 
+def _as_kept(results: Path, spec: MeasureSpec) -> MeasureSpec:
+    """The spec, on a GPU with the threads of the record that is there: they are the host's, and measure nothing.
+
+    Raises:
+        UserError: on a CPU the record that is there is of another number of threads.
+    """
+    stored = _stored(results, spec)
+    if stored is None or stored.spec.threads == spec.threads:
+        return spec
+    if spec.device == "cuda":
+        return spec.model_copy(update={"threads": stored.spec.threads})
+    raise UserError(
+        f"{measurement_path(results, spec)}: {spec.architecture} was measured on {stored.spec.threads} threads: "
+        f"choose --threads {stored.spec.threads}, or another folder of results"
+    )
+
+
 def _finished(results: Path, spec: MeasureSpec) -> set[MeasurementKey]:
     record = _stored(results, spec)
-    if record is None:
+    if record is None or record.spec != spec:  # an earlier revision's is measured anew
         return set()
     return {
         cell.key
@@ -302,6 +320,8 @@ def _save(
 ) -> None:
     """Put a measurement into its record; a failed one never takes the place of one with figures."""
     stored = _stored(results, spec)
+    if stored is not None and stored.spec != spec:
+        stored = None  # of an earlier revision, of which reports show nothing
     before = stored.cell(key.phase, key.batch_size) if stored else None
     if failure and before and not before.failure:
         return

@@ -109,7 +109,8 @@ def _merge_run(run: StoredRun, target: Path) -> str:
             return _compared(run, present)
         if present is not None and run.record.status == "failed":
             return "same"
-    files = {path.name: path.read_bytes() for path in run.folder.iterdir() if path.name != "record.json"}
+    found = (path for path in run.folder.iterdir() if path.is_file() and path.name != "record.json")
+    files = {path.name: path.read_bytes() for path in found}
     save_run(target, run.record, files)
     return "added"
 
@@ -141,19 +142,24 @@ def _merge_measurement(record: MeasurementRecord, source: Path, target: Path) ->
         return str(error)
     if present == record:
         return "same"
+    if record.spec.device == "cuda":  # the host's threads measure nothing there
+        record = record.model_copy(update={"spec": record.spec.model_copy(update={"threads": present.spec.threads})})
     if present.spec != record.spec:
         return f"{name}: conflicts with the one that is there: they are not of one spec ({source})"
-    new = []
+    new, twice = [], []
     for cell in record.cells:
         other = present.cell(cell.key.phase, cell.key.batch_size)
         if other is None or _rank(cell) > _rank(other):
             new.append(cell)
-        elif _rank(cell) == _rank(other) and other.model_copy(update={"environment": cell.environment}) != cell:
-            return f"{name}: conflicts with the one that is there: {cell.key} was measured twice ({source})"
-    if not new:
-        return "same"
-    save_measurement(target, joined(present, record.model_copy(update={"cells": tuple(new)})))
-    return "added"
+        elif cell.failure or _rank(cell) < _rank(other):
+            continue  # a failure twice is no conflict
+        elif other.model_copy(update={"environment": cell.environment}) != cell:
+            twice.append(str(cell.key))
+    if new:
+        save_measurement(target, joined(present, record.model_copy(update={"cells": tuple(new)})))
+    if twice:
+        return f"{name}: conflicts with the one that is there: {', '.join(twice)} was measured twice ({source})"
+    return "added" if new else "same"
 
 
 def _rank(cell: Measurement) -> tuple[bool, int]:

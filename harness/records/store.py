@@ -111,6 +111,10 @@ class Shelf(Generic[Record]):
         save_record(path, record)
         return path
 
+    def has(self, results: Path, record: Record) -> bool:
+        """Whether there is one of its name."""
+        return (self.folder(results) / record.file_name).exists()
+
     def load(self, results: Path, on_damage: Callable[[str], None] | None = None) -> list[Record]:
         """All of them, sorted by path; see `load_records`."""
         return load_records(self.kind, sorted(self.folder(results).rglob("*.json")), self.what, on_damage)

@@ -92,6 +92,7 @@ def tied(samples: Mapping[int, Sample]) -> set[int]:
     others = {
         at
         for at, one in samples.items()
-        if at != first and isinstance(gap := difference(samples[first], one), Difference) and gap.is_tie
+        # over the seeds that two share even the one with the lower mean can be above
+        if at != first and isinstance(gap := difference(samples[first], one), Difference) and not gap.low > 0
     }
     return {first, *others} if others else set()

@@ -107,6 +107,11 @@ def _held(path: Path, *, shared: bool) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        except OSError as error:
+            raise UserError(
+                f"{path}: its file system has no locks ({error.strerror}); choose a folder on one that has, such as "
+                "NFS 4, or Lustre mounted with flock"
+            ) from error
         yield True
     finally:
         os.close(handle)  # gives the lock back

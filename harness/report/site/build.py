@@ -7,12 +7,13 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
+from harness import paper
 from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION
-from harness.config.suite import load_suite
+from harness.config.suite import OWN, load_suite
 from harness.records.measurement import measurements_folder
 from harness.records.run import runs_folder
 from harness.report.claims import load_claims
-from harness.report.collect import collect
+from harness.report.collect import collect, suites_of
 from harness.report.commands import commands
 from harness.report.frames import dataset_info
 from harness.report.metrics import CLASS_METRICS
@@ -117,6 +118,7 @@ def _data(content: Content, groups: Sequence[Row], images: Sequence[Images], wor
         "colors": content.colors,
         "rows": content.rows,
         "costs": content.costs,
+        "paper_size": " x ".join(map(str, paper.RESOURCE_SIZE)),
         "image_groups": [one.group.id for one in images],
         "pairs": {},
         "images": {},
@@ -168,9 +170,13 @@ def _home(content: Content) -> Row:
     device = next(iter(content.devices), {"title": "no device", "kind": ""})
     shown = next(iter(content.groups), None)
     own = content.results[content.results["group"] == shown.id] if shown else content.results
-    suites = str(own["suites"].iloc[0]).split() if len(own) else []
-    suite = load_suite(suites[0] if suites else "quick")
-    groups = [group for group in collect(content.store, suite).groups if shown and group.slug == shown.id]
+    named = str(own["suites"].iloc[0]).split() if len(own) else []
+    named = [OWN] if shown and shown.first.record.spec.own_data else named or ["quick"]
+    every = [suite for _, suite in suites_of(content.store, named[:1])]
+    suite, groups = every[0] if every else load_suite("quick"), []
+    for one in every:
+        if found := [group for group in collect(content.store, one).groups if shown and group.slug == shown.id]:
+            suite, groups = one, found
     lines = [line for group in groups for line in commands(group, suite, alone=True)]
     again = lines or [f"python -m harness run --all --suite {suite.name}"]
     return {"device": device, "defaults": content.defaults, "commands": again}

@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 import architectures
+from harness.config.run_spec import EVALUATION_REVISION
 from harness.config.suite import load_suite
 from harness.metrics.significance import interval
 from harness.report import frames
 from harness.report.grouping import GroupKey, input_size
 from harness.report.plots.style import look
 from harness.report.render import render
-from harness.report.site.pairs import Pair, Samples, compare_all
+from harness.report.site.pairs import NAMES, Pair, Samples, compare_all
 from harness.report.site.quantities import QUANTITIES, Row, cells, costs, devices, paper_points
 from harness.report.store import Run, Store, read_store
 
@@ -114,7 +115,7 @@ class Content:
         own = self.results[(self.results["group"] == group.id) & (self.results["split"] == group.split)]
         for checkpoint in group.checkpoints:
             here = own[own["checkpoint"] == checkpoint]
-            leaders = {key: _leaders(group, checkpoint, key) for key in ("miou", "bf")}
+            leaders = {key: _leaders(group, checkpoint, key) for key in NAMES}
             for network, samples in group.compared[0][checkpoint].items():
                 runs = here[here["network"] == network].sort_values("seed")
                 yield {
@@ -164,8 +165,15 @@ def _leaders(group: SiteGroup, checkpoint: str, key: str) -> set[str]:
     if len(means) < 2:
         return set()
     best = max(means, key=lambda name: means[name])
-    beside = {name: pairs.get(f"{best}|{name}") or pairs.get(f"{name}|{best}") for name in means}
-    return {best} | {name for name, pair in beside.items() if pair and key in pair.scores and pair.scores[key].is_tie}
+    return {best} | {name for name in means if name != best and not _above(pairs, best, name, key)}
+
+
+def _above(pairs: Mapping[str, Pair], first: str, second: str, key: str) -> bool:
+    """Whether the first is above the second by more than noise; so, too, where the two can't be compared."""
+    straight, reverse = pairs.get(f"{first}|{second}"), pairs.get(f"{second}|{first}")
+    if straight:
+        return key not in straight.scores or straight.scores[key].low > 0
+    return reverse is None or key not in reverse.scores or reverse.scores[key].high < 0
 
 
 def collect_site(results: Path | Store, suites: Sequence[str] | None) -> Content:
@@ -231,8 +239,9 @@ def _group(name: str, own: pd.DataFrame, split: str, runs: tuple[Run, ...]) -> S
 
 
 def _importance(group: SiteGroup) -> tuple[bool, bool, int, bool, str]:
-    """Real data first, then scores of test, then many networks, then full runs."""
-    return (group.synthetic, group.split != "test", -len(group.networks), bool(group.reduced), group.id)
+    """Real data first, then scores of test by the present evaluation, then many networks, then full runs."""
+    test = group.split == "test" and group.key.evaluation == EVALUATION_REVISION
+    return (group.synthetic, not test, -len(group.networks), bool(group.reduced), group.id)
 
 
 def _network_order(network: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from harness import paper
+from harness.report.frames import CHECKPOINTS
 from harness.report.metrics import BY_NAME
 
 Row = dict[str, Any]
@@ -80,6 +81,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         *("live_mib", "Live, MiB", "MiB", ("inference-memory", "live_peak_mib", "value")),
         "peak of live tensors in inference, batch 1, counted from shapes",
         short="Live tensors",
+        budget=True,
     ),
     _cost(
         *("latency_ms", "Latency, ms", "ms", ("forward", "latency_ms", "median")),
@@ -164,7 +166,9 @@ def devices(measurements: pd.DataFrame) -> list[Row]:
 
 
 def paper_points(dataset: str, size: tuple[int, int], titles: Mapping[str, str]) -> list[Row]:
-    """The paper's own figures on a dataset: scores of each network's best row, costs where they are of this size.
+    """The paper's own figures on a dataset, a point a network and row of its table, costs where they are of this size.
+
+    A point's `checkpoint` is our word for the row.
 
     Args:
         dataset: by name.
@@ -175,20 +179,18 @@ def paper_points(dataset: str, size: tuple[int, int], titles: Mapping[str, str])
     if dataset not in tables:
         return []
     networks = {title: name for name, title in titles.items()}
-    best: dict[str, dict[str, float]] = {}
-    for one in tables[dataset]():
-        if one.scores.get("mIoU", 0) >= best.get(one.network, {}).get("mIoU", 0):
-            best[one.network] = one.scores
     names = {"G": "global_accuracy", "C": "class_accuracy", "mIoU": "miou", "BF": "bf"}
     resources = {one.network: one for one in paper.resources()} if size == paper.RESOURCE_SIZE else {}
     points = []
-    for title, scores in best.items():
-        values = {names[name]: value for name, value in scores.items() if name in names}
+    for row in tables[dataset]():
+        title = row.network
+        values = {names[name]: value for name, value in row.scores.items() if name in names}
         if title in resources:
             cost = resources[title]
             values |= {"parameters_m": cost.model_size_mb / 4, "latency_ms": cost.forward_ms}
             values |= {"memory_mib": cost.inference_memory_mb, "training_memory_mib": cost.train_memory_mb}
-        points.append({"title": title, "network": networks.get(title, ""), "values": values})
+        checkpoint = CHECKPOINTS.get(row.checkpoint, row.checkpoint)
+        points.append({"title": title, "network": networks.get(title, ""), "checkpoint": checkpoint, "values": values})
     return points
 
 

@@ -15,9 +15,11 @@ from harness.report.tables.splits import loss_change
 
 
 def recipe_name(protocol: Protocol) -> str:
-    """`AdamW 0.001, warmup-cosine`, and the loss where it is not cross-entropy."""
+    """`AdamW 0.001, warmup-cosine`, and what else the suite may vary, where it is not as usual."""
     loss = "" if protocol.loss == "cross_entropy" else f", loss {protocol.loss}"
-    return f"{OPTIMIZERS[protocol.optimizer].title} {protocol.lr:g}, {protocol.lr_scheduler}{loss}"
+    usual = {"sgd": 5e-4, "adamw": 1e-2}.get(protocol.optimizer)
+    decay = "" if protocol.weight_decay == usual else f", weight decay {protocol.weight_decay:g}"
+    return f"{OPTIMIZERS[protocol.optimizer].title} {protocol.lr:g}, {protocol.lr_scheduler}{loss}{decay}"
 
 
 def rates(groups: tuple[Group, ...], networks: list[str]) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Rendering: frames of text cells to Markdown and LaTeX, frames of values to CSV, numbers to text."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -87,8 +88,8 @@ def significant(value: float | None, digits: int = 3) -> str:
         return "n/a"
     if value == 0:
         return "0"
-    whole = len(str(int(abs(value))))
-    return f"{value:,.{max(digits - whole, 0)}f}"
+    before = math.floor(math.log10(abs(value))) + 1  # digits before the point; none and fewer below 0.1
+    return f"{value:,.{max(digits - before, 0)}f}"
 
 
 def heading_link(head: str) -> str:

@@ -44,6 +44,8 @@ def test_list_names_everything() -> None:
         (["run", "--size", "big"], ["height x width"]),
         (["run", "--size", "400x500"], ["larger than roads"]),
         (["run", "--precision", "fp8"], ["precision 'fp8'", "bf16"]),
+        (["run", "--precision", "tf32", "--device", "cpu"], ["tf32 exists on a GPU only"]),
+        (["measure", "segnet", "--runtime", "torch", "--phase", "forward"], ["--phase means nothing with --runtime"]),
         (["run", "--compile", "fast"], ["compile 'fast'", "default, graphs"]),
         (["run", "--compile", "graphs", "--device", "cpu"], ["CUDA graphs need a CUDA device"]),
         (["run", "--seeds", "one"], ["seeds 'one'"]),

@@ -71,6 +71,7 @@ class Pretending(Launcher):
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "LOOK_S", 0.001)
     monkeypatch.setattr(base, "APPEAR_S", 0.0)
+    monkeypatch.setattr(base, "HELD_S", 0.01)
 
 
 def specs(number: int) -> list[RunSpec]:
@@ -116,6 +117,29 @@ def test_a_run_that_was_taken_away_goes_on(tmp_path: Path) -> None:
     result, said = executed(launcher, tmp_path, specs(1))
     assert "it was stopped where it ran (1 of 2 times allowed)" in said
     assert not result.stopped
+
+
+class Refusing(Pretending):
+    """Takes no second run while one goes on, as a full queue."""
+
+    def start(self, job: WorkerJob) -> Pretended:
+        if any(run.poll() is None for run in self.runs):
+            raise UserError("the queue is full")
+        return super().start(job)
+
+
+def test_a_start_that_is_refused_is_tried_again_while_others_go_on(tmp_path: Path) -> None:
+    launcher = Refusing(*[Ending(code=FAILED)] * 3, places=3)
+    result, said = executed(launcher, tmp_path, specs(3))
+    assert (result.failed, [seed for seed, _ in launcher.started]) == (3, [0, 1, 2])
+    assert "not started: the queue is full; tried again" in said
+
+
+def test_a_first_start_that_is_refused_is_bad_input(tmp_path: Path) -> None:
+    launcher = Refusing(None)
+    launcher.runs.append(Pretended(None))
+    with pytest.raises(UserError, match="the queue is full"):
+        executed(launcher, tmp_path, specs(1))
 
 
 @pytest.mark.parametrize("code", [TIME_LIMIT_REACHED, BAD_INPUT])

@@ -182,6 +182,16 @@ def test_what_is_finished_is_not_measured_again_and_what_failed_is(tmp_path: Pat
     assert run_measurements(requests("a", "b"), tmp_path, force=True).done == 2
 
 
+def test_a_record_of_another_revision_or_number_of_threads_is_never_taken_for_it(tmp_path: Path) -> None:
+    run_measurements(requests("a"), tmp_path)
+    totals = run_measurements(requests("a", architecture_revision=2), tmp_path)
+    assert (totals.done, totals.before) == (1, 0)
+    record = stored(tmp_path, "a")
+    assert record.spec.architecture_revision == 2 and len(record.cells) == 1
+    with pytest.raises(UserError, match="a was measured on 1 threads: choose --threads 1"):
+        run_measurements(requests("a", architecture_revision=2, threads=3), tmp_path)
+
+
 def test_what_an_earlier_revision_measured_otherwise_is_measured_again(tmp_path: Path) -> None:
     run_measurements(requests("a", precision="bf16"), tmp_path)
     record = stored(tmp_path, "a", precision="bf16")

@@ -125,11 +125,20 @@ def test_cells_of_one_device_come_together(tmp_path: Path) -> None:
 def test_a_cell_measured_twice_is_refused(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     path = save_measurement(here, make_record(make_cell()))
-    before = path.read_bytes()
     save_measurement(there, make_record(make_cell(wall_s=99.0), make_cell("backward")))
     merged = merge(here, [there])
     assert "forward at batch 1 was measured twice" in merged.refused[0]
-    assert path.read_bytes() == before
+    # what is not in conflict is kept all the same
+    assert [str(cell.key) for cell in read_record(path).cells] == ["forward at batch 1", "backward at batch 1"]
+    assert read_record(path).cells[0] == make_cell()
+
+
+def test_two_failures_are_no_conflict(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    failed = {"failure": {"kind": "oom", "message": "OOM at batch 1"}, "timing": None}
+    save_measurement(here, make_record(make_cell(**failed)))
+    save_measurement(there, make_record(make_cell(**failed, measured_at="2027-01-02T03:04:05+00:00")))
+    assert outcome(merge(here, [there])) == (0, 1, 0)
 
 
 @pytest.mark.parametrize(("here_method", "there_method", "added"), [(1, 2, True), (2, 1, False)])

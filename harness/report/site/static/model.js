@@ -6,11 +6,18 @@ const Model = (() => {
   const quantities = new Map(SITE.quantities.map((quantity) => [quantity.key, quantity]));
   const devices = new Map(SITE.devices.map((device) => [device.slug, device]));
 
-  /** The cost record of a row's network at its group's input size, and undefined where there is none. */
+  /** The cost record of a row's network at its group's input size, else at the paper's, and undefined where there is none. */
   function cost(row, filter) {
     const group = groups.get(row.group);
-    return SITE.costs.find((one) => one.network === row.network && one.size === group.size && one.classes === group.classes.length
+    const found = SITE.costs.filter((one) => one.network === row.network && one.classes === group.classes.length
       && one.device === filter.device && one.precision === filter.precision);
+    return found.find((one) => one.size === group.size) ?? found.find((one) => one.size === SITE.paper_size);
+  }
+
+  /** The input size of costs that are of another than their group's; empty where none is. */
+  function otherSize(rows, filter) {
+    const found = rows.map((row) => [groups.get(row.group).size, cost(row, filter)?.size]).filter(([own, size]) => size && size !== own);
+    return [...new Set(found.map(([, size]) => size))].join(", ");
   }
 
   /** {value, low, high, why} of a quantity of a row; `why` says why there is no value. */
@@ -84,5 +91,5 @@ const Model = (() => {
     fill();
   }
 
-  return { groups, quantities, devices, cost, figure, rows, precision, differing, row, name, cell, deviceOptions };
+  return { groups, quantities, devices, cost, otherSize, figure, rows, precision, differing, row, name, cell, deviceOptions };
 })();

@@ -3,7 +3,9 @@
 (() => {
   const { one, el, number, signed } = Site;
   const STEP = 20, VOID = 255, NOT_SCORED = 65535;
-  const form = one("#show"), table = one("#images"), more = one("#more");
+  const form = one("#show");
+  if (!form) return;
+  const table = one("#images"), more = one("#more");
   let filter = {}, count = STEP, data = null, visible = [];
 
   Site.options(one("[name=group]"), SITE.image_groups.map((id) => [id, Model.groups.get(id).title]), Site.state().group);

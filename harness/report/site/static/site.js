@@ -43,7 +43,7 @@ const Site = (() => {
   function state() { return Object.fromEntries(new URLSearchParams(location.hash.slice(1))); }
 
   function keep(values) {
-    const kept = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+    const kept = Object.entries(values).filter(([, value]) => value !== null && value !== undefined); // an empty one may be a choice: all
     history.replaceState(null, "", `#${new URLSearchParams(kept)}`);
   }
 

@@ -2,14 +2,16 @@
 // A score against a cost, and which networks fit a budget.
 (() => {
   const { one, el, say, number } = Site;
-  const form = one("#axes"), box = one("#plot"), detail = one("#detail");
+  const form = one("#axes");
+  if (!form) return;
+  const box = one("#plot"), detail = one("#detail");
   const scores = SITE.quantities.filter((q) => q.kind === "score"), costs = SITE.quantities.filter((q) => q.kind !== "score");
   const budgets = costs.filter((q) => q.budget);
   let filter = {}, chosen = Site.state().point ?? "";
 
   Site.options(one("[name=protocol]"), SITE.groups.map((g) => [g.id, g.title]), Site.state().protocol ?? SITE.defaults.group);
   Site.options(one("[name=y]"), scores.map((q) => [q.key, q.label]), "miou");
-  Site.options(one("[name=x]"), costs.map((q) => [q.key, q.label]), "memory_mib");
+  Site.options(one("[name=x]"), costs.map((q) => [q.key, q.label]), SITE.defaults.cost);
   const fillCheckpoints = () => {
     const group = Model.groups.get(one("[name=protocol]").value);
     Site.options(one("[name=checkpoint]"), group.checkpoints.map((c) => [c, c]), group.shown);
@@ -21,13 +23,15 @@
   /** Stops of a slider: 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times powers of ten around the values; the last is no limit. */
   function stops(key) {
     const values = Model.rows(filter).map((row) => Model.figure(row, key, filter).value).filter(Site.isNumber);
-    if (!values.length) return [];
+    const limit = Number(Site.state()[`max_${key}`]); // it stays a stop where the values it was set among are gone
+    const kept = limit > 0 ? [limit] : [];
+    if (!values.length) return kept;
     const least = Math.min(...values), most = Math.max(...values), found = [];
     for (let power = Math.floor(Math.log10(least)) - 1; power <= Math.ceil(Math.log10(most)); power++) {
       for (const m of [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8]) found.push(Number((m * 10 ** power).toPrecision(2)));
     }
     const from = found.findLastIndex((v) => v <= least), to = found.findIndex((v) => v >= most);
-    return found.slice(Math.max(0, from - 1), (to < 0 ? found.length : to) + 1);
+    return [...new Set([...found.slice(Math.max(0, from - 1), (to < 0 ? found.length : to) + 1), ...kept])].sort((a, b) => a - b);
   }
 
   /** The sliders, made anew where the values they span have changed. */
@@ -77,7 +81,7 @@
     const [x, y] = [filter.x, filter.y];
     const points = rows.map((row) => ({ row, a: Model.figure(row, x, filter), b: Model.figure(row, y, filter), fit: fits(row) }))
       .filter((p) => Site.isNumber(p.a.value) && Site.isNumber(p.b.value));
-    const theirs = (filter.paper === "1" ? Model.groups.get(filter.protocol).paper : []).filter((p) => Site.isNumber(p.values[x]) && Site.isNumber(p.values[y]));
+    const theirs = (filter.paper === "1" ? Model.groups.get(filter.protocol).paper : []).filter((p) => p.checkpoint === filter.checkpoint && Site.isNumber(p.values[x]) && Site.isNumber(p.values[y]));
     const side = sideOf([...points.map((p) => p.a.value), ...theirs.map((p) => p.values[x])]);
     const made = points.map(({ row, a, b, fit }) => ({
       type: "scatter", mode: narrow() ? "markers" : "markers+text", name: row.title, x: [a.value], y: [b.value], text: [`  ${row.title}  `], textposition: side(a.value), cliponaxis: false, customdata: [row.id],
@@ -128,7 +132,10 @@
     list(rows);
     one("#missing").replaceChildren(...missing.map((row) => el("li", {}, `${row.title}: ${Model.figure(row, filter.x, filter).why || Model.figure(row, filter.y, filter).why}`)));
     one("#missing-box").hidden = !missing.length;
-    const on = x.kind === "cost" && device ? ` (${device.title}, ${Model.precision(filter)}${x.batched ? `, ${SITE.words.batch} ${filter.batch}` : ""})` : "";
+    const size = Model.otherSize(rows, filter);
+    const on = x.kind === "cost" && device ? ` (${device.title}, ${Model.precision(filter)}${x.batched ? `, ${SITE.words.batch} ${filter.batch}` : ""}${size ? `, ${size}` : ""})` : "";
+    one("#size").textContent = size;
+    one("#size-note").hidden = !size;
     one("#paper-note").hidden = filter.paper !== "1" || !Model.groups.get(filter.protocol).paper.length;
     Site.plot(box, (color) => ({
       data: traces(rows, color).made,
