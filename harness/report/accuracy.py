@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.metrics.significance import interval
 from harness.records.run import BEST, RunRecord
 from harness.report.grouping import Group
 from harness.report.metrics import FURTHER_METRICS, METRICS, PAPER_METRICS
+from harness.report.samples import sample
 from harness.report.store import Run, Scored
 
 SPLITS = ("train", "val", "test")
@@ -26,7 +28,8 @@ class Summary:
     """A network's scores at one checkpoint, over its seeds. Percent, by the metric's header.
 
     iterations: at which it was scored, one for all seeds unless val chose. std: sample standard deviation,
-    several seeds only. interval: 95 % bootstrap interval over blocks of neighboring frames, one seed only.
+    several seeds only. interval: 95 % bootstrap interval over blocks of neighboring frames, and over seeds where
+    there are several.
     labeled, present: classes that C and mIoU are the mean over, the fewest of the seeds.
     all_classes: C and mIoU divided by all n classes, as the authors' script does.
     """
@@ -51,6 +54,10 @@ def summarize(runs: Sequence[Run], split: str, label: str) -> Summary | None:
     values = {metric.header: pd.Series([metric.value(one) for one in scored]) for metric in METRICS}
     values = {header: column for header, column in values.items() if column.notna().all()}
     bounds = {metric.header: metric.bounds(scored[0]) for metric in METRICS if len(scored) == 1}
+    if len(scored) > 1:
+        found = {header: sample(runs, split, label, header) for header in PAPER_METRICS}
+        around = {header: interval(one) for header, one in found.items() if one is not None}
+        bounds = {header: (one.low, one.high) for header, one in around.items() if one is not None}
     return Summary(
         iterations=tuple(sorted({one.evaluation.iteration for one in scored})),
         images=scored[0].evaluation.images,

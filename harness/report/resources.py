@@ -222,9 +222,10 @@ def beside_scores(
     such as times alone, is left out, for it has no memory to show. Of several groups the one that holds most of
     the networks; among equals the first, which is a GPU's. What shows it says where it differs from the runs.
     """
-    sizes = [input_size(family.first.protocol, dataset), PAPER_SIZE]
-    if suite.table == "table1":
+    sizes, networks = [input_size(family.first.protocol, dataset), PAPER_SIZE], [*family.networks]
+    if suite.table == "table1":  # which shows what was not run too
         sizes.reverse()
+        networks += suite.architectures
     whole = [
         one
         for one in measurements.groups
@@ -233,5 +234,5 @@ def beside_scores(
     for size, precision in product(sizes, (family.first.precision, "fp32")):
         fitting = [one for one in whole if one.size == size and one.first.spec.precision == precision]
         if fitting:
-            return max(fitting, key=lambda one: sum(one.of(name) is not None for name in family.networks))
+            return max(fitting, key=lambda one: sum(one.of(name) is not None for name in networks))
     return None

@@ -138,7 +138,7 @@ def caption(template: str, **values: Any) -> str:
 
 def bars_words(seeds: Collection[int]) -> str:
     """What bars are, by how many seeds each network has."""
-    deviation, interval = "± standard deviation over seeds", "95 % bootstrap interval"
+    interval = "95 % bootstrap interval"
     if max(seeds) == 1:
         return interval
-    return deviation if min(seeds) > 1 else f"{deviation}; of one seed: {interval}"
+    return f"{interval}, over seeds too" + ("" if min(seeds) > 1 else " where there are several")

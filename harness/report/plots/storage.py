@@ -29,12 +29,12 @@ class StorageContext:
 def storage_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """A row a variant and weighting, by storage: class_weighting, variant, storage_bytes, ours, low, high, paper."""
     rows = frame[frame["split"].eq("test") & frame[f"{metric}_ours"].notna() & frame["storage_bytes"].notna()]
-    ours, std = rows[f"{metric}_ours"], rows[f"{metric}_std"].fillna(0.0)
+    ours = rows[f"{metric}_ours"]
     points = rows[["class_weighting", "variant"]].assign(
         storage_bytes=rows["storage_bytes"].astype(float),
         ours=ours,
-        low=rows[f"{metric}_low"].fillna(ours - std),
-        high=rows[f"{metric}_high"].fillna(ours + std),
+        low=rows[f"{metric}_low"].fillna(ours),
+        high=rows[f"{metric}_high"].fillna(ours),
         paper=rows[f"{metric}_paper"],
     )
     return points.sort_values("storage_bytes", kind="stable")

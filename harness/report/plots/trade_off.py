@@ -91,8 +91,8 @@ def trade_off_frame(context: PlotContext, measured: MeasurementGroup | None, qua
         value = cost.read(group.of(name), measured.of(name) if measured else None).value
         if summary is None or value is None:
             continue
-        miou, half = summary.mean["mIoU"], summary.std.get("mIoU", 0.0)
-        low, high = summary.interval.get("mIoU", (miou - half, miou + half))
+        miou = summary.mean["mIoU"]
+        low, high = summary.interval.get("mIoU", (miou, miou))
         rows.append(("here", title(name), value, miou, low, high))
     if rows and cost.published and context.with_paper:
         checkpoint = PAPER_BEST if group.shown_label == BEST else group.shown_label

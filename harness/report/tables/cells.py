@@ -82,7 +82,7 @@ def whole(value: float) -> str:
 
 
 def score(metric: str, *, interval: bool) -> Callable[[Row], str]:
-    """Our score in bold where it is the best or ties with it, with its interval or deviation; or the status."""
+    """Our score in bold where it is the best or ties with it, with its interval; or the status."""
 
     def cell(row: Row) -> str:
         value = row[f"{metric}_ours"]
@@ -91,8 +91,6 @@ def score(metric: str, *, interval: bool) -> Callable[[Row], str]:
         text = f"**{percent(value)}**" if row.get(f"{metric}_best") else percent(value)
         if not interval:
             return text
-        if not pd.isna(row[f"{metric}_std"]):
-            return f"{text} ± {row[f'{metric}_std']:.2f}"
         low, high = row[f"{metric}_low"], row[f"{metric}_high"]
         return text if pd.isna(low) else f"{text} [{low:.1f}, {high:.1f}]"
 
@@ -138,8 +136,6 @@ def score_notes(section: Section, frame: pd.DataFrame) -> list[str]:
         notes.append("difference")
     if section.group.evaluation != EVALUATION_REVISION:
         notes.append("evaluation")
-    if (frame["seeds"] > 1).any():
-        notes.append("deviation")
     if frame.get("mIoU_low", pd.Series(dtype=float)).notna().any():
         notes.append("interval")
     if any(frame[column].any() for column in frame if str(column).endswith("_best")):

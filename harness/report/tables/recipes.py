@@ -26,8 +26,8 @@ def rates(groups: tuple[Group, ...], networks: list[str]) -> pd.DataFrame:
     """A row for each network and recipe: SGD, the paper's, first, then by optimizer, schedule and rate.
 
     Columns network, recipe, optimizer, lr_scheduler, lr, weight_decay, iterations, seeds, status, then G, C,
-    mIoU, mIoU_low and mIoU_high of val at the last iteration (95 % bootstrap interval, one seed only),
-    mIoU_std (several), loss: mean over the last tenth of the iterations, and highest: of several recipes,
+    mIoU, mIoU_low and mIoU_high of val at the last iteration (95 % bootstrap interval), mIoU_std (of several
+    seeds), loss: mean over the last tenth of the iterations, and highest: of several recipes,
     whether none gave the network a higher mIoU.
     """
     frame = pd.DataFrame([_row(group, network) for network in networks for group in sorted(groups, key=_order)])
@@ -47,7 +47,7 @@ def _order(group: Group) -> tuple[bool, str, str, float, float]:
 def _row(group: Group, network: str) -> dict[str, object]:
     protocol, runs, failed = group.protocol, group.of(network), group.failed_of(network)
     found = summarize(runs, "val", group.last_label)
-    low, high = found.interval["mIoU"] if found and found.interval else (np.nan, np.nan)
+    low, high = found.interval["mIoU"] if found and "mIoU" in found.interval else (np.nan, np.nan)
     losses = [change[0] for run in runs if (change := loss_change(run.history)) is not None]
     return {
         "network": title(network),
@@ -90,7 +90,7 @@ def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     def cell(row: Row) -> str:
         if row["status"] != FINISHED:
             return str(row["status"])
-        text = spread(row["mIoU"], std=row["mIoU_std"], low=row["mIoU_low"], high=row["mIoU_high"])
+        text = spread(row["mIoU"], low=row["mIoU_low"], high=row["mIoU_high"])
         return f"**{text}**" if row["highest"] else text
 
     return [

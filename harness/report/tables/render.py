@@ -71,12 +71,10 @@ def signed(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:+.2f}".replace("-", "−")
 
 
-def spread(value: float, *, std: float, low: float, high: float) -> str:
-    """`57.18 ± 1.10` over several seeds, `57.18 [54.9, 59.1]` for one."""
+def spread(value: float, *, low: float, high: float) -> str:
+    """`57.18 [54.9, 59.1]`."""
     if pd.isna(value):
         return "–"
-    if not pd.isna(std):
-        return f"{value:.2f} ± {std:.2f}"
     if not pd.isna(low):
         return f"{value:.2f} [{low:.1f}, {high:.1f}]"
     return f"{value:.2f}"
