@@ -91,6 +91,12 @@ QUANTITIES: tuple[Quantity, ...] = (
         budget=True,
     ),
     _cost(
+        *("end_to_end_ms", "Image to labels, ms", "ms", ("end-to-end", "latency_ms", "median")),
+        "median time from an image in the host's memory to its full-size label map there, of the whole batch",
+        short="Image to labels",
+        batched=True,
+    ),
+    _cost(
         *("energy_j", "Energy, J", "J", ("forward", "energy_j_per_image", "above_idle")),
         "energy above idle of a forward pass, an image",
         short="Energy an image",
@@ -111,7 +117,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "scores": ("miou", "bf", "global_accuracy", "class_accuracy"),
         "size": ("parameters_m", "gmacs"),
-        "inference": ("memory_mib", "live_mib", "latency_ms", "energy_j"),
+        "inference": ("memory_mib", "live_mib", "latency_ms", "end_to_end_ms", "energy_j"),
         "training": ("training_memory_mib", "train_hours"),
     }
 )

@@ -62,7 +62,8 @@ const Site = (() => {
     const changed = () => { const values = read(); keep({ ...state(), ...values }); update(values); };
     form.addEventListener("input", changed);
     form.addEventListener("submit", (event) => event.preventDefault());
-    addEventListener("hashchange", () => { fill(); update(read()); });
+    // our own changes leave the history alone: this is another state, of a link that was pasted or followed
+    addEventListener("hashchange", () => { if (location.hash.includes("=")) location.reload(); });
     fill();
     update(read());
     return { read, refresh: changed };
