@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-GROUP = ROOT / "reports" / "camvid" / "camvid-adamw-quarter-1-9bce7f9e"
+GROUP = ROOT / "reports" / "camvid" / "camvid-half-1-953d0dbb"
 COSTS = ROOT / "reports" / "camvid" / "table6-cuda-nvidia-h200-360x480-fp32-lease.csv"
 
 
