@@ -7,9 +7,10 @@ from datasets import DatasetInfo
 from harness import paper
 from harness.config.optimizers import OPTIMIZERS
 from harness.config.protocol import Protocol, load_protocol
-from harness.config.suite import Suite
+from harness.config.run_spec import RunSpec
+from harness.config.suite import Suite, load_suite
 from harness.report.comparability import not_like_for_like, paper_training_images
-from harness.report.grouping import SCORE_NAMES, Group, input_size
+from harness.report.grouping import SCORE_NAMES, Group, input_size, suites_of
 from harness.report.store import title
 from harness.report.tables.cells import loaded
 from harness.report.wording import BALANCINGS, extent
@@ -17,6 +18,12 @@ from harness.report.wording import BALANCINGS, extent
 # The paper's own recipe, by the table that a suite fills.
 PAPER_PROTOCOLS = {"table1": "decoders@2", "table4": "sunrgbd@2"}
 PAPER_WEIGHTS = "VGG16 ImageNet"
+
+
+def paper_table(spec: RunSpec) -> str:
+    """The table of the paper that a run's scores belong beside, by its suites: table1, table3, table4; or none."""
+    tables = {load_suite(name).table for name in suites_of(spec)}
+    return next((table for table in ("table1", "table3", "table4") if table in tables), "none")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from harness.config.run_spec import EVALUATION_REVISION
 from harness.config.suite import load_suite
 from harness.metrics.significance import interval
 from harness.report import frames
+from harness.report.card import paper_table
 from harness.report.grouping import GroupKey, input_size
 from harness.report.plots.style import look
 from harness.report.render import render
@@ -103,8 +104,9 @@ class Content:
         return devices(self.measurements)
 
     def paper(self, group: SiteGroup) -> list[Row]:
-        """The paper's own figures beside a group; none beside drawn data."""
-        return [] if group.synthetic else paper_points(group.key.dataset, group.size, self.titles)
+        """The paper's own figures of the whole networks beside a group; none beside drawn data or decoders."""
+        decoders = paper_table(group.first.record.spec) == "table1"
+        return [] if group.synthetic or decoders else paper_points(group.key.dataset, group.size, self.titles)
 
     @cached_property
     def rows(self) -> list[Row]:

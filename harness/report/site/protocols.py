@@ -5,16 +5,23 @@ from types import MappingProxyType
 from typing import Any
 
 from harness.config.protocol import Protocol, load_protocol, toml_names, written
-from harness.config.run_spec import EVALUATION_REVISION
+from harness.config.run_spec import EVALUATION_REVISION, RunSpec
+from harness.paper import DECODER_TRAINING_IMAGES
 from harness.records.measurement import MeasurementRecord
-from harness.report.card import Setting
+from harness.report.card import Setting, paper_table
 from harness.report.comparability import paper_training_images
 from harness.report.frames import dataset_info
 from harness.report.site.content import Content, SiteGroup
 from harness.report.site.quantities import Row
 
-# The protocol that follows the paper's recipe for a dataset.
-PAPER_PROTOCOLS: Mapping[str, str] = MappingProxyType({"camvid": "camvid@2", "sunrgbd": "sunrgbd@2"})
+# The protocol that follows the paper's recipe for a table and dataset, and the same counted in epochs.
+_RECIPES: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
+    {
+        ("table1", "camvid"): ("decoders@2", "decoders@2"),
+        ("table3", "camvid"): ("camvid@2", "camvid-epochs@2"),
+        ("table4", "sunrgbd"): ("sunrgbd@2", "sunrgbd@2"),
+    }
+)
 # Fields of a protocol that a card leaves out, since it says them elsewhere.
 _ELSEWHERE = {"name", "overrides", "summary", "source", "dataset", "quick", "report_at"}
 _MACHINE = (
@@ -52,7 +59,7 @@ def badges(group: SiteGroup) -> list[Row]:
     low, high = min(seeds), max(seeds)
     text = f"{low}" if low == high else f"{low} to {high}"
     found = [{"text": f"seeds: {text}", "kind": "warn" if low == 1 else "good"}]
-    share = _schedule(spec.protocol)
+    share = _schedule(spec)
     if share is not None:
         found.append({"text": f"schedule: {share:.0f} %", "kind": "warn" if share < 100 else "good"})
     size = f"input {group.size[0]} x {group.size[1]}"
@@ -68,12 +75,17 @@ def badges(group: SiteGroup) -> list[Row]:
     return found
 
 
-def _schedule(protocol: Protocol) -> float | None:
+def _recipe(spec: RunSpec) -> tuple[str, str] | None:
+    table = paper_table(spec)
+    return _RECIPES.get(({"none": "table3"}.get(table, table), spec.dataset))
+
+
+def _schedule(spec: RunSpec) -> float | None:
     """Iterations times batch over those of the paper's recipe counted in epochs, percent; none without such."""
-    whole = {"camvid": "camvid-epochs@2", "sunrgbd": "sunrgbd@2"}.get(protocol.dataset)
-    if whole is None:
+    recipe, protocol = _recipe(spec), spec.protocol
+    if recipe is None:
         return None
-    full = load_protocol(whole)
+    full = load_protocol(recipe[1])
     return 100 * protocol.iterations * protocol.batch_size / (full.iterations * full.batch_size)
 
 
@@ -82,7 +94,7 @@ def cards(content: Content) -> list[Row]:
     found = []
     for group in content.groups:
         protocol = group.first.record.spec.protocol
-        reference = PAPER_PROTOCOLS.get(protocol.dataset)
+        reference = recipe[0] if (recipe := _recipe(group.first.record.spec)) else None
         found.append(
             {
                 "group": group,
@@ -112,8 +124,9 @@ def _settings(group: SiteGroup, reference: str | None) -> list[Setting]:
         if name not in _ELSEWHERE
     ]
     rows.sort(key=lambda row: not row.differs)
-    info = dataset_info(group.first.record.spec)
-    if info is None or (images := paper_training_images(info)) is None:
+    info, table = dataset_info(group.first.record.spec), paper_table(group.first.record.spec)
+    images = DECODER_TRAINING_IMAGES if table == "table1" else paper_training_images(info) if info else None
+    if info is None or images is None:
         return rows
     meaning = "in the paper, not of the recipe's file"
     here = f"{info.splits['train']:,}"
