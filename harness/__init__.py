@@ -81,7 +81,9 @@ _ON = ("measure", "report")  # what `run` does unless it is told not to
 
 
 def run(*architectures: str, **options: Any) -> int:
-    """Train, evaluate and measure as `python -m harness run` does; 0, or 1 where a run failed.
+    """Train, evaluate and measure as `python -m harness run` does; gives its exit code.
+
+    That is 0, or 1 where a run failed, 75 where a budget is used up, 130 where it was stopped.
 
     Args:
         architectures: names, such as "segnet"; none: all of the suite.

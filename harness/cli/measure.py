@@ -15,12 +15,10 @@ from harness.cli.data import dataset_named
 from harness.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_WORK,
-    AllOption,
     Classes,
     DataRoot,
     DatasetShape,
     DeviceOption,
-    Names,
     Plugins,
     PrecisionOption,
     Results,
@@ -175,8 +173,11 @@ def measure_indices_command(
 
 
 def measure(
-    names: Names = None,
-    everything: AllOption = False,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Architectures; none: all. With --runtime also ids of runs and folders of weights."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every architecture.")] = False,
     size: Annotated[
         list[str] | None,
         typer.Option(help="Input size, height x width; several may be given; default: 360x480."),
