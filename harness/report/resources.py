@@ -63,6 +63,12 @@ class MeasurementGroup:
         return {title(name): info.output_stride for name, info in known.items() if info and info.output_stride > 1}
 
     @property
+    def rebuilt(self) -> list[str]:
+        """Titles of the networks that have other parameters at another input."""
+        known = {one.spec.architecture: architecture_info(one.spec.architecture) for one in self.records}
+        return [title(name) for name, info in known.items() if info and info.fixed_size]
+
+    @property
     def doubts(self) -> list[str]:
         """What of the forward passes means something else than it would mean now."""
         cells = ((one, one.cell("forward", TIME_BATCH)) for one in self.records)

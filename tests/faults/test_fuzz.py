@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from torch import nn
 
+import architectures
 import datasets
 from architectures.architecture_info import ArchitectureError
 from architectures.encoders.weights import load_encoder_weights
@@ -135,6 +136,8 @@ def test_decoded_data(tmp_path: Path, name: str, change: Callable[[bytes], bytes
 
 class Tiny(nn.Module):
     """As much of an architecture as initial weights are put into."""
+
+    info = architectures.info("segnet")  # for its name
 
     def __init__(self) -> None:
         super().__init__()
