@@ -183,7 +183,7 @@ def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
     for quantity in COSTS:
         name = f"{quantity.capitalize()} versus accuracy"
         frame = trade_off_frame(context, measured, quantity)
-        if frame.empty:
+        if measured is None or frame.empty:  # of parameters alone the table says as much
             reasons = missing_reasons(context, measured, quantity)
             reason = caption("trade-off-missing", reasons=reasons)
             made.append(NoPlot(title=name, reason=reason))

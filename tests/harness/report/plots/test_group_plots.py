@@ -98,14 +98,12 @@ class TestTradeOff:
         assert cost_of("energy", group).read((), record).value == pytest.approx(0.9)
         assert "(J)" in cost_of("energy", group).label
 
-    def test_parameters_are_the_runs_own_and_need_no_measurement(
-        self, store: Store, camvid: Protocol, data: Data
-    ) -> None:
+    def test_parameters_are_the_runs_own(self, store: Store, camvid: Protocol, data: Data) -> None:
         spec = store.spec("segnet", protocol=camvid)
         store.run(spec, {"half": PART, "end": PART}, parameters=29_450_000)
+        store.measurement("deconvnet", **GPU)
         found = data()
-        assert found.costs is None
-        frame = trade_off_frame(found.context, None, "parameters")
+        frame = trade_off_frame(found.context, found.costs, "parameters")
         assert frame[frame["source"] == "here"]["cost"].tolist() == [pytest.approx(29.45)]
         drawn = {one.title for one in drawings("group", found) if isinstance(one, Drawing)}
         assert "Parameters versus accuracy" in drawn and "Time versus accuracy" not in drawn

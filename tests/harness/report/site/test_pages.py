@@ -62,7 +62,7 @@ def test_command_is_copied(page, site):
 
 
 def test_leaderboard_holds_the_frames_scores_and_sorts(page, site, scores):
-    show(page, site, "leaderboard")
+    show(page, site, "leaderboard", f"protocol={GROUP}")
     assert numbers(column(page, "#tables", 4)) == sorted(scores["miou"].round(2), reverse=True)
     for order in ("descending", "ascending"):
         page.click("#tables th[data-key=bf]")
@@ -100,7 +100,7 @@ def test_costs_follow_device_and_batch(page, site):
     measured = frames.load_measurements(COMMITTED)
     own = measured[(measured["architecture"] == "segnet") & (measured["height"] == 360)]
     own = own[(own["phase"] == "forward") & (own["statistic"] == "median") & (own["quantity"] == "latency_ms")]
-    show(page, site, "leaderboard")
+    show(page, site, "leaderboard", f"protocol={GROUP}")
     row = page.locator("#tables tr[data-id$='/segnet']")
     for device in ("cuda-nvidia-h200", "cpu-amd-epyc-2c"):
         page.select_option("[name=device]", device)
@@ -112,7 +112,7 @@ def test_costs_follow_device_and_batch(page, site):
 
 
 def test_export_holds_what_is_shown(page, site, scores):
-    show(page, site, "leaderboard")
+    show(page, site, "leaderboard", f"protocol={GROUP}")
     page.uncheck("[name=show_size]")
     page.uncheck("[name=show_inference]")
     with page.expect_download() as download:
@@ -132,7 +132,7 @@ def tick(page, *networks: str) -> None:
 
 
 def test_two_ticked_rows_are_compared_score_by_score_and_class_by_class(page, site, scores):
-    show(page, site, "leaderboard")
+    show(page, site, "leaderboard", f"protocol={GROUP}")
     assert page.is_hidden("#differences")
     tick(page, "segnet", "fcn8s")
     page.wait_for_selector("#differences")
@@ -197,7 +197,7 @@ def test_budget_sliders_grey_out_what_does_not_fit(page, site):
 
 
 def test_axes_and_log_scale(page, site, scores):
-    show(page, site, "tradeoff")
+    show(page, site, "tradeoff", f"protocol={GROUP}")
     page.wait_for_selector("#plot[data-drawn]")
     page.select_option("[name=y]", "bf")
     page.select_option("[name=x]", "energy_j")
@@ -315,6 +315,7 @@ def test_most_accurate_network_under_250_mib_and_10_ms(page, site):
 def test_whether_segnet_and_deeplab_differ_in_bf(page, site):
     show(page, site, "index")
     page.click("nav >> text=Leaderboard")
+    page.select_option("[name=protocol]", GROUP)
     tick(page, "segnet", "deeplab-largefov")
     page.wait_for_selector("#differences")
     row = page.locator("#differences tr", has_text="BF")
@@ -326,6 +327,7 @@ def test_whether_segnet_and_deeplab_differ_in_bf(page, site):
 def test_ten_images_where_segnet_loses_most_against_fcn8s(page, site):
     show(page, site, "index")
     page.click("nav >> text=Pictures")
+    page.select_option("[name=group]", GROUP)
     drawn(page)
     page.select_option("[name=a]", label="SegNet")
     page.select_option("[name=b]", label="FCN (learnt deconv)")
