@@ -256,7 +256,7 @@ def _judge(folder: Folder, found: Findings) -> None:
             f"{settings.origin}: {said} is of labels that hold numbers, but {colored} is in colors: remove it, and "
             "call a color that is no class `void` in the table of colors",
         )
-    for pair in (pair for split in SPLITS for pair in folder.pairs[split]):
+    for pair in _all(folder):
         image, label = facts[pair.image], facts[pair.label]
         if image.size != label.size:
             found.add("sizes", sizes_differ(pair, image.size, label.size))

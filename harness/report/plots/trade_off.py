@@ -121,11 +121,9 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     return sorted(front, key=lambda place: (points[place], place))
 
 
-def trade_off_figure(
-    context: PlotContext, measured: MeasurementGroup | None, quantity: str, frame: pd.DataFrame
-) -> Figure:
+def trade_off_figure(context: PlotContext, measured: MeasurementGroup, quantity: str, frame: pd.DataFrame) -> Figure:
     """mIoU against a cost: filled here with bars, hollow the paper's, gray steps the Pareto front of ours."""
-    device = "" if quantity == "parameters" or measured is None else f", {measured.first.device_name}"
+    device = "" if quantity == "parameters" else f", {measured.first.device_name}"
     name = {"time": "latency"}.get(quantity, quantity)
     with styled():
         figure = new_figure(4.5, context.heading(f"Accuracy against {name}") + device)
@@ -194,8 +192,8 @@ def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
             "group": group,
             "quantity": quantity,
             "bars": bars_words([len(group.of(network)) for network in group.networks]),
-            "first": measured.first if measured else None,
-            "sizes": (size_text(size), size_text(measured.size if measured else size)),
+            "first": measured.first,
+            "sizes": (size_text(size), size_text(measured.size)),
             "missing": [title(network) for network in group.networks if title(network) not in shown],
             "paper": frame["source"].eq("paper").any(),
         }
