@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
+
+# How far logits reach down and across their image, as shares of it: 1, or more where the last cells stand over.
+Reach = tuple[Fraction, Fraction]
+WHOLE: Reach = (Fraction(1), Fraction(1))
 
 
 class ArchitectureError(ValueError):
@@ -61,3 +66,12 @@ class ArchitectureInfo:
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the logits of an image of this size."""
         return -(-height // self.output_stride), -(-width // self.output_stride)
+
+    def reach(self, height: int, width: int) -> Reach:
+        """How far the logits of an image of this size reach: a cell is s pixels, so that the last may stand over.
+
+        180 rows at stride 8 are 23 cells, 184 pixels. Taken for 180, the cells' centers would drift from the
+        network's own by 4 pixels from one edge to the other.
+        """
+        rows, columns = self.output_size(height, width)
+        return Fraction(rows * self.output_stride, height), Fraction(columns * self.output_stride, width)

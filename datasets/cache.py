@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -102,17 +103,19 @@ def open_split(dataset: Dataset, size: Size | None, folder: Path, progress: Prog
     return found
 
 
-def nearest_exact_indices(full: int, reduced: int) -> NDArray[np.int64]:
-    """Indices (reduced,) into `full` rows at the centers of `reduced` cells: floor((i + 0.5) full / reduced).
+def nearest_exact_indices(full: int, reduced: int, reach: Fraction = Fraction(1)) -> NDArray[np.int64]:
+    """Indices (reduced,) into `full` rows at the centers of `reduced` cells: floor((i + 0.5) full reach / reduced).
 
     This takes labels where a reduced image's pixels lie. PyTorch calls it "nearest-exact"; its `nearest`
     takes floor(i full / reduced), which is shifted by half a cell. More cells than rows repeat rows.
+    Cells that reach over the rows, `reach` of them in all, take the last row where their centers lie beyond it.
     DatasetError unless both are at least 1.
     """
     if min(reduced, full) < 1:
         raise DatasetError(f"cannot take {reduced} cell centers out of {full}: at least 1 of each")
     cells = np.arange(reduced, dtype=np.int64)
-    return (2 * cells + 1) * full // (2 * reduced)
+    centers = (2 * cells + 1) * full * reach.numerator // (2 * reduced * reach.denominator)
+    return np.minimum(centers, full - 1)
 
 
 def reduce_area(image: Pixels, size: Size) -> Pixels:

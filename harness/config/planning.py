@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import architectures
 import datasets
+from architectures.architecture_info import WHOLE, ArchitectureInfo
 from harness.config.initial_weights import GivenWeights, fitted, resolve
 from harness.config.protocol import Protocol, load_protocol, parse_size
 from harness.config.request import RunRequest
@@ -71,6 +73,7 @@ def plan(request: RunRequest, suite: Suite | None = None) -> Plan:
             initial_weights=weights[name],
             precision=request.precision,
             compiled=request.compiled,
+            logits_reach=logits_reach(architectures.info(name), protocol.size or info.size),
         )
         for protocol, seed, name in rows
     ]
@@ -81,6 +84,11 @@ def plan(request: RunRequest, suite: Suite | None = None) -> Plan:
         data_root=request.data_root,
         initial_weights=given,
     )
+
+
+def logits_reach(info: ArchitectureInfo, size: tuple[int, int]) -> Literal["", "cut"]:
+    """What a run's spec says of an architecture's logits for images of this size."""
+    return "" if info.reach(*size) == WHOLE else "cut"
 
 
 def stages(specs: Sequence[RunSpec]) -> list[list[RunSpec]]:

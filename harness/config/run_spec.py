@@ -38,6 +38,10 @@ Compiled = Literal["no", "default", "graphs"]
 Postprocess = Literal["", "dense-crf@1"]
 
 
+# Fields that an identity holds only where they say something, as any that is added later.
+OPTIONAL = (("compiled", "no"), ("postprocess", ""), ("architecture_source", ""), ("logits_reach", ""))
+
+
 class InitialWeights(BaseModel):
     """Where the encoder starts from."""
 
@@ -77,6 +81,11 @@ class RunSpec(BaseModel):
     postprocess: Postprocess = ""
     metrics_revision: int = METRICS_REVISION
     evaluation_revision: int = EVALUATION_REVISION
+    logits_reach: Literal["", "cut"] = Field(
+        "",
+        description="of logits that reach over the image: by their stride, and cut; empty: there are none, or an "
+        "earlier way, which took them for the whole image",
+    )
 
     def identity(self) -> str:
         """SHA-256 over what determines the outcome.
@@ -89,8 +98,7 @@ class RunSpec(BaseModel):
             mode="json", exclude_defaults=True, exclude={"summary", "source", "overrides"}
         )
         del values["initial_weights"]["title"], values["own_data"]
-        # where they say nothing they are left out, as any field added later would be
-        for field, nothing in (("compiled", "no"), ("postprocess", ""), ("architecture_source", "")):
+        for field, nothing in OPTIONAL:
             if values[field] == nothing:
                 del values[field]
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))

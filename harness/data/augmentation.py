@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from architectures.architecture_info import WHOLE, Reach
 from datasets import VOID
 from harness.config.protocol import Protocol
 from harness.config.run_spec import RandomStream
@@ -107,18 +108,21 @@ def window_of_images(images: Tensor, windows: Tensor) -> Tensor:
     return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def window_of_labels(labels: Tensor, windows: Tensor, size: tuple[int, int]) -> Tensor:
-    """The windows of labels (B, H, W) at the cell centers of a map of `size`, (B, h, w); void outside."""
+def window_of_labels(labels: Tensor, windows: Tensor, size: tuple[int, int], reach: Reach = WHOLE) -> Tensor:
+    """The windows of labels (B, H, W) at the cell centers of a map of `size`, (B, h, w); void outside.
+
+    reach: how far the map reaches down and across its window.
+    """
     height, width = labels.shape[1:]
-    rows = _centers(windows, 0, size[0], height).floor().long()  # (B, h)
-    columns = _centers(windows, 1, size[1], width).floor().long()  # (B, w)
+    rows = _centers(windows, 0, size[0], height, float(reach[0])).floor().long()  # (B, h)
+    columns = _centers(windows, 1, size[1], width, float(reach[1])).floor().long()  # (B, w)
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
     image = torch.arange(len(labels), device=labels.device)[:, None, None]
     taken = labels[image, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
     return torch.where(inside, taken, VOID)
 
 
-def _centers(windows: Tensor, axis: int, count: int, whole: int) -> Tensor:
+def _centers(windows: Tensor, axis: int, count: int, whole: int, reach: float = 1.0) -> Tensor:
     """Where the cells of a window have their centers along an axis of an image `whole` long, (B, count)."""
-    cells = (torch.arange(count, device=windows.device, dtype=windows.dtype) + 0.5) * whole / count
+    cells = (torch.arange(count, device=windows.device, dtype=windows.dtype) + 0.5) * (whole * reach) / count
     return windows[:, axis, None] * whole + windows[:, 2, None] * cells

@@ -6,6 +6,7 @@ holds is sent there without the host waiting for it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import datasets
+from architectures.architecture_info import WHOLE, Reach
 from datasets.cache import RaggedLabels, nearest_exact_indices, open_split
 from harness.config.protocol import Protocol
 from harness.config.run_spec import RandomStream
@@ -166,10 +168,16 @@ class DeviceDataset:
         if not isinstance(stored.labels, RaggedLabels):
             self._labels = on_gpu(stored.labels, device)
         self._normalize = Normalize(protocol, device)
-        self._centers: dict[tuple[int, int], Tensor] = {}
+        self._centers: dict[tuple[int, int, Fraction], Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._images)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Size of the images (h, w), as the network gets them."""
+        height, width = self._images.shape[1:3]
+        return int(height), int(width)
 
     @property
     def label_size(self) -> tuple[int, int] | None:
@@ -221,26 +229,33 @@ class DeviceDataset:
         size: tuple[int, int],
         mirrored: Mirrored | None = None,
         augmented: Augmented | None = None,
+        reach: Reach = WHOLE,
     ) -> Tensor:
         """Labels (B, h, w), int64, taken where upsampled logits of that size have their cell centers.
 
         With align_corners=False cell i of n has its center at (i + 1/2) * N/n - 1/2 of the full label;
-        the nearest pixel's index is floor((i + 1/2) * N/n) ("nearest-exact").
+        the nearest pixel's index is floor((i + 1/2) * N/n) ("nearest-exact"). Logits that reach over the
+        image have it at (i + 1/2) * reach * N/n - 1/2.
         """
         if self._labels is None:
-            return self._ragged_targets(indices, size, mirrored, augmented)
+            return self._ragged_targets(indices, size, mirrored, augmented, reach)
         full = self.labels(indices)
         if mirrored is not None:
             full = self._mirror(full, mirrored)
         if augmented is not None and augmented.windows is not None:
-            return window_of_labels(full, augmented.windows, size).long()
-        for axis, wanted in enumerate(size, start=1):
-            if (whole := full.shape[axis]) != wanted:
-                full = full.index_select(axis, self._cell_centers(whole, wanted))
+            return window_of_labels(full, augmented.windows, size, reach).long()
+        for axis, (wanted, part) in enumerate(zip(size, reach, strict=True), start=1):
+            if (whole := full.shape[axis]) != wanted or part != 1:
+                full = full.index_select(axis, self._cell_centers(whole, wanted, part))
         return full.long()
 
     def _ragged_targets(
-        self, indices: Indices, size: tuple[int, int], mirrored: Mirrored | None, augmented: Augmented | None
+        self,
+        indices: Indices,
+        size: tuple[int, int],
+        mirrored: Mirrored | None,
+        augmented: Augmented | None,
+        reach: Reach,
     ) -> Tensor:
         """The same of labels of several sizes, taken on the host one by one."""
         chosen = indices.cpu().numpy() if isinstance(indices, Tensor) else indices
@@ -251,16 +266,17 @@ class DeviceDataset:
             label = label[:, ::-1] if flip is not None and flip[place] else label
             if windows is not None:
                 whole = torch.from_numpy(np.array(label))[None]
-                maps.append(window_of_labels(whole, windows[place : place + 1], size)[0].numpy())
+                maps.append(window_of_labels(whole, windows[place : place + 1], size, reach)[0].numpy())
             else:
-                rows, columns = (nearest_exact_indices(n, k) for n, k in zip(label.shape, size, strict=True))
+                rows, columns = map(nearest_exact_indices, label.shape, size, reach)
                 maps.append(label[rows[:, None], columns])
         return sent(np.stack(maps), self.device).long()
 
-    def _cell_centers(self, whole: int, wanted: int) -> Tensor:
-        if (whole, wanted) not in self._centers:
-            self._centers[whole, wanted] = sent(nearest_exact_indices(whole, wanted), self.device)
-        return self._centers[whole, wanted]
+    def _cell_centers(self, whole: int, wanted: int, reach: Fraction) -> Tensor:
+        key = (whole, wanted, reach)
+        if key not in self._centers:
+            self._centers[key] = sent(nearest_exact_indices(*key), self.device)
+        return self._centers[key]
 
     def _take(self, source: NDArray[np.uint8] | Tensor, indices: Indices) -> Tensor:
         if isinstance(source, Tensor):

@@ -84,7 +84,7 @@ def val_of(
     if why := why_no_val(source, data_root):
         return Val(why_not=why)
     data = split_of(source, "val", data_root, work)
-    return Val(data=data, before=miou(runtimes.torch_call(model), data, source.config.num_classes, on_images))
+    return Val(data=data, before=miou(runtimes.torch_call(model), source.config, data, on_images))
 
 
 def why_no_val(source: Source, data_root: str | None) -> str:
@@ -283,7 +283,7 @@ def parity(
         before = after = Quantity(reason=val.why_not)
     else:
         before = Quantity(value=val.before)
-        after = Quantity(value=miou(call, val.data, source.config.num_classes, on_images))
+        after = Quantity(value=miou(call, source.config, val.data, on_images))
     return Parity(
         images=len(pairs),
         sizes=tuple(sizes),
@@ -327,7 +327,15 @@ class _Called(nn.Module):
         return torch.from_numpy(np.ascontiguousarray(self._call(images.numpy())[0]))
 
 
-def miou(call: Call, data: DeviceDataset, num_classes: int, on_images: OnImages = lambda images: None) -> float:
+def miou(call: Call, config: ModelConfig, data: DeviceDataset, on_images: OnImages = lambda images: None) -> float:
     """mIoU in percent of a call on a split, scored image by image as the evaluator scores."""
-    found = evaluate(_Called(call), data, num_classes=num_classes, batch=1, precision="fp32", on_batch=on_images)
+    found = evaluate(
+        _Called(call),
+        data,
+        num_classes=config.num_classes,
+        batch=1,
+        precision="fp32",
+        reach=architectures.info(config.architecture).reach(*data.input_size),
+        on_batch=on_images,
+    )
     return 100 * scores(found.matrices.sum(0)).miou

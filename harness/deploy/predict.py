@@ -67,8 +67,9 @@ class Predictor:
             images = images if self.device.type == "cuda" else images.contiguous()
             with autocast(self.precision, self.device):
                 logits = self.model(images)
+            reach = self.model.info.reach(*inputs[0].shape[:2])
             return [
-                label_maps(one[None], (picture.shape[0], picture.shape[1]))[0].cpu().numpy()
+                label_maps(one[None], (picture.shape[0], picture.shape[1]), reach)[0].cpu().numpy()
                 for one, picture in zip(logits, pictures, strict=True)
             ]
 

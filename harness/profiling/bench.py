@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import architectures
+from architectures.architecture_info import WHOLE
 from harness.profiling.flops import logits_size
 from harness.profiling.timing import Clock, Pass, WallClock, clock_of
 from harness.profiling.work import Task
@@ -99,8 +100,9 @@ class Bench:
         clock = clock_of(self.device)
         if phase == "end-to-end":
             images = host_images(IMAGES, self.spec.size)
+            reach = self._info.reach(*self.spec.size) if self._info else WHOLE
             return end_to_end_pass(
-                self.called(for_inference(network, precision)), images, self.device, precision
+                self.called(for_inference(network, precision)), images, self.device, precision, reach
             ), WallClock()
         batches = self.images(IMAGES)
         if phase == "forward":

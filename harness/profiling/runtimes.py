@@ -268,7 +268,7 @@ class _Findings:
             call = self._prepared[key].call
             assert call is not None
             self._on_step(f"{_name(key)}: scoring val")
-            self._mious[key] = Quantity(value=miou(call, self._request.data, self._request.source.config.num_classes))
+            self._mious[key] = Quantity(value=miou(call, self._request.source.config, self._request.data))
         return self._mious[key]
 
     def _logits(self, call: Call) -> list[Arrays]:

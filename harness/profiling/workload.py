@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from architectures.architecture_info import WHOLE, Reach
 from datasets import roads
 from harness.config.optimizers import OPTIMIZERS
 from harness.config.run_spec import Precision
@@ -132,7 +133,9 @@ def backward_pass(model: nn.Module, batches: list[Tensor], labels: Tensor, preci
     return Pass(prepare=prepare, run=lambda: pending.pop().backward())  # type: ignore[no-untyped-call]
 
 
-def end_to_end_pass(model: nn.Module, images: list[Tensor], device: torch.device, precision: Precision) -> Pass:
+def end_to_end_pass(
+    model: nn.Module, images: list[Tensor], device: torch.device, precision: Precision, reach: Reach = WHOLE
+) -> Pass:
     """From an image in the host's memory to its label map there, to be timed by the host's clock.
 
     Transfer, scaling, forward pass, upsampling to the image's size, argmax, transfer. The last one waits for
@@ -147,7 +150,7 @@ def end_to_end_pass(model: nn.Module, images: list[Tensor], device: torch.device
         with torch.inference_mode(), autocast(precision, device):
             logits = model(pixels.contiguous(memory_format=layout))
         with torch.inference_mode():
-            label_maps(logits, (image.shape[0], image.shape[1])).cpu()
+            label_maps(logits, (image.shape[0], image.shape[1]), reach).cpu()
 
     return Pass(prepare=lambda: None, run=run)
 

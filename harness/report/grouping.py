@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 
 import architectures
 import datasets
+from harness.config.planning import logits_reach
 from harness.config.protocol import Protocol
 from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION, Compiled, InitialWeights, Precision, RunSpec
 from harness.config.suite import Suite, load_suite, suite_names
@@ -174,6 +175,9 @@ def outdated(record: RunRecord) -> str:
     spec = record.spec
     if spec.metrics_revision != METRICS_REVISION:
         return f"scored with revision {spec.metrics_revision} of the metrics, now {METRICS_REVISION}"
+    info = architecture_info(spec.architecture)
+    if info and spec.logits_reach != logits_reach(info, input_size(spec.protocol, spec.dataset_info)):
+        return "its logits reach over the image; that is cut now, not pressed into it"
     return outdated_architecture(spec.architecture, spec.architecture_revision, spec.architecture_source)
 
 

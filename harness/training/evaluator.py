@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from architectures.architecture_info import WHOLE, Reach
 from datasets import VOID
 from harness.config.run_spec import Precision
 from harness.data.split import DeviceDataset
@@ -44,18 +45,27 @@ class SplitScores:
     finite: bool = True
 
 
-def label_maps(logits: Tensor, size: tuple[int, int]) -> Tensor:
+def enlarge(logits: Tensor, size: tuple[int, int], reach: Reach = WHOLE) -> Tensor:
+    """Logits (B, K, h, w) -> (B, K, H, W), bilinear; what reaches over the image is cut."""
+    if reach == WHOLE:
+        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    scale = [float(n * part / cells) for n, part, cells in zip(size, reach, logits.shape[2:], strict=True)]
+    full = F.interpolate(logits, scale_factor=scale, mode="bilinear", align_corners=False, recompute_scale_factor=False)
+    return full[:, :, : size[0], : size[1]]
+
+
+def label_maps(logits: Tensor, size: tuple[int, int], reach: Reach = WHOLE) -> Tensor:
     """Logits (B, K, h, w) -> classes (B, H, W) uint8: bilinear to label size first, then the largest.
 
     Logits too large for memory are upsampled a few classes at a time; of equal ones the first class wins.
     """
     logits = logits.float()
-    if logits.shape[2:] == size:
+    if logits.shape[2:] == size and reach == WHOLE:
         return logits.argmax(1).to(torch.uint8)
     step = max(1, MOST_UPSAMPLED // (len(logits) * size[0] * size[1]))
     best = classes = None
     for start in range(0, logits.shape[1], step):
-        part = F.interpolate(logits[:, start : start + step], size=size, mode="bilinear", align_corners=False)
+        part = enlarge(logits[:, start : start + step], size, reach)
         if step >= logits.shape[1]:
             return part.argmax(1).to(torch.uint8)
         highest, index = part.max(1)
@@ -70,13 +80,13 @@ def label_maps(logits: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _score_each(
-    logits: Tensor, labels: Sequence[NDArray[np.uint8]], num_classes: int
+    logits: Tensor, labels: Sequence[NDArray[np.uint8]], num_classes: int, reach: Reach
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Label maps (1, H, W) and confusion matrices (1, K, K) of images whose labels are each of their own size."""
     maps, matrices = [], []
     for one, label in zip(logits, labels, strict=True):
         truth = torch.from_numpy(np.array(label)).to(logits.device)[None]
-        maps.append(label_maps(one[None], (label.shape[0], label.shape[1])))
+        maps.append(label_maps(one[None], (label.shape[0], label.shape[1]), reach))
         matrices.append(image_matrices(maps[-1], truth, num_classes))
     return maps, matrices
 
@@ -127,6 +137,7 @@ def evaluate(
     precision: Precision,
     boundary: bool = False,
     keep: Collection[int] = (),
+    reach: Reach = WHOLE,
     on_batch: Callable[[int], None] = lambda images: None,
     group: Group = SINGLE_PROCESS,
 ) -> SplitScores:
@@ -142,6 +153,7 @@ def evaluate(
         precision: of the forward pass; logits are upsampled in float32.
         boundary: score BF too, on all cores beside the network.
         keep: indices of images whose predictions are wanted.
+        reach: of the logits over the images.
         on_batch: called with the number of images done, for progress.
         group: the processes that score it together.
     """
@@ -169,10 +181,10 @@ def evaluate(
                     logits = model(data.images(indices))
                 finite &= logits.isfinite().all()  # looked at in the end: the host must not wait
                 if size is not None and together:
-                    predicted = [label_maps(logits, size)]
+                    predicted = [label_maps(logits, size, reach)]
                     matrices.append(image_matrices(predicted[0], data.labels(indices), num_classes))
                 else:
-                    predicted, counts = _score_each(logits, data.host_labels(indices), num_classes)
+                    predicted, counts = _score_each(logits, data.host_labels(indices), num_classes, reach)
                     matrices += counts
                 done.append(indices)
                 if boundary or any(int(i) in keep for i in indices):

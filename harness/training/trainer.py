@@ -80,6 +80,7 @@ class Trainer:
         self.loss = LOSSES[self.protocol.loss].build(loss_weights(self.spec, self.data["train"], self.device))
         torch.manual_seed(self.spec.seed)
         self.model, self.layers_set = build_network(self.job, self.data["test"].full_size, group)
+        self._reach = self.model.info.reach(*self.data["train"].input_size)
         self.encoder_layers = len(self.model.encoder_layers()) or len(self.layers_set)
         several = group.world_size > 1
         self.call = group.training_call(self.model) if several else training_call(self.model, self.spec.compiled)
@@ -181,7 +182,7 @@ class Trainer:
         with autocast(self.spec.precision, self.device):
             logits = self.call(train.images(batch.indices, batch.mirrored, batch.augmented))
         height, width = logits.shape[2:]
-        targets = train.targets(batch.indices, (height, width), batch.mirrored, batch.augmented)
+        targets = train.targets(batch.indices, (height, width), batch.mirrored, batch.augmented, self._reach)
         pixels = self.group.all_reduce_sum(labeled_pixels(targets))
         loss = self.loss(logits, targets, pixels)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -288,6 +289,7 @@ class Trainer:
                 precision=self.spec.precision,
                 boundary=split == "test",
                 keep=kept_indices(len(data)) if split == "test" else (),
+                reach=self._reach,
                 on_batch=self._watch(f"scoring {split}", split),
                 group=self.group,
             )

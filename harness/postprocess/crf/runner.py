@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+import architectures
 import datasets
 from datasets.cache import RaggedLabels, open_split
 from harness.config.run_spec import RunSpec
@@ -136,7 +137,8 @@ class CrfRun:
             raise BaseRunMissing(f"{path}: can't be read although it was just written; check the disk")
         full = open_split(dataset, None, self.job.cache, self._on_decoded)
         assert not isinstance(full.labels, RaggedLabels)
-        return CrfData(logits=logits, images=full.images, labels=full.labels)
+        reach = architectures.info(self.spec.architecture).reach(*(self.spec.protocol.size or dataset.info.size))
+        return CrfData(logits=logits, images=full.images, labels=full.labels, reach=reach)
 
     def _on_decoded(self, done: int, total: int) -> None:
         """A sign of life, and a chance to stop, at each image that is put into the cache."""

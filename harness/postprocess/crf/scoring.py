@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from architectures.architecture_info import WHOLE, Reach
 from harness.metrics import confusion_matrix, scores
 from harness.metrics.boundary_f1 import BoundaryPool
 from harness.postprocess.crf.filters import Filter
 from harness.postprocess.crf.logits import StoredLogits
 from harness.postprocess.crf.mean_field import Kernels, build_kernels, infer
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores
-from harness.training.evaluator import SplitScores
+from harness.training.evaluator import SplitScores, enlarge
 
 OnImages = Callable[[int], None]
 Maps = NDArray[np.uint8]
@@ -27,12 +27,13 @@ class CrfData:
     """What the CRF needs of a split.
 
     logits: the network's, by image. images: (N, H, W, 3) uint8 at the labels' full size, whatever size the
-    network was fed. labels: (N, H, W) uint8, void 255.
+    network was fed. labels: (N, H, W) uint8, void 255. reach: of the logits over the images.
     """
 
     logits: StoredLogits
     images: Maps
     labels: Maps
+    reach: Reach = WHOLE
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -62,7 +63,7 @@ class Refiner:
         """Negative log probabilities (H * W, K) of an image: logits enlarged as evaluation enlarges them."""
         logits = self._data.logits[index].to(self._device)[None]
         if logits.shape[2:] != self._data.size:
-            logits = F.interpolate(logits, size=self._data.size, mode="bilinear", align_corners=False)
+            logits = enlarge(logits, self._data.size, self._data.reach)
         return -torch.log_softmax(logits[0].flatten(1).t(), 1)
 
     def kernels(self, index: int, parameters: CrfParameters) -> Kernels:

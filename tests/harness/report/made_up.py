@@ -13,11 +13,14 @@ from PIL import Image
 
 import datasets
 from harness.config.initial_weights import HE
+from harness.config.planning import logits_reach
 from harness.config.protocol import Protocol
 from harness.config.run_spec import InitialWeights, Precision, RunSpec
 from harness.records.content import to_json
 from harness.records.measurement import save_measurement
 from harness.records.run import BEST, Evaluation, Failure, History, RunRecord, Timing, Validation, save_run
+from harness.report.grouping import input_size
+from harness.report.store import architecture_info
 from tests.harness.report.made_up_measurements import CLASSES, ENVIRONMENT, measured, registered_revision
 
 
@@ -91,6 +94,8 @@ class Store:
         revision: int | None = None,
     ) -> RunSpec:
         """The spec of a run on the protocol's dataset."""
+        info = architecture_info(architecture)
+        reach = logits_reach(info, input_size(protocol, datasets.info(protocol.dataset))) if info else ""
         return RunSpec(
             architecture=architecture,
             architecture_revision=registered_revision(architecture) if revision is None else revision,
@@ -102,6 +107,7 @@ class Store:
             seed=seed,
             initial_weights=weights,
             precision=precision,
+            logits_reach=reach,
         )
 
     def run(

@@ -68,6 +68,15 @@ def test_other_revision_of_an_architecture_is_left_out_and_named(store: Store, c
     assert reason.startswith("revision 99 of segnet, now ")
 
 
+def test_logits_that_were_pressed_into_the_image_are_left_out_and_named(store: Store) -> None:
+    half = load_protocol("camvid-half@1")  # 180 rows, of which DeepLab makes 23 cells of 8
+    for name in ("segnet", "deeplab-largefov"):
+        store.run(store.spec(name, protocol=half).model_copy(update={"logits_reach": ""}), SCORES)
+    records = collect(store.results, load_suite("camvid"))
+    assert [group.networks for group in records.groups] == [["segnet"]]
+    assert [(name[:7], "reach over" in reason) for name, reason in records.outdated] == [("deeplab", True)]
+
+
 @pytest.mark.parametrize("name", ["scores.npz", "history.json"])
 @pytest.mark.parametrize("damage", ["missing", "cut"])
 def test_damaged_run_is_named_and_the_others_stay(store: Store, camvid: Protocol, name: str, damage: str) -> None:
