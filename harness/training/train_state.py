@@ -112,7 +112,7 @@ class TrainState:
         values = {"split": split, "iteration": at, "labels": labels, "images": len(scored.matrices)}
         evaluation = Evaluation.model_validate({**values, "boundary": scored.boundary is not None})
         self.evaluations.append(evaluation)
-        self.arrays[f"{evaluation.key}-matrices"] = scored.matrices.astype(np.int32)
+        self.arrays[f"{evaluation.key}-matrices"] = scored.matrices
         if scored.boundary is not None:
             self.arrays[f"{evaluation.key}-bf"] = scored.boundary.astype(np.float32)
 

@@ -228,7 +228,7 @@ class CrfRun:
             keep=kept_indices(len(data)) if tested else (),
             on_images=self._watch(f"scoring {split}", len(data)),
         )
-        arrays: dict[str, NDArray[Any]] = {"matrices": found.matrices.astype(np.int32)}
+        arrays: dict[str, NDArray[Any]] = {"matrices": found.matrices}
         if found.boundary is not None:
             arrays["bf"] = found.boundary.astype(np.float32)
         arrays |= {f"map-{index}": label_map for index, label_map in found.predictions.items()}

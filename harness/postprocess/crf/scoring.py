@@ -127,7 +127,7 @@ class Refiner:
                     kept[index] = found
                 on_images(1)
             bf = pool.results() if boundary else None
-        return SplitScores(matrices=np.stack(matrices), boundary=bf, predictions=kept)
+        return SplitScores(matrices=np.stack(matrices).astype(np.int32), boundary=bf, predictions=kept)
 
     @torch.inference_mode()
     def time(self, indices: Sequence[int], parameters: CrfParameters, on_images: OnImages) -> CrfTime:

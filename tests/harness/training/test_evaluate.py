@@ -66,7 +66,7 @@ def test_scores_are_those_of_each_image_by_itself(batch: int, boundary: bool) ->
         on_batch=done.append,
     )
     assert sum(done) == 5
-    assert found.matrices.dtype == np.int64
+    assert found.matrices.dtype == np.int32
     for n, (one, other) in enumerate(zip(split.predictions, split.truth, strict=True)):
         assert np.array_equal(found.matrices[n], confusion_matrix(one, other, CLASSES))
         if found.boundary is not None:
