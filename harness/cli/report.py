@@ -34,7 +34,7 @@ def print_reports(
     Raises:
         UserError: unknown suite, nothing to report, or a folder that can't be written.
     """
-    from harness.report import write_reports
+    from harness.report.write import write_reports
 
     console = terminal()
     for name in suites or ():

@@ -198,7 +198,7 @@ def _report(planned: Plan, request: RunRequest, console: Console) -> None:
 
     Where the site can't be made, the runs and their reports are no less done.
     """
-    from harness.report.site import write_site
+    from harness.report.site.build import write_site
     from harness.report.store import read_store
     from harness.report.terminal import print_results
 

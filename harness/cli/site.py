@@ -18,7 +18,7 @@ def site(
     results: Results = DEFAULT_RESULTS, out: Out = Path("site"), data_root: DataRoot = None, suite: Suites = None
 ) -> None:
     """Make the site, and print where it is."""
-    from harness.report.site import write_site
+    from harness.report.site.build import write_site
 
     console = terminal()
     with status(console, "making the site"):

@@ -15,8 +15,7 @@ from harness.report.collect import SuiteRecords
 from harness.report.comparability import part_of, share_of_images
 from harness.report.families import families
 from harness.report.grouping import Group
-from harness.report.measurement_frame import fact
-from harness.report.readings import MEMORY_CELLS, storage_bytes, time_sample
+from harness.report.measurement_frame import MEMORY_CELLS, fact, storage_bytes, time_sample
 from harness.report.resources import MeasurementGroup, Measurements, beside_scores
 from harness.report.samples import sample
 from harness.report.store import Run, title

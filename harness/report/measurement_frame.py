@@ -2,12 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from harness.records.measurement import INFERENCE_BATCH, TIMED, Measurement, MeasurementRecord, Phase
+from harness.metrics.significance import Sample
+from harness.records.measurement import (
+    INFERENCE_BATCH,
+    TIME_BATCH,
+    TIMED,
+    TRAINING_BATCH,
+    Measurement,
+    MeasurementRecord,
+    Phase,
+)
 from harness.records.measurement_values import DeviceMemory, Live, Shapes, Timing
 from harness.report.grouping import outdated_architecture
 from harness.report.store import Store, distinct_titles, read_measurements
@@ -30,6 +39,16 @@ MEMORY = {
     "context_mib": "context_bytes",
     "rss_peak_mib": "process_rss_peak_bytes",
     "rss_idle_mib": "process_rss_idle_bytes",
+}
+# The parts of the live tensors, as `Live` names them.
+LIVE_PARTS = tuple(
+    name.removesuffix("_bytes") for name in Live.model_fields if name.endswith("_bytes") and name != "peak_bytes"
+)
+# What memory is measured of, with the phase that holds the device's and its batch.
+Use = Literal["inference", "training"]
+MEMORY_CELLS: dict[Use, tuple[Phase, int]] = {
+    "inference": ("inference-memory", INFERENCE_BATCH),
+    "training": ("training-memory", TRAINING_BATCH),
 }
 RANGES = ("sm_clock_mhz", "memory_clock_mhz", "temperature_c", "power_w")
 # What a failed cell has no figure of, by its kind.
@@ -77,6 +96,24 @@ def fact(record: MeasurementRecord, phase: Phase, batch: int, quantity: str, sta
                 if wanted.items() <= row.items():
                     return Quantity(reason=row["reason"]) if row["reason"] else Quantity(value=row["value"])
     return Quantity(reason=record.reason("shapes", INFERENCE_BATCH) if counted else record.reason(phase, batch))
+
+
+def storage_bytes(record: MeasurementRecord) -> Quantity:
+    """Bytes kept for the decoder of one image at the first pooled resolution, indices as 2-bit codes."""
+    if record.shapes is None:
+        return Quantity(reason=record.reason("shapes", INFERENCE_BATCH))
+    found = record.shapes.decoder_storage.two_bit_bytes
+    return Quantity(value=found[0]) if found else Quantity(reason="no network whose decoder the measurement knows")
+
+
+def time_sample(record: MeasurementRecord, phase: Phase) -> Sample | NotMeasured:
+    """The headline time of a pass, ms, with the noise that a comparison of it must exceed."""
+    cell = record.cell(phase, TIME_BATCH)
+    if cell is None or cell.timing is None:
+        return NotMeasured(reason=record.reason(phase, TIME_BATCH))
+    time = cell.timing.time
+    spread = time.spread_percent / 100 * time.median_ms
+    return Sample(values=(time.median_ms,), noise="rounds", spread=spread, processes=cell.timing.processes)
 
 
 def _origin(record: MeasurementRecord, cell: Measurement, titles: dict[str, str]) -> _Fact:

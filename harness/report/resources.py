@@ -116,11 +116,6 @@ class Series:
         """Architectures in the order of the report."""
         return list(dict.fromkeys(record.spec.architecture for record in self.records))
 
-    def of(self, architecture: str) -> list[MeasurementRecord]:
-        """The measurements of an architecture, by size."""
-        own = [record for record in self.records if record.spec.architecture == architecture]
-        return sorted(own, key=lambda record: self.sizes.index(record.spec.size))
-
 
 def _slug(record: MeasurementRecord, *more: str) -> str:
     spec = record.spec

@@ -10,8 +10,8 @@ from harness.config.suite import Suite
 from harness.report.collect import collect
 from harness.report.pages import heading
 from harness.report.store import Store, read_store
-from harness.report.tables.overview import columns, overview, shown_label, split_of
-from harness.report.tables.spec import Section, Table, TableSpec, sections
+from harness.report.tables.overview import TABLE, overview, shown_label, split_of
+from harness.report.tables.spec import Section, Table, sections
 from harness.report.wording import describe
 
 
@@ -36,11 +36,10 @@ def print_results(
 
 # A terminal is narrow; the page has all of them.
 LEFT_OUT = ["seeds", "to the paper †", "energy, J"]
-_SPEC = TableSpec(name="terminal", heading="", place=0, values=overview, columns=columns)
 
 
 def _table(section: Section) -> RichTable:
-    made = Table(spec=_SPEC, section=section, frame=overview(section))
+    made = Table(spec=TABLE, section=section, frame=overview(section))
     costs = describe(section.costs) if section.costs else ""
     scored = f"Scores on {split_of(section)} at {shown_label(section)}"
     reduced = "; ".join(section.group.reduced)

@@ -30,10 +30,27 @@ from harness.system.files import write_atomically
 _KINDS = (".md", ".csv", ".tex", ".png")
 
 
-def write_suites(
-    results: Path | Store, reports: Path, suites: Sequence[str] | None, data_root: str | None
+def write_reports(
+    results: Path | Store, reports: Path, suites: Sequence[str] | None = None, data_root: str | None = None
 ) -> list[Path]:
-    """What `harness.report.write_reports` does."""
+    """Write `reports/<suite>/` for every suite that has a record, and what stands over them.
+
+    That is `README.md`, `results.csv`, `measurements.csv`, `claims.md`, `indices/` and `performance/`.
+
+    Args:
+        results: the results folder, or what was read from it.
+        reports: the reports folder.
+        suites: only these; none: all, and what stands over them.
+        data_root: folder that holds the datasets, for panels with image and truth, which stay local; none:
+            such panels are made for drawn data only, which is embedded.
+
+    Returns:
+        The files written, each suite's page first. Empty where there is no record.
+
+    Raises:
+        UserError: unknown suite, or a folder that can't be written.
+        datasets.DatasetError: `data_root` was given and the data there can't be used.
+    """
     for name in suites or ():
         load_suite(name)
     store = read_store(results)

@@ -12,10 +12,10 @@ from harness.config.protocol import load_protocol
 from harness.config.run_spec import RunSpec
 from harness.config.suite import suite_names
 from harness.records.run import Failure, RunRecord, runs_folder
-from harness.report import write_reports
 from harness.report.compare import compare
 from harness.report.frames import load_class_scores, load_curves, load_image_scores, load_measurements, load_results
-from harness.report.site import write_site
+from harness.report.site.build import write_site
+from harness.report.write import write_reports
 from tests.harness.report.made_up import PART, WHOLE, Store, blocks
 
 QUICK = load_protocol("quick@1")

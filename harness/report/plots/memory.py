@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from harness.report.measurement_frame import fact
+from harness.report.measurement_frame import LIVE_PARTS, MEMORY_CELLS, Use, fact
 from harness.report.plots.base import Drawing, Plot, drawing
 from harness.report.plots.style import key, new_figure, sign, size_text, styled
-from harness.report.readings import LIVE_PARTS, MEMORY_CELLS, Use
 from harness.report.resources import MeasurementGroup
 from harness.report.store import title
 

@@ -35,8 +35,25 @@ PAGES = (
 _HOME_COLUMNS = ("miou", "bf", "parameters_m", "latency_ms", "energy_j")
 
 
-def build_site(results: Path | Store, out: Path, data_root: str | None, suites: Sequence[str] | None) -> Path:
-    """As `harness.report.site.write_site`."""
+def write_site(
+    results: Path | Store, out: Path, data_root: str | None = None, suites: Sequence[str] | None = None
+) -> Path:
+    """Write the site anew, whole or not at all.
+
+    Args:
+        results: the results folder, or what was read from it.
+        out: the site's folder; an earlier site there is replaced.
+        data_root: folder that holds the datasets, for pictures of test images and their truth, which stay on this
+            machine; none: such pictures are made for drawn data only, which is embedded.
+        suites: only runs of these; none: all.
+
+    Returns:
+        The page to open first.
+
+    Raises:
+        UserError: unknown suite, no record at all, a folder that can't be written or that holds something else.
+        datasets.DatasetError: `data_root` was given and the data there can't be used.
+    """
     content = collect_site(results, suites)
     if not content.groups and content.measurements.empty:
         raise UserError(f"no records in {content.store.results} to make a site of; `python -m harness run` makes some")

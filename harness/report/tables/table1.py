@@ -13,9 +13,8 @@ from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH
 from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import CLASS_COUNTS, score_cells, seed_cells, span, summarize
 from harness.report.families import Family
-from harness.report.measurement_frame import fact
+from harness.report.measurement_frame import fact, storage_bytes
 from harness.report.metrics import PAPER_METRICS
-from harness.report.readings import storage_bytes
 from harness.report.resources import MeasurementGroup
 from harness.report.samples import sample, with_ties
 from harness.report.store import Run, title

@@ -9,8 +9,7 @@ import pandas as pd
 from harness import paper
 from harness.metrics.significance import difference
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
-from harness.report.measurement_frame import fact
-from harness.report.readings import MEMORY_CELLS, Use, time_sample
+from harness.report.measurement_frame import MEMORY_CELLS, Use, fact, time_sample
 from harness.report.resources import MeasurementGroup
 from harness.report.store import title
 from harness.report.tables.cells import column

@@ -7,7 +7,7 @@ import pytest
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.records.run import Failure
-from harness.report import write_reports
+from harness.report.write import write_reports
 from tests.harness.report.made_up import Store
 
 PART_OF_VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")

@@ -12,10 +12,10 @@ from datasets import DatasetInfo
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import load_suite
-from harness.report import write_reports
 from harness.report.collect import collect
-from harness.report.site import write_site
+from harness.report.site.build import write_site
 from harness.report.store import title
+from harness.report.write import write_reports
 from tests.harness.report.made_up import Store, matrix
 
 SCORES = {"half": np.stack([matrix([100] * 11)] * 3), "end": np.stack([matrix([100] * 11)] * 3)}

@@ -10,8 +10,8 @@ from harness.records.pooling_indices import (
     Samples,
     StorageBytes,
 )
-from harness.report import write_reports
 from harness.report.indices import indices_files, targets, times_frame
+from harness.report.write import write_reports
 from harness.system.errors import UserError
 
 MIB = 2**20

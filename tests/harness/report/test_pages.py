@@ -17,9 +17,9 @@ from harness import paper
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.suite import load_suite
 from harness.records.run import Failure
-from harness.report import write_reports
 from harness.report.frames import load_measurements, load_results
 from harness.report.terminal import print_results
+from harness.report.write import write_reports
 from harness.system.errors import UserError
 from tests.harness.report.conftest import fill
 from tests.harness.report.links import dead_links
@@ -175,7 +175,7 @@ class TestWriting:
 
     def test_no_torch_is_imported(self, example: Path, tmp_path: Path) -> None:
         program = (
-            "import sys; from pathlib import Path; from harness.report import write_reports; "
+            "import sys; from pathlib import Path; from harness.report.write import write_reports; "
             "write_reports(Path(sys.argv[1]), Path(sys.argv[2]), ['quick']); sys.exit('torch' in sys.modules)"
         )
         command = [sys.executable, "-c", program, str(example / "results"), str(tmp_path)]

@@ -7,8 +7,8 @@ from harness import load_results
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.suite import load_suite
 from harness.records.run import Failure
-from harness.report import write_reports
 from harness.report.tables.recipes import means
+from harness.report.write import write_reports
 from tests.harness.commands import ROOT
 from tests.harness.report.made_up import Store, miou, right
 from tests.harness.report.test_table3 import table

@@ -12,7 +12,7 @@ import pytest
 import datasets
 from harness.config.protocol import load_protocol
 from harness.metrics import confusion_matrix
-from harness.report.site import write_site
+from harness.report.site.build import write_site
 from tests.harness.report.made_up import Store
 
 REPOSITORY = Path(__file__).parents[4]

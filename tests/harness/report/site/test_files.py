@@ -14,8 +14,7 @@ from harness.config.protocol import load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.records.run import Failure, load_runs
 from harness.report import frames
-from harness.report.site import write_site
-from harness.report.site.build import MARKER, _as_script
+from harness.report.site.build import MARKER, _as_script, write_site
 from harness.report.site.content import collect_site
 from harness.report.site.quantities import QUANTITIES, SECTIONS, costs, paper_points
 from harness.system.errors import UserError
