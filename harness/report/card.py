@@ -1,23 +1,28 @@
 """The protocol card: how a group was trained, setting by setting, beside the paper."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from datasets import DatasetInfo
 from harness import paper
 from harness.config.optimizers import OPTIMIZERS
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import RunSpec
-from harness.config.suite import Suite, load_suite
+from harness.config.suite import load_suite
 from harness.report.comparability import not_like_for_like, paper_training_images
-from harness.report.grouping import SCORE_NAMES, Group, input_size, suites_of
+from harness.report.grouping import SCORE_NAMES, Group, extent, input_size, suites_of
+from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import loaded
-from harness.report.wording import BALANCINGS, extent
 
 # The paper's own recipe, by the table that a suite fills.
 PAPER_PROTOCOLS = {"table1": "decoders@2", "table4": "sunrgbd@2"}
 PAPER_WEIGHTS = "VGG16 ImageNet"
+_CLASS_WEIGHTS = {
+    "natural": "not weighted",
+    "inverse-root": "weighted by frequency to the -1/2",
+    "median": "weighted by median frequency balancing",
+    "segnet-release": "weighted as in SegNet's definition files",
+}
 
 
 def paper_table(spec: RunSpec) -> str:
@@ -41,9 +46,9 @@ class Setting:
         return bool(self.paper) and self.here != self.paper
 
 
-def card(groups: Sequence[Group], suite: Suite, dataset: DatasetInfo) -> list[Setting]:
+def card(section: Section) -> list[Setting]:
     """All settings of groups that stand together, each beside the paper's; what varies is joined by slashes."""
-    group = groups[0]
+    group, suite, dataset = section.group, section.suite, section.dataset
     known = bool(not_like_for_like(dataset))
     theirs = load_protocol(PAPER_PROTOCOLS.get(suite.table, "camvid@2")) if known else None
     images = paper.DECODER_TRAINING_IMAGES if suite.table == "table1" else paper_training_images(dataset)
@@ -71,7 +76,7 @@ def card(groups: Sequence[Group], suite: Suite, dataset: DatasetInfo) -> list[Se
     rows += [
         Setting(
             name=name,
-            here=" / ".join(dict.fromkeys(show(one.protocol) for one in groups)),
+            here=" / ".join(dict.fromkeys(show(one.protocol) for one in section.groups)),
             paper=show(theirs) if theirs else "",
         )
         for name, show in _SETTINGS.items()
@@ -120,7 +125,7 @@ _SETTINGS: dict[str, Callable[[Protocol], str]] = {
     "input values": _normalization,
     "augmentation": _augmentation,
     "loss": lambda protocol: protocol.loss.replace("_", "-"),
-    "class weights": lambda protocol: BALANCINGS[protocol.class_weighting].removeprefix("classes "),
+    "class weights": lambda protocol: _CLASS_WEIGHTS[protocol.class_weighting],
     "optimizer": lambda protocol: OPTIMIZERS[protocol.optimizer].title,
     "learning rate": lambda protocol: f"{protocol.lr:g}, {protocol.lr_scheduler}",
     "momentum": lambda protocol: f"{protocol.momentum:g}",

@@ -4,19 +4,18 @@ from collections.abc import Mapping, Sequence, Set
 
 import architectures
 import datasets
-from harness.config.protocol import Protocol
 from harness.config.suite import Suite
 from harness.records.measurement import STEP_BATCH
 from harness.report.grouping import Group
 from harness.report.resources import MeasurementGroup
 
 
-def commands(group: Group, suite: Suite, *, alone: bool = False) -> list[str]:
-    """The command lines that make the group's runs: one for all networks of equal seeds.
-
-    alone: without those of the suite's other recipes.
-    """
-    changes = _asked(group.protocol, suite, alone)
+def commands(group: Group, suite: Suite) -> list[str]:
+    """The command lines that make the group's runs alone: one for all networks of equal seeds."""
+    changes = group.protocol.overrides
+    if suite.class_weightings or suite.recipes:
+        # else the command would run the suite's other variants too
+        changes = {field: str(getattr(group.protocol, field)) for field in suite.varied} | changes
     seeds: dict[str, set[int]] = {}
     for record in (*(run.record for run in group.runs), *group.failed):
         seeds.setdefault(record.spec.architecture, set()).add(record.spec.seed)
@@ -55,21 +54,6 @@ def measure_command(group: MeasurementGroup) -> str:
     options += [f"--step-batch {group.step_batch}"] if group.step_batch != STEP_BATCH else []
     threads = [f"--threads {spec.threads}"] if spec.device == "cpu" else []
     return " ".join([*words, *options, f"--preset {spec.preset}", *threads])
-
-
-def _asked(protocol: Protocol, suite: Suite, alone: bool) -> dict[str, str]:
-    """What the command must change in the suite's protocol: field -> value."""
-    if not (suite.class_weightings or suite.recipes):
-        return protocol.overrides
-    if suite.recipes and not alone and any(_fits(protocol, recipe) for recipe in suite.recipes):
-        return {field: value for field, value in protocol.overrides.items() if field not in suite.varied}
-    # else the command would run the suite's other variants too
-    return {field: str(getattr(protocol, field)) for field in suite.varied} | protocol.overrides
-
-
-def _fits(protocol: Protocol, recipe: Mapping[str, str]) -> bool:
-    """Whether a protocol is what the recipe makes of it."""
-    return protocol.override(recipe).title == protocol.title
 
 
 def _option(field: str, value: str) -> str:

@@ -13,7 +13,6 @@ from harness.report.frames import class_names
 from harness.report.grouping import Group
 from harness.report.samples import class_samples, sample
 from harness.report.store import read_store
-from harness.report.wording import group_title, reduced_mark
 from harness.system.errors import UserError, nearest
 
 
@@ -68,7 +67,9 @@ def _check_ran(name: str, ran: Sequence[str], results: Path, suites: Sequence[st
 def _rows(group: Group, first: str, second: str) -> Iterator[dict[str, object]]:
     runs = group.of(first), group.of(second)
     classes = class_names(group.runs[0].record)
-    origin = {"group": group_title(group), "reduced": reduced_mark(group)}
+    data = f"data {group.variant}, {group.computed}, initial weights {group.weights.title}"
+    reduced = f"REDUCED: {'; '.join(group.reduced)}" if group.reduced else ""
+    origin = {"group": f"{group.protocol.title}, {data}", "reduced": reduced}
     for label in group.labels:
         at = origin | {"checkpoint": label}
         for metric in SCORES:

@@ -13,13 +13,12 @@ from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, status
 from harness.report.collect import SuiteRecords
 from harness.report.comparability import part_of, share_of_images
-from harness.report.families import families
 from harness.report.grouping import Group
 from harness.report.measurement_frame import MEMORY_CELLS, fact, storage_bytes, time_sample
-from harness.report.resources import MeasurementGroup, Measurements, beside_scores
+from harness.report.resources import MeasurementGroup, Measurements
 from harness.report.samples import sample
+from harness.report.sections import sections
 from harness.report.store import Run, title
-from harness.report.wording import describe
 from harness.system.quantities import NotMeasured
 from harness.system.quantities import Quantity as Number
 
@@ -38,10 +37,9 @@ def evidence(table: Table, records: SuiteRecords) -> list[EvidenceGroup]:
         return _of_measurements(records.measurements)
     if table == "table1":
         found = []
-        for family in families(records.suite, records.groups):
-            measured = beside_scores(records.measurements, records.suite, records.dataset, family)
-            rows: _Rows = {name: (family.of(name), BEST) for name in family.class_weightings}
-            found += [_of_runs(records, family.first, family.name, _scores(rows, measured))] if family.runs else []
+        for section in (one for one in sections(records) if one.runs):
+            rows: _Rows = {name: (section.of(name), BEST) for name in section.class_weightings}
+            found.append(_of_runs(records, section.group, section.name, _scores(rows, section.costs)))
         return found
     found = []
     for group in (one for one in records.groups if one.runs):
@@ -111,7 +109,7 @@ def _of_measurements(measurements: Measurements) -> list[EvidenceGroup]:
         by_nvml: dict[Quantity, _Read] = dict(weights)
         if group.first.spec.device == "cuda":
             by_nvml["inference_memory"] = lambda record: fact(record, *MEMORY_CELLS["inference"], "nvml_mib")
-        found.append(_of_device(group, describe(group), by_nvml, timed=True))
+        found.append(_of_device(group, group.heading, by_nvml, timed=True))
     return found
 
 

@@ -206,6 +206,11 @@ def input_size(protocol: Protocol, dataset: datasets.DatasetInfo) -> tuple[int, 
     return protocol.size or dataset.size
 
 
+def extent(size: tuple[int, int]) -> str:
+    """`360 x 480`, height first."""
+    return f"{size[0]} x {size[1]}"
+
+
 def grouped(items: Iterable[Of], key: Callable[[Of], Hashable]) -> list[list[Of]]:
     """Items with the same key together, in the order in which the keys come first."""
     members: dict[Hashable, list[Of]] = {}

@@ -10,10 +10,10 @@ from harness.records.measurement import INFERENCE_BATCH, PAPER_SIZE
 from harness.records.pooling_indices import BASELINE, INDICES, IndexRecord, StorageBytes
 from harness.records.speed import spread
 from harness.report.comparisons import comparison_files
+from harness.report.grouping import extent
 from harness.report.store import title
 from harness.report.tables.cells import column
 from harness.report.tables.spec import Column, pipe_table
-from harness.report.wording import extent
 
 MIB = 2**20
 # What compact storage was built to keep to: bytes as a share of int64's, and time over that of torch's pair.

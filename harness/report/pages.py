@@ -1,7 +1,7 @@
 """What the pages of a suite show: tables as Markdown, notes once each, pictures and files; templates do the rest."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,33 +11,24 @@ from harness.report.card import card
 from harness.report.collect import SuiteRecords
 from harness.report.commands import commands, measure_command
 from harness.report.grouping import input_size
-from harness.report.plots import Drawing, NoPlot, Palette, PlotContext, Source, drawings
+from harness.report.plots import Drawing, NoPlot, Palette, Source, drawings
 from harness.report.plots.base import GroupData
-from harness.report.plots.storage import StorageContext
 from harness.report.render import render
 from harness.report.resources import MeasurementGroup
+from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.overview import shown_label
 from harness.report.tables.per_class import class_grid
 from harness.report.tables.render import markdown
-from harness.report.tables.spec import Section, Table, note, tables_of
-from harness.report.wording import describe, describe_series
+from harness.report.tables.spec import Table, note, tables_of
 
 Files = dict[str, bytes]
+Picture = tuple[str, str, str]  # title, path in the suite's folder, caption (Markdown, one paragraph)
 Remark = tuple[str, str]  # title of a plot, and why there is none
 MOST_CLASSES = 20  # in a table of the page
 _LONGEST_SLUG = 56  # of a device's measurements in a file's name
 # Folder of pictures made of a dataset that is not ours to spread; ignored by git.
 LOCAL = "local"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A picture that a page shows. path: in the suite's folder. caption: Markdown, one paragraph."""
-
-    title: str
-    path: str
-    caption: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +43,6 @@ class SectionPage:
     failed: int
     overview: str
     notes: Mapping[str, str]
-    costs: str
     pictures: Sequence[Picture]
 
 
@@ -70,16 +60,14 @@ def section_files(section: Section, named: str, palette: Palette, source: Source
         palette: the suite's.
         source: pictures of the data that it was scored on, if they may be had.
     """
-    assert section.family is not None
-    slug, tables = section.family.slug, list(tables_of(section, "scores"))
+    slug, tables = section.slug, {table.spec.name: table for table in tables_of(section, "scores")}
     files: Files = {}
-    for table in tables:
+    for table in tables.values():
         for name, text in table.files(f"{named}: {table.spec.heading}").items():
             files[f"{slug}/{name}"] = text.encode()
-    drawn, pictures, remarks = _pictures(section, {table.spec.name: table for table in tables}, palette, source)
+    drawn, pictures, remarks = _placed(_drawn(section, tables, palette, source), slug)
     files |= drawn
-    costs = describe(section.costs) if section.costs else ""
-    first = tables[0] if tables else None
+    first = next(iter(tables.values()), None)
     page = SectionPage(
         slug=slug,
         heading=named,
@@ -89,24 +77,23 @@ def section_files(section: Section, named: str, palette: Palette, source: Source
         failed=sum(len(group.failed) for group in section.groups),
         overview=first.markdown if first else "",
         notes=first.notes if first else {},
-        costs=costs,
         pictures=pictures,
     )
-    notes = {name: text for table in tables if table.spec.shown for name, text in table.notes.items()}
-    shown = [table for table in tables if table.spec.shown]
+    shown = [table for table in tables.values() if table.spec.shown]
+    notes = {name: text for table in shown for name, text in table.notes.items()}
     text = render(
         "section.md.j2",
         page=page,
         section=section,
         tables=[(table.spec.heading, table.markdown) for table in shown],
         notes=notes | _small_input(section),
-        card=card(section.groups, section.suite, section.dataset),
-        commands=[line for group in section.groups for line in commands(group, section.suite, alone=True)],
+        card=card(section),
+        commands=[line for group in section.groups for line in commands(group, section.suite)],
         classes=_classes(tables),
         worst=_worst(tables),
         records=[run.record for group in section.groups for run in group.runs],
         failures=[(record.run_id, record.failure) for group in section.groups for record in group.failed],
-        pictures=[(one.title, one.path.removeprefix(f"{slug}/"), one.caption) for one in pictures],
+        pictures=[(head, path.removeprefix(f"{slug}/"), caption) for head, path, caption in pictures],
         remarks=remarks,
         files=sorted(name.removeprefix(f"{slug}/") for name in files if name.endswith((".csv", ".tex"))),
     )
@@ -121,19 +108,19 @@ def _small_input(section: Section) -> dict[str, str]:
     return {"small-input": note("small-input", section, {"size": size})}
 
 
-def _classes(tables: Sequence[Table]) -> str:
+def _classes(tables: Mapping[str, Table]) -> str:
     """IoU by class and network; of many classes the file alone has it, and a picture."""
-    found = next((table for table in tables if table.spec.name == "per-class"), None)
+    found = tables.get("per-class")
     few = found is not None and found.frame["class"].nunique() <= MOST_CLASSES
     return markdown(class_grid(found.frame, "iou")) if found and few else ""
 
 
-def _worst(tables: Sequence[Table]) -> str:
+def _worst(tables: Mapping[str, Table]) -> str:
     """Number and mIoU of the images with the lowest one, a row a network."""
-    found = next((table for table in tables if table.spec.name == "worst-images"), None)
-    if found is None:
+    if "worst-images" not in tables:
         return ""
-    frame = found.frame[found.frame["class_weighting"] == found.frame["class_weighting"].iloc[0]]
+    frame = tables["worst-images"].frame
+    frame = frame[frame["class_weighting"] == frame["class_weighting"].iloc[0]]
     cells = {
         network: ", ".join(
             f"{image_id or image} ({miou:.0f})"
@@ -144,48 +131,43 @@ def _worst(tables: Sequence[Table]) -> str:
     return markdown(pd.DataFrame({"network": list(cells), "lowest first": list(cells.values())}), 2)
 
 
-def _pictures(
+def _drawn(
     section: Section, tables: Mapping[str, Table], palette: Palette, source: Source | None
-) -> tuple[Files, list[Picture], list[Remark]]:
-    """Files, those that the page shows, and a line on each that there can't be."""
-    assert section.family is not None
-    slug = section.family.slug
+) -> Iterator[tuple[str, Drawing | NoPlot]]:
+    """The pictures, each after what tells it from another class weighting's; those of Table 1 join the weightings."""
     if section.suite.table == "recipes":
-        found = tables.get("recipes")
-        made = drawings("recipes", section.group, section.dataset, found.frame, palette) if found else []
-        return _placed(made, slug)
-    files, shown, remarks = _placed(_over_groups(section, tables, palette), slug)
-    for one in section.groups:
-        if not one.runs or "per-class" not in tables:
+        if "recipes" in tables:
+            yield from (("", one) for one in drawings("recipes", section.group, tables["recipes"].frame, palette))
+        return
+    if "table1" in tables:
+        yield from (("", one) for one in drawings("table1", section, tables["table1"].frame, palette))
+    for one in section.groups if "per-class" in tables else ():
+        if not one.runs:
             continue
         frame = tables["per-class"].frame
         data = GroupData(
-            context=PlotContext(group=one, dataset=section.dataset, palette=palette),
+            group=one,
+            palette=palette,
             per_class=frame[frame["class_weighting"] == one.protocol.class_weighting],
             costs=section.costs,
             source=source if source is not None and source.digest == one.digest else None,
         )
         weighting = one.protocol.class_weighting if len(section.groups) > 1 else ""
-        own, pictures, lines = _placed(drawings("group", data), slug, weighting)
-        files |= own
-        shown += pictures
-        remarks += lines
+        yield from ((weighting, drawn) for drawn in drawings("group", data))
         if section.dataset.synthetic and data.source is None:
-            remarks.append(("Predictions", "none, since the runs were scored on another edition of the drawn data"))
-    return files, shown, list(dict.fromkeys(remarks))
+            reason = "none, since the runs were scored on another edition of the drawn data"
+            yield weighting, NoPlot(title="Predictions", reason=reason)
 
 
-def _placed(
-    made: Sequence[Drawing | NoPlot], slug: str, weighting: str = ""
-) -> tuple[Files, list[Picture], list[Remark]]:
-    """Drawings in a section's folder; those of data that is not ours to spread lie apart and are not shown.
+def _placed(made: Iterable[tuple[str, Drawing | NoPlot]], slug: str) -> tuple[Files, list[Picture], list[Remark]]:
+    """Files in a section's folder, those that the page shows, and a line on each that there can't be.
 
-    `weighting` tells one class weighting's pictures from another's.
+    Drawings of data that is not ours to spread lie apart and are not shown.
     """
     files: Files = {}
     shown: list[Picture] = []
     remarks: list[Remark] = []
-    for one in made:
+    for weighting, one in made:
         if isinstance(one, NoPlot):
             remarks.append((one.title, one.reason))
             continue
@@ -193,21 +175,8 @@ def _placed(
         path = f"{LOCAL}/{slug}/{name}" if one.local else f"{slug}/{name}"
         files[path] = one.data
         head = f"{one.title}, {weighting} class weights" if weighting else one.title
-        shown += [] if one.local else [Picture(title=head, path=path, caption=one.caption)]
-    return files, shown, remarks
-
-
-def _over_groups(section: Section, tables: Mapping[str, Table], palette: Palette) -> list[Drawing | NoPlot]:
-    """The pictures of Table 1, which joins the class weightings."""
-    assert section.family is not None
-    measured = section.costs
-    if section.suite.table != "table1" or "table1" not in tables or measured is None:
-        return []
-    frame = tables["table1"].frame
-    context = StorageContext(
-        family=section.family, dataset=section.dataset, palette=palette, frame=frame, measured=measured
-    )
-    return drawings("family", context)
+        shown += [] if one.local else [(head, path, one.caption)]
+    return files, shown, list(dict.fromkeys(remarks))
 
 
 def costs_files(records: SuiteRecords, palette: Palette) -> Files:
@@ -219,17 +188,17 @@ def costs_files(records: SuiteRecords, palette: Palette) -> Files:
         slug = _short(group)
         for table in tables:
             stem = f"{table.spec.name}-{slug}"
-            made = table.files(f"{describe(group)}: {table.spec.heading}", stem)
+            made = table.files(f"{group.heading}: {table.spec.heading}", stem)
             files |= {name: text.encode() for name, text in made.items()}
-        drawn = {one.name.replace(group.slug, slug): one for one in _drawn(drawings("device", group))}
+        drawn = {one.name.replace(group.slug, slug): one for one in _pictures(drawings("device", group))}
         files |= {path: one.data for path, one in drawn.items()}
         devices.append(_device(group, tables, [(one.title, path, one.caption) for path, one in drawn.items()]))
     growth = []
     for series in records.measurements.series:
-        for one in _drawn(drawings("series", series, palette)):
+        for one in _pictures(drawings("series", series, palette)):
             path = one.name.replace(series.slug, series.slug[:_LONGEST_SLUG])
             files[path] = one.data
-            growth.append((f"{one.title}: {describe_series(series)}", path, one.caption))
+            growth.append((f"{one.title}: {series.heading}", path, one.caption))
     if not devices:
         return {}
     notes = {name: text for device in devices for name, text in device["notes"].items()}
@@ -237,7 +206,7 @@ def costs_files(records: SuiteRecords, palette: Palette) -> Files:
     return {"costs.md": text.encode(), **files}
 
 
-def _drawn(made: Sequence[Drawing | NoPlot]) -> list[Drawing]:
+def _pictures(made: Sequence[Drawing | NoPlot]) -> list[Drawing]:
     return [one for one in made if isinstance(one, Drawing)]
 
 
@@ -257,7 +226,7 @@ def _device(
         if cell.failure
     }
     return {
-        "name": describe(group),
+        "name": group.heading,
         "reduced": group.reduced,
         "tables": [(table.spec.heading, table.markdown) for table in tables],
         "notes": {name: text for table in tables for name, text in table.notes.items()},

@@ -14,11 +14,11 @@ from harness.records.speed import (
     spread,
 )
 from harness.report.comparisons import comparison_files
+from harness.report.grouping import extent
 from harness.report.plots.performance import compared, ratios_plot
 from harness.report.tables.cells import column
 from harness.report.tables.render import markdown, significant
 from harness.report.tables.spec import Column, Row, pipe_table
-from harness.report.wording import extent
 
 
 def performance_files(results: Path) -> dict[str, bytes]:

@@ -11,20 +11,19 @@ SHARED = ("protocol_title", "dataset", "dataset_sha256", "precision", "compiled"
 _ROW = ("initial_weights_title", "initial_weights_sha256", "seed")
 
 
-def rank_stability(results: pd.DataFrame, checkpoint: str = "best") -> pd.DataFrame:
+def rank_stability(results: pd.DataFrame) -> pd.DataFrame:
     """A row a network, seed and initial weights, of comparisons in which some pair stands in several such rows.
 
     Networks whose output is refined are left out: they were not trained apart.
 
     Args:
-        results: `harness.load_results`.
-        checkpoint: whose mIoU is taken.
+        results: `harness.load_results`; the checkpoint is the one chosen on val.
 
     Returns:
         Columns of SHARED, initial_weights_title, seed, network, title, miou (percent), place (1 is the highest
         of its row).
     """
-    own = results[(results["split"] == "test") & (results["checkpoint"] == checkpoint) & results["miou"].notna()]
+    own = results[(results["split"] == "test") & (results["checkpoint"] == "best") & results["miou"].notna()]
     own = own[own["postprocess"].fillna("") == ""]
     by = [*SHARED, *_ROW]
     own = own.assign(place=own.groupby(by, dropna=False)["miou"].rank(ascending=False, method="min").astype(int))

@@ -1,31 +1,26 @@
 """The measurements of a suite, sorted so that each group's may stand in one table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from typing import get_args
 
 from datasets import DatasetInfo
 from harness.config.suite import Suite
 from harness.records.measurement import (
-    INFERENCE_BATCH,
     PAPER_SIZE,
     STEP_BATCH,
     TIME_BATCH,
     MeasurementRecord,
-    MeasureSpec,
     Phase,
+    Preset,
 )
-from harness.report.families import Family
-from harness.report.grouping import Group, grouped, input_size, network_order, outdated_architecture
+from harness.report.grouping import Group, extent, grouped, input_size, network_order, outdated_architecture
 from harness.report.store import Store, architecture_info, title
-
-# The preferred measurement for a plot: a GPU's, then the most thorough one.
-_EFFORTS = ("full", "lease", "cpu", "quick")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasurementGroup:
-    """Measurements that may stand in one table: same device, precision, options, preset, size and threads."""
+class Series:
+    """Measurements that differ by network and input size alone, for how figures grow with the input."""
 
     records: tuple[MeasurementRecord, ...]
 
@@ -33,6 +28,31 @@ class MeasurementGroup:
     def first(self) -> MeasurementRecord:
         """Any of them, for what they share."""
         return self.records[0]
+
+    @property
+    def slug(self) -> str:
+        """Name of its files."""
+        return _slug(self.first)
+
+    @property
+    def heading(self) -> str:
+        """Device, precision, options and preset in one line."""
+        return _title(self.first, "")
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Inputs (height, width), by pixels."""
+        return sorted({record.spec.size for record in self.records}, key=lambda size: (size[0] * size[1], size))
+
+    @property
+    def networks(self) -> list[str]:
+        """Architectures in the order of the report."""
+        return list(dict.fromkeys(record.spec.architecture for record in self.records))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementGroup(Series):
+    """Measurements that may stand in one table: of one input size too."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -49,12 +69,17 @@ class MeasurementGroup:
         """Why these are reduced measurements; empty for full ones."""
         if not self.first.reduced:
             return ""
-        return f"input {self.size[0]} x {self.size[1]} instead of {PAPER_SIZE[0]} x {PAPER_SIZE[1]}"
+        return f"input {extent(self.size)} instead of {extent(PAPER_SIZE)}"
 
     @property
     def slug(self) -> str:
         """Name of the table's files."""
         return _slug(self.first, f"{self.size[0]}x{self.size[1]}")
+
+    @property
+    def heading(self) -> str:
+        """Device, input size, precision, options and preset in one line."""
+        return _title(self.first, f"input {extent(self.size)}")
 
     @property
     def coarse(self) -> dict[str, int]:
@@ -90,37 +115,19 @@ class MeasurementGroup:
         return {(cell.key.phase, cell.key.batch_size) for record in self.records for cell in record.cells}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """Measurements that differ by network and input size alone, for how figures grow with the input."""
-
-    records: tuple[MeasurementRecord, ...]
-
-    @property
-    def first(self) -> MeasurementRecord:
-        """Any of them, for what they share."""
-        return self.records[0]
-
-    @property
-    def slug(self) -> str:
-        """Name of its plots' files."""
-        return _slug(self.first)
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Inputs (height, width), by pixels."""
-        return sorted({record.spec.size for record in self.records}, key=lambda size: (size[0] * size[1], size))
-
-    @property
-    def networks(self) -> list[str]:
-        """Architectures in the order of the report."""
-        return list(dict.fromkeys(record.spec.architecture for record in self.records))
-
-
 def _slug(record: MeasurementRecord, *more: str) -> str:
     spec = record.spec
     parts = [record.device_slug, *more, spec.precision, *spec.options, spec.preset]
     return "-".join([*parts, *([f"{spec.threads}t"] if spec.device == "cpu" else [])])
+
+
+def _title(record: MeasurementRecord, size: str) -> str:
+    spec = record.spec
+    threads = f"{spec.threads} thread{'s' if spec.threads > 1 else ''}" if spec.device == "cpu" else ""
+    # which torch's own default is not everywhere
+    precision = "fp32 without TF32" if (spec.precision, spec.device) == ("fp32", "cuda") else spec.precision
+    parts = [record.device_name, threads, size, precision, *spec.options, f"preset {spec.preset}"]
+    return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +157,18 @@ def suite_measurements(
     chosen = [record for record in fitting if record.spec.size in sizes]
     if not dataset.synthetic or (sizes and not chosen):
         chosen = [record for record in fitting if record.spec.size in {*sizes, PAPER_SIZE}]
-    shown = _groups(suite, [one for one in chosen if not _outdated(one)])
+    made = [
+        MeasurementGroup(records=tuple(members))
+        for members in grouped(_current(suite, chosen), lambda record: (*_alike(record), record.spec.size))
+    ]
+    made.sort(key=lambda group: (bool(group.reduced), *_preference(group), group.slug))
+    shown = list(dict.fromkeys(_alike(group.first) for group in made))
+    series = [Series(records=tuple(members)) for members in grouped(_current(suite, fitting), _alike)]
+    series = [one for one in series if _alike(one.first) in shown]
+    series.sort(key=lambda one: (*_preference(one), shown.index(_alike(one.first))))
     return Measurements(
-        groups=shown,
-        series=_series(suite, shown, [one for one in fitting if not _outdated(one)]),
+        groups=tuple(made),
+        series=tuple(series),
         unreadable=unreadable,
         outdated=tuple((_name(one), reason) for one in chosen if (reason := _outdated(one))),
     )
@@ -168,72 +183,21 @@ def _outdated(record: MeasurementRecord) -> str:
     return outdated_architecture(spec.architecture, spec.architecture_revision, spec.architecture_source)
 
 
-_Key = tuple[object, ...]
+def _current(suite: Suite, found: Sequence[MeasurementRecord]) -> list[MeasurementRecord]:
+    """Those that are not out of date, networks in the order of the report."""
+    order = network_order(suite, [record.spec.architecture for record in found])
+    current = [record for record in found if not _outdated(record)]
+    return sorted(current, key=lambda record: order.index(record.spec.architecture))
 
 
-def _series_key(record: MeasurementRecord) -> _Key:
+def _alike(record: MeasurementRecord) -> tuple[object, ...]:
+    """What the measurements of a series share."""
     spec = record.spec
     threads = spec.threads if spec.device == "cpu" else 0
     return record.device_slug, spec.precision, spec.options, spec.preset, threads
 
 
-def _group_key(record: MeasurementRecord) -> _Key:
-    return *_series_key(record), record.spec.size
-
-
-def _together(
-    suite: Suite, found: Sequence[MeasurementRecord], key: Callable[[MeasurementRecord], _Key]
-) -> dict[_Key, list[MeasurementRecord]]:
-    """Measurements by what they share, networks in the order of the report."""
-    order = network_order(suite, [record.spec.architecture for record in found])
-    placed = sorted(found, key=lambda record: order.index(record.spec.architecture))
-    return {key(members[0]): members for members in grouped(placed, key)}
-
-
-def _groups(suite: Suite, found: Sequence[MeasurementRecord]) -> tuple[MeasurementGroup, ...]:
-    members = _together(suite, found, _group_key).values()
-    groups = [MeasurementGroup(records=tuple(group)) for group in members]
-    return tuple(sorted(groups, key=lambda group: (bool(group.reduced), *_preference(group.first.spec), group.slug)))
-
-
-def _series(
-    suite: Suite, groups: Sequence[MeasurementGroup], fitting: Sequence[MeasurementRecord]
-) -> tuple[Series, ...]:
-    """All sizes of what the groups show, in the order of the groups."""
-    members = _together(suite, fitting, _series_key)
-    shown = sorted(
-        dict.fromkeys(_series_key(group.first) for group in groups),
-        key=lambda key: _preference(members[key][0].spec),
-    )
-    return tuple(Series(records=tuple(members[key])) for key in shown)
-
-
-def _preference(spec: MeasureSpec) -> tuple[bool, bool, int]:
+def _preference(one: Series) -> tuple[bool, bool, int]:
     """Plain ones first, then a GPU's, then the most thorough."""
-    return bool(spec.options), spec.device == "cpu", _EFFORTS.index(spec.preset)
-
-
-def beside_scores(
-    measurements: Measurements, suite: Suite, dataset: DatasetInfo, family: Family
-) -> MeasurementGroup | None:
-    """The one group of plain measurements that stands beside the scores of a family's runs.
-
-    It is at the runs' input, else at the paper's; for Table 1 at the paper's first. It is in the runs' precision,
-    else in fp32, in which trained weights are kept whatever the precision of training. What was measured in part,
-    such as times alone, is left out, for it has no memory to show. Of several groups the one that holds most of
-    the networks; among equals the first, which is a GPU's. What shows it says where it differs from the runs.
-    """
-    sizes, networks = [input_size(family.first.protocol, dataset), PAPER_SIZE], [*family.networks]
-    if suite.table == "table1":  # which shows what was not run too
-        sizes.reverse()
-        networks += suite.architectures
-    whole = [
-        one
-        for one in measurements.groups
-        if one.plain and ("shapes", INFERENCE_BATCH) in one.timed and one.first.spec.num_classes == dataset.num_classes
-    ]
-    for size, precision in product(sizes, (family.first.precision, "fp32")):
-        fitting = [one for one in whole if one.size == size and one.first.spec.precision == precision]
-        if fitting:
-            return max(fitting, key=lambda one: sum(one.of(name) is not None for name in networks))
-    return None
+    spec = one.first.spec
+    return bool(spec.options), spec.device == "cpu", get_args(Preset).index(spec.preset)

@@ -9,10 +9,10 @@ from rich.table import Table as RichTable
 from harness.config.suite import Suite
 from harness.report.collect import collect
 from harness.report.pages import heading
+from harness.report.sections import Section, sections
 from harness.report.store import Store, read_store
 from harness.report.tables.overview import TABLE, overview, shown_label, split_of
-from harness.report.tables.spec import Section, Table, sections
-from harness.report.wording import describe
+from harness.report.tables.spec import Table
 
 
 def print_results(
@@ -40,7 +40,7 @@ LEFT_OUT = ["seeds", "to the paper †", "energy, J"]
 
 def _table(section: Section) -> RichTable:
     made = Table(spec=TABLE, section=section, frame=overview(section))
-    costs = describe(section.costs) if section.costs else ""
+    costs = section.costs.heading if section.costs else ""
     scored = f"Scores on {split_of(section)} at {shown_label(section)}"
     reduced = "; ".join(section.group.reduced)
     parts = (scored, costs and f"costs on {costs}", reduced and f"reduced: {reduced}")

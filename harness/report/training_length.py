@@ -13,15 +13,14 @@ RECIPE = (
 _SPLITS = ("train", "val", "test")
 
 
-def training_length(results: pd.DataFrame, checkpoint: str = "best") -> pd.DataFrame:
+def training_length(results: pd.DataFrame) -> pd.DataFrame:
     """A row a network and length, of networks trained for several lengths by one recipe.
 
     Networks whose output is refined are left out: they were not trained apart. Each length is a training of its
     own, whose learning rate follows the whole of it.
 
     Args:
-        results: `harness.load_results`.
-        checkpoint: whose scores are taken; of train the last one.
+        results: `harness.load_results`; the checkpoint is the one chosen on val, of train the last one.
 
     Returns:
         Columns of RECIPE, network, title, iterations, seeds, then in percent train, val and test (mIoU) and bf
@@ -33,7 +32,7 @@ def training_length(results: pd.DataFrame, checkpoint: str = "best") -> pd.DataF
         iterations=own["planned_iterations"],  # where early stopping ended a run is no length of its own
     )
     # train may be scored after the last iteration alone
-    chosen = own["checkpoint"].where(own["split"] != "train", checkpoint) == checkpoint
+    chosen = own["checkpoint"].where(own["split"] != "train", "best") == "best"
     own = own[chosen].sort_values("iteration", kind="stable").drop_duplicates(["run_id", "split"], keep="last")
     by = [*RECIPE, "network", "title", "iterations"]
     miou = own.groupby([*by, "split"], sort=False, dropna=False)["miou"].mean().unstack("split")

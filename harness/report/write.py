@@ -19,9 +19,9 @@ from harness.report.plots import Source, open_source, palette
 from harness.report.rank_stability import rank_stability, rank_stability_text
 from harness.report.render import render
 from harness.report.runtimes import runtimes_files
+from harness.report.sections import Section, sections
 from harness.report.store import Store, read_store
 from harness.report.tables.render import csv
-from harness.report.tables.spec import Section, sections
 from harness.report.training_length import training_length, training_length_text
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
@@ -126,11 +126,11 @@ def _distinct(sections: Sequence[Section]) -> list[str]:
     """Headings; of those that would be the same, each has its protocol and folder behind it."""
     plain = [heading(section) for section in sections]
     titled = [
-        f"{head}, {section.family.name}" if plain.count(head) > 1 and section.family else head
+        f"{head}, {section.name}" if plain.count(head) > 1 else head
         for head, section in zip(plain, sections, strict=True)
     ]
     return [
-        f"{head} ({section.family.slug[-8:]})" if titled.count(head) > 1 and section.family else head
+        f"{head} ({section.slug[-8:]})" if titled.count(head) > 1 else head
         for head, section in zip(titled, sections, strict=True)
     ]
 
@@ -193,7 +193,7 @@ def home_files(
             first.setdefault(section.suite.name, (section, page))
     top = list(first.values())
     picture = next(
-        ((one.title, f"{section.suite.name}/{one.path}") for section, page in top for one in page.pictures), None
+        ((head, f"{section.suite.name}/{path}") for section, page in top for head, path, _ in page.pictures), None
     )
     text = render(
         "home.md.j2",

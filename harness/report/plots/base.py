@@ -15,7 +15,7 @@ from harness.report.plots.style import Palette
 from harness.report.render import render
 from harness.report.resources import MeasurementGroup
 
-Subject = Literal["group", "device", "series", "family", "recipes", "performance"]
+Subject = Literal["group", "device", "series", "table1", "recipes", "performance"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,12 @@ class PlotContext:
     """What all plots of a group share."""
 
     group: Group
-    dataset: datasets.DatasetInfo
     palette: Palette
+
+    @property
+    def dataset(self) -> datasets.DatasetInfo:
+        """That its runs are scored on."""
+        return self.group.dataset
 
     @property
     def several_seeds(self) -> bool:
@@ -71,14 +75,13 @@ def open_test(dataset: datasets.DatasetInfo, data_root: str | None) -> datasets.
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupData:
+class GroupData(PlotContext):
     """What a group's plots are drawn from.
 
     per_class: of `accuracy.per_class`. costs: the measurements beside its scores. source: pictures, if they may
     be had.
     """
 
-    context: PlotContext
     per_class: pd.DataFrame
     costs: MeasurementGroup | None
     source: Source | None

@@ -112,11 +112,11 @@ def _draw_cells(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame) -> None:
 
 def classes(data: GroupData) -> Sequence[Drawing]:
     """IoU of every class, and the confusion matrices."""
-    context, found = data.context, data.context.dataset.classes
-    values = {"group": context.group, "classes": found if len(found) > MOST_CLASSES else ()}
+    found = data.dataset.classes
+    values = {"group": data.group, "classes": found if len(found) > MOST_CLASSES else ()}
     return [
-        drawing(class_figure(context, data.per_class), "IoU of each class", "per-class", "per-class", values),
-        drawing(confusion_figure(context), "Confusion matrices", "confusion", "confusion", values),
+        drawing(class_figure(data, data.per_class), "IoU of each class", "per-class", "per-class", values),
+        drawing(confusion_figure(data), "Confusion matrices", "confusion", "confusion", values),
     ]
 
 

@@ -107,14 +107,13 @@ def _draw(axes: Axes, context: PlotContext, frame: pd.DataFrame, *, marked: bool
 
 def learning_curves(data: GroupData) -> list[Drawing]:
     """The picture of a group, none without a run that trained."""
-    context, runs = data.context, trained(data.context.group)
+    runs = trained(data.group)
     if not runs:
         return []
     apart = {title(run.record.spec.network): stride for run in runs if (stride := loss_stride(run)) > 1}
     points = max(round(len(run.history.loss) * SMOOTHING) for run in runs)
-    figure = curves_figure(context)
-    values = {"group": context.group, "apart": apart, "points": points, "seeds": context.several_seeds}
-    return [drawing(figure, "Learning curves", "learning-curves", "learning-curves", values)]
+    values = {"group": data.group, "apart": apart, "points": points, "seeds": data.several_seeds}
+    return [drawing(curves_figure(data), "Learning curves", "learning-curves", "learning-curves", values)]
 
 
 PLOT = Plot(subject="group", place=2, draw=learning_curves)

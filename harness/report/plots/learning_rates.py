@@ -4,7 +4,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from datasets import DatasetInfo
 from harness.config.optimizers import OPTIMIZERS
 from harness.report.grouping import Group
 from harness.report.plots.base import Drawing, Plot, PlotContext, drawing
@@ -48,10 +47,9 @@ def rates_figure(context: PlotContext, frame: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def rates_plot(group: Group, dataset: DatasetInfo, frame: pd.DataFrame, palette: Palette) -> Drawing | None:
+def rates_plot(group: Group, frame: pd.DataFrame, palette: Palette) -> Drawing | None:
     """The picture of a comparison; none without a finished run."""
-    context = PlotContext(group=group, dataset=dataset, palette=palette)
-    if (figure := rates_figure(context, frame)) is None:
+    if (figure := rates_figure(PlotContext(group=group, palette=palette), frame)) is None:
         return None
     return drawing(figure, "mIoU by learning rate", "rates", "rates", {"group": group})
 

@@ -168,14 +168,14 @@ def scores_figure(context: PlotContext, frame: pd.DataFrame) -> Figure:
 
 def pictures(data: GroupData) -> list[Drawing]:
     """Scores of every image; predictions, with image, truth and errors where the source is at hand; worst images."""
-    context, group, source = data.context, data.context.group, data.source
-    dataset, image_ids, frame = context.dataset, image_ids_of(group), image_scores(group)
+    group, source, dataset = data.group, data.source, data.dataset
+    image_ids, frame = image_ids_of(group), image_scores(group)
     values = {"group": group, "dataset": dataset, "worst": WORST, "images": image_ids}
     made = []
     if not frame.empty:
-        made.append(drawing(scores_figure(context, frame), "Scores of each image", "images", "images", values))
+        made.append(drawing(scores_figure(data, frame), "Scores of each image", "images", "images", values))
     if image_ids and not (source and dataset.synthetic):
-        figure = grid_figure(dataset, context.heading("Predictions"), alone_cells(group, dataset), len(image_ids), {})
+        figure = grid_figure(dataset, data.heading("Predictions"), alone_cells(group, dataset), len(image_ids), {})
         made.append(drawing(figure, "Predictions", "predictions", "predictions", values, keep=dataset.colors))
     if source is None:
         return made
@@ -188,7 +188,7 @@ def pictures(data: GroupData) -> list[Drawing]:
         name = f"Test image {image_id} and predictions"
         made.append(with_data(figure, name, f"panel-{number + 1}", "panel", {"image_id": image_id, **values}))
     if not frame.empty and frame["image"].max() < len(source.test):
-        heading, void = context.heading("Worst images of each network"), {"void": VOID_COLOR}
+        heading, void = data.heading("Worst images of each network"), {"void": VOID_COLOR}
         figure = grid_figure(dataset, heading, worst_cells(frame, source), 2 * WORST, void)
         made.append(with_data(figure, "Worst images", "worst", "worst", values))
     return made

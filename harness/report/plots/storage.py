@@ -1,29 +1,15 @@
 """Table 1: the decoder variants' scores, by what they keep for the decoder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from datasets import DatasetInfo
-from harness.report.families import Family
 from harness.report.grouping import input_size
 from harness.report.plots.base import Drawing, Plot, bars_words, drawing
 from harness.report.plots.style import Palette, key, new_figure, sign, size_text, styled
-from harness.report.resources import MeasurementGroup
-
-
-@dataclass(frozen=True, kw_only=True)
-class StorageContext:
-    """What the plots of a family share. frame: from `table1.table1`; measured: what its storage is from."""
-
-    family: Family
-    dataset: DatasetInfo
-    palette: Palette
-    frame: pd.DataFrame
-    measured: MeasurementGroup
+from harness.report.sections import Section
 
 
 def storage_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -40,24 +26,26 @@ def storage_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return points.sort_values("storage_bytes", kind="stable")
 
 
-def storage_figure(context: StorageContext, metric: str) -> Figure | None:
+def storage_figure(section: Section, frame: pd.DataFrame, palette: Palette, metric: str) -> Figure | None:
     """A score on test, a row a variant by the bytes that it keeps, a panel a weighting; none without a point.
 
     Args:
-        context: the family's.
+        section: of Table 1.
+        frame: from `table1.table1`.
+        palette: the suite's.
         metric: "mIoU" or "BF".
     """
-    points = storage_points(context.frame, metric)
-    weightings = [name for name in context.family.class_weightings if points["class_weighting"].eq(name).any()]
+    points = storage_points(frame, metric)
+    weightings = [name for name in section.class_weightings if points["class_weighting"].eq(name).any()]
     if not weightings:
         return None
     kept = points.drop_duplicates("variant").set_index("variant")["storage_bytes"]
-    reduced = " (REDUCED)" if context.family.first.reduced else ""
+    reduced = " (REDUCED)" if section.group.reduced else ""
     with styled():
-        figure = new_figure(1.6 + 0.34 * len(kept), f"{metric} by storage: {context.dataset.title} test{reduced}")
+        figure = new_figure(1.6 + 0.34 * len(kept), f"{metric} by storage: {section.dataset.title} test{reduced}")
         panels = figure.subplots(1, len(weightings), squeeze=False, sharex=True, sharey=True)[0]
         for axes, name in zip(panels, weightings, strict=True):
-            _draw(axes, context.palette, points[points["class_weighting"].eq(name)], list(kept.index))
+            _draw(axes, palette, points[points["class_weighting"].eq(name)], list(kept.index))
             axes.set(title=f"class weights: {name}", xlabel=f"{metric} on test (%)", ylim=(len(kept) - 0.5, -0.5))
         panels[0].set_yticks(range(len(kept)), [f"{name}: {bytes_text(value)}" for name, value in kept.items()])
         key(figure, [sign("here", marker="o"), sign("the paper's own", marker="o", mfc="white")])
@@ -82,22 +70,24 @@ def bytes_text(value: float) -> str:
     return f"{value:g}"
 
 
-def storage(context: StorageContext) -> Sequence[Drawing]:
-    """The pictures of a family, of mIoU and BF; none without a point."""
-    made, first = [], context.family.first
+def storage(section: Section, frame: pd.DataFrame, palette: Palette) -> Sequence[Drawing]:
+    """The pictures of Table 1, of mIoU and BF; none without a point."""
+    made, group, measured = [], section.group, section.costs
+    if measured is None:
+        return []
     for metric in ("mIoU", "BF"):
-        if (figure := storage_figure(context, metric)) is not None:
-            shown = set(storage_points(context.frame, metric)["variant"])
+        if (figure := storage_figure(section, frame, palette, metric)) is not None:
+            shown = set(storage_points(frame, metric)["variant"])
             values = {
-                "group": first,
+                "group": group,
                 "metric": metric,
-                "bars": bars_words([count for count in context.frame["seeds"] if count]),
-                "first": context.measured.first,
-                "sizes": (size_text(input_size(first.protocol, context.dataset)), size_text(context.measured.size)),
-                "missing": [name for name in dict.fromkeys(context.frame["variant"]) if name not in shown],
+                "bars": bars_words([count for count in frame["seeds"] if count]),
+                "first": measured.first,
+                "sizes": (size_text(input_size(group.protocol, section.dataset)), size_text(measured.size)),
+                "missing": [name for name in dict.fromkeys(frame["variant"]) if name not in shown],
             }
             made.append(drawing(figure, f"Storage versus {metric}", f"storage-{metric.lower()}", "storage", values))
     return made
 
 
-PLOT = Plot(subject="family", place=1, draw=storage)
+PLOT = Plot(subject="table1", place=1, draw=storage)

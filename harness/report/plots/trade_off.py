@@ -175,18 +175,18 @@ def missing_reasons(context: PlotContext, measured: MeasurementGroup | None, qua
 
 def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
     """A plot for each of `COSTS`, or why there is none."""
-    context, group = data.context, data.context.group
-    size, measured = input_size(group.protocol, context.dataset), data.costs
+    group, measured = data.group, data.costs
+    size = input_size(group.protocol, data.dataset)
     made: list[Drawing | NoPlot] = []
     for quantity in COSTS:
         name = f"{quantity.capitalize()} versus accuracy"
-        frame = trade_off_frame(context, measured, quantity)
+        frame = trade_off_frame(data, measured, quantity)
         if measured is None or frame.empty:  # of parameters alone the table says as much
-            reasons = missing_reasons(context, measured, quantity)
+            reasons = missing_reasons(data, measured, quantity)
             reason = caption("trade-off-missing", reasons=reasons)
             made.append(NoPlot(title=name, reason=reason))
             continue
-        figure = trade_off_figure(context, measured, quantity, frame)
+        figure = trade_off_figure(data, measured, quantity, frame)
         shown = set(frame[frame["source"].eq("here")]["network"])
         values = {
             "group": group,

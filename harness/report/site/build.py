@@ -201,7 +201,7 @@ def _home(content: Content) -> Row:
     for one in every:
         if found := [group for group in collect(content.store, one).groups if shown and group.slug == shown.id]:
             suite, groups = one, found
-    lines = [line for group in groups for line in commands(group, suite, alone=True)]
+    lines = [line for group in groups for line in commands(group, suite)]
     again = lines or [f"python -m harness run --all --suite {suite.name}"]
     return {"device": device, "defaults": content.defaults, "commands": again}
 

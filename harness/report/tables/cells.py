@@ -14,9 +14,10 @@ from harness.report.accuracy import FINISHED, PAPER_BEST
 from harness.report.comparability import not_like_for_like
 from harness.report.grouping import Group
 from harness.report.metrics import PAPER_METRICS
+from harness.report.sections import Section
 from harness.report.store import Run, architecture_info
 from harness.report.tables.render import percent
-from harness.report.tables.spec import Column, Row, Section
+from harness.report.tables.spec import Column, Row
 
 # The paper's rows of scores, by the table that a suite fills.
 PUBLISHED: dict[str, Callable[[], tuple[paper.Accuracy, ...]]] = {

@@ -6,10 +6,11 @@ import pandas as pd
 
 from harness.paper.published import others_table
 from harness.report.accuracy import scored_at
+from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import column
 from harness.report.tables.render import percent
-from harness.report.tables.spec import Column, Section, TableSpec
+from harness.report.tables.spec import Column, TableSpec
 
 
 def others(section: Section) -> pd.DataFrame:

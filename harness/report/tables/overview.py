@@ -13,6 +13,7 @@ from harness.report.accuracy import score_cells, seed_cells, summarize
 from harness.report.grouping import Group
 from harness.report.measurement_frame import fact
 from harness.report.samples import sample, with_ties
+from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import (
     PaperScores,
@@ -24,7 +25,7 @@ from harness.report.tables.cells import (
     with_best,
 )
 from harness.report.tables.render import signed, significant
-from harness.report.tables.spec import Column, Section, TableSpec
+from harness.report.tables.spec import Column, TableSpec
 
 COSTS = ("memory_mib", "latency_ms", "energy_j")
 

@@ -6,8 +6,9 @@ from datasets import DatasetInfo
 from harness.report.accuracy import scored_at
 from harness.report.grouping import Group
 from harness.report.metrics import CLASS_METRICS
+from harness.report.sections import Section
 from harness.report.store import title
-from harness.report.tables.spec import Section, TableSpec
+from harness.report.tables.spec import TableSpec
 
 
 def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> pd.DataFrame:

@@ -7,10 +7,11 @@ from harness.config.optimizers import OPTIMIZERS
 from harness.config.protocol import Protocol
 from harness.report.accuracy import FINISHED, status, summarize
 from harness.report.grouping import Group
+from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import column, mean_or_nan
 from harness.report.tables.render import percent, spread
-from harness.report.tables.spec import Column, Row, Section, TableSpec
+from harness.report.tables.spec import Column, Row, TableSpec
 from harness.report.tables.splits import loss_change
 
 
@@ -78,9 +79,9 @@ def means(frame: pd.DataFrame) -> "pd.Series[float]":
 
 def _values(section: Section) -> pd.DataFrame:
     """Of the suite's own networks: another form of one of them would count twice in the mean."""
-    if section.suite.table != "recipes" or section.family is None:
+    if section.suite.table != "recipes":
         return pd.DataFrame()
-    networks = [name for name in section.family.networks if name in section.suite.architectures]
+    networks = [name for name in section.networks if name in section.suite.architectures]
     return rates(section.groups, networks)
 
 

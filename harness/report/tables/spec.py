@@ -6,70 +6,16 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from datasets import DatasetInfo
-from harness.config.suite import Suite
 from harness.metrics.bootstrap import BLOCK
-from harness.report.collect import SuiteRecords
 from harness.report.comparability import not_like_for_like, training_remark
-from harness.report.families import Family, families
-from harness.report.grouping import SCORE_NAMES, Group, input_size
+from harness.report.grouping import SCORE_NAMES, input_size
 from harness.report.render import render
-from harness.report.resources import MeasurementGroup, Measurements, beside_scores
+from harness.report.sections import Section
 from harness.report.tables.render import csv, latex, markdown
-from harness.report.wording import describe
 from harness.system.registry import Registry, entries_of_package
 
 Row = Mapping[Any, Any]
 Subject = Literal["scores", "costs"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """What the tables of a page are made of: groups of a suite that stand together, and the measurements.
-
-    device: the measurements of one device, of tables of costs; none: of tables of scores.
-    """
-
-    records: SuiteRecords
-    family: Family | None = None
-    device: MeasurementGroup | None = None
-
-    @property
-    def suite(self) -> Suite:
-        """Whose page it is."""
-        return self.records.suite
-
-    @property
-    def dataset(self) -> DatasetInfo:
-        """Of the groups, else of the suite."""
-        return self.group.dataset if self.family else self.records.dataset
-
-    @property
-    def measurements(self) -> Measurements:
-        """Of the suite."""
-        return self.records.measurements
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The groups; of a comparison of recipes one each, else one, or one for each class weighting."""
-        return self.family.groups if self.family else ()
-
-    @property
-    def group(self) -> Group:
-        """Any of the groups, for what they share."""
-        return self.groups[0]
-
-    @property
-    def costs(self) -> MeasurementGroup | None:
-        """The measurements that stand beside the scores; those of the device itself in tables of costs."""
-        if not self.family:
-            return self.device
-        return beside_scores(self.measurements, self.suite, self.dataset, self.family)
-
-
-def sections(records: SuiteRecords) -> list[Section]:
-    """The sections of a suite's page that have scores."""
-    return [Section(records=records, family=family) for family in families(records.suite, records.groups)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,14 +107,14 @@ class Table:
 def _with_origin(section: Section, frame: pd.DataFrame) -> pd.DataFrame:
     """What a figure was made under travels with it, in every row of a file."""
     origin: dict[str, object] = {}
-    if section.family:
+    if section.groups:
         group = section.group
-        origin |= {"protocol": section.family.name, "data": group.variant, "data_sha256": group.digest}
+        origin |= {"protocol": section.name, "data": group.variant, "data_sha256": group.digest}
         origin |= {"precision": group.computed, "reduced": "; ".join(group.reduced)}
         if any(str(column).endswith("_difference") for column in frame):
             origin["difference"] = not_like_for_like(section.dataset)
     elif section.device:
-        origin |= {"device": describe(section.device), "reduced": section.device.reduced}
+        origin |= {"device": section.device.heading, "reduced": section.device.reduced}
     own = {name: value for name, value in origin.items() if name not in frame}
     return pd.concat([pd.DataFrame([own] * len(frame), index=frame.index), frame], axis=1)
 
@@ -180,7 +126,6 @@ def note(name: str, section: Section, frame: Any) -> str:
         "SCORE_NAMES": SCORE_NAMES,
         "unlike": not_like_for_like,
         "remark": training_remark,
-        "describe": describe,
         "input_size": input_size,
     }
     return " ".join(render("notes.md.j2", name=name, section=section, frame=frame, **words).split())

@@ -9,10 +9,11 @@ from harness.records.run import History
 from harness.report.accuracy import SPLITS, scored_at, span, split_label, summarize
 from harness.report.grouping import Group
 from harness.report.metrics import PAPER_METRICS
+from harness.report.sections import Section
 from harness.report.store import architecture_info, title
 from harness.report.tables.cells import PaperScores, column, loaded, mean_or_nan, paper_scores
 from harness.report.tables.render import percent, signed
-from harness.report.tables.spec import Column, Row, Section, TableSpec
+from harness.report.tables.spec import Column, Row, TableSpec
 
 # Share of a run's iterations whose mean losses are compared.
 TAIL = 0.1

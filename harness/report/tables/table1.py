@@ -7,20 +7,18 @@ import numpy as np
 import pandas as pd
 
 from harness import paper
-from harness.config.suite import Suite
 from harness.metrics.significance import Sample
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH
 from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import CLASS_COUNTS, score_cells, seed_cells, span, summarize
-from harness.report.families import Family
 from harness.report.measurement_frame import fact, storage_bytes
 from harness.report.metrics import PAPER_METRICS
-from harness.report.resources import MeasurementGroup
 from harness.report.samples import sample, with_ties
+from harness.report.sections import Section
 from harness.report.store import Run, title
 from harness.report.tables.cells import column, score, score_notes, seeds, with_best
 from harness.report.tables.render import percent, significant
-from harness.report.tables.spec import Column, Section, TableSpec
+from harness.report.tables.spec import Column, TableSpec
 from harness.system.quantities import Quantity
 
 # Both are scored at the iteration chosen on val, BF on test only.
@@ -35,7 +33,7 @@ RESOURCES = ("parameters", "model_size_mb", "storage_bytes", "storage_ratio", "f
 _COUNTS = ("seeds", "images", *CLASS_COUNTS, "parameters", "storage_bytes")
 
 
-def table1(family: Family, suite: Suite, measured: MeasurementGroup | None) -> pd.DataFrame:
+def table1(section: Section) -> pd.DataFrame:
     """A row for each variant, class weighting and split in the paper's order; ours and beside it the paper's.
 
     Columns variant, architecture, class_weighting, split, seeds, failed_seeds, status, chosen_iteration,
@@ -45,30 +43,30 @@ def table1(family: Family, suite: Suite, measured: MeasurementGroup | None) -> p
     each metric M_tie and M_best: whether it is the highest of that class weighting on test or not told from it.
     """
     rows = []
-    for variant, architecture, published in _variants(family, suite):
-        resources = resource_cells(family, architecture, measured) | _paper_resources(published)
-        for weighting in family.class_weightings:
+    for variant, architecture, published in _variants(section):
+        resources = resource_cells(section, architecture) | _paper_resources(published)
+        for weighting in section.class_weightings:
             for split in SPLITS:
                 scores = published.scores.get((weighting, split), {}) if published else {}
                 cells: dict[str, object] = {"variant": variant, "architecture": architecture}
                 cells |= {"class_weighting": weighting, "split": split}
-                rows.append(cells | _scores(family, architecture, weighting, split, scores) | resources)
+                rows.append(cells | _scores(section, architecture, weighting, split, scores) | resources)
     frame = pd.DataFrame(rows).astype(dict.fromkeys(_COUNTS, "Int64"))
     by = ["class_weighting", "split"]
-    return with_best(with_ties(frame, by, lambda row, metric: _on_test(family, row, metric)), by)
+    return with_best(with_ties(frame, by, lambda row, metric: _on_test(section, row, metric)), by)
 
 
-def _on_test(family: Family, row: Mapping[Any, Any], metric: str) -> Sample | None:
+def _on_test(section: Section, row: Mapping[Any, Any], metric: str) -> Sample | None:
     """Of a variant and class weighting; none on train, of which a tie would say nothing of other streets."""
-    group = family.of(row["class_weighting"])
+    group = section.of(row["class_weighting"])
     if group is None or row["split"] != "test":
         return None
     return sample(group.of(row["architecture"]), "test", BEST, metric)
 
 
-def _variants(family: Family, suite: Suite) -> list[tuple[str, str | None, paper.Decoder | None]]:
+def _variants(section: Section) -> list[tuple[str, str | None, paper.Decoder | None]]:
     """Title, architecture and the paper's rows of each variant: the paper's, then what else was run."""
-    titles = {name: title(name) for name in dict.fromkeys([*suite.architectures, *family.networks])}
+    titles = {name: title(name) for name in dict.fromkeys([*section.suite.architectures, *section.networks])}
     published = paper.decoders()
     named = {text: name for name, text in titles.items()}
     rows: list[tuple[str, str | None, paper.Decoder | None]] = [
@@ -79,9 +77,9 @@ def _variants(family: Family, suite: Suite) -> list[tuple[str, str | None, paper
 
 
 def _scores(
-    family: Family, architecture: str | None, weighting: str, split: str, published: Mapping[str, float]
+    section: Section, architecture: str | None, weighting: str, split: str, published: Mapping[str, float]
 ) -> dict[str, object]:
-    group = family.of(weighting)
+    group = section.of(weighting)
     runs: Sequence[Run] = group.of(architecture) if group and architecture else ()
     failed: Sequence[RunRecord] = group.failed_of(architecture) if group and architecture else ()
     summary = summarize(runs, split, BEST)
@@ -104,13 +102,16 @@ def _paper_resources(published: paper.Decoder | None) -> dict[str, object]:
     }
 
 
-def resource_cells(family: Family, architecture: str | None, measured: MeasurementGroup | None) -> dict[str, object]:
+def resource_cells(section: Section, architecture: str | None) -> dict[str, object]:
     """Our resources of a variant: each value, and beside it why there is none."""
+    measured = section.costs
     record = measured.of(architecture) if measured and architecture else None
     base = measured.of(REFERENCE) if measured else None
     none = Quantity(reason=NOT_MEASURED if measured else NO_MEASUREMENT)
     storage = storage_bytes(record) if record else none
-    counted = next((run.record.parameters for run in family.runs if run.record.spec.architecture == architecture), None)
+    counted = next(
+        (run.record.parameters for run in section.runs if run.record.spec.architecture == architecture), None
+    )
     values = {
         "parameters": Quantity(value=counted)
         if counted is not None
@@ -135,9 +136,7 @@ def _ratio(value: Quantity, base: Quantity) -> Quantity:
 
 
 def _values(section: Section) -> pd.DataFrame:
-    if section.suite.table != "table1" or section.family is None:
-        return pd.DataFrame()
-    return table1(section.family, section.suite, section.costs)
+    return table1(section) if section.suite.table == "table1" else pd.DataFrame()
 
 
 def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:

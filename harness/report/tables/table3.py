@@ -12,6 +12,7 @@ from harness.report.accuracy import CLASS_COUNTS, PAPER_BEST, score_cells, seed_
 from harness.report.grouping import Group
 from harness.report.metrics import PAPER_METRICS
 from harness.report.samples import sample, with_ties
+from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import (
     PUBLISHED,
@@ -25,7 +26,7 @@ from harness.report.tables.cells import (
     with_best,
 )
 from harness.report.tables.render import percent
-from harness.report.tables.spec import Column, Section, TableSpec
+from harness.report.tables.spec import Column, TableSpec
 
 _COUNTS = ("paper_iterations", "seeds", "images", *CLASS_COUNTS)
 

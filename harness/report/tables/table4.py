@@ -11,34 +11,34 @@ import pandas as pd
 from harness import paper
 from harness.config.protocol import load_protocol
 from harness.report.accuracy import PAPER_BEST
-from harness.report.families import Family
 from harness.report.grouping import Group
+from harness.report.sections import Section
 from harness.report.tables import table3
 from harness.report.tables.cells import BALANCED
-from harness.report.tables.spec import Section, TableSpec
+from harness.report.tables.spec import TableSpec
 
 
-def own_group(family: Family) -> Group | None:
+def own_group(section: Section) -> Group | None:
     """The group with the class weighting of the protocol itself, if there is one."""
-    return family.of(load_protocol(family.first.protocol.name).class_weighting)
+    return section.of(load_protocol(section.group.protocol.name).class_weighting)
 
 
-def published_rows(family: Family) -> list[paper.Accuracy]:
+def published_rows(section: Section) -> list[paper.Accuracy]:
     """The paper's rows that ours can stand beside: its best ones, and those at iterations scored here."""
-    labels = family.first.labels
+    labels = section.group.labels
     return [row for row in paper.sun_accuracies() if row.checkpoint == PAPER_BEST or row.checkpoint in labels]
 
 
-def table4(family: Family) -> pd.DataFrame:
+def table4(section: Section) -> pd.DataFrame:
     """Columns of `table3.table3` and, before them, the class weighting that each row was trained with."""
-    own = own_group(family)
-    others = [group for group in family.groups if group is not own]
-    published = published_rows(family)
+    own = own_group(section)
+    others = [group for group in section.groups if group is not own]
+    published = published_rows(section)
     endings = tuple(BALANCED[group.protocol.class_weighting] for group in others)
     theirs = [row for row in published if not row.network.endswith(endings or ("\0",))]
     # in place of the group with the protocol's own class weighting, where that was not run
-    group = own or replace(family.first, runs=(), failed=())
-    natural = load_protocol(family.first.protocol.name).class_weighting
+    group = own or replace(section.group, runs=(), failed=())
+    natural = load_protocol(section.group.protocol.name).class_weighting
     frames = [table3.table3(group, theirs).assign(class_weighting=natural)]
     for group, ending in zip(others, endings, strict=True):
         marked = [row for row in published if row.network.endswith(ending)]
@@ -60,9 +60,7 @@ def _order(networks: list[str], endings: tuple[str, ...]) -> list[int]:
 
 
 def _values(section: Section) -> pd.DataFrame:
-    if section.suite.table != "table4" or section.family is None:
-        return pd.DataFrame()
-    return table4(section.family)
+    return table4(section) if section.suite.table == "table4" else pd.DataFrame()
 
 
 TABLE = TableSpec(

@@ -5,10 +5,11 @@ import pandas as pd
 from harness import paper
 from harness.records.run import BEST
 from harness.report.grouping import Group
+from harness.report.sections import Section
 from harness.report.tables.cells import column
 from harness.report.tables.per_class import per_class
 from harness.report.tables.render import percent, signed
-from harness.report.tables.spec import Column, Section, TableSpec
+from harness.report.tables.spec import Column, TableSpec
 from harness.report.tables.table4 import own_group
 
 NETWORK = "segnet"
@@ -20,8 +21,7 @@ def table5(section: Section) -> pd.DataFrame:
     Columns class, paper, labeled_pixels, then for each class weighting B with runs of SegNet B_ours and B_std
     (percent, over seeds), and B_difference for the protocol's own. Empty without a run of SegNet.
     """
-    assert section.family is not None
-    own = own_group(section.family)
+    own = own_group(section)
     found = sorted((group for group in section.groups if group.of(NETWORK)), key=lambda group: group is not own)
     if not found:
         return pd.DataFrame()

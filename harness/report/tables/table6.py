@@ -11,10 +11,11 @@ from harness.metrics.significance import difference
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
 from harness.report.measurement_frame import MEMORY_CELLS, Use, fact, time_sample
 from harness.report.resources import MeasurementGroup
+from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import column
 from harness.report.tables.render import significant
-from harness.report.tables.spec import Column, Row, Section, TableSpec
+from harness.report.tables.spec import Column, Row, TableSpec
 from harness.system.quantities import NotMeasured, Quantity
 
 # Ratios are taken to the paper's own network, on the same device; by the table that a suite fills.

@@ -5,8 +5,9 @@ import pandas as pd
 from harness.report.accuracy import scored_at
 from harness.report.frames import image_names
 from harness.report.metrics import image_miou
+from harness.report.sections import Section
 from harness.report.store import title
-from harness.report.tables.spec import Section, TableSpec
+from harness.report.tables.spec import TableSpec
 
 KEPT = 20
 

@@ -13,8 +13,7 @@ from harness.config.suite import Suite, load_suite
 from harness.records.measurement import PAPER_SIZE
 from harness.records.run import BEST, Failure
 from harness.report.collect import collect
-from harness.report.families import Family, families
-from harness.report.resources import MeasurementGroup, beside_scores
+from harness.report.sections import Section, sections
 from harness.report.tables.table1 import NO_MEASUREMENT, table1
 from tests.harness.report.made_up import G_PART, MIOU_PART, PART, WHOLE, Store
 from tests.harness.report.made_up import row as only_row
@@ -41,20 +40,14 @@ def add(store: Store, protocol: Protocol, name: str = "segnet-basic", class_weig
     return store.run(spec, {"end": PART}, train=WHOLE, parameters=1_416_587)
 
 
-def all_families(store: Store) -> tuple[Family, ...]:
-    return families(SUITE, collect(store.results, SUITE).groups)
-
-
-def measured(store: Store) -> MeasurementGroup | None:
-    records = collect(store.results, SUITE)
-    (family,) = families(SUITE, records.groups)
-    return beside_scores(records.measurements, SUITE, records.dataset, family)
+def all_sections(store: Store) -> list[Section]:
+    return sections(collect(store.results, SUITE))
 
 
 def made(store: Store) -> pd.DataFrame:
-    """Table 1 of the only family."""
-    (family,) = all_families(store)
-    return table1(family, SUITE, measured(store))
+    """Table 1 of the only section."""
+    (section,) = all_sections(store)
+    return table1(section)
 
 
 def row(frame: pd.DataFrame, variant: str, class_weighting: str = "median", split: str = "test") -> pd.Series:
@@ -104,7 +97,7 @@ class TestScores:
         assert found["G_std"] == pytest.approx((100 - G_PART) / 2**0.5)
 
 
-class TestFamilies:
+class TestSections:
     def test_only_the_class_weights_may_differ(self, store: Store, decoders: Protocol) -> None:
         for protocol in (decoders, decoders.override({"lr": "0.05"})):
             for class_weighting in ("natural", "median"):
@@ -117,27 +110,27 @@ class TestFamilies:
         ]
         for other in others:
             store.run(store.spec("segnet-basic", protocol=decoders, **other), {"end": PART})  # type: ignore[arg-type]
-        found = all_families(store)
-        assert sorted(len(family.groups) for family in found) == [1, 1, 1, 1, 2, 2]
-        assert {family.name for family in found} == {"decoders@2", "decoders@2+lr=0.05"}
-        assert len({family.slug for family in found}) == len(found)
-        joined = next(family for family in found if family.name == "decoders@2+lr=0.05")
+        found = all_sections(store)
+        assert sorted(len(section.groups) for section in found) == [1, 1, 1, 1, 2, 2]
+        assert {section.name for section in found} == {"decoders@2", "decoders@2+lr=0.05"}
+        assert len({section.slug for section in found}) == len(found)
+        joined = next(section for section in found if section.name == "decoders@2+lr=0.05")
         assert [group.protocol.class_weighting for group in joined.groups] == ["median", "natural"]
 
     def test_full_and_reduced_never_mix(self, store: Store, decoders: Protocol) -> None:
         add(store, decoders)
         add(store, decoders.override({"size": "120x160", "iterations": "200"}), "fcn-basic", "natural")
-        full, reduced = all_families(store)
+        full, reduced = all_sections(store)
         assert (full.networks, reduced.networks) == (["segnet-basic"], ["fcn-basic"])
-        assert not full.first.reduced
-        assert reduced.first.reduced == ("input 120 x 160 instead of 360 x 480", "200 of 10,000 iterations")
+        assert not full.group.reduced
+        assert reduced.group.reduced == ("input 120 x 160 instead of 360 x 480", "200 of 10,000 iterations")
 
     def test_further_weighting_stands_after_the_suites_without_the_papers(
         self, store: Store, decoders: Protocol
     ) -> None:
         add(store, decoders, class_weighting="segnet-release")
-        (family,) = all_families(store)
-        assert family.class_weightings == ("median", "natural", "segnet-release")
+        (section,) = all_sections(store)
+        assert section.class_weightings == ("median", "natural", "segnet-release")
         found = row(made(store), "SegNet-Basic", "segnet-release")
         assert found["G_ours"] == pytest.approx(G_PART) and np.isnan(found["G_paper"])
 
@@ -171,12 +164,12 @@ class TestResources:
     def test_the_papers_size_comes_first_then_the_runs(self, store: Store, decoders: Protocol) -> None:
         add(store, decoders.override({"size": "120x160"}))
         store.measurement("segnet-basic", size=(120, 160))
-        first = measured(store)
+        first = all_sections(store)[0].costs
         assert first is not None and first.size == (120, 160)
         store.measurement("segnet-basic", device="cuda", preset="lease")
         for name in ("segnet-basic", "fcn-basic"):
             store.measurement(name)
-        second = measured(store)
+        second = all_sections(store)[0].costs
         assert second is not None and second.size == PAPER_SIZE
         assert second.first.spec.device == "cpu"  # it holds more of the networks
 

@@ -12,10 +12,10 @@ from harness.records.run import Failure, History
 from harness.report.accuracy import confusion
 from harness.report.card import card
 from harness.report.collect import collect
-from harness.report.families import families
+from harness.report.sections import Section, sections
 from harness.report.tables.overview import overview
 from harness.report.tables.per_class import class_grid
-from harness.report.tables.spec import Section, Table, tables_of
+from harness.report.tables.spec import Table, tables_of
 from harness.report.tables.splits import loss_change
 from tests.harness.report.made_up import C_PART, FIRST, G_PART, MIOU_PART, PART, SECOND, WHOLE, Store, matrix, right
 from tests.harness.report.made_up import row as only_row
@@ -25,9 +25,8 @@ BOTH = {"half": PART, "end": WHOLE}
 
 def section(store: Store, suite: str = "camvid") -> Section:
     """The only one of a suite."""
-    records = collect(store.results, load_suite(suite))
-    (family,) = families(records.suite, records.groups)
-    return Section(records=records, family=family)
+    (only,) = sections(collect(store.results, load_suite(suite)))
+    return only
 
 
 def table(store: Store, name: str = "table3", suite: str = "camvid") -> Table:
@@ -112,8 +111,7 @@ class TestTable3:
         assert not [name for name in made.frame if "paper" in name or "difference" in name]
         theirs = {f"{value:.2f}" for one in paper.accuracies() for value in one.scores.values()}
         assert not theirs & set(made.text.to_numpy().ravel())
-        own = made.section
-        assert not any(setting.paper for setting in card(own.groups, own.suite, own.dataset))
+        assert not any(setting.paper for setting in card(made.section))
 
     def test_files_say_what_they_are_of(self, store: Store, camvid: Protocol) -> None:
         store.run(store.spec("segnet", protocol=camvid.override({"size": "90x120"})), BOTH)
@@ -218,8 +216,7 @@ def test_the_twenty_images_with_the_lowest_miou(store: Store, camvid: Protocol) 
 
 def test_the_card_marks_what_differs_from_the_paper(store: Store, camvid: Protocol) -> None:
     store.run(store.spec("segnet", protocol=camvid.override({"lr": "0.5"}), precision="bf16"), BOTH)
-    found = section(store)
-    settings = {one.name: one for one in card(found.groups, found.suite, found.dataset)}
+    settings = {one.name: one for one in card(section(store))}
     assert settings["learning rate"].differs and settings["precision"].differs and settings["training images"].differs
     assert (settings["training images"].here, settings["training images"].paper) == ("367", "3,433")
     assert not settings["batch"].differs and not settings["input, pixels"].differs

@@ -6,10 +6,7 @@ import pytest
 
 from harness import paper
 from harness.config.protocol import Protocol, load_protocol
-from harness.config.suite import load_suite
 from harness.records.run import Failure
-from harness.report.collect import collect
-from harness.report.families import Family, families
 from harness.report.tables.table4 import table4
 from harness.report.tables.table5 import table5
 from tests.harness.report.made_up import Store, matrix
@@ -37,14 +34,8 @@ def median(sun: Protocol) -> Protocol:
     return sun.override({"class_weighting": "median"})
 
 
-def family(store: Store, suite: str = "sunrgbd") -> Family:
-    found = load_suite(suite)
-    (only,) = families(found, collect(store.results, found).groups)
-    return only
-
-
 def frame(store: Store, suite: str = "sunrgbd") -> pd.DataFrame:
-    return table4(family(store, suite))
+    return table4(section(store, suite))
 
 
 def classes(store: Store) -> pd.DataFrame:

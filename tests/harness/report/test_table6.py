@@ -11,7 +11,8 @@ from harness.records.measurement import save_measurement
 from harness.report.collect import collect
 from harness.report.commands import measure_command
 from harness.report.resources import MeasurementGroup, Measurements
-from harness.report.tables.spec import Section, Table, sections, tables_of
+from harness.report.sections import Section, sections
+from harness.report.tables.spec import Table, tables_of
 from harness.report.tables.table6 import table6
 from tests.harness.report.made_up import PART, Store
 from tests.harness.report.made_up_measurements import measured

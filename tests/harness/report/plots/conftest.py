@@ -7,9 +7,9 @@ import pytest
 from harness.config.suite import load_suite
 from harness.report.collect import collect
 from harness.report.plots import Source, palette
-from harness.report.plots.base import GroupData, PlotContext
+from harness.report.plots.base import GroupData
+from harness.report.sections import sections
 from harness.report.tables.per_class import per_class
-from harness.report.tables.spec import sections
 from tests.harness.report.made_up import Store
 
 Data = Callable[..., GroupData]
@@ -26,7 +26,8 @@ def data(store: Store) -> Data:
         (group,) = section.groups
         colors = palette(suite, records.networks)
         return GroupData(
-            context=PlotContext(group=group, dataset=records.dataset, palette=colors),
+            group=group,
+            palette=colors,
             per_class=per_class(group, records.dataset),
             costs=section.costs,
             source=source,

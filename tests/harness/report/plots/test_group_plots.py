@@ -59,7 +59,7 @@ class TestTradeOff:
         store.measurement("segnet", forward_ms=8, **GPU)
         store.measurement("deconvnet", forward_ms=9, **GPU)
         found = data()
-        frame = trade_off_frame(found.context, found.costs, "time").set_index(["source", "network"])
+        frame = trade_off_frame(found, found.costs, "time").set_index(["source", "network"])
         assert frame.loc[("here", "SegNet"), "cost"] == 8
         assert frame.loc[("here", "SegNet"), "miou"] == pytest.approx(MIOU_PART)
         assert frame.loc[("here", "DeconvNet"), ["low", "high"]].tolist() == [100, 100]
@@ -76,10 +76,10 @@ class TestTradeOff:
         store.measurement("segnet", **GPU)
         found = data()
         group = found.costs
-        frame = trade_off_frame(found.context, group, "memory")
-        (axes,) = trade_off_figure(found.context, group, "memory", frame).axes
+        frame = trade_off_frame(found, group, "memory")
+        (axes,) = trade_off_figure(found, group, "memory", frame).axes
         lines = {box.get_label(): box[0] for box in axes.containers}
-        colors = found.context.palette.colors
+        colors = found.palette.colors
         assert lines["SegNet, here"].get_color() == lines["SegNet, paper"].get_color() == colors["SegNet"]
         assert lines["SegNet, paper"].get_markerfacecolor() == "white"
         assert lines["SegNet, here"].get_xdata() == [600]
@@ -90,7 +90,7 @@ class TestTradeOff:
         self, store: Store, quick: Protocol, data: Data
     ) -> None:
         store.pictures("segnet", quick, accuracy=0.5)
-        assert not data("quick").context.with_paper
+        assert not data("quick").with_paper
 
     def test_energy_is_in_joules_and_parameters_in_millions(self) -> None:
         record = measured("segnet", energy_mj=900, **GPU)  # type: ignore[arg-type]
@@ -103,7 +103,7 @@ class TestTradeOff:
         store.run(spec, {"half": PART, "end": PART}, parameters=29_450_000)
         store.measurement("deconvnet", **GPU)
         found = data()
-        frame = trade_off_frame(found.context, found.costs, "parameters")
+        frame = trade_off_frame(found, found.costs, "parameters")
         assert frame[frame["source"] == "here"]["cost"].tolist() == [pytest.approx(29.45)]
         drawn = {one.title for one in drawings("group", found) if isinstance(one, Drawing)}
         assert "Parameters versus accuracy" in drawn and "Time versus accuracy" not in drawn
@@ -136,7 +136,7 @@ class TestLearningCurves:
     def test_val_and_train_and_deeplabs_loss_apart(self, store: Store, camvid: Protocol, data: Data) -> None:
         for name in ("segnet", "deeplab-largefov"):
             store.run(store.spec(name, protocol=camvid), {"half": PART, "end": PART}, train=WHOLE)
-        context = data().context
+        context = data()
         frame = miou_frame(context.group.runs)
         assert frame[frame["split"].eq("train")]["value"].tolist() == [100.0, 100.0]
         assert frame[frame["split"].eq("val")]["value"].iloc[-1] == pytest.approx(MIOU_PART)
@@ -155,7 +155,7 @@ class TestLearningCurves:
     def test_line_is_the_mean_over_seeds(self, store: Store, camvid: Protocol, data: Data) -> None:
         for seed, values in enumerate((PART, WHOLE)):
             store.run(store.spec("segnet", protocol=camvid, seed=seed), {"half": values, "end": values})
-        axes = curves_figure(data().context).axes[-1]
+        axes = curves_figure(data()).axes[-1]
         assert axes.lines[0].get_ydata()[-1] == pytest.approx((MIOU_PART + 100) / 2)  # type: ignore[index]
 
 
@@ -163,11 +163,11 @@ class TestClasses:
     def test_iou_of_every_class_in_its_networks_color(self, store: Store, camvid: Protocol, data: Data) -> None:
         two(store, camvid)
         found = data()
-        (axes,) = class_figure(found.context, found.per_class).axes
+        (axes,) = class_figure(found, found.per_class).axes
         lines = {line.get_label(): line for line in axes.lines}
         assert list(lines["SegNet"].get_xdata())[:2] == pytest.approx([60, 100 * 100 / 140])
-        assert lines["DeconvNet"].get_color() == found.context.palette.colors["DeconvNet"]
-        assert [text.get_text() for text in axes.get_yticklabels()] == list(found.context.dataset.classes)
+        assert lines["DeconvNet"].get_color() == found.palette.colors["DeconvNet"]
+        assert [text.get_text() for text in axes.get_yticklabels()] == list(found.dataset.classes)
 
     def test_many_networks_are_cells_and_zero_is_written(self, store: Store, camvid: Protocol, data: Data) -> None:
         two(store, camvid)
@@ -176,12 +176,12 @@ class TestClasses:
         frame.loc[frame["class"].eq("Sky"), "iou"] = 0.0
         frame = frame.drop_duplicates(["network", "class"])
         more = [frame.assign(network=frame["network"] + tail) for tail in "ab"]
-        (axes,) = class_figure(found.context, pd.concat(more)).axes
+        (axes,) = class_figure(found, pd.concat(more)).axes
         assert [text.get_text() for text in axes.texts[:2]] == ["0", "71"]
 
     def test_confusion_in_percent_of_a_row(self, store: Store, camvid: Protocol, data: Data) -> None:
         two(store, camvid)
-        first, second = confusion_figure(data().context).axes
+        first, second = confusion_figure(data()).axes
         assert [first.get_title(loc="left"), second.get_title(loc="left")] == ["SegNet", "DeconvNet"]
         assert [text.get_text() for text in first.texts if text.get_text()][:3] == ["60", "40", "100"]
 
@@ -195,7 +195,7 @@ class TestPictures:
     def test_worst_image_of_each_network(self, store: Store, camvid: Protocol, data: Data) -> None:
         matrices = np.concatenate([WHOLE[:3], PART[:1], WHOLE[:3]])
         store.run(store.spec("segnet", protocol=camvid), {"half": matrices, "end": matrices})
-        context = data().context
+        context = data()
         frame = image_scores(context.group)
         assert frame["miou"].round(2).tolist() == [100.0] * 3 + [round(MIOU_PART, 2)] + [100.0] * 3
         (axes,) = scores_figure(context, frame).axes
@@ -212,11 +212,11 @@ class TestPictures:
         spec = store.spec("segnet", protocol=quick, digest=digest)
         store.run(spec, {"end": np.repeat(WHOLE[:1], 60, axis=0)}, image_ids={"test_003": prediction})
         found = data("quick", source)
-        cells = panel_cells(found.context.group, source, "test_003")
+        cells = panel_cells(found.group, source, "test_003")
         share = 100 * (truth == 0).sum() / (truth != 255).sum()
         assert [cell.name for cell in cells] == ["image", "truth", "SegNet", f"errors: {share:.1f} % of pixels"]
         assert (cells[0].picture == image).all()
-        assert len(worst_cells(image_scores(found.context.group), source)) == 4
+        assert len(worst_cells(image_scores(found.group), source)) == 4
         made = {one.name: one for one in drawings("group", found) if isinstance(one, Drawing)}
         assert {"panel-1.png", "worst.png"} <= made.keys()
         assert "predictions.png" not in made

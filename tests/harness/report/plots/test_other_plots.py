@@ -4,23 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import datasets
 from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
 from harness.report.plots import palette
-from harness.report.plots.base import PlotContext
 from harness.report.plots.growth import batch_figure, batch_points, growth, size_figure, size_points
 from harness.report.plots.learning_rates import rates_figure
 from harness.report.plots.memory import MEASURED, memory_breakdown, memory_figure, memory_frame
 from harness.report.plots.performance import compared, ratios_figure
-from harness.report.plots.storage import StorageContext, storage, storage_figure, storage_points
+from harness.report.plots.storage import storage, storage_figure, storage_points
 from harness.report.resources import MeasurementGroup, Series
 from tests.harness.report.made_up import MIOU_PART, Store
 from tests.harness.report.made_up_measurements import INPUT_MIB, KEPT_MIB, WEIGHTS_MIB, measured
 from tests.harness.report.plots.conftest import Data
 from tests.harness.report.test_performance import record
-from tests.harness.report.test_table1 import CODES, KEPT, SUITE, add, all_families, made
-from tests.harness.report.test_table1 import measured as measured_storage
+from tests.harness.report.test_table1 import CODES, KEPT, SUITE, add, all_sections, made
 
 COLORS = palette(load_suite("camvid"), [])
 
@@ -106,35 +103,30 @@ def test_storage_has_ours_the_papers_and_rows_by_storage(store: Store, decoders:
     for name, kept in KEPT.items():
         add(store, decoders, name)
         store.measurement(name, kept=(kept, 0, 0, 0))
-    (family,), frame, cost = all_families(store), made(store), measured_storage(store)
-    assert cost is not None
-    context = StorageContext(
-        family=family, dataset=datasets.info("camvid"), palette=palette(SUITE, []), frame=frame, measured=cost
-    )
+    (section,), frame, colors = all_sections(store), made(store), palette(SUITE, [])
     points = storage_points(frame, "mIoU").set_index("variant")
     assert points["storage_bytes"].is_monotonic_increasing
     assert points.loc["SegNet-Basic", ["ours", "paper", "storage_bytes"]].tolist() == pytest.approx(
         [MIOU_PART, 47.7, CODES]
     )
-    figure = storage_figure(context, "mIoU")
+    figure = storage_figure(section, frame, colors, "mIoU")
     assert figure is not None
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()][3] == "SegNet-Basic: 691 kB"
     hollow = {line.get_label(): line for line in figure.axes[0].lines}["SegNet-Basic, paper"]
     assert (list(hollow.get_xdata()), hollow.get_markerfacecolor()) == ([47.7], "white")
-    assert [one.name for one in storage(context)] == ["storage-miou.png", "storage-bf.png"]
+    assert [one.name for one in storage(section, frame, colors)] == ["storage-miou.png", "storage-bf.png"]
 
 
 def test_rates_have_a_line_a_network_and_optimizer_sgd_hollow(store: Store, camvid: Protocol, data: Data) -> None:
     store.pictures("segnet", camvid, accuracy=0.5)
-    context: PlotContext = data().context
     rows = [("SegNet", "adamw", 1e-3, 50.0), ("SegNet", "adamw", 3e-4, 55.0), ("SegNet", "sgd", 1e-1, 40.0)]
     frame = pd.DataFrame(rows, columns=["network", "optimizer", "lr", "mIoU"])
-    figure = rates_figure(context, frame)
+    figure = rates_figure(data(), frame)
     assert figure is not None
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert list(lines["SegNet, AdamW"].get_ydata()) == [55.0, 50.0]
     assert lines["SegNet, SGD"].get_markerfacecolor() == "white"
-    assert rates_figure(context, frame.assign(mIoU=np.nan)) is None
+    assert rates_figure(data(), frame.assign(mIoU=np.nan)) is None
 
 
 def test_ratios_of_what_has_an_opponent() -> None:
