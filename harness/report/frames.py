@@ -22,7 +22,7 @@ from harness.metrics.confusion import average_rates
 from harness.records.run import BEST, RunRecord
 from harness.report.grouping import GroupKey, outdated, suites_of
 from harness.report.measurement_frame import load_measurements
-from harness.report.metrics import CLASS_METRICS, METRICS, image_accuracy, image_bf, image_miou
+from harness.report.metrics import CLASS_METRICS, METRICS, Metric, image_accuracy, image_bf, image_miou
 from harness.report.store import Run, Scored, Store, read_store
 
 Source = Path | str | Store
@@ -63,7 +63,7 @@ def load_results(results: Source = "results") -> pd.DataFrame:
         for one, checkpoint in _checkpoints(run):
             rows.append(shared | _evaluation(one, checkpoint) | _scores(one))
     rows += [_origin(record, store) for record in store.failed]
-    scores = [name for metric in METRICS for name in _score_columns(metric.name, bool(metric.interval))]
+    scores = [name for metric in METRICS for name in _score_columns(metric)]
     return _frame(rows, [*RESULT_COLUMNS, *scores], store)
 
 
@@ -239,12 +239,12 @@ def _scores(one: Scored) -> Row:
     cells: Row = {}
     for metric in METRICS:
         values = (metric.value(one), *(metric.bounds(one) if metric.interval else ()))
-        cells |= dict(zip(_score_columns(metric.name, bool(metric.interval)), values, strict=True))
+        cells |= dict(zip(_score_columns(metric), values, strict=True))
     return cells
 
 
-def _score_columns(name: str, interval: bool) -> list[str]:
-    return [name, f"{name}_low", f"{name}_high"] if interval else [name]
+def _score_columns(metric: Metric) -> list[str]:
+    return [metric.name, *([f"{metric.name}_low", f"{metric.name}_high"] if metric.interval else [])]
 
 
 def _curve_points(run: Run) -> Iterator[tuple[str, int, np.ndarray[Any, Any]]]:

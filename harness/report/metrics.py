@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import metrics
-from harness.metrics.confusion import average_rates, per_class_rates
+from harness.metrics.bootstrap import SCORES, over_seeds
+from harness.metrics.confusion import average_rates
 from harness.report.store import Scored
 
 Values = NDArray[np.float64]
@@ -19,15 +21,15 @@ class Metric:
     """One score of a split.
 
     name: column of frames and CSV files. header: in tables. definition: one sentence. of: the score, 0 to 1, NaN
-    where there is none. interval: field of `harness.metrics.ScoreIntervals`; empty: none is taken. elsewhere: what
-    other projects call it.
+    where there is none. interval: whether one is taken; the header is then one of `SCORES`. elsewhere: what other
+    projects call it.
     """
 
     name: str
     header: str
     definition: str
     of: Callable[[Scored], float]
-    interval: str = ""
+    interval: bool = False
     elsewhere: str = ""
 
     def value(self, scored: Scored) -> float:
@@ -36,16 +38,15 @@ class Metric:
 
     def bounds(self, scored: Scored) -> tuple[float, float]:
         """Its 95 % interval over blocks of images of one run; NaN where none is taken."""
-        if not self.interval or np.isnan(self.of(scored)) or scored.intervals is None:
+        if not self.interval or np.isnan(self.of(scored)) or scored.resampled is None:
             return np.nan, np.nan
-        found: metrics.Interval = getattr(scored.intervals, self.interval)
+        found = over_seeds(scored.resampled[None, :, SCORES.index(self.header)])
         return 100 * found.low, 100 * found.high
 
 
 def _fwiou(scored: Scored) -> float:
     """IoU weighted by the classes' shares of labeled pixels."""
-    iou = per_class_rates(scored.matrix)[1]
-    return float(np.nansum(metrics.frequencies(scored.matrix).labeled_share * iou))
+    return float(np.nansum(metrics.frequencies(scored.matrix).labeled_share * scored.scores.per_class_iou))
 
 
 def image_miou(scored: Scored) -> Values:
@@ -76,7 +77,7 @@ METRICS: tuple[Metric, ...] = (
         header="G",
         definition="share of labeled pixels that are right",
         of=lambda scored: scored.scores.global_accuracy,
-        interval="global_accuracy",
+        interval=True,
         elsewhere="aAcc",
     ),
     Metric(
@@ -84,7 +85,7 @@ METRICS: tuple[Metric, ...] = (
         header="C",
         definition="mean over the classes of the share of a class's pixels that are right",
         of=lambda scored: scored.scores.class_accuracy,
-        interval="class_accuracy",
+        interval=True,
         elsewhere="mAcc",
     ),
     Metric(
@@ -92,7 +93,7 @@ METRICS: tuple[Metric, ...] = (
         header="mIoU",
         definition="mean over the classes of intersection over union, of all images' pixels together",
         of=lambda scored: scored.scores.miou,
-        interval="miou",
+        interval=True,
         elsewhere="mIoU",
     ),
     Metric(
@@ -100,7 +101,7 @@ METRICS: tuple[Metric, ...] = (
         header="BF",
         definition="boundary F1 within 0.75 % of the image's diagonal, mean over images of the mean over classes",
         of=lambda scored: np.nan if scored.bf is None else scored.bf,
-        interval="bf",
+        interval=True,
     ),
     Metric(
         name="fwiou",
@@ -137,31 +138,16 @@ class ClassMetric:
         return 100 * self.of(scored)
 
 
-def _ratio(part: Values, whole: Values) -> Values:
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Values:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(whole > 0, part / whole, np.nan)
-
-
-def _right(scored: Scored) -> Values:
-    right: Values = np.diagonal(scored.matrix).astype(np.float64)
-    return right
-
-
-def _truth(scored: Scored) -> Values:
-    truth: Values = scored.matrix.sum(axis=1).astype(np.float64)
-    return truth
-
-
-def _predicted(scored: Scored) -> Values:
-    predicted: Values = scored.matrix.sum(axis=0).astype(np.float64)
-    return predicted
 
 
 def _class_bf(scored: Scored) -> Values:
     if scored.boundary is None:
         return np.full(scored.matrix.shape[0], np.nan)
     counted = np.isfinite(scored.boundary)
-    return _ratio(np.nansum(scored.boundary, axis=0), counted.sum(axis=0).astype(np.float64))
+    return _ratio(np.nansum(scored.boundary, axis=0), counted.sum(axis=0))
 
 
 CLASS_METRICS: tuple[ClassMetric, ...] = (
@@ -169,31 +155,31 @@ CLASS_METRICS: tuple[ClassMetric, ...] = (
         name="accuracy",
         header="Accuracy",
         definition="share of the class's labeled pixels that are right, which is its recall",
-        of=lambda scored: _ratio(_right(scored), _truth(scored)),
+        of=lambda scored: scored.scores.per_class_accuracy,
     ),
     ClassMetric(
         name="iou",
         header="IoU",
         definition="intersection over union",
-        of=lambda scored: per_class_rates(scored.matrix)[1],
+        of=lambda scored: scored.scores.per_class_iou,
     ),
     ClassMetric(
         name="dice",
         header="Dice",
         definition="twice the intersection over the sum of both, which is F1 over pixels",
-        of=lambda scored: _ratio(2 * _right(scored), _truth(scored) + _predicted(scored)),
+        of=lambda scored: _ratio(2 * np.diagonal(scored.matrix), (scored.matrix + scored.matrix.T).sum(axis=1)),
     ),
     ClassMetric(
         name="precision",
         header="Precision",
         definition="share of the pixels taken for the class that are",
-        of=lambda scored: _ratio(_right(scored), _predicted(scored)),
+        of=lambda scored: _ratio(np.diagonal(scored.matrix), scored.matrix.sum(axis=0)),
     ),
     ClassMetric(
         name="recall",
         header="Recall",
         definition="share of the class's labeled pixels that are taken for it",
-        of=lambda scored: _ratio(_right(scored), _truth(scored)),
+        of=lambda scored: scored.scores.per_class_accuracy,
     ),
     ClassMetric(
         name="bf",
@@ -205,6 +191,6 @@ CLASS_METRICS: tuple[ClassMetric, ...] = (
         name="share",
         header="Share of pixels",
         definition="of all labeled pixels of the split",
-        of=lambda scored: _truth(scored) / scored.matrix.sum(),
+        of=lambda scored: metrics.frequencies(scored.matrix).labeled_share,
     ),
 )

@@ -1,16 +1,18 @@
 """Scores of runs as the judges take them, and which of a table's scores are ties. Percent."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.metrics.bootstrap import BLOCK, SCORES, ImageScores, resampled_class_iou
+from harness.metrics.bootstrap import SCORES
 from harness.metrics.significance import Difference, Sample, difference
 from harness.report.metrics import BY_HEADER
 from harness.report.store import Run, Scored
+
+Name = TypeVar("Name")
 
 
 def sample(runs: Sequence[Run], split: str, label: str, metric: str) -> Sample | None:
@@ -29,8 +31,7 @@ def class_samples(runs: Sequence[Run], split: str, label: str) -> list[Sample]:
     scored = _scored(runs, split, label)
     if not scored:
         return []
-    enough = min(len(one.matrices) for _, one in scored) > BLOCK
-    drawn = [resampled_class_iou(_image_scores(one)) if enough else None for _, one in scored]
+    drawn = [one.resampled_iou for _, one in scored]
     return [
         _sample(
             scored,
@@ -58,19 +59,15 @@ def _sample(
     )
 
 
-def _image_scores(scored: Scored) -> ImageScores:
-    return ImageScores(matrices=scored.matrices, bf=np.full(scored.matrices.shape[:2], np.nan))
-
-
-def with_ties(
-    frame: pd.DataFrame,
-    by: Sequence[str],
-    find: Callable[[Mapping[Any, Any], str], Sample | None],
+def with_marks(
+    frame: pd.DataFrame, by: Sequence[str], find: Callable[[Mapping[Any, Any], str], Sample | None]
 ) -> pd.DataFrame:
-    """The frame with a column M_tie for each metric: whether the score ties with the highest of its column.
+    """The frame with two columns for each metric: M_tie, whether the score ties with the highest, and M_best.
+
+    The best is the highest of at least two networks, or what is not told from it.
 
     Args:
-        frame: a row a network and what `by` names.
+        frame: a row a network and what `by` names, with the scores as M_ours.
         by: columns that tell apart what must not be compared, such as the checkpoint.
         find: a row and a metric -> its score, none where there is none.
     """
@@ -81,10 +78,17 @@ def with_ties(
             found = {at: one for at in places if (one := find(rows[at], metric)) is not None}
             for at in tied(found):
                 marks[at] = True
-    return frame.assign(**{f"{metric}_tie": marks for metric, marks in marked.items()})
+    frame = frame.assign(**{f"{metric}_tie": marks for metric, marks in marked.items()})
+    best = {}
+    for metric in SCORES:
+        values = frame[f"{metric}_ours"].astype(float)
+        groups = values.groupby([frame[name] for name in by])
+        top = values.eq(groups.transform("max")) & groups.transform("count").gt(1)
+        best[f"{metric}_best"] = top | frame[f"{metric}_tie"]
+    return frame.assign(**best)
 
 
-def tied(samples: Mapping[int, Sample]) -> set[int]:
+def tied(samples: Mapping[Name, Sample]) -> set[Name]:
     """The highest and what can't be told from it; empty where the highest stands alone."""
     if len(samples) < 2:
         return set()

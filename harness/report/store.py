@@ -53,24 +53,17 @@ class Scored:
         return None if self.boundary is None else float(metrics.dataset_bf(self.boundary))
 
     @cached_property
-    def intervals(self) -> metrics.ScoreIntervals | None:
-        """95 % bootstrap intervals over blocks of images; none where there are not two blocks.
-
-        That of BF means nothing where BF was not scored.
-        """
-        if len(self.matrices) <= BLOCK:
-            return None
-        return metrics.bootstrap(self._image_scores)
-
-    @cached_property
     def resampled(self) -> NDArray[np.float64] | None:
         """G, C, mIoU and BF, (R, 4), 0 to 1, on resamples of blocks of images; none where not two blocks.
 
         All evaluations of a split get the same resamples. BF means nothing where it was not scored.
         """
-        if len(self.matrices) <= BLOCK:
-            return None
-        return metrics.resampled_scores(self._image_scores)
+        return metrics.resampled_scores(self._image_scores) if len(self.matrices) > BLOCK else None
+
+    @property
+    def resampled_iou(self) -> NDArray[np.float64] | None:
+        """IoU of every class, (R, K), 0 to 1, on the same resamples; NaN where undefined."""
+        return metrics.resampled_class_iou(self._image_scores) if len(self.matrices) > BLOCK else None
 
     @property
     def _image_scores(self) -> metrics.ImageScores:

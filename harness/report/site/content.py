@@ -17,6 +17,7 @@ from harness.report.card import paper_table
 from harness.report.grouping import GroupKey, input_size
 from harness.report.plots.style import look
 from harness.report.render import render
+from harness.report.samples import tied
 from harness.report.site.pairs import NAMES, Pair, Samples, compare_all
 from harness.report.site.quantities import QUANTITIES, Row, cells, costs, devices, paper_points
 from harness.report.store import Run, Store, read_store
@@ -162,20 +163,8 @@ def _values(runs: pd.DataFrame, samples: Samples) -> dict[str, list[float | None
 
 def _leaders(group: SiteGroup, checkpoint: str, key: str) -> set[str]:
     """The network with the highest mean, and those that do not differ from it by more than noise; of one alone none."""
-    samples, pairs = group.compared[0][checkpoint], group.compared[1][checkpoint]
-    means = {name: one.scores[key].mean for name, one in samples.items() if key in one.scores}
-    if len(means) < 2:
-        return set()
-    best = max(means, key=lambda name: means[name])
-    return {best} | {name for name in means if name != best and not _above(pairs, best, name, key)}
-
-
-def _above(pairs: Mapping[str, Pair], first: str, second: str, key: str) -> bool:
-    """Whether the first is above the second by more than noise; so, too, where the two can't be compared."""
-    straight, reverse = pairs.get(f"{first}|{second}"), pairs.get(f"{second}|{first}")
-    if straight:
-        return key not in straight.scores or straight.scores[key].low > 0
-    return reverse is None or key not in reverse.scores or reverse.scores[key].high < 0
+    found = {name: one.scores[key] for name, one in group.compared[0][checkpoint].items() if key in one.scores}
+    return tied(found) or ({max(found, key=lambda name: found[name].mean)} if len(found) > 1 else set())
 
 
 def collect_site(results: Path | Store, suites: Sequence[str] | None) -> Content:

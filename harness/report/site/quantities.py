@@ -39,7 +39,7 @@ class Quantity:
     def as_json(self) -> Row:
         """What scripts need of it; a score's `name` is its header, `interval` whether it has one."""
         metric = BY_NAME.get(self.key)
-        more = {"name": metric.header if metric else self.label, "interval": bool(metric and metric.interval)}
+        more = {"name": metric.header if metric else self.label, "interval": metric is not None and metric.interval}
         return asdict(self) | more | {"short": self.short or self.label}
 
 

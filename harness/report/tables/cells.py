@@ -13,7 +13,6 @@ from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import FINISHED, PAPER_BEST
 from harness.report.comparability import not_like_for_like
 from harness.report.grouping import Group
-from harness.report.metrics import PAPER_METRICS
 from harness.report.sections import Section
 from harness.report.store import Run, architecture_info
 from harness.report.tables.render import percent
@@ -31,6 +30,8 @@ def beside_paper(section: Section) -> bool:
     return section.suite.table in ("table1", *PUBLISHED) and bool(not_like_for_like(section.dataset))
 
 
+# All tables of suites but a comparison of recipes.
+SCORES_TABLES = ("table1", *PUBLISHED, "none")
 # What stands behind a network's name in the row of another class weighting; the paper has the first.
 BALANCED: Mapping[str, str] = {
     "median": " (median frequency balancing)",
@@ -96,17 +97,6 @@ def score(metric: str, *, interval: bool) -> Callable[[Row], str]:
         return text if pd.isna(low) else f"{text} [{low:.1f}, {high:.1f}]"
 
     return cell
-
-
-def with_best(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Columns M_best: the highest of its rows, or not told from it (M_tie), of at least two networks."""
-    marks = {}
-    for metric in PAPER_METRICS:
-        values = frame[f"{metric}_ours"].astype(float)
-        groups = values.groupby([frame[name] for name in by])
-        top = values.eq(groups.transform("max")) & groups.transform("count").gt(1)
-        marks[f"{metric}_best"] = top | frame[f"{metric}_tie"]
-    return frame.assign(**marks)
 
 
 def seeds(row: Row) -> str:

@@ -12,17 +12,17 @@ from harness.records.run import BEST
 from harness.report.accuracy import score_cells, seed_cells, summarize
 from harness.report.grouping import Group
 from harness.report.measurement_frame import fact
-from harness.report.samples import sample, with_ties
+from harness.report.samples import sample, with_marks
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import (
+    SCORES_TABLES,
     PaperScores,
     column,
     paper_scores,
     score,
     score_notes,
     seeds,
-    with_best,
 )
 from harness.report.tables.render import signed, significant
 from harness.report.tables.spec import Column, TableSpec
@@ -59,7 +59,7 @@ def overview(section: Section) -> pd.DataFrame:
     def find(row: Mapping[Any, Any], metric: str) -> Sample | None:
         return sample(groups[row["protocol"]].of(row["architecture"]), split, label, metric)
 
-    frame = with_best(with_ties(frame, ["protocol"], find), ["protocol"])
+    frame = with_marks(frame, ["protocol"], find)
     order = {weighting: place for place, weighting in enumerate(dict.fromkeys(frame["protocol"]))}
     frame = frame.assign(order=frame["protocol"].map(order))
     return frame.sort_values(["order", "mIoU_ours"], ascending=[True, False], kind="stable").drop(columns="order")
@@ -136,7 +136,8 @@ TABLE = TableSpec(
     name="overview",
     heading="Result",
     place=0,
-    values=lambda section: pd.DataFrame() if section.suite.table == "recipes" else overview(section),
+    values=overview,
+    fills=SCORES_TABLES,
     columns=columns,
     notes=notes,
 )

@@ -1,6 +1,6 @@
 """What a table is: rows of values, columns of text made from them, and notes by id."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,8 +45,9 @@ class TableSpec:
 
     name: of its files. place: on the page, lowest first. values: rows of values, which the CSV file holds;
     an empty frame: there is no such table here. columns: what the page shows of them. notes: ids of notes in
-    `templates/notes.md.j2`, for what occurs. latex: whether it is a table of the paper. csv: whether it
-    has a file of values. shown: whether the page shows it, not only its file. rows: those that the page shows.
+    `templates/notes.md.j2`, for what occurs. latex: whether it is a table of the paper. csv: whether it has a file
+    of values. shown: whether the page shows it, not only its file. fills: the tables of suites that have it; none:
+    all. rows: those that the page shows.
     """
 
     name: str
@@ -59,6 +60,7 @@ class TableSpec:
     latex: bool = False
     csv: bool = True
     shown: bool = True
+    fills: Collection[str] = ()
     rows: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
 
 
@@ -144,7 +146,8 @@ def tables_of(section: Section, subject: Subject) -> Iterator[Table]:
     """The tables of a section in the order of the page, those that there are."""
     entries = [TABLES[name] for name in TABLES]
     specs = [spec for entry in entries for spec in (entry if isinstance(entry, tuple) else (entry,))]
-    for spec in sorted((spec for spec in specs if spec.subject == subject), key=lambda spec: spec.place):
+    here = [spec for spec in specs if spec.subject == subject and (not spec.fills or section.suite.table in spec.fills)]
+    for spec in sorted(here, key=lambda spec: spec.place):
         frame = spec.values(section)
         if len(frame):
             yield Table(spec=spec, section=section, frame=frame)

@@ -11,7 +11,7 @@ from harness.report.grouping import Group
 from harness.report.metrics import PAPER_METRICS
 from harness.report.sections import Section
 from harness.report.store import architecture_info, title
-from harness.report.tables.cells import PaperScores, column, loaded, mean_or_nan, paper_scores
+from harness.report.tables.cells import SCORES_TABLES, PaperScores, column, loaded, mean_or_nan, paper_scores
 from harness.report.tables.render import percent, signed
 from harness.report.tables.spec import Column, Row, TableSpec
 
@@ -94,8 +94,6 @@ def _classes(group: Group, network: str) -> dict[str, object]:
 
 
 def _values(section: Section) -> pd.DataFrame:
-    if section.suite.table == "recipes":
-        return pd.DataFrame()
     published = paper_scores(section)
     frames = [splits(group, published) for group in section.groups]
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
@@ -136,6 +134,7 @@ TABLE = TableSpec(
     heading="From training images to test images",
     place=30,
     values=_values,
+    fills=SCORES_TABLES,
     columns=_columns,
     notes=lambda section, frame: ("loss",) if frame["loss_last"].notna().any() else (),
 )

@@ -13,10 +13,10 @@ from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import CLASS_COUNTS, score_cells, seed_cells, span, summarize
 from harness.report.measurement_frame import fact, storage_bytes
 from harness.report.metrics import PAPER_METRICS
-from harness.report.samples import sample, with_ties
+from harness.report.samples import sample, with_marks
 from harness.report.sections import Section
 from harness.report.store import Run, title
-from harness.report.tables.cells import column, score, score_notes, seeds, with_best
+from harness.report.tables.cells import column, score, score_notes, seeds
 from harness.report.tables.render import percent, significant
 from harness.report.tables.spec import Column, TableSpec
 from harness.system.quantities import Quantity
@@ -52,8 +52,7 @@ def table1(section: Section) -> pd.DataFrame:
                 cells |= {"class_weighting": weighting, "split": split}
                 rows.append(cells | _scores(section, architecture, weighting, split, scores) | resources)
     frame = pd.DataFrame(rows).astype(dict.fromkeys(_COUNTS, "Int64"))
-    by = ["class_weighting", "split"]
-    return with_best(with_ties(frame, by, lambda row, metric: _on_test(section, row, metric)), by)
+    return with_marks(frame, ["class_weighting", "split"], lambda row, metric: _on_test(section, row, metric))
 
 
 def _on_test(section: Section, row: Mapping[Any, Any], metric: str) -> Sample | None:
@@ -135,10 +134,6 @@ def _ratio(value: Quantity, base: Quantity) -> Quantity:
     return Quantity(value=value.value / base.value)
 
 
-def _values(section: Section) -> pd.DataFrame:
-    return table1(section) if section.suite.table == "table1" else pd.DataFrame()
-
-
 def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     found = [
         column("variant", "variant", text=True),
@@ -155,12 +150,9 @@ def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
 
 
 def _resource_values(section: Section) -> pd.DataFrame:
-    frame = _values(section)
-    if frame.empty:
-        return frame
     own = ("params_m_paper", "storage_multiplier_paper", "infer_ms_paper")
     reasons = [f"{column}_reason" for column in RESOURCES]
-    return frame.drop_duplicates("variant")[["variant", "architecture", *own, *RESOURCES, *reasons]]
+    return table1(section).drop_duplicates("variant")[["variant", "architecture", *own, *RESOURCES, *reasons]]
 
 
 def _resource_columns(section: Section, frame: pd.DataFrame) -> list[Column]:
@@ -182,7 +174,8 @@ TABLE = (
         heading="Table 1: scores of the decoders on test",
         rows=lambda frame: frame[frame["split"] == "test"],
         place=10,
-        values=_values,
+        values=table1,
+        fills=("table1",),
         columns=_columns,
         notes=lambda section, frame: [*score_notes(section, frame), "chosen"],
         latex=True,
@@ -192,6 +185,7 @@ TABLE = (
         heading="Table 1: size, storage and time",
         place=20,
         values=_resource_values,
+        fills=("table1",),
         columns=_resource_columns,
         notes=lambda section, frame: ("storage", "costs"),
         latex=True,

@@ -1,7 +1,6 @@
 """Table 3: scores of a group on test, a row for each network and checkpoint, beside the paper's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from harness.records.run import BEST
 from harness.report.accuracy import CLASS_COUNTS, PAPER_BEST, score_cells, seed_cells, span, summarize
 from harness.report.grouping import Group
 from harness.report.metrics import PAPER_METRICS
-from harness.report.samples import sample, with_ties
+from harness.report.samples import sample, with_marks
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import (
@@ -23,7 +22,6 @@ from harness.report.tables.cells import (
     score_notes,
     seeds,
     whole,
-    with_best,
 )
 from harness.report.tables.render import percent
 from harness.report.tables.spec import Column, TableSpec
@@ -31,14 +29,8 @@ from harness.report.tables.spec import Column, TableSpec
 _COUNTS = ("paper_iterations", "seeds", "images", *CLASS_COUNTS)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Row:
-    """What one row is about; network: its title."""
-
-    network: str
-    architecture: str | None
-    label: str
-    published: paper.Accuracy | None
+# What one row is about: title, architecture, checkpoint and the paper's row.
+_Row = tuple[str, str | None, str, paper.Accuracy | None]
 
 
 def table3(group: Group, published: Sequence[paper.Accuracy] = ()) -> pd.DataFrame:
@@ -50,16 +42,15 @@ def table3(group: Group, published: Sequence[paper.Accuracy] = ()) -> pd.DataFra
     M_best: whether it is the highest of its checkpoint or not told from it; and of a refined network
     dense_crf_ms, the median time of the CRF for one image.
     """
-    frame = pd.DataFrame([_cells(group, row) for row in _rows(group, published)])
+    frame = pd.DataFrame([_cells(group, *row) for row in _rows(group, published)])
     if frame.empty:
         return frame
     frame = frame.astype(dict.fromkeys(_COUNTS, "Int64"))
-    frame = with_ties(
+    frame = with_marks(
         frame,
         ["checkpoint"],
         lambda row, metric: sample(group.of(row["architecture"]), "test", row["checkpoint"], metric),
     )
-    frame = with_best(frame, ["checkpoint"])
     if any(run.record.crf for run in group.runs):
         frame["dense_crf_ms"] = [_crf_ms(group, network) for network in frame["architecture"]]
     return frame if published else frame.drop(columns=[c for c in map(str, frame) if "paper" in c or "difference" in c])
@@ -68,14 +59,14 @@ def table3(group: Group, published: Sequence[paper.Accuracy] = ()) -> pd.DataFra
 def _rows(group: Group, published: Sequence[paper.Accuracy]) -> list[_Row]:
     titles = {network: title(network) for network in group.ran}
     names = list(dict.fromkeys([row.network for row in published]))
-    rows = []
+    rows: list[_Row] = []
     for network in [*names, *(text for text in dict.fromkeys(titles.values()) if text not in names)]:
         theirs = {_label(row.checkpoint): row for row in published if row.network == network}
         ours: list[str | None] = [own for own in group.ran if titles[own] == network]
         for architecture in ours or [None]:
             labels = list(dict.fromkeys([*(_labels(group, architecture) if architecture else ()), *theirs]))
             for label in sorted(labels, key=lambda label: label == BEST):
-                rows.append(_Row(network=network, architecture=architecture, label=label, published=theirs.get(label)))
+                rows.append((network, architecture, label, theirs.get(label)))
     return rows
 
 
@@ -92,21 +83,23 @@ def _label(checkpoint: str) -> str:
     return BEST if checkpoint == PAPER_BEST else checkpoint
 
 
-def _cells(group: Group, row: _Row) -> dict[str, object]:
-    runs = group.of(row.architecture) if row.architecture else []
-    failed = group.failed_of(row.architecture) if row.architecture else []
-    summary = summarize(runs, "test", row.label)
+def _cells(
+    group: Group, network: str, architecture: str | None, label: str, published: paper.Accuracy | None
+) -> dict[str, object]:
+    runs = group.of(architecture) if architecture else []
+    failed = group.failed_of(architecture) if architecture else []
+    summary = summarize(runs, "test", label)
     cells: dict[str, object] = {
-        "network": row.network,
-        "architecture": row.architecture,
-        "checkpoint": row.label,
-        "paper_iterations": row.published.iterations if row.published else None,
+        "network": network,
+        "architecture": architecture,
+        "checkpoint": label,
+        "paper_iterations": published.iterations if published else None,
         "iterations": span(summary.iterations) if summary else None,
         **loaded(group, runs, failed),
-        **seed_cells(summary, failed, ran=row.architecture is not None),
+        **seed_cells(summary, failed, ran=architecture is not None),
         "images": summary.images if summary else None,
     }
-    return cells | score_cells(summary, row.published.scores if row.published else {})
+    return cells | score_cells(summary, published.scores if published else {})
 
 
 def _crf_ms(group: Group, network: object) -> float:
@@ -147,8 +140,6 @@ def notes(section: Section, frame: pd.DataFrame) -> list[str]:
 
 
 def _values(section: Section) -> pd.DataFrame:
-    if section.suite.table not in ("table3", "none"):
-        return pd.DataFrame()
     rows = PUBLISHED["table3"]() if section.suite.table == "table3" and beside_paper(section) else ()
     return table3(section.group, rows)
 
@@ -158,6 +149,7 @@ TABLE = TableSpec(
     heading="Scores on test",
     place=10,
     values=_values,
+    fills=("table3", "none"),
     columns=columns,
     notes=notes,
     latex=True,

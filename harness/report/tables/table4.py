@@ -59,15 +59,12 @@ def _order(networks: list[str], endings: tuple[str, ...]) -> list[int]:
     return sorted(range(len(networks)), key=lambda place: (first[bare[place]], place))
 
 
-def _values(section: Section) -> pd.DataFrame:
-    return table4(section) if section.suite.table == "table4" else pd.DataFrame()
-
-
 TABLE = TableSpec(
     name="table4",
     heading="Table 4: scores on test",
     place=10,
-    values=_values,
+    values=table4,
+    fills=("table4",),
     columns=table3.columns,
     notes=table3.notes,
     latex=True,

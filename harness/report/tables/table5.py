@@ -49,10 +49,6 @@ def _of_group(group: Group, section: Section, published: "pd.Series[float]", *, 
     return cells | ({f"{weighting}_difference": (ours - published.to_numpy()).tolist()} if differs else {})
 
 
-def _values(section: Section) -> pd.DataFrame:
-    return table5(section) if section.suite.table == "table4" else pd.DataFrame()
-
-
 def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     found = [column("class", "class", text=True), column("paper %", "paper", percent)]
     for head in frame:
@@ -68,7 +64,8 @@ TABLE = TableSpec(
     name="table5",
     heading="Table 5: accuracy of each class",
     place=20,
-    values=_values,
+    values=table5,
+    fills=("table4",),
     columns=_columns,
     notes=lambda section, frame: ("difference", "chosen"),
     latex=True,
