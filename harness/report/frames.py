@@ -9,7 +9,7 @@ was refined), title, dataset, group (folder of the group in reports: runs with o
 seed. Those that `load_results` has besides are joined by run_id.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +73,14 @@ def load_class_scores(results: Source = "results") -> pd.DataFrame:
     Columns, besides those of runs: split, checkpoint, iteration, class_index, class, and in percent accuracy,
     iou, dice, precision, recall (the same as accuracy), bf and share (of the split's labeled pixels).
     """
-    store = read_store(results)
-    rows: list[Row] = []
-    for run in store.finished:
-        shared, classes = _run(run.record, store), class_names(run.record)
-        for one, checkpoint in _checkpoints(run):
-            values = {metric.name: metric.value(one) for metric in CLASS_METRICS}
-            own = shared | _evaluation(one, checkpoint)
-            del own["images"]
-            for index, name in enumerate(classes):
-                cells = {metric: column[index] for metric, column in values.items()}
-                rows.append(own | {"class_index": index, "class": name} | cells)
-    columns = [*RUN_COLUMNS, "split", "checkpoint", "iteration", "class_index", "class"]
-    return _frame(rows, [*columns, *(metric.name for metric in CLASS_METRICS)], store)
+
+    def cells(run: Run, one: Scored) -> Row:
+        names = class_names(run.record)
+        values = {metric.name: metric.value(one) for metric in CLASS_METRICS}
+        return {"class_index": range(len(names)), "class": list(names), **values}
+
+    columns = ("class_index", "class", *(metric.name for metric in CLASS_METRICS))
+    return _scored_frame(read_store(results), columns, cells)
 
 
 def load_image_scores(results: Source = "results") -> pd.DataFrame:
@@ -95,25 +90,18 @@ def load_image_scores(results: Source = "results") -> pd.DataFrame:
     image_id (of drawn data; empty for other datasets, whose list of images is with the data), and in percent miou,
     accuracy and bf of the image alone; NaN where all of it is void.
     """
-    store = read_store(results)
-    parts: list[pd.DataFrame] = []
-    for run in store.finished:
-        shared = _run(run.record, store)
-        for one, checkpoint in _checkpoints(run):
-            own = shared | _evaluation(one, checkpoint)
-            count = own.pop("images")
-            scores = {
-                "image": np.arange(count),
-                "image_id": image_names(run.record, one.evaluation.split, count),
-                "miou": 100 * image_miou(one),
-                "accuracy": 100 * image_accuracy(one),
-                "bf": 100 * image_bf(one),
-            }
-            parts.append(pd.DataFrame({**{name: [value] * count for name, value in own.items()}, **scores}))
-    columns = [*RUN_COLUMNS, "split", "checkpoint", "iteration", "image", "image_id", "miou", "accuracy", "bf"]
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    frame.attrs["unreadable"] = store.unreadable
-    return frame[columns]
+
+    def cells(run: Run, one: Scored) -> Row:
+        count = len(one.matrices)
+        return {
+            "image": range(count),
+            "image_id": image_names(run.record, one.evaluation.split, count),
+            "miou": 100 * image_miou(one),
+            "accuracy": 100 * image_accuracy(one),
+            "bf": 100 * image_bf(one),
+        }
+
+    return _scored_frame(read_store(results), ("image", "image_id", "miou", "accuracy", "bf"), cells)
 
 
 def load_curves(results: Source = "results") -> pd.DataFrame:
@@ -132,8 +120,8 @@ def load_curves(results: Source = "results") -> pd.DataFrame:
         for iteration, loss, lr in zip(history.iteration, history.loss, history.lr, strict=True):
             points.setdefault(iteration, {}).update(loss=loss, lr=lr)
         for split, iteration, matrix in _curve_points(run):
-            found = _matrix_scores(matrix)
-            points.setdefault(iteration, {}).update({f"{split}_{name}": found[name] for name in names})
+            scores = zip(names, average_rates(matrix), strict=True)
+            points.setdefault(iteration, {}).update({f"{split}_{name}": 100 * float(one) for name, one in scores})
         shared = _run(run.record, store)
         rows += [shared | {"iteration": iteration} | points[iteration] for iteration in sorted(points)]
     columns = [*RUN_COLUMNS, "iteration", "loss", "lr"]
@@ -162,6 +150,19 @@ def image_names(record: RunRecord, split: str, count: int) -> list[str]:
     if info is not None and info.synthetic:
         return [f"{split}_{number:03d}" for number in range(count)]
     return [""] * count
+
+
+def _scored_frame(store: Store, columns: Sequence[str], cells: Callable[[Run, Scored], Row]) -> pd.DataFrame:
+    """A row for each run, split, checkpoint and element of what `cells` has of an evaluation."""
+    parts = [
+        pd.DataFrame({**_run(run.record, store), **_evaluation(one, checkpoint), **cells(run, one)})
+        for run in store.finished
+        for one, checkpoint in _checkpoints(run)
+    ]
+    names = [*RUN_COLUMNS, "split", "checkpoint", "iteration", *columns]
+    frame = pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
+    frame.attrs["unreadable"] = store.unreadable
+    return frame
 
 
 def _frame(rows: list[Row], columns: list[str], store: Store) -> pd.DataFrame:
@@ -253,11 +254,6 @@ def _curve_points(run: Run) -> Iterator[tuple[str, int, np.ndarray[Any, Any]]]:
     for one in run.scored:
         if one.evaluation.split != "test":
             yield one.evaluation.split, one.evaluation.iteration, one.matrix
-
-
-def _matrix_scores(matrix: np.ndarray[Any, Any]) -> Row:
-    g, c, miou = average_rates(matrix)
-    return {"global_accuracy": 100 * float(g), "class_accuracy": 100 * float(c), "miou": 100 * float(miou)}
 
 
 __all__ = ["load_class_scores", "load_curves", "load_image_scores", "load_measurements", "load_results"]

@@ -81,10 +81,9 @@ def with_marks(
     frame = frame.assign(**{f"{metric}_tie": marks for metric, marks in marked.items()})
     best = {}
     for metric in SCORES:
-        values = frame[f"{metric}_ours"].astype(float)
-        groups = values.groupby([frame[name] for name in by])
-        top = values.eq(groups.transform("max")) & groups.transform("count").gt(1)
-        best[f"{metric}_best"] = top | frame[f"{metric}_tie"]
+        ours = frame.groupby(list(by))[f"{metric}_ours"]
+        highest = frame[f"{metric}_ours"].eq(ours.transform("max")) & ours.transform("count").gt(1)
+        best[f"{metric}_best"] = highest | frame[f"{metric}_tie"]
     return frame.assign(**best)
 
 

@@ -1,14 +1,17 @@
-"""Every class on test: accuracy, IoU, Dice, precision, recall and BF of each network, over its seeds."""
+"""Every class on test: accuracy, IoU, Dice, precision, recall and BF of each network; and its worst images."""
 
 import pandas as pd
 
 from datasets import DatasetInfo
 from harness.report.accuracy import scored_at
+from harness.report.frames import image_names
 from harness.report.grouping import Group
-from harness.report.metrics import CLASS_METRICS
+from harness.report.metrics import CLASS_METRICS, image_miou
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.spec import TableSpec
+
+WORST = 20  # images of each network
 
 
 def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> pd.DataFrame:
@@ -18,26 +21,24 @@ def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> p
     metric of `metrics.CLASS_METRICS` its mean over seeds and M_std; percent, NaN where the class is absent,
     and of one seed no deviation.
     """
-    rows = []
+    parts = []
     at = label or group.shown_label
     for network in group.networks:
         scored = scored_at(group.of(network), "test", at)
-        values = {metric.name: [metric.value(one) for one in scored] for metric in CLASS_METRICS}
-        for index, class_name in enumerate(dataset.classes):
-            cells: dict[str, object] = {
-                "network": title(network),
-                "architecture": network,
-                "class_weighting": group.protocol.class_weighting,
-                "checkpoint": at,
-                "seeds": len(scored),
-                "class": class_name,
-                "labeled_pixels": int(scored[0].matrix[index].sum()) if scored else 0,
-            }
-            for metric, columns in values.items():
-                over = pd.Series([column[index] for column in columns], dtype=float)
-                cells |= {metric: over.mean(), f"{metric}_std": over.std(ddof=1)}
-            rows.append(cells)
-    return pd.DataFrame(rows)
+        cells: dict[str, object] = {
+            "network": title(network),
+            "architecture": network,
+            "class_weighting": group.protocol.class_weighting,
+            "checkpoint": at,
+            "seeds": len(scored),
+            "class": list(dataset.classes),
+            "labeled_pixels": scored[0].matrix.sum(axis=1) if scored else 0,
+        }
+        for metric in CLASS_METRICS:
+            seeds = pd.DataFrame([metric.value(one) for one in scored], columns=range(dataset.num_classes), dtype=float)
+            cells |= {metric.name: seeds.mean(), f"{metric.name}_std": seeds.std(ddof=1)}
+        parts.append(pd.DataFrame(cells))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def _values(section: Section) -> pd.DataFrame:
@@ -46,15 +47,6 @@ def _values(section: Section) -> pd.DataFrame:
         return pd.DataFrame()
     frames = [per_class(group, section.dataset) for group in section.groups]
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
-
-
-TABLE = TableSpec(
-    name="per-class",
-    heading="Classes",
-    place=40,
-    values=_values,
-    shown=False,
-)
 
 
 def class_grid(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -71,3 +63,29 @@ def class_grid(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     grid.insert(0, "of the pixels, %", [f"{shares[name]:.1f}" for name in grid.index])
     named: pd.DataFrame = grid.rename_axis(columns=None).reset_index()
     return named
+
+
+def worst_images(section: Section) -> pd.DataFrame:
+    """The test images on which each network has the lowest mIoU.
+
+    Columns network, class_weighting, place (1: the lowest), image (number in the split), image_id, miou (%).
+    """
+    rows: list[dict[str, object]] = []
+    for group in section.groups:
+        for network in group.networks:
+            runs = group.of(network)
+            scored = scored_at(runs, "test", group.shown_label)
+            if not scored:
+                continue
+            scores = pd.DataFrame([100 * image_miou(one) for one in scored]).mean().dropna()
+            ids = image_names(runs[0].record, "test", len(scored[0].matrices))
+            for place, (image, miou) in enumerate(scores.sort_values(kind="stable").head(WORST).items(), 1):
+                cells = {"network": title(network), "class_weighting": group.protocol.class_weighting, "place": place}
+                rows.append(cells | {"image": image, "image_id": ids[int(str(image))], "miou": miou})
+    return pd.DataFrame(rows)
+
+
+TABLE = (
+    TableSpec(name="per-class", heading="Classes", place=40, values=_values, shown=False),
+    TableSpec(name="worst-images", heading="Images with the lowest mIoU", place=50, values=worst_images, shown=False),
+)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from harness.records.run import History
 from harness.report.accuracy import SPLITS, scored_at, span, split_label, summarize
+from harness.report.frames import class_names
 from harness.report.grouping import Group
 from harness.report.metrics import PAPER_METRICS
 from harness.report.sections import Section
@@ -80,8 +81,6 @@ def _classes(group: Group, network: str) -> dict[str, object]:
     scored = scored_at(group.of(network), "test", group.shown_label)
     if not scored:
         return {"never": "", "hardly": "", "others": np.nan}
-    from harness.report.frames import class_names
-
     matrix = np.sum([one.matrix for one in scored], axis=0)
     right, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     never = (truth > 0) & (predicted == 0)

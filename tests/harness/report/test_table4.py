@@ -7,8 +7,7 @@ import pytest
 from harness import paper
 from harness.config.protocol import Protocol, load_protocol
 from harness.records.run import Failure
-from harness.report.tables.table4 import table4
-from harness.report.tables.table5 import table5
+from harness.report.tables.table4 import table4, table5
 from tests.harness.report.made_up import Store, matrix
 from tests.harness.report.test_table3 import row, section
 
