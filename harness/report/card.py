@@ -15,7 +15,7 @@ from harness.report.store import title
 from harness.report.tables.cells import loaded
 
 # The paper's own recipe, by the table that a suite fills.
-PAPER_PROTOCOLS = {"table1": "decoders@2", "table4": "sunrgbd@2"}
+PAPER_PROTOCOLS = {"table1": "decoders@2", "table3": "camvid@2", "table4": "sunrgbd@2"}
 PAPER_WEIGHTS = "VGG16 ImageNet"
 _CLASS_WEIGHTS = {
     "natural": "not weighted",
@@ -50,7 +50,7 @@ def card(section: Section) -> list[Setting]:
     """All settings of groups that stand together, each beside the paper's; what varies is joined by slashes."""
     group, suite, dataset = section.group, section.suite, section.dataset
     known = bool(not_like_for_like(dataset))
-    theirs = load_protocol(PAPER_PROTOCOLS.get(suite.table, "camvid@2")) if known else None
+    theirs = load_protocol(PAPER_PROTOCOLS.get(suite.table, PAPER_PROTOCOLS["table3"])) if known else None
     images = paper.DECODER_TRAINING_IMAGES if suite.table == "table1" else paper_training_images(dataset)
     table1 = suite.table == "table1"
     rows = [
@@ -69,8 +69,8 @@ def card(section: Section) -> list[Setting]:
             here=group.weights.title,
             paper=("He et al." if table1 else PAPER_WEIGHTS) if theirs else "",
         ),
-        Setting(name="layers they set", here="; ".join(_layers(group)) or "none", paper=""),
-        Setting(name="layers drawn all the same", here="; ".join(_drawn(group)) or "none", paper=""),
+        Setting(name="layers they set", here=_by_network(group, "layers_loaded"), paper=""),
+        Setting(name="layers drawn all the same", here=_by_network(group, "layers_drawn"), paper=""),
         Setting(name="precision", here=group.computed, paper="fp32" if theirs else ""),
     ]
     rows += [
@@ -84,24 +84,14 @@ def card(section: Section) -> list[Setting]:
     return [row for row in rows if (row.here, row.paper) not in (("none", ""), ("none", "none"))]
 
 
-def _layers(group: Group) -> list[str]:
-    """`7 of 13 (SegNet, DeconvNet)`."""
-    counts: dict[str, list[str]] = {}
+def _by_network(group: Group, cell: str) -> str:
+    """What the initial weights set or left drawn, with the networks: `7 of 13 (SegNet, DeconvNet)`."""
+    found: dict[object, list[str]] = {}
     for network in group.networks:
-        record = group.of(network)[0].record
-        if record.layers_set and not record.spec.postprocess:
-            counts.setdefault(f"{len(record.layers_set)} of {record.encoder_layers}", []).append(title(network))
-    return [f"{count} ({', '.join(networks)})" for count, networks in counts.items()]
-
-
-def _drawn(group: Group) -> list[str]:
-    """Fully connected layers that the weights do not hold: `fc6, fc7 (FCN)`."""
-    found: dict[str, list[str]] = {}
-    for network in group.networks:
-        layers = loaded(group, group.of(network))["layers_drawn"]
-        if layers and not group.of(network)[0].record.spec.postprocess:
-            found.setdefault(str(layers), []).append(title(network))
-    return [f"{layers} ({', '.join(networks)})" for layers, networks in found.items()]
+        record, text = group.of(network)[0].record, loaded(group, group.of(network))[cell]
+        if text and not record.spec.postprocess and (record.layers_set or cell == "layers_drawn"):
+            found.setdefault(text, []).append(title(network))
+    return "; ".join(f"{text} ({', '.join(networks)})" for text, networks in found.items()) or "none"
 
 
 def _normalization(protocol: Protocol) -> str:

@@ -15,7 +15,7 @@ from harness.records.measurement import (
     Preset,
 )
 from harness.report.grouping import Group, extent, grouped, input_size, network_order, outdated_architecture
-from harness.report.store import Store, architecture_info, title
+from harness.report.store import Store, architecture_info, output_stride, title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +84,12 @@ class MeasurementGroup(Series):
     @property
     def coarse(self) -> dict[str, int]:
         """Title -> output stride of the networks whose forward pass ends at less than the input's size."""
-        known = {one.spec.architecture: architecture_info(one.spec.architecture) for one in self.records}
-        return {title(name): info.output_stride for name, info in known.items() if info and info.output_stride > 1}
+        return {title(name): stride for name in self.networks if (stride := output_stride(name)) > 1}
 
     @property
     def rebuilt(self) -> list[str]:
         """Titles of the networks that have other parameters at another input."""
-        known = {one.spec.architecture: architecture_info(one.spec.architecture) for one in self.records}
-        return [title(name) for name, info in known.items() if info and info.fixed_size]
+        return [title(name) for name in self.networks if (info := architecture_info(name)) and info.fixed_size]
 
     @property
     def doubts(self) -> list[str]:

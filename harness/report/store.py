@@ -224,6 +224,12 @@ def architecture_info(name: str) -> ArchitectureInfo | None:
         return None
 
 
+def output_stride(network: str) -> int:
+    """Side in pixels of the cells of a network's logits; 1 of one that refines another's, or is not known here."""
+    info = None if "+" in network else architecture_info(network)
+    return info.output_stride if info else 1
+
+
 def title(network: str) -> str:
     """What the paper calls a network; for an architecture that is not registered here, its own name.
 

@@ -12,7 +12,7 @@ from harness import metrics
 from harness.report.grouping import Group
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import label_ends, new_figure, plain_axis, styled
-from harness.report.store import Run, architecture_info, title
+from harness.report.store import Run, output_stride, title
 
 SMOOTHING = 1 / 40  # share of a loss's points that it is smoothed over
 
@@ -22,19 +22,17 @@ def trained(group: Group) -> list[Run]:
     return [run for run in group.runs if run.history.iteration]
 
 
-def loss_stride(run: Run) -> int:
-    """Side in pixels of the cells that the training loss is the mean over: its logits' output stride."""
-    info = architecture_info(run.record.spec.architecture)
-    return info.output_stride if info else 1
-
-
 def loss_frame(runs: Sequence[Run]) -> pd.DataFrame:
     """Smoothed training loss: columns network, stride, seed, iteration, value."""
     parts = []
     for run in runs:
         window = max(1, round(len(run.history.loss) * SMOOTHING))
         value = pd.Series(run.history.loss, dtype=float).rolling(window, min_periods=1).mean()
-        columns = {"iteration": run.history.iteration, "value": value, "stride": loss_stride(run)}
+        columns = {
+            "iteration": run.history.iteration,
+            "value": value,
+            "stride": output_stride(run.record.spec.architecture),
+        }
         parts.append(pd.DataFrame({**columns, **_of(run)}))
     return pd.concat(parts)
 
@@ -110,7 +108,11 @@ def learning_curves(data: GroupData) -> list[Drawing]:
     runs = trained(data.group)
     if not runs:
         return []
-    apart = {title(run.record.spec.network): stride for run in runs if (stride := loss_stride(run)) > 1}
+    apart = {
+        title(run.record.spec.network): stride
+        for run in runs
+        if (stride := output_stride(run.record.spec.architecture)) > 1
+    }
     points = max(round(len(run.history.loss) * SMOOTHING) for run in runs)
     values = {"group": data.group, "apart": apart, "points": points, "seeds": data.several_seeds}
     return [drawing(curves_figure(data), "Learning curves", "learning-curves", "learning-curves", values)]

@@ -23,7 +23,7 @@ from harness.report.site import networks, protocols
 from harness.report.site.content import Content, SiteGroup, collect_site, pairs_json
 from harness.report.site.pictures import Images, collect_images, script
 from harness.report.site.quantities import QUANTITIES, SECTIONS, Row, quantities, significant
-from harness.report.store import Store, architecture_info
+from harness.report.store import Store, output_stride
 from harness.system.errors import UserError
 from harness.system.files import replacing_folder
 
@@ -96,7 +96,7 @@ def _pages(
         "pages": PAGES,
         "colors": content.colors,
         "significant": significant,
-        "coarse": {title: stride for name, title in content.titles.items() if (stride := _stride(name)) > 1},
+        "coarse": {title: stride for name, title in content.titles.items() if (stride := output_stride(name)) > 1},
         "groups": groups,
         "column_sections": _sections(),
         # of a class accuracy is the same as recall
@@ -144,12 +144,6 @@ def _data(content: Content, groups: Sequence[Row], images: Sequence[Images], wor
         "claims": {},
         "curves": {},
     }
-
-
-def _stride(network: str) -> int:
-    """Output stride of a network's forward pass; what refines another's output has none of its own."""
-    info = None if "+" in network else architecture_info(network)
-    return info.output_stride if info else 1
 
 
 def _sections() -> list[Row]:

@@ -1,27 +1,18 @@
 """What the page of protocols and measuring shows: protocol cards, system sheets, what is left out."""
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 from harness.config.protocol import Protocol, load_protocol, toml_names, written
 from harness.config.run_spec import EVALUATION_REVISION, RunSpec
 from harness.paper import DECODER_TRAINING_IMAGES
 from harness.records.measurement import MeasurementRecord
-from harness.report.card import Setting, paper_table
+from harness.report.card import PAPER_PROTOCOLS, Setting, paper_table
 from harness.report.comparability import paper_training_images
 from harness.report.frames import dataset_info
 from harness.report.site.content import Content, SiteGroup
 from harness.report.site.quantities import Row
 
-# The protocol that follows the paper's recipe for a table and dataset, and the same counted in epochs.
-_RECIPES: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
-    {
-        ("table1", "camvid"): ("decoders@2", "decoders@2"),
-        ("table3", "camvid"): ("camvid@2", "camvid-epochs@2"),
-        ("table4", "sunrgbd"): ("sunrgbd@2", "sunrgbd@2"),
-    }
-)
 # Fields of a protocol that a card leaves out, since it says them elsewhere.
 _ELSEWHERE = {"name", "overrides", "summary", "source", "dataset", "quick", "report_at"}
 _MACHINE = (
@@ -75,9 +66,11 @@ def badges(group: SiteGroup) -> list[Row]:
     return found
 
 
-def _recipe(spec: RunSpec) -> tuple[str, str] | None:
+def _recipe(spec: RunSpec) -> str | None:
+    """The protocol that follows the paper's recipe for the table that a run belongs beside; none on other data."""
     table = paper_table(spec)
-    return _RECIPES.get(({"none": "table3"}.get(table, table), spec.dataset))
+    recipe = PAPER_PROTOCOLS["table3" if table == "none" else table]
+    return recipe if load_protocol(recipe).dataset == spec.dataset else None
 
 
 def _schedule(spec: RunSpec) -> float | None:
@@ -85,7 +78,7 @@ def _schedule(spec: RunSpec) -> float | None:
     recipe, protocol = _recipe(spec), spec.protocol
     if recipe is None:
         return None
-    full = load_protocol(recipe[1])
+    full = load_protocol("camvid-epochs@2" if recipe == "camvid@2" else recipe)
     return 100 * protocol.iterations * protocol.batch_size / (full.iterations * full.batch_size)
 
 
@@ -94,7 +87,7 @@ def cards(content: Content) -> list[Row]:
     found = []
     for group in content.groups:
         protocol = group.first.record.spec.protocol
-        reference = recipe[0] if (recipe := _recipe(group.first.record.spec)) else None
+        reference = _recipe(group.first.record.spec)
         found.append(
             {
                 "group": group,

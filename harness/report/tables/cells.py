@@ -10,7 +10,7 @@ from harness import paper
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import EVALUATION_REVISION
 from harness.records.run import BEST, RunRecord
-from harness.report.accuracy import FINISHED, PAPER_BEST
+from harness.report.accuracy import CLASS_COUNTS, FINISHED, PAPER_BEST
 from harness.report.comparability import not_like_for_like
 from harness.report.grouping import Group
 from harness.report.sections import Section
@@ -78,11 +78,6 @@ def column(
     return Column(header=header, cell=cell, top=top, text=text)
 
 
-def whole(value: float) -> str:
-    """A whole number."""
-    return f"{int(value):,}"
-
-
 def score(metric: str, *, interval: bool) -> Callable[[Row], str]:
     """Our score in bold where it is the best or ties with it, with its interval; or the status."""
 
@@ -131,16 +126,11 @@ def score_notes(section: Section, frame: pd.DataFrame) -> list[str]:
         notes.append("interval")
     if any(frame[column].any() for column in frame if str(column).endswith("_best")):
         notes.append("bold")
-    if "classes" in frame and has_absent(frame):
-        notes.append("absent")
+    if "classes" in frame:
+        scored = frame[frame["classes"].notna()]
+        if any(scored[over].ne(scored["classes"]).any() for over in CLASS_COUNTS):  # C or mIoU are not over all of them
+            notes.append("absent")
     return notes
-
-
-def has_absent(frame: pd.DataFrame) -> bool:
-    """Whether C or mIoU of some row is not over all classes."""
-    scored = frame[frame["classes"].notna()]
-    complete = scored["C_over_classes"].eq(scored["classes"]) & scored["mIoU_over_classes"].eq(scored["classes"])
-    return not bool(complete.all())
 
 
 def mean_or_nan(values: Sequence[float]) -> float:

@@ -120,7 +120,7 @@ def columns(section: Section, frame: pd.DataFrame) -> list[Column]:
         for metric in PAPER_METRICS
     ]
     if "mIoU_paper" in frame:
-        found.append(column("iterations, paper", "paper_iterations", "{:,}".format, top="paper"))
+        found.append(column("iterations, paper", "paper_iterations", "{:,.0f}".format, top="paper"))
         found += [column(f"{one} %, paper", f"{one}_paper", percent, top="paper") for one in PAPER_METRICS]
     if "dense_crf_ms" in frame:
         found.append(column("CRF, s an image", "dense_crf_ms", lambda value: f"{value / 1000:.2f}"))
