@@ -12,12 +12,13 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from harness.config.class_weighting import ClassWeighting, check_class_weighting
 from harness.config.losses import LOSSES, check_loss
 from harness.config.optimizers import LR_SCHEDULERS, OPTIMIZERS, check_momentum
 from harness.system.errors import UserError, nearest
+from harness.system.quantities import Frozen
 from harness.system.registry import Registry
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -29,10 +30,8 @@ _REGISTRIES: Mapping[str, Registry[Any]] = MappingProxyType(
 )
 
 
-class Protocol(BaseModel):
+class Protocol(Frozen):
     """The training and evaluation recipe of a run. Sizes are (height, width) in pixels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
     name: str = Field(description="name@version: that of its file")
     overrides: dict[str, str] = Field(

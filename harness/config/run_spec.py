@@ -5,12 +5,14 @@ import json
 from enum import IntEnum, unique
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 import datasets
 from architectures import file_name
 from datasets import DatasetInfo
 from harness.config.protocol import Protocol
+from harness.system.errors import UserError
+from harness.system.quantities import Frozen
 
 # Raise it when a change of the metrics would change a score: finished runs are then not found again.
 METRICS_REVISION = 1
@@ -33,6 +35,7 @@ class RandomStream(IntEnum):
 Precision = Literal["fp32", "tf32", "bf16"]
 # How training steps are compiled: not at all, by torch.compile, or by it and replayed as CUDA graphs.
 Compiled = Literal["no", "default", "graphs"]
+TF32_ON_CPU = "precision tf32 exists on a GPU only; choose fp32 or bf16, or the device cuda"
 # What is done to the network's output: nothing, or the CRF of `harness/postprocess/crf`, kernels and search as of its
 # version 1, which is raised when a change of either would change a score.
 Postprocess = Literal["", "dense-crf@1"]
@@ -42,10 +45,8 @@ Postprocess = Literal["", "dense-crf@1"]
 OPTIONAL = (("compiled", "no"), ("postprocess", ""), ("architecture_source", ""), ("logits_reach", ""))
 
 
-class InitialWeights(BaseModel):
+class InitialWeights(Frozen):
     """Where the encoder starts from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["none", "imagenet", "file"]
     sha256: str | None = Field(None, description="of the file; none for He initialization")
@@ -58,10 +59,8 @@ class InitialWeights(BaseModel):
         return self.sha256 or self.kind
 
 
-class RunSpec(BaseModel):
+class RunSpec(Frozen):
     """One run: architecture x dataset x protocol x seed. A run is a pure function of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: str
     architecture_revision: int
@@ -129,6 +128,17 @@ class RunSpec(BaseModel):
         if self.postprocess:
             name = f"{name}-{self.postprocess.partition('@')[0]}"
         return f"{name}-{self.dataset}-s{self.seed}-{self.identity()[:8]}"
+
+
+def check_precision(precision: Precision, device: str) -> Precision:
+    """The precision, if the device has it.
+
+    Raises:
+        UserError: TF32 on a CPU.
+    """
+    if precision == "tf32" and device == "cpu":
+        raise UserError(TF32_ON_CPU)
+    return precision
 
 
 def refined(spec: RunSpec) -> RunSpec:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 import architectures
 import datasets
@@ -12,6 +12,7 @@ from harness.config.class_weighting import ClassWeighting
 from harness.config.protocol import load_protocol, read_toml, toml_names, validated
 from harness.config.run_spec import RunSpec
 from harness.system.errors import UserError
+from harness.system.quantities import Frozen
 
 QUICK = "quick"  # what is run where nothing is asked for
 OWN = "own"  # stands for the dataset in a suite or protocol of own data
@@ -20,16 +21,14 @@ OWN = "own"  # stands for the dataset in a suite or protocol of own data
 Table = Literal["table1", "table3", "table4", "none", "recipes"]
 
 
-class FurtherRow(BaseModel):
+class FurtherRow(Frozen):
     """One more run of a suite: an architecture with another class weighting than the others."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: str
     class_weighting: ClassWeighting
 
 
-class Suite(BaseModel):
+class Suite(Frozen):
     """The named set of runs that fills one group of the paper's tables.
 
     class_weightings: each architecture is trained with each of them; none: with the protocol's own.
@@ -42,8 +41,6 @@ class Suite(BaseModel):
     own_data: the description of a dataset that was brought.
     table: of the paper, that the report shows the scores in; Tables 1 and 4 join the class_weightings.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     title: str

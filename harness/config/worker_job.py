@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from harness.config.request import RunRequest
 from harness.config.run_spec import RunSpec
 from harness.system.environment import Device, available_cores, device_name
+from harness.system.quantities import Frozen
 
 
-class WorkerJob(BaseModel):
+class WorkerJob(Frozen):
     """What a worker process is handed: the run's spec, which determines its outcome, and the request."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     spec: RunSpec
     request: RunRequest

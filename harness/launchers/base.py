@@ -8,7 +8,6 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -22,8 +21,8 @@ from harness.launchers.display import Display
 from harness.launchers.steps import PlanResult, status_of
 from harness.launchers.worker import BAD_INPUT, FAILED, FINISHED, Ending, bad_input
 from harness.profiling.scheduler import Request
-from harness.records.cleanup import clear_finished, newer_checkpoint
 from harness.records.run import finished
+from harness.records.weights_files import clear_finished, newer_checkpoint
 from harness.system.environment import Device
 from harness.system.errors import UserError
 from harness.system.locks import run_lock
@@ -80,13 +79,13 @@ class Launcher(ABC):
         """Give them back."""
         return None
 
-    @abstractmethod
     def pick_device(self, wanted: str) -> Device:
         """What to compute on; `auto` takes CUDA devices if there are any.
 
         Raises:
             UserError: cuda was asked for and is not there.
         """
+        return steps.pick_device(wanted)
 
     @abstractmethod
     def start(self, job: WorkerJob) -> RunningRun:
@@ -164,14 +163,6 @@ def launcher_for(request: RunRequest) -> Launcher:
     return launcher
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Started:
-    """A run on its way."""
-
-    job: WorkerJob
-    run: RunningRun
-
-
 class _Schedule:
     """Runs on their way: what waits, what goes on, what became of the rest."""
 
@@ -179,7 +170,7 @@ class _Schedule:
         self._launcher = launcher
         self._request = request
         self._waiting = deque(specs)
-        self._going_on: dict[str, _Started] = {}
+        self._going_on: dict[str, tuple[WorkerJob, RunningRun]] = {}
         self._lost: Counter[str] = Counter()
         self._result = PlanResult()
         self._bad_input = False
@@ -197,12 +188,11 @@ class _Schedule:
                     self._begin(self._waiting.popleft())
                 if stops() > seen:
                     seen = stops()
-                    for started in self._going_on.values():
-                        started.run.stop()
-                for started in list(self._going_on.values()):
-                    ending = self._ending(started)
-                    if ending is not None:
-                        self._settle(started.job, ending, stops())
+                    for _, run in self._going_on.values():
+                        run.stop()
+                for job, run in list(self._going_on.values()):
+                    if (ending := _ending(run)) is not None:
+                        self._settle(job, ending, stops())
                 self._display.refresh()
                 if self._going_on or self._held:
                     time.sleep(LOOK_S)
@@ -251,7 +241,7 @@ class _Schedule:
         if not self._launcher.foreground:
             self._display.follow(name, job.folder, (f"{name}: ", f"{job.spec.network}: ", f"{job.spec.architecture}: "))
         try:
-            self._going_on[name] = _Started(job=job, run=self._launcher.start(job))
+            self._going_on[name] = job, self._launcher.start(job)
         except UserError as error:
             if not (self._going_on and self._launcher.remote):
                 raise
@@ -259,12 +249,6 @@ class _Schedule:
             self._display.say(name, f"not started: {error}; tried again in {HELD_S:.0f} s")
             self._waiting.appendleft(job.spec)
             self._held_s = time.monotonic() + HELD_S
-
-    def _ending(self, started: _Started) -> Ending | None:
-        try:
-            return started.run.poll()
-        except UserError as error:
-            return bad_input(error)
 
     def _settle(self, job: WorkerJob, ending: Ending, stops: int) -> None:
         """Count a run that has ended, or let it go on elsewhere. Without a record nothing is a success."""
@@ -296,6 +280,13 @@ class _Schedule:
         self._display.say(name, f"FAILED: {lost}; its checkpoint stays, the same command goes on from there")
         self._display.advance()
         self._result.failed += 1
+
+
+def _ending(run: RunningRun) -> Ending | None:
+    try:
+        return run.poll()
+    except UserError as error:
+        return bad_input(error)
 
 
 def until(true: Callable[[], bool], timeout_s: float, look_s: float = 0.5) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
-from harness.launchers import steps
 from harness.launchers.base import Launcher
 from harness.launchers.display import log_file
 from harness.launchers.process import RunProcess
@@ -37,10 +36,6 @@ class LocalLauncher(Launcher):
         self.foreground = request.jobs == 1
         self._shares: list[Share] = []
         self._runs: dict[int, RunProcess] = {}
-
-    def pick_device(self, wanted: str) -> Device:
-        """See `Launcher`."""
-        return steps.pick_device(wanted)
 
     def prepare(self, request: RunRequest) -> RunRequest:
         """See `Launcher`."""

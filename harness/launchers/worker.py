@@ -13,17 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from harness.config.worker_job import WorkerJob
 from harness.config.world import WorldInfo
-from harness.records.cleanup import clear_finished
 from harness.records.run import Failure, RunRecord, finished, runs_folder, save_run
+from harness.records.weights_files import clear_finished
 from harness.system.console import say, terminal
 from harness.system.errors import UserError, message_of, printable, storage_error
 from harness.system.files import remove_leftovers, write_atomically
 from harness.system.locks import run_lock, training_on_this_machine
+from harness.system.quantities import Frozen
 from harness.system.signals import STOPPED, TIME_LIMIT_REACHED, Interrupted, StopRequest, heartbeat
 from harness.system.surroundings import leave, settle_output
 
@@ -40,14 +40,12 @@ ENDING = "ending.json"  # beside the job
 PEER_S = 10.0  # for torch's launcher to end this process, once it has lost touch with another
 
 
-class Ending(BaseModel):
+class Ending(Frozen):
     """How a run ended.
 
     code: FINISHED, FAILED (the record says why), BAD_INPUT, ELSEWHERE (another process works on it), STOPPED or
     TIME_LIMIT_REACHED. line: what there is to say. failure: of a run that failed. lost: its machine went away.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: int
     line: str = ""

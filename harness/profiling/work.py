@@ -6,22 +6,18 @@ Importing this module does not import torch.
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from harness.records.measurement import Failure, MeasurementKey, MeasureSpec
 from harness.records.measurement_values import DeviceMemory, DeviceWindow, Energy, Roofline, Shapes
-from harness.system.quantities import NotMeasured, Quantity
+from harness.system.quantities import Frozen, NotMeasured, Quantity
 
 # What a worker says, a line each, and what it is asked.
 PHASE, READY, DONE = "phase: ", "ready", "done"
 PREPARE, ROUND, FINALIZE, END = "prepare", "round", "finalize", "end"
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Task(_Message):
+class Task(Frozen):
     """One process's share of a measurement."""
 
     spec: MeasureSpec
@@ -30,7 +26,7 @@ class Task(_Message):
     others: Mapping[str, str] = Field({}, description="others' use of each GPU, by UUID")
 
 
-class WorkerResult(_Message):
+class WorkerResult(Frozen):
     """What a process leaves of a measurement; rounds of several processes are put together later."""
 
     device_name: str
@@ -55,7 +51,7 @@ class WorkerResult(_Message):
     compile_s: Quantity = Quantity(reason="not compiled")
 
 
-class RoundSamples(_Message):
+class RoundSamples(Frozen):
     """One round as it was taken: all samples, and the share of its wall time that no event covers."""
 
     samples_ms: tuple[float, ...] = Field(min_length=1)

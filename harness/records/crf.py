@@ -2,17 +2,17 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from harness.system.quantities import Frozen
 
 
-class CrfParameters(BaseModel):
+class CrfParameters(Frozen):
     """Two kernels and their weights, the labels compared by the Potts model.
 
     gaussian: exp(-|p - q|^2 / 2 s^2) of positions in pixels. bilateral: the same times
     exp(-|I - J|^2 / 2 c^2) of colors, 0 to 255. Both are normalized symmetrically.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     gaussian_weight: float = Field(3.0, ge=0)
     gaussian_sigma_px: float = Field(3.0, gt=0)
@@ -27,29 +27,23 @@ class CrfParameters(BaseModel):
         return self.gaussian_sigma_px, self.bilateral_sigma_px, self.color_sigma
 
 
-class SubsetScores(BaseModel):
+class SubsetScores(Frozen):
     """Scores on the images of the search, 0 to 1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     global_accuracy: float
     class_accuracy: float
     miou: float
 
 
-class Trial(BaseModel):
+class Trial(Frozen):
     """Parameters that were tried, and what they scored on the images of the search."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     parameters: CrfParameters
     scores: SubsetScores
 
 
-class CrfTime(BaseModel):
+class CrfTime(Frozen):
     """Wall time of the CRF for one image in the course of the run, kernels included, network not."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     median_ms: float
     lowest_ms: float
@@ -60,10 +54,8 @@ class CrfTime(BaseModel):
     threads: int | None = Field(description="torch's on a CPU; none on a GPU")
 
 
-class CrfRecord(BaseModel):
+class CrfRecord(Frozen):
     """What a record says of the CRF beyond what every run's record holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     base_run: str = Field(description="id of the run whose network's output was refined")
     parameters: CrfParameters = Field(description="the chosen ones")

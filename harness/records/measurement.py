@@ -9,15 +9,15 @@ MB is 10^6 bytes as in the paper's Table 6.
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 import architectures
-from harness.config.run_spec import Precision
+from harness.config.run_spec import TF32_ON_CPU, Precision
 from harness.records.measurement_values import DeviceMemory, Shapes, Timing
-from harness.records.store import Manifest, first_error, save_record, with_manifests
+from harness.records.store import Manifest, Shelf, Stored, with_manifests
 from harness.system.environment import Device, available_cores, device_slug
 from harness.system.errors import UserError
-from harness.system.quantities import NotMeasured, Quantity
+from harness.system.quantities import Frozen, NotMeasured, Quantity
 
 Preset = Literal["full", "lease", "cpu", "quick"]
 # Variants that are measured beside the plain network, in rows of their own. adamw: the optimizer.
@@ -44,11 +44,7 @@ SEED = 0
 MOMENTUM = 0.9
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class MeasureSpec(_Frozen):
+class MeasureSpec(Frozen):
     """What a record is of: an architecture on a device, at one size, precision and preset."""
 
     architecture: str = Field(min_length=1)
@@ -67,7 +63,7 @@ class MeasureSpec(_Frozen):
         if min(self.size) < 1:
             raise ValueError(f"size {self.size}: height and width must be at least 1")
         if self.precision == "tf32" and self.device == "cpu":
-            raise ValueError("precision tf32 exists on a GPU only; choose fp32 or bf16, or the device cuda")
+            raise ValueError(TF32_ON_CPU)
         if list(self.options) != [one for one in get_args(Option) if one in self.options]:
             raise ValueError(f"options {self.options}: give each once, in the order {get_args(Option)}")
         return self
@@ -88,7 +84,7 @@ class MeasureSpec(_Frozen):
         return f"{name}-{height}x{width}-k{self.num_classes}-{made}.json"
 
 
-class MeasurementKey(_Frozen):
+class MeasurementKey(Frozen):
     """A phase at a batch: what one process measures."""
 
     phase: Phase
@@ -98,7 +94,7 @@ class MeasurementKey(_Frozen):
         return f"{self.phase} at batch {self.batch_size}"
 
 
-class Failure(_Frozen):
+class Failure(Frozen):
     """Why a measurement has no figures. What is impossible is so for the network, on any machine."""
 
     kind: Literal["oom", "error", "impossible"]
@@ -108,7 +104,7 @@ class Failure(_Frozen):
 # -- records ------------------------------------------------------------------------------------------------
 
 
-class Measurement(_Frozen):
+class Measurement(Frozen):
     """What one phase at one batch left: one of shapes, memory and timing, by its phase, or a failure."""
 
     key: MeasurementKey
@@ -134,7 +130,7 @@ class Measurement(_Frozen):
         return self
 
 
-class MeasurementRecord(_Frozen):
+class MeasurementRecord(Stored):
     """What measuring leaves: measurements, with all that they were made on."""
 
     schema_version: Literal[2] = 2
@@ -159,6 +155,11 @@ class MeasurementRecord(_Frozen):
         if any(cell.environment >= len(self.environments) for cell in self.cells):
             raise ValueError("a measurement names an environment that is not there")
         return self
+
+    @property
+    def file_name(self) -> str:
+        """Path of the record in its folder."""
+        return f"{self.device_slug}/{self.spec.file_name}"
 
     def outdated(self, cell: Measurement) -> tuple[str, ...]:
         """What of a measurement means something else than it would mean now, a sentence each."""
@@ -239,9 +240,8 @@ def settings(spec: MeasureSpec) -> dict[str, Any]:
     }
 
 
-def measurements_folder(results: Path) -> Path:
-    """Where all measurements lie."""
-    return results / "measurements"
+MEASUREMENTS = Shelf(MeasurementRecord, "measurements", "a measurement record", "remove it, and measure anew")
+measurements_folder, save_measurement, read_record = MEASUREMENTS.folder, MEASUREMENTS.save, MEASUREMENTS.read
 
 
 def measurement_path(results: Path, spec: MeasureSpec, slug: str | None = None) -> Path:
@@ -251,34 +251,6 @@ def measurement_path(results: Path, spec: MeasureSpec, slug: str | None = None) 
         UserError: no slug given, and this machine has no such device.
     """
     return measurements_folder(results) / (slug or device_slug(spec.device)) / spec.file_name
-
-
-def save_measurement(results: Path, record: MeasurementRecord) -> Path:
-    """Write a record in its place, whole or not at all; it replaces an earlier one of the same name.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
-    path = measurement_path(results, record.spec, record.device_slug)
-    save_record(path, record)
-    return path
-
-
-def read_record(path: Path) -> MeasurementRecord:
-    """Read one record.
-
-    Raises:
-        UserError: not there, or it does not fit the schema; one line that names the file.
-    """
-    try:
-        return MeasurementRecord.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except ValidationError as error:
-        first = first_error(error)
-        other = first.startswith("schema_version:")
-        advice = "; it is of another version: measure anew" if other else "; remove it, and measure anew"
-        raise UserError(f"{path}: not a measurement record: {first}{advice}") from error
 
 
 def load_measurements(results: Path) -> tuple[list[MeasurementRecord], list[tuple[Path, str]]]:
@@ -291,8 +263,8 @@ def load_measurements(results: Path) -> tuple[list[MeasurementRecord], list[tupl
         except UserError as error:
             unreadable.append((path, str(error)))
             continue
-        if path != measurement_path(results, record.spec, record.device_slug):
-            unreadable.append((path, f"{path}: the record belongs to {record.device_slug}/{record.spec.file_name}"))
+        if path != measurements_folder(results) / record.file_name:
+            unreadable.append((path, f"{path}: the record belongs to {record.file_name}"))
         else:
             records.append(record)
     return records, unreadable

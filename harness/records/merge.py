@@ -6,7 +6,7 @@ of a device: those of one device come together in one record. One that both have
 later revision of measuring stays. What conflicts is left as it is, and named.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from harness.records.measurement import (
     MeasurementRecord,
     joined,
     load_measurements,
-    measurement_path,
+    measurements_folder,
     read_record,
     save_measurement,
 )
@@ -39,7 +39,7 @@ class Merged:
     refused: list[str] = field(default_factory=list)
 
     def note(self, outcome: str) -> None:
-        """Count an outcome: "added", "same", or the reason why a record was refused."""
+        """Count an outcome of `_outcomes`."""
         if outcome == "added":
             self.added += 1
         elif outcome == "same":
@@ -48,13 +48,12 @@ class Merged:
             self.refused.append(outcome)
 
 
-def merge(target: Path, sources: list[Path], on_record: Callable[[str], None] = lambda name: None) -> Merged:
+def merge(target: Path, sources: list[Path]) -> Merged:
     """Bring the records of other results folders into one.
 
     Args:
         target: the results folder that receives them; made if need be.
         sources: results folders, which stay as they are.
-        on_record: called with the name of each record as it is looked at.
 
     Raises:
         UserError: a source that is no results folder, or a target that can't be written.
@@ -66,31 +65,29 @@ def merge(target: Path, sources: list[Path], on_record: Callable[[str], None] = 
             raise UserError(f"{source}: is the folder to merge into; name the others")
     found = Merged()
     for source in sources:
-        for name, outcome in _outcomes(source, target):
-            on_record(name)
+        for outcome in _outcomes(source, target):
             found.note(outcome)
     return found
 
 
-def _outcomes(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+def _outcomes(source: Path, target: Path) -> Iterator[str]:
+    """What became of each record: "added", "same", or the reason why it was refused."""
     runs, unreadable = load_runs(source)
-    yield from (("", line) for line in unreadable)
+    yield from unreadable
     for run in runs:
         run_id = run.record.run_id
         with run_lock(target, run_id) as own:
             try:
-                outcome = _merge_run(run, target) if own else f"{run_id}: another process works on it here"
+                yield _merge_run(run, target) if own else f"{run_id}: another process works on it here"
             except ValueError as error:
-                outcome = str(error)
-        yield run_id, outcome
+                yield str(error)
     measurements, damaged = load_measurements(source)
-    yield from (("", line) for _, line in damaged)
+    yield from (line for _, line in damaged)
     for record in measurements:
-        yield record.spec.file_name, _merge_measurement(record, source, target)
+        yield _merge_measurement(record, source, target)
     for folder in OTHERS:
         for path in sorted((source / folder).rglob("*.json")):
-            name = path.relative_to(source)
-            yield str(name), _merge_file(path, target / name)
+            yield _merge_file(path, target / path.relative_to(source))
 
 
 def _merge_run(run: StoredRun, target: Path) -> str:
@@ -131,7 +128,7 @@ def _compared(run: StoredRun, present: StoredRun) -> str:
 
 
 def _merge_measurement(record: MeasurementRecord, source: Path, target: Path) -> str:
-    path = measurement_path(target, record.spec, record.device_slug)
+    path = measurements_folder(target) / record.file_name
     name = path.relative_to(target)
     if not path.exists():
         save_measurement(target, record)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from harness.config.run_spec import RunSpec
 from harness.records.crf import CrfRecord
@@ -24,26 +24,23 @@ from harness.records.store import Manifest, first_error
 from harness.system import checksums
 from harness.system.corruption import UNREADABLE
 from harness.system.files import replacing_folder, write_atomically
+from harness.system.quantities import Frozen
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 BEST = "best by val"  # label of the evaluation at the iteration that val chose
 
 
-class Failure(BaseModel):
+class Failure(Frozen):
     """Why a run ended without a result."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["oom", "diverged", "data", "killed", "error"]
     message: str
     iteration: int | None = None
 
 
-class Evaluation(BaseModel):
+class Evaluation(Frozen):
     """One scoring of one split; its arrays lie in scores.npz under `key`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     split: Literal["train", "val", "test"]
     iteration: Count
@@ -57,13 +54,11 @@ class Evaluation(BaseModel):
         return f"{self.split}-{self.iteration:06d}"
 
 
-class Timing(BaseModel):
+class Timing(Frozen):
     """Wall time of the run, added up over its segments. Not a measurement of speed.
 
     Time that torch.compile took stands apart: train_s is without it, total_s with it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     train_s: float = Field(ge=0)
     evaluate_s: float = Field(ge=0)
@@ -77,10 +72,8 @@ class Timing(BaseModel):
     segments: int = Field(description="1, plus one for each time the run was resumed")
 
 
-class Distributed(BaseModel):
+class Distributed(Frozen):
     """How several processes carried out a run together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     world_sizes: tuple[int, ...] = Field(
         description="how many shared each batch; more than one number where a segment had another"
@@ -89,10 +82,8 @@ class Distributed(BaseModel):
     batch_norm: Literal["synchronized"] = Field("synchronized", description="over the whole batch")
 
 
-class RunRecord(BaseModel):
+class RunRecord(Frozen):
     """record.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
     run_id: str
@@ -132,10 +123,8 @@ class RunRecord(BaseModel):
         return self
 
 
-class Validation(BaseModel):
+class Validation(Frozen):
     """One scoring of the validation split in the course of a run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     iteration: Count
     matrix: list[list[Count]] = Field(description="confusion matrix (K, K), rows are truth")
@@ -147,10 +136,8 @@ class Validation(BaseModel):
         return self
 
 
-class History(BaseModel):
+class History(Frozen):
     """history.json: columns of equal length, one entry a kept point."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     iteration: list[Count] = Field(description="last iteration that the point's mean is taken over")
     loss: list[float] = Field(description="mean cross-entropy over the point's iterations")

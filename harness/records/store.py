@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
@@ -48,54 +48,19 @@ def first_error(error: ValidationError) -> str:
     return " ".join(f"{where or 'the file'}: {first['msg']}".split())[:300]
 
 
-def save_record(path: Path, record: BaseModel) -> None:
-    """Write a record, whole or not at all.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
-    write_atomically(path, f"{record.model_dump_json(indent=1)}\n".encode())
-
-
-def load_records(
-    kind: type[Record], paths: Iterable[Path], what: str, on_damage: Callable[[str], None] | None = None
-) -> list[Record]:
-    """All records of these files.
-
-    Args:
-        kind: of record.
-        paths: of the files.
-        what: a record is, for the error.
-        on_damage: called with a line on each file that is no such record; none: it raises.
-
-    Raises:
-        UserError: a file that is no such record, where nobody else is told; one line that names it.
-    """
-    records = []
-    for path in paths:
-        try:
-            records.append(kind.model_validate_json(path.read_bytes()))
-        except (OSError, ValidationError) as error:
-            first = first_error(error) if isinstance(error, ValidationError) else error.strerror
-            line = f"{path}: not {what}: {first}; remove or repair it"
-            if on_damage is None:
-                raise UserError(line) from None
-            on_damage(line)
-    return records
-
-
 class Shelf(Generic[Record]):
     """Records of one kind, a file each in a folder of the results."""
 
-    def __init__(self, kind: type[Record], folder: str, what: str) -> None:
+    def __init__(self, kind: type[Record], folder: str, what: str, advice: str = "remove or repair it") -> None:
         """Name them.
 
         Args:
             kind: of record; its `file_name` is the path in the folder.
             folder: its name.
             what: a record is, for errors.
+            advice: what to do about a damaged one.
         """
-        self.kind, self.name, self.what = kind, folder, what
+        self.kind, self.name, self.what, self.advice = kind, folder, what, advice
 
     def folder(self, results: Path) -> Path:
         """Where all of them lie."""
@@ -108,16 +73,48 @@ class Shelf(Generic[Record]):
             UserError: the folder can't be written.
         """
         path: Path = self.folder(results) / record.file_name
-        save_record(path, record)
+        write_atomically(path, f"{record.model_dump_json(indent=1)}\n".encode())
         return path
 
     def has(self, results: Path, record: Record) -> bool:
         """Whether there is one of its name."""
         return (self.folder(results) / record.file_name).exists()
 
+    def read(self, path: Path) -> Record:
+        """The record in this file.
+
+        Raises:
+            UserError: not there, or it does not fit the schema; one line that names the file.
+        """
+        try:
+            return self.kind.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}") from error
+        except ValidationError as error:
+            first = first_error(error)
+            other = first.startswith("schema_version:")
+            advice = "it is of another version: measure anew" if other else self.advice
+            raise UserError(f"{path}: not {self.what}: {first}; {advice}") from error
+
     def load(self, results: Path, on_damage: Callable[[str], None] | None = None) -> list[Record]:
-        """All of them, sorted by path; see `load_records`."""
-        return load_records(self.kind, sorted(self.folder(results).rglob("*.json")), self.what, on_damage)
+        """All of them, sorted by path.
+
+        Args:
+            results: the results folder.
+            on_damage: called with a line on each file that is no such record; none: it raises.
+
+        Raises:
+            UserError: a file that is no such record, where nobody else is told.
+        """
+        records = []
+        for path in sorted(self.folder(results).rglob("*.json")):
+            try:
+                records.append(self.read(path))
+            except UserError as error:
+                if on_damage is None:
+                    raise
+                on_damage(str(error))
+        return records
 
 
 def with_manifests(

@@ -1,6 +1,12 @@
-"""Where a run's weights, and logits of them, lie in its folder. Imports no torch."""
+"""A run's folder: where its weights, and logits of them, lie, and what it no longer needs. Imports no torch."""
 
 from pathlib import Path
+
+from harness.records.run import RunRecord
+from harness.system.files import remove_leftovers
+
+# What a finished run no longer needs: checkpoints of training; the search and the scores of the CRF.
+_PASSING = ("checkpoint*.pt", "search.json", "scores-*.npz")
 
 
 def final_weights(folder: Path) -> Path:
@@ -33,3 +39,28 @@ def logits_file(folder: Path, split: str, iteration: int) -> Path:
 def all_logits(folder: Path) -> list[Path]:
     """Those that are kept."""
     return sorted(folder.glob("logits-*.safetensors"))
+
+
+def newer_checkpoint(folder: Path, stored: Path) -> bool:
+    """Whether a checkpoint was written after the run's stored record: it is of another results folder's run."""
+    try:
+        return (folder / "checkpoint.pt").stat().st_mtime > (stored / "record.json").stat().st_mtime
+    except OSError:
+        return False
+
+
+def clear_finished(folder: Path, record: RunRecord) -> None:
+    """Drop what a finished run would have gone on from; its weights stay, once each, and kept logits.
+
+    Args:
+        folder: where the run kept its checkpoints and weights; need not exist.
+        record: of the run.
+    """
+    best = record.best_iteration
+    # at the last iteration they are those of final.safetensors
+    kept = None if best is None or best == record.trained_iterations else best_weights(folder, best)
+    passing = [path for pattern in _PASSING for path in folder.glob(pattern)]
+    for path in (*passing, *all_best_weights(folder)):
+        if path != kept:
+            path.unlink(missing_ok=True)
+    remove_leftovers(folder)

@@ -19,8 +19,8 @@ from harness.records.measurement import (
     MeasureSpec,
     measurement_path,
     read_record,
+    save_measurement,
 )
-from harness.records.store import save_record
 from harness.system.errors import UserError
 from harness.system.quantities import Quantity
 
@@ -197,7 +197,7 @@ def test_what_an_earlier_revision_measured_otherwise_is_measured_again(tmp_path:
     record = stored(tmp_path, "a", precision="bf16")
     assert record.flags == ()
     old = record.model_copy(update={"cells": tuple(cell.model_copy(update={"method": 1}) for cell in record.cells)})
-    save_record(measurement_path(tmp_path, record.spec, "cpu-a"), old)
+    save_measurement(tmp_path, old)
     assert old.flags == ("forward at batch 1: weights were converted to bf16 at every pass",)
     assert run_measurements(requests("a", precision="bf16"), tmp_path).done == 1
     assert stored(tmp_path, "a", precision="bf16").cells[0].method == METHOD
