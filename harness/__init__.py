@@ -54,10 +54,9 @@ def load_model(
     from harness.deploy.predict import predictor
     from harness.deploy.weights import find
     from harness.launchers.steps import pick_device
-    from harness.system.errors import one_of
 
     wanted = None if precision is None else precision_named(precision)
-    picked = pick_device(one_of(device, ("auto", "cpu", "cuda"), "device"))
+    picked = pick_device(device)
     return predictor(find(str(path), Path(results), Path(work)), picked, wanted)
 
 

@@ -18,7 +18,6 @@ from harness.cli.options import DeviceOption, Name, Plugins, PrecisionOption, pr
 from harness.config.suite import check_architecture
 from harness.launchers.steps import pick_device
 from harness.system.console import terminal
-from harness.system.errors import one_of
 from harness.system.supervisor import Child, command, error_line
 from harness.system.surroundings import settle_output
 
@@ -29,7 +28,7 @@ def check(
     """Exit code 0 if the architecture keeps its contract, else 1."""
     least = architectures.info(name).min_size
     check_architecture(name, (least, least))
-    picked = pick_device(one_of(device, ("auto", "cpu", "cuda"), "device"))
+    picked = pick_device(device)
     table = Table("check", "result", "found", title=name, title_justify="left")
     results = _results(name, picked, precision_named(precision))
     for title, passed, found in results:

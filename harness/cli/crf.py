@@ -1,6 +1,5 @@
 """`logits` and `crf`: the dense CRF, for runs that are finished."""
 
-import time
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +17,7 @@ from harness.cli.options import (
     Results,
     Threads,
     Work,
+    deadline,
     writable,
 )
 from harness.config.request import RunRequest
@@ -98,9 +98,8 @@ def crf(
     Raises:
         UserError: no such run, or one that trained no network.
     """
-    budget_s = parse_time(budget, "budget") if budget else None
     limits = {
-        "deadline_s": None if budget_s is None else time.monotonic() + budget_s,
+        "deadline_s": deadline(budget),
         "heartbeat_timeout_s": parse_time(heartbeat_timeout, "heartbeat-timeout"),
     }
     specs = [refined(_stored(results, run_id).record.spec) for run_id in runs]
@@ -112,7 +111,7 @@ def crf(
 def _request(data_root: str | None, device: str, threads: int, results: Path, work: Path) -> RunRequest:
     return RunRequest(
         data_root=data_root,
-        device=pick_device(one_of(device, ("auto", "cpu", "cuda"), "device")),
+        device=pick_device(device),
         threads=threads or available_cores(),
         results=results.resolve(),
         work=writable(work, "--work").resolve(),

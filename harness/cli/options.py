@@ -1,5 +1,6 @@
 """Command-line options, each stated once; a bad value raises with what is allowed. Imports no torch."""
 
+import time
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -7,6 +8,7 @@ import typer
 
 from harness.config.run_spec import Precision
 from harness.system.errors import UserError
+from harness.system.signals import parse_time
 from harness.system.surroundings import expanded, unchanged
 
 
@@ -136,16 +138,13 @@ def pairs(values: list[str] | None, option: str) -> dict[str, str]:
     return found
 
 
-def check_precision(precision: str, device: str) -> None:
-    """Refuse TF32 on a CPU.
+def deadline(budget: str | None) -> float | None:
+    """The end of a budget such as 25m by time.monotonic; none without one.
 
     Raises:
-        UserError: that.
+        UserError: it is no time.
     """
-    from harness.system.errors import UserError
-
-    if precision == "tf32" and device == "cpu":
-        raise UserError("precision tf32 exists on a GPU only; choose fp32 or bf16, or the device cuda")
+    return time.monotonic() + parse_time(budget, "budget") if budget else None
 
 
 def precision_named(value: str) -> Precision:
@@ -154,9 +153,6 @@ def precision_named(value: str) -> Precision:
     Raises:
         UserError: there is none.
     """
-    from harness.config.run_spec import Precision
-    from harness.system.errors import UserError
-
     for known in get_args(Precision):
         if value == known:
             return known  # type: ignore[no-any-return]
@@ -169,8 +165,6 @@ def writable(folder: Path, option: str) -> Path:
     Raises:
         UserError: it can't be written.
     """
-    from harness.system.errors import UserError
-
     probe = folder / ".write-test"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -49,13 +49,12 @@ def predict(
     from harness.launchers.steps import pick_device
     from harness.system.console import progress, say, terminal, text_column
     from harness.system.environment import available_cores
-    from harness.system.errors import one_of
 
     source = find(model, results, work)
     items = collect(paths, output, force)
     wanted = precision_named(precision) if precision else None
     writable(output, "--output")
-    picked = pick_device(one_of(device, ("auto", "cpu", "cuda"), "device"))
+    picked = pick_device(device)
 
     import torch
 

@@ -1,7 +1,6 @@
 """`run`: train, evaluate and measure, then write the reports."""
 
 import re
-import time
 from typing import Annotated
 
 import typer
@@ -33,8 +32,8 @@ from harness.cli.options import (
     SlurmOptions,
     Threads,
     Work,
-    check_precision,
     chosen,
+    deadline,
     pairs,
     precision_named,
     writable,
@@ -43,7 +42,7 @@ from harness.cli.report import print_reports
 from harness.config.initial_weights import locate
 from harness.config.planning import Plan, plan, stages
 from harness.config.request import RunRequest
-from harness.config.run_spec import Compiled
+from harness.config.run_spec import Compiled, check_precision
 from harness.config.suite import OWN
 from harness.config.world import check_sharing
 from harness.launchers import steps
@@ -101,7 +100,6 @@ def run(
     work: Work = DEFAULT_WORK,
 ) -> None:
     """Read the options into one request, and carry it out."""
-    budget_s = parse_time(budget, "budget") if budget else None
     request = RunRequest(
         suite=suite,
         dataset=dataset,
@@ -128,7 +126,7 @@ def run(
         tensorboard=tensorboard,
         measure=measure,
         report=report,
-        deadline_s=None if budget_s is None else time.monotonic() + budget_s,
+        deadline_s=deadline(budget),
         heartbeat_timeout_s=parse_time(heartbeat_timeout, "heartbeat-timeout"),
     )
     check_launcher(request)

@@ -1,82 +1,80 @@
 """What `measure --runtime` does: models in other runtimes, their table, their records."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from rich.table import Table
 
 from datasets import DatasetError
 from harness.cli.options import writable
-from harness.config.protocol import parse_size
 from harness.deploy.weights import build, check_names, find_or_draw
 from harness.records.measurement import Preset
 from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimePrecision, RuntimeRecord
 from harness.system.console import terminal
-from harness.system.environment import available_cores
 from harness.system.errors import UserError, one_of
 from harness.system.locks import measuring_on_this_machine
 from harness.system.quantities import Quantity
 
 
-@dataclass(frozen=True, kw_only=True)
-class RuntimeOptions:
-    """The command-line options of `measure --runtime`, as given. Of lists each value may hold several, by comma."""
-
-    names: tuple[str, ...]
-    runtimes: tuple[str, ...]
-    precisions: tuple[str, ...]
-    sizes: tuple[str, ...]
-    classes: int
-    device: str
-    preset: str | None
-    threads: int
-    data_root: str | None
-    results: Path
-    work: Path
-
-
-def runtimes_command(options: RuntimeOptions) -> int:
+def measure_in_runtimes(
+    names: Sequence[str],
+    chosen: Sequence[str],
+    precisions: Sequence[str],
+    *,
+    shape: tuple[tuple[int, int], int],
+    preset: str,
+    threads: int,
+    data_root: str | None,
+    results: Path,
+    work: Path,
+) -> int:
     """`measure --runtime`: 0, or 1 where nothing but failures came of a model.
+
+    Args:
+        names: of runs, folders of weights, or architectures.
+        chosen: runtimes; each text may hold several, by comma.
+        precisions: likewise.
+        shape: size and number of classes of architectures.
+        preset: how long is measured.
+        threads: of each runtime.
+        data_root: as of `measure`.
+        results: likewise.
+        work: likewise.
 
     Raises:
         UserError: a bad option, or something else trains or measures here.
     """
-    if options.device == "cuda":
-        raise UserError("--runtime measures on the CPU; choose --device cpu")
-    if not options.names:
+    if not names:
         raise UserError("--runtime: name what to measure: ids of runs, folders that `weights` made, or architectures")
-    kinds: tuple[RuntimeName, ...] = get_args(RuntimeName)
-    known: tuple[RuntimePrecision, ...] = get_args(RuntimePrecision)
-    chosen = [one_of(one, kinds, "runtime") for one in _parts(options.runtimes)]
-    precisions = [one_of(one, known, "precision") for one in _parts(options.precisions)]
-    preset = one_of(options.preset or "cpu", get_args(Preset), "preset")
-    sizes = [parse_size(size) for size in options.sizes]
-    sources = [find_or_draw(name, options.results, options.work, sizes[0], options.classes) for name in options.names]
+    runtimes = _listed(chosen, get_args(RuntimeName), "runtime")
+    kinds = _listed(precisions, get_args(RuntimePrecision), "precision")
+    one_of(preset, get_args(Preset), "preset")
+    sources = [find_or_draw(name, results, work, *shape) for name in names]
     check_names(sources)
-    results = writable(options.results, "--results")
+    results = writable(results, "--results")
 
     import torch
 
     from harness.deploy.export import split_of, why_no_val
     from harness.profiling.runtimes import RuntimeRequest, measure_runtimes
 
-    console, threads, code = terminal(), options.threads or available_cores(), 0
+    console, code = terminal(), 0
     torch.set_num_threads(threads)
     with measuring_on_this_machine():
         for source in sources:
-            data, train, why = None, None, why_no_val(source, options.data_root)
+            data, train, why = None, None, why_no_val(source, data_root)
             if not why:
                 try:
-                    data, train = (split_of(source, one, options.data_root, options.work) for one in ("val", "train"))
+                    data, train = (split_of(source, one, data_root, work) for one in ("val", "train"))
                 except (UserError, DatasetError) as error:
                     if len(sources) == 1:
                         raise
                     why = str(error)  # the data root is another model's
             request = RuntimeRequest(
                 source=source,
-                runtimes=[one for one in kinds if one in chosen],
-                precisions=[one for one in known if one in precisions],
+                runtimes=runtimes,
+                precisions=kinds,
                 preset=preset,  # type: ignore[arg-type]  # checked above
                 threads=threads,
                 data=data,
@@ -97,13 +95,19 @@ def runtimes_command(options: RuntimeOptions) -> int:
                 if record.failure:
                     line = f"{record.runtime} {record.precision}: {record.failure}"
                     console.print(line, highlight=False, markup=False, soft_wrap=True)
-            asked = [one for one in records if one.runtime in chosen and one.precision in precisions]
+            asked = [one for one in records if one.runtime in runtimes and one.precision in kinds]
             code = 1 if all(one.failure for one in asked) else code
     return code
 
 
-def _parts(texts: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
+def _listed(texts: Sequence[str], known: tuple[Any, ...], what: str) -> list[Any]:
+    """Those of the known values that the texts name, by comma.
+
+    Raises:
+        UserError: another one.
+    """
+    named = {one_of(part.strip(), known, what) for text in texts for part in text.split(",")}
+    return [one for one in known if one in named]
 
 
 def _table(title: str, records: list[RuntimeRecord]) -> Table:

@@ -35,17 +35,6 @@ class Score:
     why: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a pass of one image costs on one device; none: not measured there."""
-
-    device: str
-    precision: str
-    options: str
-    forward_ms: float | None
-    allocated_peak_bytes: float | None
-
-
 def card_values(source: Source, results: Path) -> dict[str, Any]:
     """What the template of the model card names.
 
@@ -112,8 +101,11 @@ def _of_split(stored: StoredRun, evaluation: Evaluation) -> list[Score]:
     ]
 
 
-def costs(config: ModelConfig, results: Path) -> list[Cost]:
-    """What was measured of the architecture at the model's size and number of classes, a row a record."""
+def costs(config: ModelConfig, results: Path) -> list[dict[str, Any]]:
+    """What was measured of the architecture at the model's size and number of classes, a row a record.
+
+    forward_ms and allocated_peak_bytes are of a pass of one image; none: not measured there.
+    """
     found = []
     for record in load_measurements(results)[0]:
         spec = record.spec
@@ -123,13 +115,13 @@ def costs(config: ModelConfig, results: Path) -> list[Cost]:
         forward = record.cell("forward", TIME_BATCH)
         memory = record.cell("inference-memory", INFERENCE_BATCH)
         found.append(
-            Cost(
-                device=record.device_name,
-                precision=spec.precision,
-                options="+".join(spec.options) or "plain",
-                forward_ms=forward.timing.time.median_ms if forward and forward.timing else None,
-                allocated_peak_bytes=memory.memory.allocated_peak_bytes.value if memory and memory.memory else None,
-            )
+            {
+                "device": record.device_name,
+                "precision": spec.precision,
+                "options": "+".join(spec.options) or "plain",
+                "forward_ms": forward.timing.time.median_ms if forward and forward.timing else None,
+                "allocated_peak_bytes": memory.memory.allocated_peak_bytes.value if memory and memory.memory else None,
+            }
         )
     return found
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from architectures.base import Architecture
 from datasets.cache import reduce_area
-from harness.config.run_spec import Precision
+from harness.config.run_spec import Precision, check_precision
 from harness.data.preprocessing import Normalize
 from harness.deploy.weights import ModelConfig, Source, build
 from harness.metrics.inputs import as_array
@@ -86,9 +86,7 @@ def predictor(source: Source, device: Device, precision: Precision | None = None
         precision = source.config.precision
         if device == "cpu" and (precision == "tf32" or (precision == "bf16" and emulates_bfloat16())):
             precision = "fp32"
-    if precision == "tf32" and device == "cpu":
-        raise UserError("precision tf32 exists on a GPU only; choose fp32 or bf16")
-    apply_precision(precision)
+    apply_precision(check_precision(precision, device))
     return Predictor(
         model=build(source, device), config=source.config, device=torch.device(device), precision=precision
     )

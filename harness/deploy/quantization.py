@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from harness.data.split import DeviceDataset
 from harness.deploy.export import noise, sample_images
-from harness.deploy.runtimes import Arrays, quiet
+from harness.deploy.runtimes import Arrays, as_runtime_error, own_errors, quiet
 from harness.deploy.weights import ModelConfig
 from harness.records.runtimes import RuntimeName
 
@@ -40,11 +38,13 @@ def quantize(runtime: RuntimeName, source: Path, target: Path, images: Arrays) -
     Raises:
         runtimes.FAILURES: what nncf says of a model that it can't quantize.
     """
-    with quiet(), _nncf_errors():
+    with quiet():
         import nncf
+        from nncf import errors
 
-        items = np.split(images, len(images))
-        scope = nncf.IgnoredScope(types=_COMPARISONS[runtime], validate=False)  # there are none in most networks
+    items = np.split(images, len(images))
+    scope = nncf.IgnoredScope(types=_COMPARISONS[runtime], validate=False)  # there are none in most networks
+    with quiet(), as_runtime_error(own_errors(errors)):
         if runtime == "openvino":
             import openvino
 
@@ -58,18 +58,6 @@ def quantize(runtime: RuntimeName, source: Path, target: Path, images: Arrays) -
         name = graph.graph.input[0].name
         data = nncf.Dataset(items, lambda image: {name: image})
         onnx.save(nncf.quantize(graph, data, subset_size=len(images), ignored_scope=scope), target)
-
-
-@contextmanager
-def _nncf_errors() -> Iterator[None]:
-    """Its errors as RuntimeError: their own classes have nothing in common."""
-    from nncf import errors
-
-    kinds = tuple(one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception))
-    try:
-        yield
-    except kinds as error:
-        raise RuntimeError(str(error)) from error
 
 
 def without_codes(runtime: RuntimeName, source: Path, target: Path) -> None:

@@ -11,16 +11,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from harness.deploy.weights import ModelConfig, Source, build
 from harness.records.runtimes import RuntimeName, RuntimePrecision
-from harness.system.environment import emulates_bfloat16
+from harness.system.environment import emulates_bfloat16, resident_bytes
 from harness.system.errors import UserError
+from harness.system.quantities import Frozen
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,10 +44,8 @@ FAILURES = (
 )
 
 
-class RuntimeTask(BaseModel):
+class RuntimeTask(Frozen):
     """What a process of its own runs to have its memory taken."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     runtime: RuntimeName
     precision: RuntimePrecision
@@ -93,6 +92,20 @@ def quiet() -> Iterator[None]:
 # -- calls -----------------------------------------------------------------------------------------------------
 
 
+def own_errors(module: ModuleType) -> tuple[type[Exception], ...]:
+    """The classes of errors that a library has in a module."""
+    return tuple(one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Exception))
+
+
+@contextmanager
+def as_runtime_error(kinds: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Errors of these classes, which have nothing in common, as RuntimeError."""
+    try:
+        yield
+    except kinds as error:
+        raise RuntimeError(str(error)) from error
+
+
 def torch_call(model: nn.Module, precision: RuntimePrecision = "fp32", compiled: bool = False) -> Call:
     """torch's own, eager or by torch.compile. bf16: weights are converted here, once, not at every pass."""
     import copy
@@ -118,33 +131,22 @@ def torch_call(model: nn.Module, precision: RuntimePrecision = "fp32", compiled:
 def onnxruntime_call(path: Path, threads: int) -> Call:
     """An ONNX file in onnxruntime on the CPU."""
     import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state
 
+    kinds = own_errors(onnxruntime_pybind11_state)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4  # its errors are raised as well
-    with _onnxruntime_errors():
+    with as_runtime_error(kinds):
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
     def call(images: Arrays) -> list[NDArray[Any]]:
-        with _onnxruntime_errors():
+        with as_runtime_error(kinds):
             found: list[NDArray[Any]] = session.run(None, {name: images})
         return found
 
     return call
-
-
-@contextmanager
-def _onnxruntime_errors() -> Iterator[None]:
-    """Its errors as RuntimeError: their own classes have nothing in common."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    names = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile")
-    kinds = tuple(getattr(state, name) for name in (*names, "NotImplemented", "RuntimeException"))
-    try:
-        yield
-    except kinds as error:
-        raise RuntimeError(str(error)) from error
 
 
 def openvino_call(path: Path, threads: int, precision: RuntimePrecision = "fp32") -> Call:
@@ -197,15 +199,6 @@ def opened(task: RuntimeTask) -> Call:
 # -- a process of its own ----------------------------------------------------------------------------------------
 
 
-def resident_peak_bytes() -> int | None:
-    """The highest resident memory of this process; none without Linux's /proc."""
-    try:
-        lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), None)
-
-
 def main(task_file: str) -> int:
     """Run the task's model on one image a few times; prints {"peak_rss_bytes": ...}."""
     task = RuntimeTask.model_validate_json(Path(task_file).read_bytes())
@@ -218,7 +211,7 @@ def main(task_file: str) -> int:
     except (*FAILURES, UserError) as error:
         print(json.dumps({"reason": reason_of(error)}))
         return 1
-    print(json.dumps({"peak_rss_bytes": resident_peak_bytes()}))
+    print(json.dumps({"peak_rss_bytes": resident_bytes("VmHWM").value}))
     return 0
 
 

@@ -18,7 +18,7 @@ from harness.records.measurement import MeasureSpec, Option, Preset
 from harness.records.run import finished, load_run, runs_folder
 from harness.system.console import progress, say, text_column
 from harness.system.environment import Device, available_cores
-from harness.system.errors import UserError
+from harness.system.errors import UserError, one_of
 from harness.system.locks import measuring_on_this_machine
 from harness.system.signals import STOPPED, TIME_LIMIT_REACHED
 
@@ -200,9 +200,9 @@ def pick_device(wanted: str) -> Device:
     """`auto` takes a CUDA device if torch can use one.
 
     Raises:
-        UserError: cuda was asked for and is not there.
+        UserError: cuda was asked for and is not there, or another word than auto, cpu and cuda.
     """
-    if wanted == "cpu":
+    if one_of(wanted, ("auto", "cpu", "cuda"), "device") == "cpu":
         return "cpu"
     import torch
 

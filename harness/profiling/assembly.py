@@ -24,27 +24,25 @@ def measurement_of(
         preset: whose plan the rounds followed.
     """
     flags = tuple(dict.fromkeys(flag for result in results for flag in result.flags))
-    measurement = Measurement(
-        key=key,
-        method=METHOD,
-        measured_at=results[0].measured_at if results else datetime.now(UTC).isoformat(timespec="seconds"),
-        wall_s=round(sum(result.wall_s for result in results), 1),
-        failure=failure or Failure(kind="error", message="not yet put together"),
-        load_average_before=results[0].load_average_before if results else _UNKNOWN,
-        load_average_after=results[-1].load_average_after if results else _UNKNOWN,
-        flags=flags,
-    )
     if failure is not None:
-        return measurement
-    last = results[-1]
-    if key.phase not in TIMED:
-        return _filled(measurement, {"shapes": last.shapes, "memory": last.memory})
-    timing, warnings = _timing(results, preset)
-    return _filled(measurement, {"timing": timing, "flags": (*warnings, *flags)})
-
-
-def _filled(measurement: Measurement, fields: dict[str, object]) -> Measurement:
-    return Measurement.model_validate({**dict(measurement), "failure": None, **fields})
+        filled: dict[str, object] = {"failure": failure}
+    elif key.phase in TIMED:
+        timing, warnings = _timing(results, preset)
+        filled, flags = {"timing": timing}, (*warnings, *flags)
+    else:
+        filled = {"shapes": results[-1].shapes, "memory": results[-1].memory}
+    return Measurement.model_validate(
+        {
+            **filled,
+            "key": key,
+            "method": METHOD,
+            "measured_at": results[0].measured_at if results else datetime.now(UTC).isoformat(timespec="seconds"),
+            "wall_s": round(sum(result.wall_s for result in results), 1),
+            "load_average_before": results[0].load_average_before if results else _UNKNOWN,
+            "load_average_after": results[-1].load_average_after if results else _UNKNOWN,
+            "flags": flags,
+        }
+    )
 
 
 def _timing(results: Sequence[WorkerResult], preset: Preset) -> tuple[Timing, list[str]]:

@@ -94,17 +94,17 @@ class Bench:
         """Labels of a batch, of the logits' size."""
         return label_batch(self.key.batch_size, self.logits_size, self.spec.num_classes, self.device)
 
-    def timed(self, network: nn.Module) -> tuple[Pass, Clock]:
-        """What the phase times, and by which clock."""
+    def timed(self, network: nn.Module, images: int = IMAGES) -> tuple[Pass, Clock]:
+        """What the phase times, on so many different batches in turn, and by which clock."""
         precision, phase = self.spec.precision, self.key.phase
         clock = clock_of(self.device)
         if phase == "end-to-end":
-            images = host_images(IMAGES, self.spec.size)
+            pictures = host_images(images, self.spec.size)
             reach = self._info.reach(*self.spec.size) if self._info else WHOLE
             return end_to_end_pass(
-                self.called(for_inference(network, precision)), images, self.device, precision, reach
+                self.called(for_inference(network, precision)), pictures, self.device, precision, reach
             ), WallClock()
-        batches = self.images(IMAGES)
+        batches = self.images(images)
         if phase == "forward":
             return forward_pass(self.called(for_inference(network, precision)), batches, precision), clock
         if phase == "backward":

@@ -1,13 +1,11 @@
 """Memory of inference and training on the device: allocator and NVML on a GPU, resident memory on a CPU."""
 
-import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Protocol
 
 import torch
 
 from harness.records.measurement_values import DeviceMemory, Live
+from harness.system.environment import resident_bytes
 from harness.system.nvml import Baseline, used_minus_idle
 from harness.system.quantities import Quantity
 
@@ -15,20 +13,6 @@ WARMUPS = 3  # before the allocator's peaks are reset; the optimizer's state exi
 MEASURED = 3
 CPU_RUNS = 2  # the second training step holds the optimizer's state
 WORKSPACE_SHARE = 0.05  # of the live tensors, from which a training step's workspace is doubtful
-
-
-class MemoryProbe(Protocol):
-    """Runs a step some times and says what memory that took."""
-
-    def measure(self, step: Callable[[], None], live: Callable[[], Live] | None) -> tuple[DeviceMemory, list[str]]:
-        """The memory, and what is doubtful about it.
-
-        `live` gives the peak live memory of the same step; it is asked after measuring, if at all, since
-        counting takes memory of the process. None where it can't be known.
-
-        Raises:
-            RuntimeError: less was allocated than is live, which can't be.
-        """
 
 
 class CudaMemory:
@@ -48,9 +32,18 @@ class CudaMemory:
         self._context = used_minus_idle(uuid, idle)
 
     def measure(self, step: Callable[[], None], live: Callable[[], Live] | None) -> tuple[DeviceMemory, list[str]]:
-        """Warm up, reset the peaks, repeat. What the allocator had cached is given back before each half.
+        """Warm up, reset the peaks, repeat; the memory, and what is doubtful about it.
 
-        cuDNN's benchmark mode is to be off: its search takes memory of its own.
+        What the allocator had cached is given back before each half. cuDNN's benchmark mode is to be off: its search
+        takes memory of its own.
+
+        Args:
+            step: what is run.
+            live: gives the peak live memory of the same step, and is asked after measuring, since counting takes
+                memory of the process; none where it can't be known.
+
+        Raises:
+            RuntimeError: less was allocated than is live, which can't be.
         """
         warmup_allocated, warmup_reserved = self._peaks(step, WARMUPS)
         allocated, reserved = self._peaks(step, MEASURED)
@@ -92,7 +85,7 @@ class ProcessMemory:
         self._idle = resident_bytes("VmRSS")
 
     def measure(self, step: Callable[[], None], live: Callable[[], Live] | None) -> tuple[DeviceMemory, list[str]]:
-        """Run the step twice and read the peak."""
+        """Run the step twice and read the peak; there is no allocator to hold against what is live."""
         for _ in range(CPU_RUNS):
             step()
         measured = {
@@ -135,16 +128,3 @@ def _warnings(allocated: int, reserved: int, live: Live | None) -> list[str]:
             "kernels' own, or another code path than the CPU's"
         )
     return warnings
-
-
-def resident_bytes(field: str) -> Quantity:
-    """This process's resident memory, now ("VmRSS") or at its highest ("VmHWM").
-
-    Not getrusage's ru_maxrss: a child process starts with its parent's.
-    """
-    try:
-        status = Path("/proc/self/status").read_text("utf-8")
-    except OSError:
-        return Quantity(reason="needs Linux's /proc/self/status")
-    found = re.search(rf"^{field}:\s*(\d+) kB$", status, re.MULTILINE)
-    return Quantity(value=int(found[1]) * 1024) if found else Quantity(reason=f"/proc/self/status has no {field}")

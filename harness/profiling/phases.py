@@ -1,7 +1,7 @@
 """One measurement, a phase at a batch, made in this process: the body of the worker."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from harness.profiling.energy import measure_energy
 from harness.profiling.flops import moved_bytes
 from harness.profiling.kernels import share_outside_kernels
 from harness.profiling.live_memory import live_inference, live_training
-from harness.profiling.memory import CudaMemory, MemoryProbe, ProcessMemory
+from harness.profiling.memory import CudaMemory, ProcessMemory
 from harness.profiling.presets import PLANS
 from harness.profiling.roofline import measure_peaks, roofline
 from harness.profiling.sampling import (
@@ -175,14 +175,14 @@ class Measuring:
 
         self._memory(probe, live, lambda: step(images, labels))
 
-    def _probe(self) -> MemoryProbe:
+    def _probe(self) -> CudaMemory | ProcessMemory:
         torch.backends.cudnn.benchmark = False  # its search would take memory of its own
         bench = self._bench
         if bench.idle is None or bench.uuid is None:
             return ProcessMemory()
         return CudaMemory(bench.uuid, bench.idle)
 
-    def _memory(self, probe: MemoryProbe, live: Callable[[], Live], step: Callable[[], None]) -> None:
+    def _memory(self, probe: CudaMemory | ProcessMemory, live: Callable[[], Live], step: Callable[[], None]) -> None:
         self._on_phase("measuring memory")
         compiled = "compiled" in self._bench.spec.options  # which fuses operators: what is alive is not known
         self._fields["memory"], warnings = probe.measure(step, None if compiled else live)
@@ -293,12 +293,8 @@ class Measuring:
     def _roofline(self) -> None:
         flop, moved = self._work
         peaks = measure_peaks(self._bench.device, self._bench.spec.precision)
-        time_ms = _headline(self._rounds)
+        time_ms = summarize([one.samples_ms for one in self._rounds], warmup_n=0, warmup_s=0).median_ms
         self._fields["roofline"] = roofline(peaks, flop=flop, moved=moved, time_ms=time_ms)
-
-
-def _headline(rounds: Sequence[RoundSamples]) -> float:
-    return summarize([one.samples_ms for one in rounds], warmup_n=0, warmup_s=0).median_ms
 
 
 def _gpu_warnings(bench: Bench) -> list[str]:

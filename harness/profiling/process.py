@@ -6,16 +6,15 @@ Each measurement is made in a fresh process, so that it meets nothing that anoth
 import signal
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from harness.profiling.work import DONE, END, PHASE, READY, Task, WorkerResult
 from harness.records.measurement import Failure
 from harness.system.errors import UserError
 from harness.system.files import replacing
-from harness.system.supervisor import Child, command, error_line, oom_kills
+from harness.system.supervisor import Child, ChildEnding, command, error_line
 
 FINISHED, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130  # exit codes of a worker
 
@@ -23,24 +22,10 @@ _HEARTBEAT_TIMEOUT_S = 10.0  # between passing Ctrl-C on and ending a worker tha
 _MESSAGE_LIMIT = 300
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """How a worker ended.
-
-    code: its exit code, or minus the signal that ended it.
-    phase: the last one that it entered.
-    error: what it said, in one line.
-    oom_kills: processes that the kernel killed for want of memory meanwhile.
-    """
-
-    code: int
-    phase: str
-    error: str
-    oom_kills: int
-
-
 class Worker:
     """A process that carries out steps: a context manager, which ends it.
+
+    phase: the last one that it entered. error: once it has ended, what it said, in one line.
 
     Args:
         command: what to start; it prints `ready` when it may be asked.
@@ -50,11 +35,10 @@ class Worker:
     def __init__(self, command: Sequence[str], on_phase: Callable[[str], None] = lambda phase: None) -> None:
         self._command = list(command)
         self._on_phase = on_phase
-        self._phase = "start"
+        self.phase, self.error = "start", ""
         self.ended_early = False  # before it had done what it was asked
 
     def __enter__(self) -> Self:
-        self._kills = oom_kills()
         self._errors = tempfile.TemporaryFile()
         self._child = Child(self._command, output=self._errors, pipes=True)
         self._process = self._child.process
@@ -81,15 +65,15 @@ class Worker:
         """Ask for something and wait until it is done; false if the process ended instead."""
         return self._tell(what) and self._wait_for(DONE)
 
-    def end(self) -> Ending:
+    def end(self) -> ChildEnding:
         """Let it end, and say how it did."""
         self._tell(END)
         self._wait_for("")  # reads to the end, so that the process can write all
-        code = self._process.wait()
+        ended = self._child.ending()
+        assert ended is not None, "it was waited for"
         self._errors.seek(0)
-        said = self._errors.read().decode("utf-8", errors="replace")
-        kills = oom_kills() - self._kills
-        return Ending(code=code, phase=self._phase, error=error_line(said), oom_kills=kills)
+        self.error = error_line(self._errors.read().decode("utf-8", errors="replace"))
+        return ended
 
     def _tell(self, what: str) -> bool:
         assert self._process.stdin is not None, "it is a pipe"
@@ -106,8 +90,8 @@ class Worker:
         for line in self._process.stdout:
             said = line.rstrip()
             if said.startswith(PHASE):
-                self._phase = said.removeprefix(PHASE)
-                self._on_phase(self._phase)
+                self.phase = said.removeprefix(PHASE)
+                self._on_phase(self.phase)
             elif said and said == word:
                 return True
         self.ended_early |= bool(word)
@@ -130,29 +114,29 @@ class MeasurementWorker(Worker):
             UserError: bad input that the worker found.
             KeyboardInterrupt: it was stopped by Ctrl-C.
         """
-        ending = self.end()
-        if ending.code in (STOPPED, -signal.SIGINT):
+        ended = self.end()
+        if ended.code in (STOPPED, -signal.SIGINT):
             raise KeyboardInterrupt
-        if ending.code == BAD_INPUT:
-            raise UserError(ending.error)
+        if ended.code == BAD_INPUT:
+            raise UserError(self.error)
         result = WorkerResult.model_validate_json(self._output.read_bytes()) if self._output.exists() else None
         # the code of a network may end the process with any exit code
-        if ending.code != FINISHED or self.ended_early or result is None:
-            return result, failure_of(ending)
+        if ended.code != FINISHED or self.ended_early or result is None:
+            return result, failure_of(ended, self.phase, self.error)
         return result, result.failure
 
 
-def failure_of(ending: Ending) -> Failure:
+def failure_of(ended: ChildEnding, phase: str, error: str) -> Failure:
     """Why a worker ended otherwise than with a result of its own.
 
-    SIGKILL counts as out of memory only if the kernel counted such a kill meanwhile: others send it too.
+    Args:
+        ended: how.
+        phase: the last one that it entered.
+        error: what it said.
     """
-    if ending.code >= 0:
-        message = ending.error or f"the process ended with exit code {ending.code}"
-        kind: Literal["oom", "error"] = "oom" if "out of memory" in message.lower() else "error"
-        return Failure(kind=kind, message=message[:_MESSAGE_LIMIT])
-    name = signal.Signals(-ending.code).name
-    if -ending.code == signal.SIGKILL and ending.oom_kills > 0:
-        message = f"OOM ({ending.phase}): the process was killed by the kernel's OOM killer"
-        return Failure(kind="oom", message=message)
-    return Failure(kind="error", message=f"the process was ended by {name} ({ending.phase})")
+    if ended.code < 0:
+        killed = ended.kind == "oom"
+        message = f"OOM ({phase}): {ended}" if killed else f"{ended} ({phase})"
+        return Failure(kind="oom" if killed else "error", message=message)
+    message = error or str(ended)
+    return Failure(kind="oom" if "out of memory" in message.lower() else "error", message=message[:_MESSAGE_LIMIT])

@@ -1,13 +1,13 @@
 """How much of a device's measured peak a pass reaches: a matrix product and a copy are timed beside it."""
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from harness.config.run_spec import Precision
+from harness.profiling.timing import Clock, CudaClock, Pass, WallClock
 from harness.records.measurement_values import Roofline
 from harness.training.amp import apply_precision
 
@@ -104,21 +104,7 @@ def _copy_s(device: torch.device, copied_bytes: int) -> float:
 def _median_s(device: torch.device, run: Callable[[], object]) -> float:
     for _ in range(WARMUPS):
         run()
-    return statistics.median(_seconds(device, run) for _ in range(REPEATS))
-
-
-def _seconds(device: torch.device, run: Callable[[], object]) -> float:
-    if device.type != "cuda":
-        began = time.perf_counter()
-        run()
-        return time.perf_counter() - began
-    start, stop = _event(), _event()
-    start.record()
-    run()
-    stop.record()
-    stop.synchronize()
-    return float(start.elapsed_time(stop)) / 1e3
-
-
-def _event() -> torch.cuda.Event:
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    # each is waited for before the next is begun
+    clock: Clock = CudaClock(ahead=0) if device.type == "cuda" else WallClock()
+    taken = clock.take(Pass(prepare=lambda: None, run=run), lambda count, seconds: count >= REPEATS)
+    return statistics.median(taken.samples_ms) / 1e3

@@ -6,7 +6,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import product
@@ -57,11 +57,10 @@ class _Prepared:
     """A model in one runtime and precision. with_codes: the same giving its pooling codes, made when asked for."""
 
     call: Call | None = None
-    file: Path | None = None
     file_bytes: int | None = None
     with_codes: Callable[[], Call] | None = None
     failure: str = ""
-    task: RuntimeTask | None = field(default=None)
+    task: RuntimeTask | None = None
 
 
 def measure_runtimes(
@@ -113,7 +112,15 @@ class _Workshop:
         made = _Prepared(failure=runtimes.why_not(runtime, precision))
         if made.failure:
             return made
-        config, threads = self._request.source.config, self._request.threads
+        source = self._request.source
+        task = RuntimeTask(
+            runtime=runtime,
+            precision=precision,
+            config=source.config,
+            weights=source.weights,
+            file=None,
+            threads=self._request.threads,
+        )
         try:
             if runtime.startswith("torch"):
                 compiled = runtime == "torch-compile"
@@ -121,30 +128,20 @@ class _Workshop:
                 made.file_bytes = self._weights_bytes(precision)
                 made.with_codes = lambda: runtimes.torch_call(WithCodes(self._model), precision, compiled)
             else:
-                made.file = self._file(runtime, precision, codes=False)
-                made.file_bytes = sum(path.stat().st_size for path in made.file.parent.iterdir())
-                made.call = self._opened(runtime, precision, made.file)
-                made.with_codes = lambda: self._opened(runtime, precision, self._file(runtime, precision, codes=True))
-            made.call(export.noise(1, config.image_size))
+                file = self._file(runtime, precision, codes=False)
+                task = task.model_copy(update={"file": file})
+                made.file_bytes = sum(path.stat().st_size for path in file.parent.iterdir())
+                made.call = runtimes.opened(task)
+                made.with_codes = lambda: runtimes.opened(
+                    task.model_copy(update={"file": self._file(runtime, precision, codes=True)})
+                )
+            made.call(export.noise(1, source.config.image_size))
         except runtimes.FAILURES as error:
             return _Prepared(failure=runtimes.reason_of(error))
         if not self._has_codes:
             made.with_codes = None
-        made.task = RuntimeTask(
-            runtime=runtime,
-            precision=precision,
-            config=config,
-            weights=self._request.source.weights,
-            file=made.file,
-            threads=threads,
-        )
+        made.task = task
         return made
-
-    def _opened(self, runtime: RuntimeName, precision: RuntimePrecision, file: Path) -> Call:
-        threads = self._request.threads
-        if runtime == "onnxruntime":
-            return runtimes.onnxruntime_call(file, threads)
-        return runtimes.openvino_call(file, threads, precision)
 
     def _file(self, runtime: RuntimeName, precision: RuntimePrecision, codes: bool) -> Path:
         """The file that a runtime runs, alone in a folder. bf16 in OpenVINO computes from the float32 file."""

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from harness.system.errors import UserError
 from harness.system.nvml import driver_version, is_wsl
+from harness.system.quantities import Quantity
 
 Device = Literal["cpu", "cuda"]
 
@@ -134,6 +135,17 @@ def emulates_bfloat16() -> bool:
     """Whether this CPU has no instructions for bfloat16, as far as Linux tells: products then take long."""
     flags = _read("/proc/cpuinfo")
     return bool(flags) and "avx512_bf16" not in flags and "amx_bf16" not in flags
+
+
+def resident_bytes(field: str) -> Quantity:
+    """This process's resident memory, now ("VmRSS") or at its highest ("VmHWM").
+
+    Not getrusage's ru_maxrss: a child process starts with its parent's.
+    """
+    status = _read("/proc/self/status")
+    if found := re.search(rf"^{field}:\s*(\d+) kB$", status, re.MULTILINE):
+        return Quantity(value=int(found[1]) * 1024)
+    return Quantity(reason=f"/proc/self/status has no {field}" if status else "needs Linux's /proc/self/status")
 
 
 @cache

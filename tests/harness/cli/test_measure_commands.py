@@ -1,40 +1,47 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import architectures
-from harness.cli import measure as measure_commands
 from harness.cli.app import app
-from harness.cli.measure import MeasureOptions
+from harness.cli.measure import measure
+from harness.launchers import steps
+from harness.launchers.steps import PlanResult
 from harness.profiling.scheduler import Request
 from harness.system.errors import UserError
 
 
-def requests(**changes: Any) -> list[Request]:
-    values: dict[str, Any] = {
-        "names": ("segnet",),
-        "sizes": ("90x120",),
-        "classes": 11,
-        "device": "cpu",
-        "precisions": ("fp32",),
-        "variants": ("plain",),
-        "optimizers": ("sgd",),
-        "phases": (),
-        "step_batch": 5,
-        "most": None,
-        "budget": None,
-        "preset": None,
-        "force": False,
-        "threads": 1,
-        "results": Path("results"),
-    }
-    return measure_commands._requests(MeasureOptions(**{**values, **changes}), "cpu")
+class Requests:
+    """What `measure` asks for, by the options that it is given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, results: Path) -> None:
+        self._asked: list[Request] = []
+        self._results = results
+        monkeypatch.setattr(steps, "measure_all", self._measure_all)
+
+    def __call__(self, names: Sequence[str] = ("segnet",), **options: Any) -> list[Request]:
+        values = {"size": ["90x120"], "device": "cpu", "threads": 1, "results": self._results}
+        with pytest.raises(typer.Exit):
+            measure(list(names), **{**values, **options})
+        return self._asked
+
+    def _measure_all(self, requests: list[Request], results: Path, *_: object, **__: object) -> PlanResult:
+        assert results == self._results
+        self._asked = requests
+        return PlanResult()
 
 
-def test_every_combination_is_a_record_of_its_own() -> None:
-    found = requests(names=("segnet", "fcn8s"), sizes=("90x120", "64x64"), variants=("plain", "folded+channels-last"))
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Requests:
+    return Requests(monkeypatch, tmp_path)
+
+
+def test_every_combination_is_a_record_of_its_own(requests: Requests) -> None:
+    found = requests(["segnet", "fcn8s"], size=["90x120", "64x64"], variant=["plain", "folded+channels-last"])
     assert [request.spec.file_name for request in found] == [
         "segnet-90x120-k11-fp32-cpu.json",
         "fcn8s-90x120-k11-fp32-cpu.json",
@@ -47,12 +54,12 @@ def test_every_combination_is_a_record_of_its_own() -> None:
     ]
 
 
-def test_all_architectures_of_the_paper_are_the_default() -> None:
-    assert [one.spec.architecture for one in requests(names=())] == architectures.names(baselines=False)
+def test_all_architectures_of_the_paper_are_the_default(requests: Requests) -> None:
+    assert [one.spec.architecture for one in requests(())] == architectures.names(baselines=False)
 
 
-def test_each_optimizer_is_a_record_of_its_own() -> None:
-    found = requests(optimizers=("sgd", "adamw"), precisions=("bf16",))
+def test_each_optimizer_is_a_record_of_its_own(requests: Requests) -> None:
+    found = requests(optimizer=["sgd", "adamw"], precision=["bf16"])
     assert [request.spec.file_name for request in found] == [
         "segnet-90x120-k11-bf16-cpu.json",
         "segnet-90x120-k11-bf16-adamw-cpu.json",
@@ -61,31 +68,31 @@ def test_each_optimizer_is_a_record_of_its_own() -> None:
     assert {key.phase for key in found[1].keys} == {"shapes", "training-memory", "training-step"}
 
 
-def test_phases_and_step_batch_choose_cells() -> None:
-    [found] = requests(phases=("training-step", "shapes"), step_batch=12)
+def test_phases_and_step_batch_choose_cells(requests: Requests) -> None:
+    [found] = requests(phase=["training-step", "shapes"], step_batch=12)
     assert [str(key) for key in found.keys] == ["shapes at batch 1", "training-step at batch 12"]
 
 
-def test_large_batches_can_be_left_out() -> None:
-    [found] = requests(phases=("forward", "training-memory", "training-step"), most=1)
+def test_large_batches_can_be_left_out(requests: Requests) -> None:
+    [found] = requests(phase=["forward", "training-memory", "training-step"], up_to_batch=1)
     assert [str(key) for key in found.keys] == ["training-memory at batch 4", "forward at batch 1"]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"variants": ("plain+sideways",)}, "variant 'sideways': must be one of plain, channels-last"),
-        ({"variants": ("adamw",)}, "variant 'adamw': must be one of plain, channels-last"),
-        ({"optimizers": ("lion",)}, "optimizer 'lion': must be one of sgd, adamw"),
-        ({"phases": ("lunch",)}, "phase 'lunch': must be one of shapes"),
+        ({"variant": ["plain+sideways"]}, "variant 'sideways': must be one of plain, channels-last"),
+        ({"variant": ["adamw"]}, "variant 'adamw': must be one of plain, channels-last"),
+        ({"optimizer": ["lion"]}, "optimizer 'lion': must be one of sgd, adamw"),
+        ({"phase": ["lunch"]}, "phase 'lunch': must be one of shapes"),
         ({"preset": "huge"}, "preset 'huge': must be one of full, lease, cpu, quick"),
-        ({"precisions": ("fp16",)}, "precision 'fp16': must be one of"),
-        ({"precisions": ("tf32",)}, "precision tf32 exists on a GPU only"),
-        ({"sizes": ("90",)}, "size '90'"),
-        ({"names": ("segmet",)}, "did you mean 'segnet'"),
+        ({"precision": ["fp16"]}, "precision 'fp16': must be one of"),
+        ({"precision": ["tf32"]}, "precision tf32 exists on a GPU only"),
+        ({"size": ["90"]}, "size '90'"),
+        ({"names": ["segmet"]}, "did you mean 'segnet'"),
     ],
 )
-def test_bad_options_are_one_line(changes: dict[str, Any], message: str) -> None:
+def test_bad_options_are_one_line(requests: Requests, changes: dict[str, Any], message: str) -> None:
     with pytest.raises((UserError, architectures.ArchitectureError), match=message) as caught:
         requests(**changes)
     assert "\n" not in str(caught.value)

@@ -4,19 +4,30 @@ from pathlib import Path
 
 import pytest
 
+import architectures
 from harness.profiling import indices
-from harness.profiling.indices import IndexSpec, Rounds, compare
+from harness.profiling.indices import compare
+from harness.records.measurement import MeasureSpec
 from harness.records.pooling_indices import INDICES
 from harness.system.errors import UserError
 
 
-def spec(architecture: str) -> IndexSpec:
-    return IndexSpec(architecture=architecture, num_classes=3, size=(32, 48), precision="fp32", device="cpu", threads=1)
+def spec(architecture: str) -> MeasureSpec:
+    revision = architectures.info(architecture).revision
+    return MeasureSpec(
+        architecture=architecture,
+        architecture_revision=revision,
+        num_classes=3,
+        size=(32, 48),
+        device="cpu",
+        preset="quick",
+        threads=1,
+    )
 
 
 @pytest.fixture
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indices, "ROUNDS", dict.fromkeys(indices.ROUNDS, Rounds(warmup=0, timed=2)))
+    monkeypatch.setattr(indices, "ROUNDS", dict.fromkeys(indices.ROUNDS, (0, 2)))
 
 
 @pytest.mark.usefixtures("few_rounds")

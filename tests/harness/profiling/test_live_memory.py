@@ -13,10 +13,10 @@ from architectures.pooling import STORAGES, Storage, set_storage
 from harness.config.run_spec import Precision
 from harness.profiling.flops import decoder_storage
 from harness.profiling.live_memory import live_inference, live_training
-from harness.profiling.memory import resident_bytes
 from harness.profiling.workload import Build, for_inference
 from harness.records.measurement import Optimizer
 from harness.records.measurement_values import Live
+from harness.system.environment import resident_bytes
 from tests.architectures.networks import build as build_narrow
 
 MIB = 2**20

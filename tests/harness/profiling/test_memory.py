@@ -7,9 +7,10 @@ import torch
 from pydantic import ValidationError
 
 from harness.profiling import memory
-from harness.profiling.memory import CudaMemory, ProcessMemory, resident_bytes
+from harness.profiling.memory import CudaMemory, ProcessMemory
 from harness.records.measurement_values import DeviceMemory, Live
 from harness.system.corruption import is_out_of_memory
+from harness.system.environment import resident_bytes
 from harness.system.nvml import Baseline
 from harness.system.quantities import Quantity
 

@@ -10,10 +10,11 @@ import torch
 
 import architectures
 from harness.profiling import process
-from harness.profiling.process import Ending, MeasurementWorker, Worker, error_line, failure_of, oom_kills
+from harness.profiling.process import MeasurementWorker, Worker, failure_of
 from harness.profiling.work import FINALIZE, PREPARE, ROUND, Task
 from harness.records.measurement import MeasurementKey, MeasureSpec
 from harness.system.errors import UserError
+from harness.system.supervisor import ChildEnding, error_line, oom_kills
 
 ROOT = Path(process.__file__).resolve().parents[2]
 
@@ -40,7 +41,7 @@ def test_steps_are_taken_when_asked_for_and_phases_passed_on() -> None:
         assert worker.step("round") and worker.step("again")
         ending = worker.end()
     assert phases == ["one", "round", "again"]
-    assert (ending.code, ending.phase, ending.error) == (0, "again", "")
+    assert (ending.code, worker.phase, worker.error) == (0, "again", "")
 
 
 def test_a_worker_that_ends_early_says_why() -> None:
@@ -49,7 +50,7 @@ def test_a_worker_that_ends_early_says_why() -> None:
         assert not worker.ready()
         assert not worker.step("round")
         ending = worker.end()
-    assert (ending.code, ending.phase, ending.error) == (1, "two", "why")
+    assert (ending.code, worker.phase, worker.error) == (1, "two", "why")
 
 
 def test_an_exit_with_0_before_all_was_done_is_known() -> None:
@@ -66,7 +67,7 @@ def test_a_killed_worker_is_recognized() -> None:
         worker.ready()
         ending = worker.end()
     assert ending.code == -signal.SIGKILL
-    failure = failure_of(ending)
+    failure = failure_of(ending, worker.phase, worker.error)
     assert (failure.kind, failure.message) == ("error", "the process was ended by SIGKILL (training)")
 
 
@@ -81,13 +82,13 @@ def test_a_worker_that_is_left_is_ended(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_kill_that_the_kernel_counted_is_out_of_memory() -> None:
-    failure = failure_of(Ending(code=-9, phase="training memory at batch 4", error="", oom_kills=1))
+    failure = failure_of(ChildEnding(code=-9, oom_killed=True), "training memory at batch 4", "")
     assert failure.kind == "oom"
     assert failure.message.startswith("OOM (training memory at batch 4)")
 
 
 def test_a_counted_kill_does_not_explain_another_signal() -> None:
-    assert failure_of(Ending(code=-11, phase="x", error="", oom_kills=1)).message.endswith("SIGSEGV (x)")
+    assert failure_of(ChildEnding(code=-11, oom_killed=True), "x", "").message.endswith("SIGSEGV (x)")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_a_counted_kill_does_not_explain_another_signal() -> None:
     ],
 )
 def test_an_exit_code_is_explained_by_what_was_said(error: str, kind: str, message: str) -> None:
-    failure = failure_of(Ending(code=1, phase="x", error=error, oom_kills=0))
+    failure = failure_of(ChildEnding(code=1, oom_killed=False), "x", error)
     assert (failure.kind, failure.message) == (kind, message)
 
 
@@ -196,7 +197,7 @@ def test_a_worker_killed_on_its_way_keeps_what_it_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", [130, -signal.SIGINT])
 def test_a_stopped_worker_stops_the_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     worker = MeasurementWorker(make_task("forward", 1), tmp_path / "one")
-    monkeypatch.setattr(worker, "end", lambda: Ending(code=code, phase="start", error="", oom_kills=0))
+    monkeypatch.setattr(worker, "end", lambda: ChildEnding(code=code, oom_killed=False))
     with pytest.raises(KeyboardInterrupt):
         worker.outcome()
 
