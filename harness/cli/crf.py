@@ -6,20 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import (
-    DEFAULT_RESULTS,
-    DEFAULT_WORK,
-    Budget,
-    DataRoot,
-    DeviceOption,
-    HeartbeatTimeout,
-    Plugins,
-    Results,
-    Threads,
-    Work,
-    deadline,
-    writable,
-)
+from harness.cli import options as cli
 from harness.config.request import RunRequest
 from harness.config.run_spec import refined
 from harness.config.worker_job import WorkerJob
@@ -38,12 +25,12 @@ def logits(
         list[str] | None, typer.Option(help="train, val or test; several may be given; default: val, test.")
     ] = None,
     last: Annotated[bool, typer.Option("--last", help="Of the last iteration, not of the one that val chose.")] = False,
-    data_root: DataRoot = None,
-    device: DeviceOption = "auto",
-    threads: Threads = 0,
-    plugin: Plugins = None,
-    results: Results = DEFAULT_RESULTS,
-    work: Work = DEFAULT_WORK,
+    data_root: cli.DataRoot = None,
+    device: cli.DeviceOption = "auto",
+    threads: cli.Threads = 0,
+    plugin: cli.Plugins = None,
+    results: cli.Results = cli.DEFAULT_RESULTS,
+    work: cli.Work = cli.DEFAULT_WORK,
 ) -> None:
     """Write them.
 
@@ -84,14 +71,14 @@ def logits(
 
 def crf(
     runs: Annotated[list[str], typer.Argument(help="Ids of finished runs, their folders' names.")],
-    data_root: DataRoot = None,
-    device: DeviceOption = "auto",
-    threads: Threads = 0,
-    budget: Budget = None,
-    heartbeat_timeout: HeartbeatTimeout = "30m",
-    plugin: Plugins = None,
-    results: Results = DEFAULT_RESULTS,
-    work: Work = DEFAULT_WORK,
+    data_root: cli.DataRoot = None,
+    device: cli.DeviceOption = "auto",
+    threads: cli.Threads = 0,
+    budget: cli.Budget = None,
+    heartbeat_timeout: cli.HeartbeatTimeout = "30m",
+    plugin: cli.Plugins = None,
+    results: cli.Results = cli.DEFAULT_RESULTS,
+    work: cli.Work = cli.DEFAULT_WORK,
 ) -> None:
     """Carry out the runs that refine these.
 
@@ -99,11 +86,11 @@ def crf(
         UserError: no such run, or one that trained no network.
     """
     limits = {
-        "deadline_s": deadline(budget),
+        "deadline_s": cli.deadline(budget),
         "heartbeat_timeout_s": parse_time(heartbeat_timeout, "heartbeat-timeout"),
     }
     specs = [refined(_stored(results, run_id).record.spec) for run_id in runs]
-    request = _request(data_root, device, threads, writable(results, "--results"), work).model_copy(update=limits)
+    request = _request(data_root, device, threads, cli.writable(results, "--results"), work).model_copy(update=limits)
     with LocalLauncher(request) as launcher:
         raise typer.Exit(launcher.execute(specs, request, terminal()).exit_code)
 
@@ -114,7 +101,7 @@ def _request(data_root: str | None, device: str, threads: int, results: Path, wo
         device=pick_device(device),
         threads=threads or available_cores(),
         results=results.resolve(),
-        work=writable(work, "--work").resolve(),
+        work=cli.writable(work, "--work").resolve(),
     )
 
 

@@ -8,24 +8,8 @@ import typer
 from rich.text import Text
 
 import architectures
+from harness.cli import options as cli
 from harness.cli.data import dataset_named
-from harness.cli.options import (
-    DEFAULT_RESULTS,
-    DEFAULT_WORK,
-    Classes,
-    DataRoot,
-    DatasetShape,
-    DeviceOption,
-    Plugins,
-    PrecisionOption,
-    Results,
-    Threads,
-    Work,
-    chosen,
-    deadline,
-    precision_named,
-    writable,
-)
 from harness.config.protocol import parse_size
 from harness.config.run_spec import Precision, check_precision
 from harness.config.suite import check_architecture
@@ -99,9 +83,9 @@ def measure(
         typer.Option(help="Input size, height x width; several may be given; default: 360x480."),
     ] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes; default: 11.", min=2)] = None,
-    dataset: DatasetShape = None,
-    data_root: DataRoot = None,
-    device: DeviceOption = "auto",
+    dataset: cli.DatasetShape = None,
+    data_root: cli.DataRoot = None,
+    device: cli.DeviceOption = "auto",
     precision: Annotated[
         list[str] | None,
         typer.Option(help="fp32, tf32 or bf16, with --runtime int8 too; several may be given; default: fp32."),
@@ -139,13 +123,13 @@ def measure(
         str | None, typer.Option(help="full, lease, cpu or quick; default: cpu on a CPU, else full.")
     ] = None,
     force: Annotated[bool, typer.Option(help="Measure even what was measured before.")] = False,
-    threads: Threads = 0,
-    plugin: Plugins = None,
-    results: Results = DEFAULT_RESULTS,
-    work: Work = DEFAULT_WORK,
+    threads: cli.Threads = 0,
+    plugin: cli.Plugins = None,
+    results: cli.Results = cli.DEFAULT_RESULTS,
+    work: cli.Work = cli.DEFAULT_WORK,
 ) -> None:
     """Read the options, and measure."""
-    (sizes, num_classes), named = shape_of(dataset, data_root, size, classes), chosen(names, everything)
+    (sizes, num_classes), named = shape_of(dataset, data_root, size, classes), cli.chosen(names, everything)
     if runtime:
         from harness.cli.runtimes import measure_in_runtimes
 
@@ -167,12 +151,12 @@ def measure(
             work=work,
         )
         raise typer.Exit(code)
-    deadline_s = deadline(budget)
+    deadline_s = cli.deadline(budget)
     picked = steps.pick_device(device)
     specs = _specs(
         tuple(dict.fromkeys(named)) or architectures.names(baselines=False),
         sizes,
-        [check_precision(precision_named(one), picked) for one in dict.fromkeys(precision or ("fp32",))],
+        [check_precision(cli.precision_named(one), picked) for one in dict.fromkeys(precision or ("fp32",))],
         [_options(*one) for one in product(dict.fromkeys(variant or ("plain",)), dict.fromkeys(optimizer or ("sgd",)))],
         {
             "num_classes": num_classes,
@@ -184,19 +168,19 @@ def measure(
     wanted = {one_of(one, PHASES, "phase") for one in phase or ()}
     phases = [one for one in PHASES if one in wanted]
     requests = [Request(spec=spec, keys=measurement_keys(spec, phases, step_batch, up_to_batch)) for spec in specs]
-    folder = writable(results, "--results")
+    folder = cli.writable(results, "--results")
     raise typer.Exit(steps.measure_all(requests, folder, terminal(), force=force, deadline_s=deadline_s).exit_code)
 
 
 def measure_indices(
     name: Annotated[str, typer.Argument(help="Architecture that unpools with indices.")] = "segnet",
     size: Annotated[str, typer.Option(help="Input size, height x width.")] = "360x480",
-    classes: Classes = 11,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "fp32",
-    threads: Threads = 0,
-    plugin: Plugins = None,
-    results: Results = DEFAULT_RESULTS,
+    classes: cli.Classes = 11,
+    device: cli.DeviceOption = "auto",
+    precision: cli.PrecisionOption = "fp32",
+    threads: cli.Threads = 0,
+    plugin: cli.Plugins = None,
+    results: cli.Results = cli.DEFAULT_RESULTS,
 ) -> None:
     """Read the options, and compare."""
     from harness.profiling.indices import compare
@@ -204,8 +188,8 @@ def measure_indices(
 
     picked = steps.pick_device(device)
     shared = {"num_classes": classes, "device": picked, "preset": "full", "threads": threads or available_cores()}
-    [spec] = _specs([name], [parse_size(size)], [check_precision(precision_named(precision), picked)], [()], shared)
-    folder, console = writable(results, "--results"), terminal()
+    [spec] = _specs([name], [parse_size(size)], [check_precision(cli.precision_named(precision), picked)], [()], shared)
+    folder, console = cli.writable(results, "--results"), terminal()
     with measuring_on_this_machine(), status(console, f"{name}: starting") as shown:
         record = compare(spec, lambda phase: shown.update(Text(f"{name}: {phase}")))
     say(console, f"compared in {record.wall_s:.0f} s: {INDICES.save(folder, record)}")

@@ -6,22 +6,12 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import (
-    DEFAULT_RESULTS,
-    DEFAULT_WORK,
-    DeviceOption,
-    Force,
-    Plugins,
-    Results,
-    Threads,
-    Trained,
-    Work,
-)
+from harness.cli import options as cli
 from harness.system.surroundings import expanded
 
 
 def predict(
-    model: Trained,
+    model: cli.Trained,
     paths: Annotated[list[str], typer.Argument(help="Pictures, folders, videos, or a webcam: '<video0>'.")],
     output: Annotated[Path, typer.Option(help="Folder to write to.", parser=expanded, metavar="FOLDER")] = Path(
         "predictions"
@@ -30,20 +20,19 @@ def predict(
         bool, typer.Option("--native", help="Run at each picture's own size, not at the size of training.")
     ] = False,
     batch: Annotated[int, typer.Option(help="Pictures a forward pass.", min=1)] = 1,
-    device: DeviceOption = "auto",
+    device: cli.DeviceOption = "auto",
     precision: Annotated[
         str | None, typer.Option(help="fp32, tf32 or bf16; default: that of training, where the device can.")
     ] = None,
-    threads: Threads = 0,
-    force: Force = False,
-    plugin: Plugins = None,
-    results: Results = DEFAULT_RESULTS,
-    work: Work = DEFAULT_WORK,
+    threads: cli.Threads = 0,
+    force: cli.Force = False,
+    plugin: cli.Plugins = None,
+    results: cli.Results = cli.DEFAULT_RESULTS,
+    work: cli.Work = cli.DEFAULT_WORK,
 ) -> None:
     """Label pictures with a trained model: class indices, colors, overlay with legend, shares of the classes."""
     from rich.progress import BarColumn, MofNCompleteColumn
 
-    from harness.cli.options import precision_named, writable
     from harness.deploy.pictures import TABLE, collect, predict_items
     from harness.deploy.weights import find
     from harness.launchers.steps import pick_device
@@ -52,8 +41,8 @@ def predict(
 
     source = find(model, results, work)
     items = collect(paths, output, force)
-    wanted = precision_named(precision) if precision else None
-    writable(output, "--output")
+    wanted = cli.precision_named(precision) if precision else None
+    cli.writable(output, "--output")
     picked = pick_device(device)
 
     import torch

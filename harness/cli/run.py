@@ -6,38 +6,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from harness.cli import options as cli
 from harness.cli.data import suite_on
 from harness.cli.dry_run import print_plan
-from harness.cli.options import (
-    DEFAULT_REPORTS,
-    DEFAULT_RESULTS,
-    DEFAULT_WORK,
-    AllOption,
-    Budget,
-    DataRoot,
-    DatasetOption,
-    DeviceOption,
-    EncoderWeights,
-    GpusPerRun,
-    HeartbeatTimeout,
-    Jobs,
-    LauncherOption,
-    Names,
-    Plugins,
-    PrecisionOption,
-    RayAddress,
-    Reports,
-    Results,
-    Size,
-    SlurmOptions,
-    Threads,
-    Work,
-    chosen,
-    deadline,
-    pairs,
-    precision_named,
-    writable,
-)
 from harness.cli.report import print_reports
 from harness.config.initial_weights import locate
 from harness.config.planning import Plan, plan, stages
@@ -57,21 +28,22 @@ from harness.system.signals import parse_time
 
 
 def run(
-    names: Names = None,
-    everything: AllOption = False,
+    context: typer.Context,
+    names: cli.Names = None,
+    everything: cli.AllOption = False,
     suite: Annotated[str | None, typer.Option(help="Which set of runs; default: the dataset's, or quick.")] = None,
-    dataset: DatasetOption = None,
-    data_root: DataRoot = None,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "fp32",
+    dataset: cli.DatasetOption = None,
+    data_root: cli.DataRoot = None,
+    device: cli.DeviceOption = "auto",
+    precision: cli.PrecisionOption = "fp32",
     seeds: Annotated[str, typer.Option(help="Seeds, such as 0 or 0,1,2.")] = "0",
     protocol: Annotated[str | None, typer.Option(help="Another protocol than the suite's.")] = None,
-    size: Size = None,
+    size: cli.Size = None,
     iterations: Annotated[int | None, typer.Option(help="Fewer iterations.", min=1)] = None,
     override: Annotated[
         list[str] | None, typer.Option(help="Another value for a field of the protocol, such as lr=0.02.")
     ] = None,
-    encoder_weights: EncoderWeights = None,
+    encoder_weights: cli.EncoderWeights = None,
     compile: Annotated[
         str | None, typer.Option(help="Compile training steps: default, or graphs (CUDA graphs).")
     ] = None,
@@ -79,9 +51,9 @@ def run(
         bool, typer.Option("--dry-run", help="Print the plan, with about how long it takes, and stop.")
     ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
-    threads: Threads = 0,
-    budget: Budget = None,
-    heartbeat_timeout: HeartbeatTimeout = "30m",
+    threads: cli.Threads = 0,
+    budget: cli.Budget = None,
+    heartbeat_timeout: cli.HeartbeatTimeout = "30m",
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Measure the networks after training.")
     ] = True,
@@ -89,46 +61,31 @@ def run(
         bool,
         typer.Option("--report/--no-report", help="Write reports and site at the end; `harness report` does it later."),
     ] = True,
-    plugin: Plugins = None,
-    launcher: LauncherOption = "local",
-    jobs: Jobs = 1,
-    gpus_per_run: GpusPerRun = 1,
-    ray_address: RayAddress = None,
-    slurm: SlurmOptions = None,
-    results: Results = DEFAULT_RESULTS,
-    reports: Reports = DEFAULT_REPORTS,
-    work: Work = DEFAULT_WORK,
+    plugin: cli.Plugins = None,
+    launcher: cli.LauncherOption = "local",
+    jobs: cli.Jobs = 1,
+    gpus_per_run: cli.GpusPerRun = 1,
+    ray_address: cli.RayAddress = None,
+    slurm: cli.SlurmOptions = None,
+    results: cli.Results = cli.DEFAULT_RESULTS,
+    reports: cli.Reports = cli.DEFAULT_REPORTS,
+    work: cli.Work = cli.DEFAULT_WORK,
 ) -> None:
-    """Read the options into one request, and carry it out."""
-    request = RunRequest(
-        suite=suite,
-        dataset=dataset,
-        architectures=chosen(names, everything),
-        protocol=protocol,
-        size=size,
-        iterations=iterations,
-        overrides=tuple(override or ()),
-        seeds=_seeds(seeds),
-        precision=precision_named(precision),
-        compiled=_compiled(compile),
-        encoder_weights=tuple(encoder_weights or ()),
-        results=results,
-        reports=reports,
-        work=work,
-        data_root=data_root,
-        launcher=launcher,
-        jobs=jobs,
-        gpus_per_run=gpus_per_run,
-        ray_address=ray_address,
-        slurm=pairs(slurm, "slurm"),
-        device=one_of(device, ("auto", "cpu", "cuda"), "device"),
-        threads=threads,
-        tensorboard=tensorboard,
-        measure=measure,
-        report=report,
-        deadline_s=deadline(budget),
-        heartbeat_timeout_s=parse_time(heartbeat_timeout, "heartbeat-timeout"),
-    )
+    """Read the options into one request, and carry it out. Those that a field of it bears the name of go there."""
+    read = {
+        "architectures": cli.chosen(names, everything),
+        "overrides": tuple(override or ()),
+        "seeds": _seeds(seeds),
+        "precision": cli.precision_named(precision),
+        "compiled": _compiled(compile),
+        "encoder_weights": tuple(encoder_weights or ()),
+        "slurm": cli.pairs(slurm, "slurm"),
+        "device": one_of(device, ("auto", "cpu", "cuda"), "device"),
+        "deadline_s": cli.deadline(budget),
+        "heartbeat_timeout_s": parse_time(heartbeat_timeout, "heartbeat-timeout"),
+    }
+    given = {name: value for name, value in context.params.items() if name in RunRequest.model_fields}
+    request = RunRequest.model_validate({**given, **read})
     check_launcher(request)
     raise typer.Exit(_print_plan(request) if dry_run else _run(request))
 
@@ -152,7 +109,7 @@ def _run(request: RunRequest) -> int:
     planned = _plan(request, console)
     check_sharing(request.gpus_per_run, planned.specs)
     for option in ("results", "reports", "work"):
-        writable(getattr(request, option), f"--{option}")
+        cli.writable(getattr(request, option), f"--{option}")
     with launcher_for(request) as launcher:
         resolved = {
             **{option: getattr(request, option).resolve() for option in ("results", "work")},

@@ -7,7 +7,6 @@ is lost, the run goes on elsewhere from its last checkpoint.
 import os
 import socket
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import ray
@@ -76,9 +75,7 @@ class RayLauncher(Launcher):
             raise UserError(f"{what}: {reason}") from error
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Wait until stopped runs have saved: Ray ends what still runs when we leave."""
         if self._mark is not None:
             self._mark.withdraw()

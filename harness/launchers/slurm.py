@@ -8,7 +8,6 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 import submitit
@@ -52,9 +51,7 @@ class SlurmLauncher(Launcher):
         self._cpus = _whole(options, "cpus", request.threads)  # 0: sbatch's own number
         self._mark: Mark | None = None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._mark is not None:
             self._mark.withdraw()
 

@@ -7,7 +7,6 @@ import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from harness.profiling.work import DONE, END, PHASE, READY, Task, WorkerResult
@@ -44,9 +43,7 @@ class Worker:
         self._process = self._child.process
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         # the terminal may or may not have sent it the same Ctrl-C
         self._child.end(signal.SIGINT, _HEARTBEAT_TIMEOUT_S)
         for stream in (self._process.stdin, self._process.stdout):

@@ -106,5 +106,5 @@ def _median_s(device: torch.device, run: Callable[[], object]) -> float:
         run()
     # each is waited for before the next is begun
     clock: Clock = CudaClock(ahead=0) if device.type == "cuda" else WallClock()
-    taken = clock.take(Pass(prepare=lambda: None, run=run), lambda count, seconds: count >= REPEATS)
+    taken = clock.take(Pass(run=run), lambda count, seconds: count >= REPEATS)
     return statistics.median(taken.samples_ms) / 1e3

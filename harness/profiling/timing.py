@@ -37,7 +37,7 @@ Enough = Callable[[int, float], bool]
 class Pass:
     """What is timed: `run`, each time after `prepare`, which is not."""
 
-    prepare: Callable[[], None]
+    prepare: Callable[[], None] = lambda: None
     run: Callable[[], object]
 
 
@@ -153,7 +153,7 @@ def time_callables(
         on_step: called with a name as its warm-up or one of its rounds begins.
     """
     plan, clock, order = PLANS[preset], clock or WallClock(), random.Random(SEED)
-    passes = {name: Pass(prepare=lambda: None, run=run) for name, run in runs.items()}
+    passes = {name: Pass(run=run) for name, run in runs.items()}
     warmed, rounds = {}, dict[str, list[RoundSamples]]()
     for name, timed in passes.items():
         on_step(name)

@@ -112,9 +112,9 @@ class TrainingStep:
 
 
 def forward_pass(model: nn.Module, batches: list[Tensor], precision: Precision) -> Pass:
-    """Forward, to be timed; nothing to prepare. The network is as `for_inference` leaves it."""
+    """Forward, to be timed. The network is as `for_inference` leaves it."""
     images = cycle(batches)
-    return Pass(prepare=lambda: None, run=lambda: infer(model, next(images), precision))
+    return Pass(run=lambda: infer(model, next(images), precision))
 
 
 def backward_pass(model: nn.Module, batches: list[Tensor], labels: Tensor, precision: Precision) -> Pass:
@@ -152,17 +152,17 @@ def end_to_end_pass(
         with torch.inference_mode():
             label_maps(logits, (image.shape[0], image.shape[1]), reach).cpu()
 
-    return Pass(prepare=lambda: None, run=run)
+    return Pass(run=run)
 
 
 def training_pass(
     model: nn.Module, batches: list[Tensor], labels: Tensor, precision: Precision, optimizer: Optimizer
 ) -> Pass:
-    """A whole training step on data that lies on the device, to be timed; nothing to prepare."""
+    """A whole training step on data that lies on the device, to be timed."""
     model.train()
     images = cycle(batches)
     step = TrainingStep(model, precision, optimizer)
-    return Pass(prepare=lambda: None, run=lambda: step(next(images), labels))
+    return Pass(run=lambda: step(next(images), labels))
 
 
 def _layout(model: nn.Module) -> torch.memory_format:

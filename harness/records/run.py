@@ -1,9 +1,9 @@
 """Records: what a run leaves in `results/runs/<run id>/`, and how it is written and read.
 
 record.json                what was run, on what, how it ended
-history.json               loss and rate (thinned), and the confusion matrix of each validation
+history.json               loss and lr (thinned), and the confusion matrix of each validation
 scores.npz                 confusion matrix and per-class BF of every image, per evaluation
-prediction-<stem>.png      the label maps predicted for a few test images (values are class numbers)
+prediction-<image>.png     the label maps predicted for a few test images (values are class numbers)
 SHA256SUMS                 checksums of all of these, so that damage is noticed; earlier records have none
 
 Scores are not stored: they are derived from the matrices (`harness.metrics`), again at any time.
@@ -184,9 +184,9 @@ class StoredRun:
         shape = (evaluation.images, self.record.spec.num_classes)
         return self._scores(f"{evaluation.key}-bf", shape, np.floating).astype(np.float64)
 
-    def prediction_path(self, stem: str) -> Path:
+    def prediction_path(self, image_id: str) -> Path:
         """The kept prediction of a test image: an 8-bit PNG of class numbers at full label size."""
-        return self.folder / f"prediction-{stem}.png"
+        return self.folder / f"prediction-{image_id}.png"
 
     def check(self) -> None:
         """Read everything that the record says is there."""
@@ -201,8 +201,8 @@ class StoredRun:
 
     def check_pictures(self) -> None:
         """Read the kept predictions."""
-        for stem in self.record.image_ids:
-            path = self.prediction_path(stem)
+        for image_id in self.record.image_ids:
+            path = self.prediction_path(image_id)
             data = checksums.read_checked(self.folder, path.name)
             try:
                 Image.open(io.BytesIO(data), formats=("PNG",)).load()
