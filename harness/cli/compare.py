@@ -1,7 +1,5 @@
 """`compare`: two architectures side by side. Imports no torch."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
@@ -29,25 +27,19 @@ def compare_architectures(
     suite: Suites = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """Print the tables."""
-    raise typer.Exit(compare_command(first, second, suite, results))
-
-
-def compare_command(first: str, second: str, suites: Sequence[str] | None, results: Path) -> int:
-    """`compare`.
+    """Print the tables.
 
     Raises:
         UserError: unknown suite, or networks that can't be compared.
     """
-    for name in suites or ():
+    for name in suite or ():
         load_suite(name)
-    frame, console = compare(results, first, second, suites or suite_names()), terminal()
+    frame, console = compare(results, first, second, suite or suite_names()), terminal()
     for (group, reduced), part in frame.groupby(["group", "reduced"], sort=False):
         say(console, f"{group}{f'; {reduced}' if reduced else ''}")
         say(console, _who(part, title(first), title(second)))
         console.print(_table(part), highlight=False)
     say(console, _NOTE.format(block=BLOCK))
-    return 0
 
 
 def _who(part: pd.DataFrame, first: str, second: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from harness.cli.options import DEFAULT_REPORTS, DEFAULT_RESULTS, DataRoot, Reports, Results, Suites, writable
 from harness.config.suite import load_suite
 from harness.system.console import say, terminal
@@ -23,12 +21,12 @@ def report(
     reports: Reports = DEFAULT_REPORTS,
 ) -> None:
     """Write the reports, and print where they are."""
-    raise typer.Exit(print_reports(results, reports, suite, data_root))
+    print_reports(results, reports, suite, data_root)
 
 
 def print_reports(
     results: Path | Store, reports: Path, suites: list[str] | None = None, data_root: str | None = None
-) -> int:
+) -> None:
     """Write the reports of these suites (none: all with records), and print where they are.
 
     Raises:
@@ -47,4 +45,3 @@ def print_reports(
         # of a suite's groups its own page has the links
         if page.name in ("README.md", "claims.md") and reports in (page.parent, page.parent.parent):
             say(console, f"report: {page}")
-    return 0

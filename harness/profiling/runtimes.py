@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from harness.deploy.weights import Source
 from harness.profiling.timing import Timed, time_callables
 from harness.records.measurement import Preset
 from harness.records.runtimes import BASELINE, RuntimeName, RuntimePrecision, RuntimeRecord
-from harness.system.environment import device_name, device_slug, environment
+from harness.system.environment import device_name, device_slug, environment, package_version
 from harness.system.quantities import Quantity
 from harness.system.supervisor import child_environment, command
 from harness.training.checkpoint import save_weights
@@ -82,7 +82,7 @@ def measure_runtimes(
             on_step(f"{_name(key)}: preparing")
             prepared[key] = workshop.prepare(key)
         image = export.noise(1, request.source.config.image_size)
-        runs = {_name(key): _pass(one.call, image) for key, one in prepared.items() if one.call is not None}
+        runs = {_name(key): partial(one.call, image) for key, one in prepared.items() if one.call is not None}
         times = time_callables(runs, request.preset, on_step=lambda name: on_step(f"{name}: timing"))
         found = _Findings(request, prepared, times, on_step)
         return [found.record(key, session) for key in keys]
@@ -90,10 +90,6 @@ def measure_runtimes(
 
 def _name(key: Key) -> str:
     return " ".join(key)
-
-
-def _pass(call: Call, image: Arrays) -> Callable[[], object]:
-    return lambda: call(image)
 
 
 class _Workshop:
@@ -240,7 +236,7 @@ class _Findings:
             baseline_ms=Quantity(value=self._times[_name(BASELINE)].time.median_ms),
             baseline_miou=self._miou(BASELINE),
             calibration_images=len(calibration_images(config, request.train)) if quantized else None,
-            versions={name: metadata.version(name) for name in _PACKAGES if _installed(name)},
+            versions={name: found for name in _PACKAGES if (found := package_version(name))},
             environment=self._environment,
             warnings=timed.warnings if timed else (),
         )
@@ -306,11 +302,3 @@ class _Findings:
         if said.get("peak_rss_bytes") is None:
             return Quantity(reason=said.get("reason", "needs Linux's /proc/self/status"))
         return Quantity(value=said["peak_rss_bytes"])
-
-
-def _installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

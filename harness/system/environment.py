@@ -48,9 +48,9 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         **_torch_state(),
-        "torchvision": _version("torchvision"),
-        "segmentation_models_pytorch": _version("segmentation_models_pytorch"),
-        "timm": _version("timm"),
+        "torchvision": package_version("torchvision"),
+        "segmentation_models_pytorch": package_version("segmentation_models_pytorch"),
+        "timm": package_version("timm"),
         "driver": driver_version(),
         "cpu_model": cpu_model(),
         "cpu_cores": available_cores(),
@@ -148,6 +148,14 @@ def resident_bytes(field: str) -> Quantity:
     return Quantity(reason=f"/proc/self/status has no {field}" if status else "needs Linux's /proc/self/status")
 
 
+def package_version(package: str) -> str | None:
+    """The version of an installed package."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 @cache
 def in_container() -> bool:
     """Whether this process runs in a container, as far as its marks show it."""
@@ -178,13 +186,6 @@ def _torch_state() -> dict[str, Any]:
             "gpu_capability": f"{properties.major}.{properties.minor}",
         }
     return state
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _ram_bytes() -> int | None:

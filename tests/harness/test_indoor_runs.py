@@ -74,7 +74,7 @@ def test_sunrgbd_end_to_end(tmp_path: Path) -> None:
     specs, console = plan(request).specs, Console()
     steps.prepare_data(specs, request, console)
     assert LocalLauncher(request).execute(specs, request, console).done == 2  # balanced too
-    assert print_reports(tmp_path / "results", tmp_path / "reports", ["sunrgbd"], None) == 0
+    print_reports(tmp_path / "results", tmp_path / "reports", ["sunrgbd"], None)
     (path,) = (tmp_path / "reports" / "sunrgbd").glob("*/README.md")
     page = path.read_text()
     assert "4 of 5,025 train images" in page and "input 32 x 40 instead of 360 x 480" in page

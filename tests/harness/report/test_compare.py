@@ -121,8 +121,8 @@ class TestCommand:
 
     def test_imports_no_torch(self, results: Path) -> None:
         program = (
-            "import sys; from pathlib import Path; from harness.cli.compare import compare_command; "
-            "compare_command('segnet', 'deconvnet', None, Path(sys.argv[1])); "
+            "import sys; from pathlib import Path; from harness.cli.compare import compare_architectures; "
+            "compare_architectures('segnet', 'deconvnet', None, Path(sys.argv[1])); "
             "sys.exit('torch' in sys.modules)"
         )
         command = [sys.executable, "-c", program, str(results)]
