@@ -7,7 +7,7 @@ later revision of measuring stays. What conflicts is left as it is, and named.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,22 +30,13 @@ from harness.system.locks import run_lock
 OTHERS = ("indices", "performance", "runtimes")
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Merged:
     """What became of the records: numbers, and a line on each that was refused."""
 
-    added: int = 0
-    same: int = 0
-    refused: list[str] = field(default_factory=list)
-
-    def note(self, outcome: str) -> None:
-        """Count an outcome of `_outcomes`."""
-        if outcome == "added":
-            self.added += 1
-        elif outcome == "same":
-            self.same += 1
-        else:
-            self.refused.append(outcome)
+    added: int
+    same: int
+    refused: list[str]
 
 
 def merge(target: Path, sources: list[Path]) -> Merged:
@@ -63,11 +54,9 @@ def merge(target: Path, sources: list[Path]) -> Merged:
             raise UserError(f"{source}: no results folder: it has neither runs nor measurements")
         if source.resolve() == target.resolve():
             raise UserError(f"{source}: is the folder to merge into; name the others")
-    found = Merged()
-    for source in sources:
-        for outcome in _outcomes(source, target):
-            found.note(outcome)
-    return found
+    outcomes = [outcome for source in sources for outcome in _outcomes(source, target)]
+    refused = [outcome for outcome in outcomes if outcome not in ("added", "same")]
+    return Merged(added=outcomes.count("added"), same=outcomes.count("same"), refused=refused)
 
 
 def _outcomes(source: Path, target: Path) -> Iterator[str]:
