@@ -175,8 +175,8 @@ def outdated(record: RunRecord) -> str:
     spec = record.spec
     if spec.metrics_revision != METRICS_REVISION:
         return f"scored with revision {spec.metrics_revision} of the metrics, now {METRICS_REVISION}"
-    info = architecture_info(spec.architecture)
-    if info and spec.logits_reach != logits_reach(info, input_size(spec.protocol, spec.dataset_info)):
+    info, size = architecture_info(spec.architecture), spec.protocol.size  # full sizes of ours are multiples of strides
+    if info and size and spec.logits_reach != logits_reach(info, size):
         return "its logits reach over the image; that is cut now, not pressed into it"
     return outdated_architecture(spec.architecture, spec.architecture_revision, spec.architecture_source)
 
