@@ -46,8 +46,10 @@ class SplitScores:
 
 
 def enlarge(logits: Tensor, size: tuple[int, int], reach: Reach = WHOLE) -> Tensor:
-    """Logits (B, K, h, w) -> (B, K, H, W), bilinear; what reaches over the image is cut."""
+    """Logits (B, K, h, w) -> (B, K, H, W), bilinear; what reaches over the image is cut. Of that size they stay."""
     if reach == WHOLE:
+        if logits.shape[2:] == size:
+            return logits
         return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
     scale = [float(n * part / cells) for n, part, cells in zip(size, reach, logits.shape[2:], strict=True)]
     full = F.interpolate(logits, scale_factor=scale, mode="bilinear", align_corners=False, recompute_scale_factor=False)
@@ -60,8 +62,6 @@ def label_maps(logits: Tensor, size: tuple[int, int], reach: Reach = WHOLE) -> T
     Logits too large for memory are upsampled a few classes at a time; of equal ones the first class wins.
     """
     logits = logits.float()
-    if logits.shape[2:] == size and reach == WHOLE:
-        return logits.argmax(1).to(torch.uint8)
     step = max(1, MOST_UPSAMPLED // (len(logits) * size[0] * size[1]))
     best = classes = None
     for start in range(0, logits.shape[1], step):

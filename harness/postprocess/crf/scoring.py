@@ -61,9 +61,7 @@ class Refiner:
 
     def energies(self, index: int) -> Tensor:
         """Negative log probabilities (H * W, K) of an image: logits enlarged as evaluation enlarges them."""
-        logits = self._data.logits[index].to(self._device)[None]
-        if logits.shape[2:] != self._data.size:
-            logits = enlarge(logits, self._data.size, self._data.reach)
+        logits = enlarge(self._data.logits[index].to(self._device)[None], self._data.size, self._data.reach)
         return -torch.log_softmax(logits[0].flatten(1).t(), 1)
 
     def kernels(self, index: int, parameters: CrfParameters) -> Kernels:
