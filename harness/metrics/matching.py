@@ -9,8 +9,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_flow
 
 
 def tolerance_offsets(height: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -59,6 +57,9 @@ def _maximum_matching(degrees: NDArray[np.int64], partners: NDArray[np.int32]) -
     degrees = degrees[degrees > 0]
     used = np.zeros(int(partners.max()) + 1, dtype=np.int32)
     used[partners] = 1
+    from scipy.sparse import csr_array  # where it is needed: importing it takes longer than numpy
+    from scipy.sparse.csgraph import maximum_flow
+
     rank = np.cumsum(used, dtype=np.int32)  # 1 for the first right vertex that has an edge
     left, right, edges = degrees.size, int(rank[-1]), partners.size
     source, sink = left + right, left + right + 1

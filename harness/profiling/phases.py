@@ -101,7 +101,7 @@ class Measuring:
         """What there is so far."""
         spec, load = self._bench.spec, load_average()
         ours, cores = (spec.threads, 1) if spec.device == "cpu" else (1, available_cores())
-        counted = self._bench.key.phase == "shapes"  # which others on the machine don't change
+        steady = self._bench.key.phase not in TIMED  # others on the machine change neither counts nor peaks
         return WorkerResult.model_validate(
             {
                 **self._fields,
@@ -110,7 +110,7 @@ class Measuring:
                 "environment": environment(),
                 "wall_s": round(time.perf_counter() - self._began, 1),
                 "load_average_after": load,
-                "flags": (*self._warnings, *(() if counted else load_warnings(load, ours, cores))),
+                "flags": (*self._warnings, *(() if steady else load_warnings(load, ours, cores))),
                 "failure": self._failure,
                 "rounds": tuple(self._rounds),
                 "window": joined_windows(self._windows),

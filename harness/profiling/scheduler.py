@@ -173,7 +173,9 @@ def _groups(requests: Iterable[Request], results: Path, force: bool) -> list[_Gr
             alike = (spec.size, spec.precision, spec.options, spec.preset, spec.device, spec.threads)
             members.setdefault((key, alike), []).append(spec)
     groups = []
-    for (key, _), specs in members.items():
+    # on a CPU times first: to a load average, processes that load beside each other are others for a minute
+    ordered = sorted(members.items(), key=lambda found: found[1][0].device == "cpu" and found[0][0].phase not in TIMED)
+    for (key, _), specs in ordered:
         for start in range(0, len(specs), AT_ONCE):
             groups.append(_Group(key=key, specs=tuple(specs[start : start + AT_ONCE])))
     return groups
@@ -278,9 +280,9 @@ class _Visit:
     def _beside(self) -> bool:
         """Whether processes load beside each other, which is what takes longest of a short measurement.
 
-        Not on a CPU: to its load average, by which others are noticed, they would be others.
+        Not where times are taken on a CPU: to its load average, by which others are noticed, they would be others.
         """
-        return self._group.specs[0].device == "cuda"
+        return self._group.specs[0].device == "cuda" or self._group.key.phase not in TIMED
 
     def _loaded(self, stack: ExitStack, specs: Sequence[MeasureSpec]) -> dict[MeasureSpec, MeasurementWorker]:
         """The processes, each loaded or ended: to one that has ended, every step is false."""

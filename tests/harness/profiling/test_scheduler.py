@@ -117,21 +117,20 @@ def test_rounds_go_round_between_architectures(tmp_path: Path) -> None:
     assert (cell.timing.time.n, cell.timing.time.median_ms, cell.timing.processes) == (36, 11.0, 1)
 
 
-@pytest.mark.parametrize(
-    ("device", "begun"),
-    [
-        ("cuda", ["a start", "b start", "a prepare", "b prepare", "b exit", "a exit"]),
-        ("cpu", ["a start", "a prepare", "a exit", "b start", "b prepare", "b exit"]),
-    ],
-)
 def test_processes_start_beside_each_other_where_that_is_no_load(
-    device: str, begun: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On a CPU only those that take no times, after those that do."""
     monkeypatch.setattr(scheduler, "baseline_power", lambda spec: BaselinePower())
     monkeypatch.setattr(scheduler, "_save", lambda *found: None)  # the stand-in finds no memory
     memory = MeasurementKey(phase="training-memory", batch_size=4)
-    run_measurements(requests("a", "b", keys=(memory,), device=device, preset="lease"), tmp_path)
-    assert StandIn.steps == begun
+    beside = ["a start", "b start", "a prepare", "b prepare", "b exit", "a exit"]
+    run_measurements(requests("a", "b", keys=(memory,), device="cuda", preset="lease"), tmp_path)
+    assert StandIn.steps == beside
+    StandIn.steps.clear()
+    run_measurements(requests("a", "b", keys=(memory, FORWARD)), tmp_path)
+    assert StandIn.steps[-6:] == beside
+    assert StandIn.steps[-9:-6] == ["b finalize", "b exit", "a exit"]
 
 
 def test_full_preset_takes_a_fresh_process_for_each_round(tmp_path: Path) -> None:
