@@ -29,7 +29,7 @@ from harness.training.run_record import run_record
 from harness.training.trainer import Trainer
 
 CLASSES = 11
-PROTOCOL = "quick@1"
+PROTOCOL = "quick@2"
 ITERATIONS = 2
 _COUNTS = {"train": 3, "val": 1, "test": 2}
 
@@ -66,7 +66,7 @@ class Trial:
             architectures=(name,),
             size=root,
             iterations=ITERATIONS,
-            overrides=(f"optimizer={optimizer}", f"eval_interval={ITERATIONS}"),
+            overrides=(f"optimizer={optimizer}", "lr=1e-3", f"eval_interval={ITERATIONS}"),
             precision=precision,
             data_root=root,
             device=device,

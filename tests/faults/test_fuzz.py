@@ -42,7 +42,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run's record."""
     store = Store(results=tmp_path_factory.mktemp("results"))
     scores = {"end": np.stack([matrix([100] * 11, wrong=7)] * 3)}
-    spec = store.spec("segnet", protocol=load_protocol("quick@1"))
+    spec = store.spec("segnet", protocol=load_protocol("quick@2"))
     return store.run(spec, scores, image_ids={"test_000": blocks((180, 240), 0)})
 
 

@@ -46,7 +46,7 @@ WORDS = [
 @given(change=changes(), word=st.sampled_from(WORDS), place=st.floats(0, 1), lines=st.integers(0, 40))
 @settings(bounded, max_examples=400)
 def test_protocols(change: Callable[[bytes], bytes], word: str, place: float, lines: int) -> None:
-    text = (PROTOCOLS / "quick@1.toml").read_bytes()
+    text = (PROTOCOLS / "quick@2.toml").read_bytes()
     at = int(place * len(text))
     mistyped = text[:at] + word.encode() + text[at:]
     for content in (change(text), mistyped, b"\n".join(text.splitlines()[:lines])):
@@ -87,7 +87,7 @@ def test_sizes_and_times(text: str) -> None:
 @settings(bounded, max_examples=300)
 def test_overrides(changed: dict[str, str]) -> None:
     try:
-        load_protocol("quick@1").override(changed)
+        load_protocol("quick@2").override(changed)
     except UserError as error:
         assert one_line(error)
 

@@ -22,7 +22,7 @@ eval_interval = 4
 report_at = { "end" = 4 }
 quick = true
 """
-SUITE = 'title = "x"\ndataset = "roads"\nprotocol = "quick@1"\narchitectures = ["segnet"]\n'
+SUITE = 'title = "x"\ndataset = "roads"\nprotocol = "quick@2"\narchitectures = ["segnet"]\n'
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_a_suite_that_does_not_fit_is_one_line(packages: Path, tmp_path: Path, c
     ("content", "says"),
     [
         (SUITE.replace("roads", "kitti"), ["kitti"]),
-        (SUITE.replace("quick@1", "quick@9"), ["unknown protocol 'quick@9'"]),
+        (SUITE.replace("quick@2", "quick@9"), ["unknown protocol 'quick@9'"]),
         (SUITE.replace('"segnet"', '"segnett"'), ["did you mean 'segnet'"]),
     ],
 )

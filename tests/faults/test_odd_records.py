@@ -18,7 +18,7 @@ from harness.report.site.build import write_site
 from harness.report.write import write_reports
 from tests.harness.report.made_up import PART, WHOLE, Store, blocks
 
-QUICK = load_protocol("quick@1")
+QUICK = load_protocol("quick@2")
 NETWORK = "deeplab-largefov"  # of the odd run
 
 

@@ -58,7 +58,7 @@ def test_the_recipe_is_of_today_and_one_for_all() -> None:
 
 
 def test_references_must_be_of_the_suite() -> None:
-    values = {"name": "s", "title": "t", "dataset": "roads", "protocol": "quick@1"}
+    values = {"name": "s", "title": "t", "dataset": "roads", "protocol": "quick@2"}
     with pytest.raises(ValueError, match="must be among the architectures"):
         Suite.model_validate({**values, "architectures": ["segnet"], "references": ["fcn8s"]})
 
@@ -110,7 +110,7 @@ def test_a_file_is_looked_for_only_where_a_network_loads_it() -> None:
 def test_a_protocol_must_give_the_input_that_the_weights_want() -> None:
     for name in ("camvid-modern@2", "camvid@2"):  # the latter's 58 is within 2 %
         check_input("n", load_protocol(name), *CHANNELS)
-    for name in ("decoders@2", "quick@1"):
+    for name in ("decoders@2", "quick@2"):
         with pytest.raises(UserError, match=rf"n: .* want input .*, which protocol {name} does not give"):
             check_input("n", load_protocol(name), *CHANNELS)
     with pytest.raises(UserError, match="camvid@2"):

@@ -40,8 +40,8 @@ def test_natural_has_none_and_the_published_ones_are_copied() -> None:
 def test_no_weights_were_published_for_other_data() -> None:
     with pytest.raises(UserError, match="no weights were published for roads; only for camvid"):
         class_weights("segnet-release", "roads", np.ones((2, 11), dtype=np.int64), 22)
-    with pytest.raises(UserError, match=r"override of quick@1.*no weights were published for roads"):
-        load_protocol("quick@1").override({"class_weighting": "segnet-release"})
+    with pytest.raises(UserError, match=r"override of quick@2.*no weights were published for roads"):
+        load_protocol("quick@2").override({"class_weighting": "segnet-release"})
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def test_camvid_epochs_counts_the_papers_iterations_in_epochs() -> None:
 def test_every_protocol_file_loads_under_its_own_name(name: str) -> None:
     assert load_protocol(name).name == name
     reduced = ["input 180 x 240 instead of 360 x 480"] if "-half" in name else []
-    others = {"quick@1": ["quick protocol on drawn data"], "recipes@1": ["input 120 x 160 instead of 360 x 480"]}
+    others = {"quick@2": ["quick protocol on drawn data"], "recipes@1": ["input 120 x 160 instead of 360 x 480"]}
     assert load_protocol(name).reductions((360, 480)) == others.get(name, reduced)
 
 

@@ -81,7 +81,7 @@ def test_a_plan_holds_every_architecture_with_every_protocol_and_seed() -> None:
     specs = plan(request(suite="quick", architectures=("segnet", "segnet-basic"), seeds=(0, 1)), suite).specs
     found = [(spec.protocol.title, spec.seed, spec.architecture) for spec in specs]
     assert len(set(found)) == len(found) == 8
-    assert found[0] == ("quick@1", 0, "segnet")
+    assert found[0] == ("quick@2", 0, "segnet")
     assert len({spec.run_id for spec in specs}) == 8
 
 

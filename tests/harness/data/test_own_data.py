@@ -140,7 +140,7 @@ def test_the_length_follows_from_the_number_of_images() -> None:
     assert long.iterations == 300_000 and long.eval_interval == 75_000
     assert long.report_at == {"half": 150_000, "end": 300_000}
     assert long.title == "own@1" and not long.reductions((360, 480))
-    assert load_protocol("quick@1").for_images(9) == load_protocol("quick@1")
+    assert load_protocol("quick@2").for_images(9) == load_protocol("quick@2")
     shorter = long.override({"iterations": "3000"}).override({"lr": "0.1"})
     assert shorter.overrides == {"iterations": "3000", "lr": "0.1"}
     assert shorter.reductions((360, 480)) == ["3,000 of 300,000 iterations"]

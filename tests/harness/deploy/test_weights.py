@@ -107,7 +107,7 @@ def test_another_encoder_or_input_is_refused(trained: Trained, tmp_path: Path) -
             fitted(architectures.info(name), given)
     with pytest.raises(UserError, match="standardize"):
         build_network(job(trained, "fcn-basic", tmp_path, standardize="false"), (32, 40))
-    assert issubclass(EncoderMismatch, ValueError) and load_protocol("quick@1").standardize
+    assert issubclass(EncoderMismatch, ValueError) and load_protocol("quick@2").standardize
 
 
 # -- to the Hub ----------------------------------------------------------------------------------------------

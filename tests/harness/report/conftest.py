@@ -35,12 +35,12 @@ def decoders() -> Protocol:
 @pytest.fixture
 def quick() -> Protocol:
     """The quick suite's protocol."""
-    return load_protocol("quick@1")
+    return load_protocol("quick@2")
 
 
 def fill(store: Store) -> None:
     """Full and reduced groups, several seeds, a failed and an unreadable run, measurements, drawn data."""
-    camvid, quick = load_protocol("camvid-epochs@2"), load_protocol("quick@1")
+    camvid, quick = load_protocol("camvid-epochs@2"), load_protocol("quick@2")
     for seed in (0, 1):
         store.pictures("segnet", camvid, accuracy=0.7, seed=seed, weights=PART_OF_VGG, layers=LAYERS)
     store.pictures("deconvnet", camvid, accuracy=0.6, weights=PART_OF_VGG, layers=LAYERS)

@@ -124,7 +124,7 @@ def test_editions_of_own_data_under_one_name_have_each_its_own_classes(store: St
             own=True,
         )
         digest = hashlib.sha256("".join(names).encode()).hexdigest()
-        spec = store.spec("segnet", protocol=load_protocol("quick@1"), digest=digest, variant="folder-pets")
+        spec = store.spec("segnet", protocol=load_protocol("quick@2"), digest=digest, variant="folder-pets")
         changes = {"dataset": "folder-pets", "own_data": own, "num_classes": count, "protocol": protocol}
         matrices = np.stack([10 * np.eye(count, dtype=np.int64)] * 12)
         store.run(spec.model_copy(update=changes), {"half": matrices, "end": matrices})

@@ -175,6 +175,6 @@ class TestResources:
 
 
 def test_table1_needs_the_papers_data() -> None:
-    values = {"name": "x", "title": "x", "dataset": "roads", "protocol": "quick@1", "architectures": ("segnet",)}
+    values = {"name": "x", "title": "x", "dataset": "roads", "protocol": "quick@2", "architectures": ("segnet",)}
     with pytest.raises(ValidationError, match="no figure of roads; choose table3"):
         Suite.model_validate({**values, "table": "table1"})

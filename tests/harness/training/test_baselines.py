@@ -7,9 +7,9 @@ from torch import Tensor
 import architectures
 import datasets
 from datasets.cache import reduce_area
-from harness.config.protocol import load_protocol
 from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.optimizers import build_optimizer, set_rate
+from tests.harness.helpers import tiny_protocol
 
 SIZE = (24, 32)
 STEPS = 150
@@ -30,7 +30,7 @@ def trained_loss(name: str, images: Tensor, labels: Tensor) -> tuple[float, floa
     """Mean cross-entropy over the scenes before and after training on them."""
     torch.manual_seed(0)
     model = architectures.build(name, 11, SIZE)
-    optimizer = build_optimizer(model, load_protocol("quick@1"))
+    optimizer = build_optimizer(model, tiny_protocol())
     set_rate(optimizer, 5e-3)
     with torch.no_grad():
         before = float(masked_cross_entropy(model(images), labels))

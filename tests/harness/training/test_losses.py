@@ -180,7 +180,7 @@ import harness.training.losses
 harness.training.losses.__path__.append({str(tmp_path)!r})
 from harness.config.losses import LOSSES
 from harness.config.protocol import load_protocol
-protocol = load_protocol("quick@1").override({{"loss": "{shown[1]}", "class_weighting": "natural"}})
+protocol = load_protocol("quick@2").override({{"loss": "{shown[1]}", "class_weighting": "natural"}})
 loss = LOSSES[protocol.loss].build
 assert "torch" not in sys.modules
 import torch

@@ -203,7 +203,7 @@ import sys
 import harness.config
 harness.config.__path__.insert(0, {str(tmp_path)!r})
 from harness.config.protocol import load_protocol
-protocol = load_protocol("quick@1").override({{"optimizer": "asgd", "momentum": "0"}})
+protocol = load_protocol("quick@2").override({{"optimizer": "asgd", "momentum": "0"}})
 assert "torch" not in sys.modules
 from torch import nn
 from harness.training.optimizers import build_optimizer

@@ -12,7 +12,7 @@ from harness.system.errors import UserError
 from tests.harness.commands import assert_one_line, harness
 from tests.harness.report.made_up import Store, noisy_matrices
 
-QUICK = load_protocol("quick@1")
+QUICK = load_protocol("quick@2")
 
 
 @pytest.fixture

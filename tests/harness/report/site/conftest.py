@@ -29,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawn_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site of drawn data: segnet (two seeds) takes roads in the left half for sky, fcn8s (one) has all right."""
     folder = tmp_path_factory.mktemp("drawn")
-    store, quick = Store(results=folder / "results"), load_protocol("quick@1")
+    store, quick = Store(results=folder / "results"), load_protocol("quick@2")
     test = datasets.load("roads", "test", None)
     truths = [test[at][1] for at in range(len(test.image_ids))]
     classes = test.info.num_classes
