@@ -3,19 +3,20 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from harness.deploy.export import noise
-from harness.deploy.quantization import calibration_images
+from harness.deploy.export import SUFFIXES, Format, exported_program, noise, save_as
+from harness.deploy.quantization import calibration_images, quantize
 from harness.deploy.runtimes import RuntimeTask, onnxruntime_call, torch_call, why_not
 from harness.deploy.weights import build, drawn, find
 from harness.profiling.runtimes import RuntimeRequest, measure_runtimes
 from harness.records.measurement_values import TimeSummary
-from harness.records.runtimes import RUNTIMES, RuntimeRecord
+from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimeRecord
 from harness.report.runtimes import runtimes_files, runtimes_frame
 from harness.system.quantities import Quantity
 from tests.harness.commands import assert_one_line, harness
@@ -32,8 +33,6 @@ def test_bf16_in_torch_is_near_and_converts_a_copy() -> None:
 
 
 def test_a_process_without_torch_says_its_memory(tmp_path: Path) -> None:
-    from harness.deploy.export import exported_program, save_as
-
     source = drawn("pixel-mlp", (24, 32), 5)
     path = tmp_path / "model.onnx"
     save_as(exported_program(build(source), (24, 32), dynamic=False), "onnx", path)
@@ -65,6 +64,38 @@ def test_calibration_takes_training_images_evenly_spread(trained: Trained) -> No
     expected = train.images(np.array([0, round((len(train) - 1) / 2), len(train) - 1])).numpy()
     assert np.array_equal(images, expected)
     assert calibration_images(config, None, 3).shape == (3, 3, 32, 40)
+
+
+def comparisons(runtime: RuntimeName, path: Path) -> Counter[tuple[str, ...]]:
+    """What a file's comparisons compare, by kinds of operators; how many operators quantize."""
+    if runtime == "openvino":
+        openvino = pytest.importorskip("openvino")
+        nodes = openvino.Core().read_model(path).get_ops()
+        found = [
+            (node.get_type_name(), [one.get_source_output().get_node() for one in node.inputs()]) for node in nodes
+        ]
+        kinds = [(kind, *(source.get_type_name() for source in sources)) for kind, sources in found]
+    else:
+        graph = pytest.importorskip("onnx").load(path).graph
+        made = {output: node.op_type for node in graph.node for output in node.output}
+        kinds = [(node.op_type, *(made.get(name, "") for name in node.input)) for node in graph.node]
+    quantizers = sum(kind[0] in ("FakeQuantize", "QuantizeLinear") for kind in kinds)
+    return Counter([kind for kind in kinds if kind[0] == "Greater"]) | Counter({("quantizers",): quantizers})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_pooling_codes_are_compared_in_float32(runtime: RuntimeName, tmp_path: Path) -> None:
+    """Quantized, each side of a comparison has a scale of its own, and most codes of a trained SegNet tip over."""
+    pytest.importorskip("nncf")
+    source = drawn("segnet-basic", (32, 40), 5)
+    kind: Format = "openvino" if runtime == "openvino" else "onnx"
+    plain, reduced = (tmp_path / f"{name}{SUFFIXES[kind]}" for name in ("plain", "int8"))
+    save_as(exported_program(build(source), (32, 40), dynamic=False), kind, plain)
+    quantize(runtime, plain, reduced, calibration_images(source.config, None))
+    before, after = comparisons(runtime, plain), comparisons(runtime, reduced)
+    assert after.pop(("quantizers",)) > before.pop(("quantizers",), 0)
+    assert before.total() == 12 and after == before  # four poolings, three comparisons each
 
 
 @pytest.mark.slow
