@@ -149,7 +149,7 @@ def _drawn(
             group=one,
             palette=palette,
             per_class=frame[frame["class_weighting"] == one.protocol.class_weighting],
-            costs=section.costs,
+            costs_by_fit=section.costs_by_fit,
             source=source if source is not None and source.digest == one.digest else None,
         )
         weighting = one.protocol.class_weighting if len(section.groups) > 1 else ""

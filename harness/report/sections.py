@@ -62,33 +62,42 @@ class Section:
         """The group of a class weighting, if there is one."""
         return next((group for group in self.groups if group.protocol.class_weighting == class_weighting), None)
 
-    @cached_property
+    @property
     def costs(self) -> MeasurementGroup | None:
-        """The one group of plain measurements that stands beside the scores; in tables of costs the device's.
+        """The one group of plain measurements that stands beside the scores; in tables of costs the device's."""
+        return next(iter(self.costs_by_fit), None)
 
-        It is at the runs' input, else at the paper's; for Table 1 at the paper's first. It is in the runs' precision,
-        else in fp32, in which trained weights are kept whatever the precision of training. What was measured in part,
-        such as times alone, is left out, for it has no memory to show. Of several groups the one that holds most of
-        the networks; among equals the first, which is a GPU's. What shows it says where it differs from the runs.
+    @cached_property
+    def costs_by_fit(self) -> tuple[MeasurementGroup, ...]:
+        """The groups of plain measurements that fit the runs, the best first; in tables of costs the device's.
+
+        They are at the runs' input, else at the paper's; for Table 1 at the paper's first. They are in the runs'
+        precision, else in fp32, in which trained weights are kept whatever the precision of training. What was
+        measured in part, such as times alone, is left out, for it has no memory to show. Of several groups the one
+        that holds most of the networks comes first; among equals a GPU's. What shows them says where they differ
+        from the runs.
         """
         if not self.groups:
-            return self.device
+            return (self.device,) if self.device else ()
         sizes, networks = [input_size(self.group.protocol, self.dataset), PAPER_SIZE], [*self.networks]
         if self.suite.table == "table1":  # which shows what was not run too
             sizes.reverse()
             networks += self.suite.architectures
+        wanted = list(dict.fromkeys(product(sizes, (self.group.precision, "fp32"))))
         whole = [
             one
             for one in self.records.measurements.groups
             if one.plain
             and ("shapes", INFERENCE_BATCH) in one.timed
             and one.first.spec.num_classes == self.dataset.num_classes
+            and (one.size, one.first.spec.precision) in wanted
+            and any(map(one.of, networks))
         ]
-        for size, precision in product(sizes, (self.group.precision, "fp32")):
-            fitting = [one for one in whole if one.size == size and one.first.spec.precision == precision]
-            if fitting:
-                return max(fitting, key=lambda one: sum(one.of(name) is not None for name in networks))
-        return None
+
+        def order(one: MeasurementGroup) -> tuple[int, int]:
+            return wanted.index((one.size, one.first.spec.precision)), -sum(map(bool, map(one.of, networks)))
+
+        return tuple(sorted(whole, key=order))
 
 
 def sections(records: SuiteRecords) -> list[Section]:

@@ -78,12 +78,12 @@ def open_test(dataset: datasets.DatasetInfo, data_root: str | None) -> datasets.
 class GroupData(PlotContext):
     """What a group's plots are drawn from.
 
-    per_class: of `accuracy.per_class`. costs: the measurements beside its scores. source: pictures, if they may
-    be had.
+    per_class: of `accuracy.per_class`. costs_by_fit: measurements, first those beside its scores. source: pictures,
+    if they may be had.
     """
 
     per_class: pd.DataFrame
-    costs: MeasurementGroup | None
+    costs_by_fit: tuple[MeasurementGroup, ...]
     source: Source | None
 
 

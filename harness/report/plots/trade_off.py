@@ -174,15 +174,19 @@ def missing_reasons(context: PlotContext, measured: MeasurementGroup | None, qua
 
 
 def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
-    """A plot for each of `COSTS`, or why there is none."""
-    group, measured = data.group, data.costs
+    """A plot for each of `COSTS`, or why there is none.
+
+    What the measurements beside the scores lack, such as a CPU's of energy, is from the next that have it.
+    """
+    group = data.group
     size = input_size(group.protocol, data.dataset)
     made: list[Drawing | NoPlot] = []
     for quantity in COSTS:
         name = f"{quantity.capitalize()} versus accuracy"
-        frame = trade_off_frame(data, measured, quantity)
-        if measured is None or frame.empty:  # of parameters alone the table says as much
-            reasons = missing_reasons(data, measured, quantity)
+        frames = ((one, trade_off_frame(data, one, quantity)) for one in data.costs_by_fit)
+        measured, frame = next((found for found in frames if not found[1].empty), (None, None))
+        if measured is None or frame is None:  # of parameters alone the table says as much
+            reasons = missing_reasons(data, next(iter(data.costs_by_fit), None), quantity)
             reason = caption("trade-off-missing", reasons=reasons)
             made.append(NoPlot(title=name, reason=reason))
             continue

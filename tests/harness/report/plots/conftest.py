@@ -29,7 +29,7 @@ def data(store: Store) -> Data:
             group=group,
             palette=colors,
             per_class=per_class(group, records.dataset),
-            costs=section.costs,
+            costs_by_fit=section.costs_by_fit,
             source=source,
         )
 

@@ -52,6 +52,20 @@ class TestRegistry:
         assert missing.title == "Energy versus accuracy"
         assert "measured on a CPU" in missing.reason
 
+    def test_what_the_measurements_beside_the_scores_lack_is_from_other_ones(
+        self, store: Store, camvid: Protocol, data: Data
+    ) -> None:
+        two(store, camvid)
+        for name in ("segnet", "deconvnet"):
+            store.measurement(name)
+        store.measurement("segnet", energy_mj=900, **GPU)
+        found = {one.name: one.caption for one in drawings("group", data()) if isinstance(one, Drawing)}
+        assert (
+            "Made-up GPU" in found["energy-accuracy.png"]
+            and "No measurement: DeconvNet." in found["energy-accuracy.png"]
+        )
+        assert "Made-up CPU" in found["time-accuracy.png"] and "No measurement" not in found["time-accuracy.png"]
+
 
 class TestTradeOff:
     def test_points_here_and_in_the_paper(self, store: Store, camvid: Protocol, data: Data) -> None:
@@ -59,7 +73,7 @@ class TestTradeOff:
         store.measurement("segnet", forward_ms=8, **GPU)
         store.measurement("deconvnet", forward_ms=9, **GPU)
         found = data()
-        frame = trade_off_frame(found, found.costs, "time").set_index(["source", "network"])
+        frame = trade_off_frame(found, found.costs_by_fit[0], "time").set_index(["source", "network"])
         assert frame.loc[("here", "SegNet"), "cost"] == 8
         assert frame.loc[("here", "SegNet"), "miou"] == pytest.approx(MIOU_PART)
         assert frame.loc[("here", "DeconvNet"), ["low", "high"]].tolist() == [100, 100]
@@ -75,7 +89,7 @@ class TestTradeOff:
         two(store, camvid)
         store.measurement("segnet", **GPU)
         found = data()
-        group = found.costs
+        group = found.costs_by_fit[0]
         frame = trade_off_frame(found, group, "memory")
         (axes,) = trade_off_figure(found, group, "memory", frame).axes
         lines = {box.get_label(): box[0] for box in axes.containers}
@@ -103,7 +117,7 @@ class TestTradeOff:
         store.run(spec, {"half": PART, "end": PART}, parameters=29_450_000)
         store.measurement("deconvnet", **GPU)
         found = data()
-        frame = trade_off_frame(found, found.costs, "parameters")
+        frame = trade_off_frame(found, found.costs_by_fit[0], "parameters")
         assert frame[frame["source"] == "here"]["cost"].tolist() == [pytest.approx(29.45)]
         drawn = {one.title for one in drawings("group", found) if isinstance(one, Drawing)}
         assert "Parameters versus accuracy" in drawn and "Time versus accuracy" not in drawn
