@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from torch import Tensor
+from torch import Tensor, nn
 
 from architectures.base import Architecture
 from datasets.cache import reduce_area
@@ -22,7 +24,7 @@ from harness.metrics.inputs import as_array
 from harness.system.corruption import UNREADABLE
 from harness.system.environment import Device, emulates_bfloat16
 from harness.system.errors import UserError
-from harness.training.amp import apply_precision, autocast
+from harness.training.amp import apply_precision, autocast, convert_weights, memory_layout
 from harness.training.evaluator import label_maps
 
 Pixels = NDArray[np.uint8]
@@ -64,14 +66,23 @@ class Predictor:
         pixels = torch.from_numpy(np.stack(inputs)).to(self.device)
         with torch.inference_mode():
             images = Normalize(self.config, self.device)(pixels).permute(0, 3, 1, 2)
-            images = images if self.device.type == "cuda" else images.contiguous()
+            images = images.contiguous(memory_format=memory_layout(self.precision, self.device.type))
             with autocast(self.precision, self.device):
-                logits = self.model(images)
+                logits = self._converted(images)
             reach = self.model.info.reach(*inputs[0].shape[:2])
             return [
                 label_maps(one[None], (picture.shape[0], picture.shape[1]), reach)[0].cpu().numpy()
                 for one, picture in zip(logits, pictures, strict=True)
             ]
+
+    @cached_property
+    def _converted(self) -> nn.Module:
+        """In bf16 a copy with converted weights: autocast would convert them for every picture."""
+        if self.precision != "bf16":
+            return self.model
+        model = copy.deepcopy(self.model).to(memory_format=memory_layout(self.precision, self.device.type))
+        convert_weights(model, self.precision)
+        return model
 
 
 def predictor(source: Source, device: Device, precision: Precision | None = None) -> Predictor:

@@ -26,6 +26,8 @@ from harness.system.quantities import Frozen
 if TYPE_CHECKING:
     from torch import nn
 
+    from harness.config.run_spec import Precision
+
 Arrays = NDArray[np.float32]
 Call = Callable[[Arrays], list[NDArray[Any]]]  # images -> logits first
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
@@ -112,16 +114,17 @@ def torch_call(model: nn.Module, precision: RuntimePrecision = "fp32", compiled:
 
     import torch
 
-    from harness.training.amp import autocast, convert_weights
+    from harness.training.amp import autocast, convert_weights, memory_layout
 
-    in_bf16 = precision == "bf16"
-    ready = copy.deepcopy(model) if in_bf16 else model
-    convert_weights(ready, "bf16" if in_bf16 else "fp32")
+    as_trained: Precision = "bf16" if precision == "bf16" else "fp32"
+    layout = memory_layout(as_trained, "cpu")
+    ready = copy.deepcopy(model).to(memory_format=layout) if as_trained == "bf16" else model
+    convert_weights(ready, as_trained)
     run = torch.compile(ready) if compiled else ready
 
     def call(images: Arrays) -> list[NDArray[Any]]:
-        with torch.inference_mode(), autocast("bf16" if in_bf16 else "fp32", torch.device("cpu")):
-            found = run(torch.from_numpy(images))
+        with torch.inference_mode(), autocast(as_trained, torch.device("cpu")):
+            found = run(torch.from_numpy(images).contiguous(memory_format=layout))
         outputs = found if isinstance(found, tuple | list) else (found,)
         return [one.float().numpy() if one.is_floating_point() else one.numpy() for one in outputs]
 

@@ -1,6 +1,5 @@
 """The network of a run, as training starts from it."""
 
-import torch
 from torch import nn
 
 import architectures
@@ -17,6 +16,7 @@ from harness.config.initial_weights import (
     trained_input,
 )
 from harness.config.worker_job import WorkerJob
+from harness.training.amp import memory_layout
 from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.sync_batchnorm import synchronize
 
@@ -62,8 +62,5 @@ def build_network(
     if group.world_size > 1:
         synchronize(network, group)
     network.to(job.device)
-    # in float32 oneDNN reorders for itself, and the fused optimizer is slow on permuted weights; in bfloat16 that is
-    # less than what the reordering of all maps takes: on two cores with AMX 15 % of FCN-8s's step, 30 % of DeepLab's
-    if job.device == "cuda" or spec.precision == "bf16":
-        network.to(memory_format=torch.channels_last)
+    network.to(memory_format=memory_layout(spec.precision, job.device))
     return network, layers_set
