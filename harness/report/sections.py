@@ -91,6 +91,7 @@ class Section:
             and ("shapes", INFERENCE_BATCH) in one.timed
             and one.first.spec.num_classes == self.dataset.num_classes
             and (one.size, one.first.spec.precision) in wanted
+            and any(map(one.of, networks))
         ]
 
         def order(one: MeasurementGroup) -> tuple[int, int]:

@@ -115,7 +115,7 @@ class TestTradeOff:
     def test_parameters_are_the_runs_own(self, store: Store, camvid: Protocol, data: Data) -> None:
         spec = store.spec("segnet", protocol=camvid)
         store.run(spec, {"half": PART, "end": PART}, parameters=29_450_000)
-        store.measurement("deconvnet", **GPU)
+        store.measurement("segnet", forward_ms=None, **GPU)
         found = data()
         frame = trade_off_frame(found, found.costs_by_fit[0], "parameters")
         assert frame[frame["source"] == "here"]["cost"].tolist() == [pytest.approx(29.45)]
