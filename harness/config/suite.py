@@ -100,6 +100,10 @@ class Suite(Frozen):
         """Whether memory and time stand beside the scores; a comparison of recipes has none of its own."""
         return self.table != "recipes"
 
+    def names_any(self, networks: Iterable[str]) -> bool:
+        """Whether some of these networks are the suite's own: others may be run by its protocols too."""
+        return not {*self.architectures}.isdisjoint(networks)
+
     def covers(self, spec: RunSpec) -> bool:
         """Whether a run belongs in this suite's report."""
         return spec.dataset == self.dataset and spec.protocol.name in self.protocols

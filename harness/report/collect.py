@@ -100,14 +100,15 @@ def _groups(suite: Suite, current: Sequence[RunRecord], finished: dict[str, Run]
 
 
 def _place(suite: Suite, group: Group) -> tuple[object, ...]:
-    """Groups reduced in fewer ways first, then the suite's own protocol, longer runs, its class weightings."""
-    protocol = group.protocol
+    """Groups of the suite's networks first, reduced in fewer ways, its own protocol, longer, its class weightings."""
+    protocol, foreign = group.protocol, not suite.names_any(group.ran)
     ranked = protocol.class_weighting in suite.class_weightings
     # of a suite without class_weightings the protocol's own comes first
     other = len(suite.class_weightings) + ("class_weighting" in protocol.overrides)
     class_weighting = suite.class_weightings.index(protocol.class_weighting) if ranked else other
     own = suite.protocols.index(protocol.name), -protocol.iterations, class_weighting, protocol.title
-    return len(group.reduced), *own, group.variant, group.precision, group.compiled, group.weights.kind, group.slug
+    alike = group.variant, group.precision, group.compiled, group.weights.kind, group.slug
+    return foreign, len(group.reduced), *own, *alike
 
 
 def _shared_weights(records: Sequence[RunRecord]) -> InitialWeights:

@@ -42,7 +42,7 @@ def evidence(table: Table, records: SuiteRecords) -> list[EvidenceGroup]:
             found.append(_of_runs(records, section.group, section.name, _scores(rows, section.costs)))
         return found
     found = []
-    for group in (one for one in records.groups if one.runs):
+    for group in (one for one in records.groups if records.suite.names_any(one.networks)):
         rows = {PAPER_BEST: (group, BEST)} | {label: (group, label) for label in group.fixed_labels}
         start = (share_of_images(records.dataset),) if table == "table3" else ()
         lacking = (*start, *_encoder(group.runs))

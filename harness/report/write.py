@@ -123,16 +123,14 @@ def suite_files(
 
 
 def _distinct(sections: Sequence[Section]) -> list[str]:
-    """Headings; of those that would be the same, each has its protocol and folder behind it."""
-    plain = [heading(section) for section in sections]
-    titled = [
-        f"{head}, {section.name}" if plain.count(head) > 1 else head
-        for head, section in zip(plain, sections, strict=True)
-    ]
-    return [
-        f"{head} ({section.slug[-8:]})" if titled.count(head) > 1 else head
-        for head, section in zip(titled, sections, strict=True)
-    ]
+    """Headings; those that would be the same say where they differ: initial weights, protocol, else the folder."""
+    heads = [heading(section) for section in sections]
+    weights = [f", from {section.group.weights.title.partition(' (')[0]}" for section in sections]
+    names = [f", {section.name}" for section in sections]
+    for more in (weights, names, [f" ({section.slug[-8:]})" for section in sections]):
+        found = {head: {text for other, text in zip(heads, more, strict=True) if other == head} for head in heads}
+        heads = [head + text if len(found[head]) > 1 else head for head, text in zip(heads, more, strict=True)]
+    return heads
 
 
 def _over_groups(records: SuiteRecords, results: pd.DataFrame) -> tuple[Files, list[str]]:

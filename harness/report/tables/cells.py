@@ -26,8 +26,9 @@ PUBLISHED: dict[str, Callable[[], tuple[paper.Accuracy, ...]]] = {
 
 
 def beside_paper(section: Section) -> bool:
-    """Whether figures of the paper may stand beside these scores."""
-    return section.suite.table in ("table1", *PUBLISHED) and bool(not_like_for_like(section.dataset))
+    """Whether figures of the paper may stand beside these scores: its data, and some network of the suite."""
+    compared = section.suite.table in ("table1", *PUBLISHED) and bool(not_like_for_like(section.dataset))
+    return compared and section.suite.names_any(section.networks)
 
 
 # All tables of suites but a comparison of recipes.

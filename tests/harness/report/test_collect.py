@@ -52,6 +52,21 @@ def test_full_groups_come_first(store: Store, camvid: Protocol) -> None:
     assert [group.reduced for group in groups] == [(), ("300 of 8,560 iterations",)]
 
 
+def test_networks_that_are_no_suites_come_last_and_without_the_paper(store: Store, camvid: Protocol) -> None:
+    """By the suite's recipe from another encoder's weights, so that they make a group of their own."""
+    own, other = (InitialWeights(kind="file", sha256=2 * key * 32, title=f"{key}-net ImageNet (A & B)") for key in "fa")
+    store.run(store.spec("smp:Unet/resnet34", protocol=camvid, weights=other), SCORES)
+    store.run(store.spec("segnet", protocol=camvid.override({"iterations": "300"}), weights=own), SCORES)
+    store.run(store.spec("segnet", protocol=camvid, weights=own), SCORES)
+    groups = collect(store.results, load_suite("camvid")).groups
+    assert [group.networks for group in groups] == [["segnet"], ["segnet"], ["smp:Unet/resnet34"]]
+    reports = store.results.parent / "reports"
+    write_reports(store.results, reports, ["camvid"])
+    first, _, last = ((reports / "camvid" / group.slug / "README.md").read_text() for group in groups)
+    assert first.splitlines()[0].endswith(", from f-net ImageNet") and last.splitlines()[0].endswith("a-net ImageNet")
+    assert "mIoU %, paper" in first and "paper" not in (reports / "camvid" / groups[-1].slug / "table3.csv").read_text()
+
+
 def test_networks_are_in_the_suites_order(store: Store, camvid: Protocol) -> None:
     for name in ("smp:Unet/resnet34", "deconvnet", "segnet"):
         store.run(store.spec(name, protocol=camvid), SCORES)
