@@ -37,7 +37,7 @@ def open_hdf5(path: Path, advice: str) -> Iterator[Any]:
         import h5py
     except ImportError as error:
         raise DatasetError(
-            f"{path} is HDF5 and needs h5py to be read: pip install 'segnet-harness[prepare]'"
+            f"{path} is HDF5 and needs h5py to be read: pip install '.[prepare]' in the project's folder"
         ) from error
 
     try:

@@ -154,7 +154,7 @@ def launcher_for(request: RunRequest) -> Launcher:
             raise
         raise UserError(
             f"launcher {request.launcher}: {error.name} is not installed; "
-            f"`pip install 'segnet-harness[{_EXTRAS[error.name]}]'` brings it, or choose --launcher local"
+            f"`pip install '.[{_EXTRAS[error.name]}]'` in the project's folder brings it, or choose --launcher local"
         ) from None
     launcher: Launcher = made(request)  # type: ignore[call-arg]  # each takes its options from the request
     return launcher
