@@ -10,12 +10,13 @@ The same from Python, without the command line:
     results = harness.load_results()                    # pandas: a row for each run, split and checkpoint
     measurements = harness.load_measurements()          # pandas: a row for each measured cell
 
-Scores are in `harness.metrics`, for numpy arrays and torch tensors alike. Importing this package imports neither
-torch nor pandas; the functions do when they are called.
+Scores are in `harness.metrics` (`from harness import metrics`), for numpy arrays and torch tensors alike. Importing
+this package imports neither torch nor pandas; the functions do when they are called.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,17 +78,18 @@ def predict(model: Predictor, image: Any, *, native: bool = False) -> NDArray[np
 
 
 _ON = ("measure", "report")  # what `run` does unless it is told not to
+_JOINED = {"seeds": ",", "size": "x"}  # options of one value that is made of several
 
 
-def run(*architectures: str, **options: Any) -> int:
+def run(*architectures: str | Sequence[str], **options: Any) -> int:
     """Train, evaluate and measure as `python -m harness run` does; gives its exit code.
 
     That is 0, or 1 where a run failed, 75 where a budget is used up, 130 where it was stopped.
 
     Args:
-        architectures: names, such as "segnet"; none: all of the suite.
+        architectures: names, such as "segnet", or lists of them; none: all of the suite.
         options: those of the command by their names with underscores: `suite="camvid"`, `data_root="data"`,
-            `iterations=100`, `measure=False`; a list is given several times (`override=["lr=0.01"]`).
+            `iterations=100`, `seeds=[0, 1, 2]`, `size=(90, 120)`, `measure=False`, `override=["lr=0.01"]`.
 
     Raises:
         harness.system.errors.UserError, datasets.DatasetError, architectures.ArchitectureError: bad input.
@@ -95,19 +97,31 @@ def run(*architectures: str, **options: Any) -> int:
     """
     import typer
 
-    from harness.cli.app import app
+    from harness.cli.app import app, command_named
 
-    words = ["run", *architectures]
+    words = ["run"]
+    for names in architectures:
+        words += [names] if isinstance(names, str) else names
+    several = {one.name for one in command_named("run").params if getattr(one, "multiple", False)}
     for name, value in options.items():
-        flag = name.replace("_", "-")
-        if value is True or (value is False and name in _ON):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        elif value is False:
-            continue  # what is off unless it is asked for
-        elif value is not None:
-            for one in value if isinstance(value, list | tuple) else [value]:
-                words += [f"--{flag}", str(one)]
+        words += _words(name, value, name in several)
     return int(typer.main.get_command(app)(words, prog_name="harness", standalone_mode=False) or 0)
+
+
+def _words(name: str, value: Any, several: bool) -> list[str]:
+    """An option as it is typed."""
+    from harness.system.errors import UserError
+
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):  # what is off unless it is asked for is left out
+        return [flag] if value else [f"--no-{name}"] if name in _ON else []
+    if value is None or isinstance(value, str) or not isinstance(value, Iterable):
+        return [] if value is None else [flag, str(value)]
+    if several:
+        return [word for one in value for word in (flag, str(one))]
+    if name not in _JOINED:
+        raise UserError(f"{name}={value!r}: the option takes one value")
+    return [flag, _JOINED[name].join(map(str, value))]
 
 
 def load_results(results: Path | str = "results") -> pd.DataFrame:

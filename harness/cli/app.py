@@ -43,7 +43,7 @@ COMMANDS = {
     ),
     "logits": (
         "harness.cli.crf:logits",
-        "Keep a run's logits beside its weights, as fp16: the dense CRF can do with them alone.",
+        "Save a run's logits beside its weights, as fp16: the dense CRF then needs no network.",
     ),
     "crf": (
         "harness.cli.crf:crf",
@@ -61,7 +61,7 @@ COMMANDS = {
         "harness.cli.export:export",
         "Export trained models to ONNX, OpenVINO or torch.export, and say how their labels differ from torch's.",
     ),
-    "data": ("harness.cli.data:data", "Fetch and check datasets."),
+    "data": ("harness.cli.data:data", "Download, convert and check datasets."),
 }
 
 
@@ -76,7 +76,7 @@ class _Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         name, _, rest = super().resolve_command(ctx, args)
-        return name, _loaded(str(name)), rest
+        return name, command_named(str(name)), rest
 
     def invoke(self, ctx: Any) -> Any:
         """Carry out a command. Its own end is `typer.Exit`: nobody else's is a success."""
@@ -88,7 +88,8 @@ class _Commands(TyperGroup):
             raise UserError(f"the code of a network or a library called sys.exit({error.code!r})") from error
 
 
-def _loaded(name: str) -> Any:
+def command_named(name: str) -> Any:
+    """A command as click has it, imported now."""
     target, text = COMMANDS[name]
     found = resolve_name(target)
     if not isinstance(found, typer.Typer):

@@ -80,7 +80,10 @@ def _reading(name: str, console: Console) -> Iterator[Callable[[int, int], None]
 
 
 data = typer.Typer(
-    help="Fetch and check datasets.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="Download, convert and check datasets.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 

@@ -28,7 +28,7 @@ def print_plan(specs: Sequence[RunSpec], results: Path, console: Console, machin
     """
     each = [_traits(spec) for spec in specs]
     shared = [text for text in each[0] if all(text in traits for traits in each)]
-    say(console, f"{len(specs)} runs, all of them: {', '.join(shared)}")
+    say(console, f"{len(specs)} runs, all of them: {', '.join(shared)}" if specs[1:] else f"1 run: {', '.join(shared)}")
     statuses = [status_of(results, spec) for spec in specs]
     records, unreadable = load_measurements(results)
     estimates = [estimate(spec, records, machine) for spec in specs]

@@ -80,33 +80,35 @@ def measure(
     everything: Annotated[bool, typer.Option("--all", help="Every architecture.")] = False,
     size: Annotated[
         list[str] | None,
-        typer.Option(help="Input size, height x width; several may be given; default: 360x480."),
+        typer.Option(help="Input sizes, height x width: 90x120,360x480; default: that of --dataset, else 360x480."),
     ] = None,
-    classes: Annotated[int | None, typer.Option(help="Number of classes; default: 11.", min=2)] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of classes; default: that of --dataset, else 11.", min=2)
+    ] = None,
     dataset: cli.DatasetShape = None,
     data_root: cli.DataRoot = None,
     device: cli.DeviceOption = "auto",
     precision: Annotated[
         list[str] | None,
-        typer.Option(help="fp32, tf32 or bf16, with --runtime int8 too; several may be given; default: fp32."),
+        typer.Option(help="Of fp32, tf32, bf16, with --runtime int8: fp32,bf16; default: fp32."),
     ] = None,
     runtime: Annotated[
         list[str] | None,
         typer.Option(
             help="Measure inference of runs, folders of weights or architectures in torch, torch-compile, "
-            "onnxruntime, openvino instead; several may be given."
+            "onnxruntime, openvino instead: torch,openvino."
         ),
     ] = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(
             help="plain, channels-last, compiled or folded (batch norm into convolutions), "
-            "joined by + as in channels-last+folded; several may be given; default: plain."
+            "joined by + as in channels-last+folded; several with commas; default: plain."
         ),
     ] = None,
     optimizer: Annotated[
         list[str] | None,
-        typer.Option(help="Of the training step: sgd or adamw; several may be given; default: sgd, as in the paper."),
+        typer.Option(help="Of the training step: sgd, adamw or both (sgd,adamw); default: sgd, as in the paper."),
     ] = None,
     phase: Annotated[
         list[str] | None,
@@ -129,6 +131,9 @@ def measure(
     work: cli.Work = cli.DEFAULT_WORK,
 ) -> None:
     """Read the options, and measure."""
+    size, precision, runtime, variant, optimizer, phase = map(
+        cli.parts, (size, precision, runtime, variant, optimizer, phase)
+    )
     (sizes, num_classes), named = shape_of(dataset, data_root, size, classes), cli.chosen(names, everything)
     if runtime:
         from harness.cli.runtimes import measure_in_runtimes
@@ -156,8 +161,8 @@ def measure(
     specs = _specs(
         tuple(dict.fromkeys(named)) or architectures.names(baselines=False),
         sizes,
-        [check_precision(cli.precision_named(one), picked) for one in dict.fromkeys(precision or ("fp32",))],
-        [_options(*one) for one in product(dict.fromkeys(variant or ("plain",)), dict.fromkeys(optimizer or ("sgd",)))],
+        [check_precision(cli.precision_named(one), picked) for one in precision or ["fp32"]],
+        [_options(*one) for one in product(variant or ["plain"], optimizer or ["sgd"])],
         {
             "num_classes": num_classes,
             "device": picked,
@@ -165,7 +170,7 @@ def measure(
             "threads": threads or available_cores(),
         },
     )
-    wanted = {one_of(one, PHASES, "phase") for one in phase or ()}
+    wanted = {one_of(one, PHASES, "phase") for one in phase}
     phases = [one for one in PHASES if one in wanted]
     requests = [Request(spec=spec, keys=measurement_keys(spec, phases, step_batch, up_to_batch)) for spec in specs]
     folder = cli.writable(results, "--results")

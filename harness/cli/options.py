@@ -1,6 +1,7 @@
 """Command-line options, each stated once; a bad value raises with what is allowed. Imports no torch."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -36,7 +37,10 @@ DatasetOption = Annotated[
     str | None, typer.Option(help="Dataset: folder:PATH is your own images and labels; default: the suite's.")
 ]
 Suites = Annotated[list[str] | None, typer.Option("--suite", help="Only these suites; default: all with records.")]
-Size = Annotated[str | None, typer.Option(help="Reduced input size, height x width: 90x120.")]
+Size = Annotated[
+    str | None,
+    typer.Option(help="Another input size, height x width: 90x120; larger than the dataset's for own data alone."),
+]
 Classes = Annotated[int, typer.Option(help="Number of classes.", min=2)]
 DatasetShape = Annotated[
     str | None, typer.Option("--dataset", help="Take size and classes from a dataset, such as folder:PATH.")
@@ -59,7 +63,7 @@ Plugins = Annotated[
 DataRoot = Annotated[
     str | None,
     typer.Option(
-        help="Folder that holds the dataset's own folder.",
+        help="Folder that holds the dataset's own folder (data, for data/CamVid); of own data that folder itself.",
         envvar="SEGNET_DATA_ROOT",
         parser=_expanded_text,
         metavar="FOLDER",
@@ -110,6 +114,11 @@ Trained = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.")]
 
 DEFAULT_RESULTS, DEFAULT_REPORTS, DEFAULT_WORK = Path("results"), Path("reports"), Path("work")
+
+
+def parts(values: Sequence[str] | None) -> list[str]:
+    """What an option names that may be given several times, or once with commas; each once."""
+    return list(dict.fromkeys(part.strip() for value in values or () for part in value.split(",")))
 
 
 def chosen(names: list[str] | None, everything: bool) -> tuple[str, ...]:

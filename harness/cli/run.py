@@ -39,7 +39,9 @@ def run(
     seeds: Annotated[str, typer.Option(help="Seeds, such as 0 or 0,1,2.")] = "0",
     protocol: Annotated[str | None, typer.Option(help="Another protocol than the suite's.")] = None,
     size: cli.Size = None,
-    iterations: Annotated[int | None, typer.Option(help="Fewer iterations.", min=1)] = None,
+    iterations: Annotated[
+        int | None, typer.Option(help="Another number of iterations; fewer make a reduced run.", min=1)
+    ] = None,
     override: Annotated[
         list[str] | None, typer.Option(help="Another value for a field of the protocol, such as lr=0.02.")
     ] = None,
@@ -50,7 +52,13 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, with about how long it takes, and stop.")
     ] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Write TensorBoard logs too, to WORK/runs/RUN/tensorboard; needs pip install '.[tensorboard]'.",
+        ),
+    ] = False,
     threads: cli.Threads = 0,
     budget: cli.Budget = None,
     heartbeat_timeout: cli.HeartbeatTimeout = "30m",
@@ -160,7 +168,11 @@ def _report(planned: Plan, request: RunRequest, console: Console) -> None:
     store, suite = read_store(request.results), planned.suite
     if request.report:
         print_reports(store, request.reports, [OWN if suite.own_data else suite.name])
-    print_results(store, [suite], console, [spec.run_id for spec in planned.specs])
+    wanted = [spec.run_id for spec in planned.specs]
+    print_results(store, [suite], console, wanted)
+    finished = [record.run_id for record in store.records if record.run_id in wanted and record.status == "finished"]
+    if finished:
+        say(console, f"runs, for predict, weights and export: {', '.join(finished)}")
     if not request.report:
         return
     try:

@@ -101,12 +101,12 @@ def measure_in_runtimes(
 
 
 def _listed(texts: Sequence[str], known: tuple[Any, ...], what: str) -> list[Any]:
-    """Those of the known values that the texts name, by comma.
+    """Those of the known values that the texts name, in their own order.
 
     Raises:
         UserError: another one.
     """
-    named = {one_of(part.strip(), known, what) for text in texts for part in text.split(",")}
+    named = {one_of(text, known, what) for text in texts}
     return [one for one in known if one in named]
 
 

@@ -59,7 +59,7 @@ def test_all_architectures_of_the_paper_are_the_default(requests: Requests) -> N
 
 
 def test_each_optimizer_is_a_record_of_its_own(requests: Requests) -> None:
-    found = requests(optimizer=["sgd", "adamw"], precision=["bf16"])
+    found = requests(optimizer=["sgd,adamw"], precision=["bf16", "bf16"])
     assert [request.spec.file_name for request in found] == [
         "segnet-90x120-k11-bf16-cpu.json",
         "segnet-90x120-k11-bf16-adamw-cpu.json",
@@ -69,7 +69,7 @@ def test_each_optimizer_is_a_record_of_its_own(requests: Requests) -> None:
 
 
 def test_phases_and_step_batch_choose_cells(requests: Requests) -> None:
-    [found] = requests(phase=["training-step", "shapes"], step_batch=12)
+    [found] = requests(phase=["training-step, shapes"], step_batch=12)
     assert [str(key) for key in found.keys] == ["shapes at batch 1", "training-step at batch 12"]
 
 
