@@ -27,6 +27,11 @@ from harness.system.errors import UserError
 from harness.system.files import write_atomically
 
 # What a report consists of; nothing else in its folder is ever removed.
+_COMPARED = {
+    "runtimes": "Other runtimes and precisions",
+    "performance": "The harness against the PyTorch baseline",
+    "indices": "How pooling indices are stored",
+}
 _KINDS = (".md", ".csv", ".tex", ".png")
 
 
@@ -202,6 +207,7 @@ def home_files(
         measured=costs,
         untrained=[suite for suite in suites if suite.name in costs and suite.name not in trained],
         claims=Path("claims.md") in files,
+        compared={folder: head for folder, head in _COMPARED.items() if Path(folder, "README.md") in files},
         unreadable=store.unreadable,
     )
     results = results.assign(aAcc=results["global_accuracy"], mAcc=results["class_accuracy"])
