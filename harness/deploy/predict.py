@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Predictor:
     config: ModelConfig
     device: torch.device
     precision: Precision
+    _converted: dict[Any, nn.Module] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def labels(self, pictures: Sequence[Pixels], native: bool = False) -> list[Pixels]:
         """Class indices (H, W) uint8 of pictures (H, W, 3) uint8 in RGB, each at its own size.
@@ -68,21 +69,30 @@ class Predictor:
             images = Normalize(self.config, self.device)(pixels).permute(0, 3, 1, 2)
             images = images.contiguous(memory_format=memory_layout(self.precision, self.device.type))
             with autocast(self.precision, self.device):
-                logits = self._converted(images)
+                logits = self._ready()(images)
             reach = self.model.info.reach(*inputs[0].shape[:2])
             return [
                 label_maps(one[None], (picture.shape[0], picture.shape[1]), reach)[0].cpu().numpy()
                 for one, picture in zip(logits, pictures, strict=True)
             ]
 
-    @cached_property
-    def _converted(self) -> nn.Module:
-        """In bf16 a copy with converted weights: autocast would convert them for every picture."""
+    def _ready(self) -> nn.Module:
+        """In bf16 a copy with converted weights: autocast would convert them for every picture.
+
+        It is made anew once the model has changed. Tensors count their changes, but not those through `.data`, nor any
+        where they were made in inference mode.
+        """
         if self.precision != "bf16":
             return self.model
-        model = copy.deepcopy(self.model).to(memory_format=memory_layout(self.precision, self.device.type))
-        convert_weights(model, self.precision)
-        return model
+        tensors = chain(self.model.parameters(), self.model.buffers())
+        versions = ((one.data_ptr(), 0 if one.is_inference() else one._version) for one in tensors)
+        state = (self.model.training, *versions)
+        if state not in self._converted:
+            self._converted.clear()
+            model = copy.deepcopy(self.model).to(memory_format=memory_layout(self.precision, self.device.type))
+            convert_weights(model, self.precision)
+            self._converted[state] = model
+        return self._converted[state]
 
 
 def predictor(source: Source, device: Device, precision: Precision | None = None) -> Predictor:

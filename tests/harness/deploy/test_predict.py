@@ -57,6 +57,19 @@ def test_any_size_comes_back_as_it_was(model: Predictor) -> None:
     assert np.array_equal(native, model.labels([pictures[1]], native=True)[0])
 
 
+def test_a_model_that_was_changed_predicts_what_it_has_become() -> None:
+    ready = predictor(drawn("pixel-mlp", (32, 40), 5), "cpu", "bf16")
+    picture = np.random.default_rng(0).integers(0, 256, (32, 40, 3), dtype=np.uint8)
+    before, copy = ready.labels([picture])[0], ready._ready()
+    assert len(np.unique(before)) > 1 and ready._ready() is copy
+    *_, bias = ready.model.parameters()
+    with torch.no_grad():
+        bias[3] += 1e6
+    assert (ready.labels([picture])[0] == 3).all()
+    ready.model.load_state_dict({name: torch.zeros_like(one) for name, one in ready.model.state_dict().items()})
+    assert (ready.labels([picture])[0] == 0).all()
+
+
 @pytest.mark.parametrize("size", [(96, 128), (20, 70), (31, 33)])
 def test_a_picture_is_brought_to_its_size_as_datasets_are(model: Predictor, size: tuple[int, int]) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
