@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from architectures.base import Architecture
 from datasets.cache import reduce_area
+from datasets.pictures import _stored_bits
 from harness.config.run_spec import Precision, check_precision
 from harness.data.preprocessing import Normalize
 from harness.deploy.weights import ModelConfig, Source, build
@@ -30,6 +32,7 @@ from harness.training.evaluator import label_maps
 Pixels = NDArray[np.uint8]
 _OVERLAY = 0.5  # share of the class's color in an overlay
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L")  # Pillow's modes of more than 8 bits a channel
+_HEADER = 32  # bytes of a file that hold a PNG's depth
 _ROW = 18  # pixels of height of a row of the legend
 
 
@@ -124,9 +127,7 @@ def read_picture(path: Path) -> Pixels:
     """
     try:
         with Image.open(path) as image:
-            if image.mode in _DEEP:
-                raise UnreadablePicture(f"{path}: has more than 8 bits a channel; save it as 8-bit RGB")
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            return _as_rgb(image)
     except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise UnreadablePicture(f"{path}: no readable picture ({type(error).__name__}); left out") from error
 
@@ -140,7 +141,7 @@ def as_picture(image: Any) -> Pixels:
     if isinstance(image, str | Path):
         return read_picture(Path(image))
     if isinstance(image, Image.Image):
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        return _as_rgb(image)
     array = as_array(image)
     if isinstance(image, Tensor) and array.ndim == 3 and array.shape[0] == 3:
         array = array.transpose(1, 2, 0)
@@ -149,6 +150,21 @@ def as_picture(image: Any) -> Pixels:
             f"image is {array.dtype} {array.shape}: give a path, a Pillow image, or uint8 (H, W, 3) in RGB of 0..255"
         )
     return np.ascontiguousarray(array)
+
+
+def _as_rgb(image: Image.Image) -> Pixels:
+    """As it is to be seen, (H, W, 3) uint8.
+
+    Raises:
+        UnreadablePicture: of more than 8 bits; whatever Pillow says of a damaged one.
+    """
+    name, bits = os.fsdecode(getattr(image, "filename", "")), 8
+    if image.mode not in ("1", "L") and os.path.isfile(name):  # Pillow opens colors of 16 bits as if they had 8
+        with open(name, "rb") as file:
+            bits = _stored_bits(Path(name), image, file.read(_HEADER))
+    if image.mode in _DEEP or bits > 8:
+        raise UnreadablePicture(f"{name or 'the image'}: has more than 8 bits a channel; save it as 8-bit RGB")
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 # -- predictions out -------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from harness.deploy.predict import Predictor, as_picture, class_shares, overlay,
 from harness.deploy.weights import ModelConfig, Source, build, drawn, find
 from harness.system.errors import UserError
 from harness.training.evaluator import evaluate
+from tests.faults.pictures import deep_picture
 from tests.harness.commands import assert_one_line
 from tests.harness.commands import harness as command
 from tests.harness.deploy.conftest import Trained
@@ -99,6 +100,21 @@ def test_pictures_of_all_kinds_are_taken(tmp_path: Path, model: Predictor) -> No
         assert np.array_equal(harness.predict(model, one), expected)
     with pytest.raises(UserError, match="uint8"):
         harness.predict(model, picture.astype(np.float32))
+
+
+def test_more_than_8_bits_are_refused_not_cut_down(tmp_path: Path) -> None:
+    gray = Image.fromarray(np.full((4, 4), 1000, np.uint16))
+    gray.save(tmp_path / "gray.png")
+    (tmp_path / "rgb.png").write_bytes(deep_picture((4, 4)))
+    with Image.open(tmp_path / "rgb.png") as opened:
+        assert opened.mode == "RGB"  # Pillow does not say so
+        for image in (gray, gray.convert("F"), tmp_path / "gray.png", tmp_path / "rgb.png", opened):
+            with pytest.raises(UserError, match="more than 8 bits"):
+                as_picture(image)
+    Image.new("P", (4, 4)).save(tmp_path / "palette.png", bits=4)
+    for kind in ("1", "L", "LA", "RGBA"):
+        Image.new(kind, (4, 4)).save(tmp_path / f"{kind}.png")
+    assert all(as_picture(tmp_path / f"{kind}.png").shape == (4, 4, 3) for kind in ("palette", "1", "L", "LA", "RGBA"))
 
 
 def test_exif_orientation_is_heeded(tmp_path: Path) -> None:
