@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ from harness.deploy.predict import (
     overlay,
     read_picture,
 )
+from harness.deploy.weights import ModelConfig
+from harness.system.corruption import is_out_of_memory
 from harness.system.errors import UserError
-from harness.system.files import replacing, write_atomically
+from harness.system.files import LONGEST_NAME, replacing, write_atomically
 from harness.training.evaluator import label_png
 
 TABLE = "classes.csv"
@@ -41,11 +44,17 @@ _ADVICE = "choose another --output"
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A picture or a video. source: its file, or a webcam such as <video0>. name: of its outputs, without suffix."""
+    """A picture or a video.
+
+    source: its file, or a webcam such as <video0>.
+    name: of its outputs, without suffix.
+    unusable: why it is left out, where that can be told beforehand.
+    """
 
     source: str
     name: str
     video: bool
+    unusable: str = ""
 
     def targets(self, output: Path) -> tuple[Path, ...]:
         """What is written of it: indices, colors, overlay."""
@@ -77,16 +86,28 @@ def collect(paths: Sequence[str], output: Path, force: bool) -> list[Item]:
     items = [item for path in paths for item in _items(path, output)]
     if not items:
         raise UserError(f"no pictures or videos in {', '.join(paths)} (known are {', '.join(sorted(_PICTURES))})")
-    counts = Counter(target for item in items for target in item.targets(output))
+    items = [_with_a_short_name(item, output) for item in items]
+    usable = [item for item in items if not item.unusable]
+    counts = Counter(target for item in usable for target in item.targets(output))
     if twice := next((target for target, count in counts.items() if count > 1), None):
         raise UserError(f"{twice} would be written twice; rename one of the pictures, or predict them one by one")
-    sources = {Path(item.source).resolve() for item in items}
+    sources = {Path(item.source).resolve() for item in usable}
     if over := next((target for target in counts if target.resolve() in sources), None):
         raise UserError(f"{over} is a picture to be predicted, and would be written over; {_ADVICE}")
     there = next((target for target in (*counts, output / TABLE) if target.exists()), None)
     if there is not None and not force:
         raise UserError(f"{there} is there already; {_ADVICE}, or --force to replace what is there")
     return items
+
+
+def _with_a_short_name(item: Item, output: Path) -> Item:
+    """The item, unusable where file systems would not take its outputs' names."""
+    if item.unusable:
+        return item
+    longest = max(len(os.fsencode(target.name)) for target in item.targets(output))
+    if longest <= LONGEST_NAME:
+        return item
+    return replace(item, unusable=f"its name is {longest - LONGEST_NAME} bytes too long to write predictions under it")
 
 
 def _items(path: str, output: Path) -> Iterator[Item]:
@@ -131,31 +152,55 @@ def predict_items(
         UserError: a folder that can't be written, or videos where the extra for them is missing.
     """
     outcome, rows = Outcome(), list[list[str]]()
+    outcome.failed += [f"{item.source}: {item.unusable}" for item in items if item.unusable]
+    usable = [item for item in items if not item.unusable]
 
-    def note(name: str, labels: Pixels) -> None:
-        shares = class_shares(labels, predictor.config.num_classes)
-        rows.append([name, str(labels.shape[1]), str(labels.shape[0]), *(f"{share:.6f}" for share in shares)])
-        outcome.done += 1
+    def row(name: str, labels: Pixels) -> list[str]:
         on_pictures(1)
+        shares = class_shares(labels, predictor.config.num_classes)
+        return [name, str(labels.shape[1]), str(labels.shape[0]), *(f"{share:.6f}" for share in shares)]
 
     try:
-        stills = (item for item in items if not item.video)
+        stills = (item for item in usable if not item.video)
         pictures = _read(stills, outcome, predictor.model if native else None)
         for item, picture, labels in _predicted(predictor, pictures, batch, native):
-            index, colors, mixed = item.targets(output)
-            write_atomically(index, label_png(labels))
-            write_atomically(colors, _png(colored(labels, predictor.config)))
-            write_atomically(mixed, _png(overlay(picture, labels, predictor.config)))
-            note(item.source, labels)
-        for item in items:
+            with _left_out(item, outcome):
+                _write(item.targets(output), picture, _there(labels), predictor.config)
+                rows.append(row(item.source, _there(labels)))
+        for item in usable:
             if item.video:
-                try:
-                    _predict_video(predictor, item, output, batch, native, note)
-                except UnreadablePicture as error:
-                    outcome.failed.append(str(error))
+                with _left_out(item, outcome):
+                    rows += _predict_video(predictor, item, output, batch, native, row)
     finally:
         write_atomically(output / TABLE, _table(rows, predictor.config.classes))
+    outcome.done = len(rows)
     return outcome
+
+
+@contextmanager
+def _left_out(item: Item, outcome: Outcome) -> Iterator[None]:
+    """Notes what can't be used, or needs more memory than there is, so that the others go on."""
+    try:
+        yield
+    except UnreadablePicture as error:
+        outcome.failed.append(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        outcome.failed.append(f"{item.source}: needs more memory than there is; make it smaller")
+
+
+def _there(labels: Pixels | None) -> Pixels:
+    if labels is None:
+        raise MemoryError
+    return labels
+
+
+def _write(targets: Sequence[Path], picture: Pixels, labels: Pixels, config: ModelConfig) -> None:
+    """Make all files of a picture, and only then write them."""
+    contents = label_png(labels), _png(colored(labels, config)), _png(overlay(picture, labels, config))
+    for target, data in zip(targets, contents, strict=True):
+        write_atomically(target, data)
 
 
 def _read(items: Iterable[Item], outcome: Outcome, native: Architecture | None) -> Iterator[tuple[Item, Pixels]]:
@@ -180,12 +225,15 @@ def _check_size(model: Architecture, source: str, height: int, width: int) -> No
 
 def _predicted(
     predictor: Predictor, pictures: Iterable[tuple[Any, Pixels]], batch: int, native: bool
-) -> Iterator[tuple[Any, Pixels, Pixels]]:
-    """Each picture with its key and its label map; batches hold neighbors, in native size only those of one size."""
+) -> Iterator[tuple[Any, Pixels, Pixels | None]]:
+    """Each picture with its key and its label map; none for which there is no memory.
+
+    Batches hold neighbors, in native size only those of one size.
+    """
     waiting: list[tuple[Any, Pixels]] = []
 
-    def flush() -> Iterator[tuple[Any, Pixels, Pixels]]:
-        maps = predictor.labels([picture for _, picture in waiting], native) if waiting else []
+    def flush() -> Iterator[tuple[Any, Pixels, Pixels | None]]:
+        maps = _maps(predictor, [picture for _, picture in waiting], native) if waiting else []
         yield from ((key, picture, labels) for (key, picture), labels in zip(waiting, maps, strict=True))
         waiting.clear()
 
@@ -196,19 +244,31 @@ def _predicted(
     yield from flush()
 
 
+def _maps(predictor: Predictor, pictures: Sequence[Pixels], native: bool) -> Sequence[Pixels | None]:
+    """Label maps; where there is no memory for all at once, each is tried by itself."""
+    try:
+        return predictor.labels(pictures, native)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    if len(pictures) == 1:  # behind the handler, in which the error would hold on to the memory
+        return [None]
+    return [labels for one in pictures for labels in _maps(predictor, [one], native)]
+
+
 def _predict_video(
     predictor: Predictor,
     item: Item,
     output: Path,
     batch: int,
     native: bool,
-    note: Callable[[str, Pixels], None],
-) -> None:
-    """Predict frame by frame; Ctrl-C ends a webcam, and what is done until then is kept."""
+    row: Callable[[str, Pixels], list[str]],
+) -> list[list[str]]:
+    """Predict frame by frame, for a row each; Ctrl-C ends a webcam, and what is done until then is kept."""
     reader = _opened(item.source)
     fps = float(reader.get_meta_data().get("fps") or 25.0)
     folder, colors, mixed = item.targets(output)
-    frames = ((n, np.ascontiguousarray(frame[..., :3])) for n, frame in enumerate(reader))
+    rows: list[list[str]] = []
     with ExitStack() as stack:
         stack.callback(reader.close)
         if native:
@@ -216,14 +276,34 @@ def _predict_video(
             _check_size(predictor.model, item.source, height, width)
         color_video, overlay_video = (stack.enter_context(_video_writer(path, fps)) for path in (colors, mixed))
         try:
-            for n, frame, labels in _predicted(predictor, frames, batch, native):
+            for n, frame, found in _predicted(predictor, _frames(item.source, reader), batch, native):
+                labels = _there(found)
                 write_atomically(folder / f"{n:06d}.png", label_png(labels))
                 color_video.append_data(_even(colored(labels, predictor.config)))
                 overlay_video.append_data(_even(overlay(frame, labels, predictor.config)))
-                note(f"{item.source}#{n}", labels)
+                rows.append(row(f"{item.source}#{n}", labels))
         except KeyboardInterrupt:
             if not item.source.startswith("<"):
                 raise
+        if not rows:
+            raise UnreadablePicture(f"{item.source}: no readable video: it has no frames")
+    return rows
+
+
+def _frames(source: str, reader: Any) -> Iterator[tuple[int, Pixels]]:
+    """Frames (H, W, 3) with their numbers."""
+    with _reading(source):
+        for n, frame in enumerate(reader):
+            yield n, np.ascontiguousarray(frame[..., :3])
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[None]:
+    """What ffmpeg says of a damaged video, as UnreadablePicture."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, IndexError) as error:
+        raise UnreadablePicture(f"{source}: no readable video: {' '.join(str(error).split())[:200]}") from error
 
 
 def _opened(source: str) -> Any:
@@ -232,10 +312,8 @@ def _opened(source: str) -> Any:
         import imageio_ffmpeg  # type: ignore[import-untyped]  # noqa: F401
     except ImportError as error:
         raise UserError(f"{source}: videos need the extra video: pip install '.[video]' ({error})") from None
-    try:
+    with _reading(source):
         return imageio.get_reader(source, "ffmpeg")
-    except (OSError, RuntimeError, ValueError, IndexError) as error:
-        raise UnreadablePicture(f"{source}: no readable video: {' '.join(str(error).split())[:200]}") from error
 
 
 @contextmanager

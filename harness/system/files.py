@@ -8,6 +8,9 @@ from pathlib import Path
 
 from harness.system.errors import UserError
 
+LONGEST_NAME = 255 - 24
+"""Bytes that a target's name may have: file systems take 255, and temporary files add to it."""
+
 _MORE_BYTES = 1 << 20
 
 

@@ -13,7 +13,7 @@ import harness
 from datasets.cache import reduce_area
 from harness.data.split import DeviceDataset
 from harness.deploy.pictures import TABLE, collect, predict_items
-from harness.deploy.predict import Predictor, as_picture, class_shares, overlay, predictor
+from harness.deploy.predict import Pixels, Predictor, as_picture, class_shares, overlay, predictor
 from harness.deploy.weights import ModelConfig, Source, build, drawn, find
 from harness.system.errors import UserError
 from harness.training.evaluator import evaluate
@@ -26,6 +26,11 @@ from tests.harness.deploy.conftest import Trained
 @pytest.fixture(scope="module")
 def model(trained: Trained) -> Predictor:
     return harness.load_model(trained.weights, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def small() -> Predictor:
+    return predictor(drawn("pixel-mlp", (32, 40), 5), "cpu", "fp32")
 
 
 def test_predictions_are_the_evaluators(trained: Trained, model: Predictor) -> None:
@@ -216,6 +221,44 @@ def test_what_cannot_be_read_is_left_out_and_the_others_are_predicted(tmp_path: 
     assert any("images are 200x9, but at least 16x16 is needed" in line for line in outcome.failed)
 
 
+def short_of_memory(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, side: int) -> None:
+    """Lets the forward pass have memory for one picture of this many rows."""
+
+    def labels(self: Predictor, pictures: list[Pixels], native: bool = False) -> list[Pixels]:
+        if len(pictures) > 1 or pictures[0].shape[0] > side:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return plain(self, pictures, native)
+
+    plain = Predictor.labels
+    monkeypatch.setattr(Predictor, "labels", labels)
+
+
+def test_a_picture_too_large_for_the_memory_is_left_out(
+    tmp_path: Path, small: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_of_memory(small, monkeypatch, 100)
+    for name, height in (("a", 30), ("b", 200), ("c", 40)):
+        Image.new("RGB", (40, height)).save(tmp_path / f"{name}.png")
+    film(tmp_path / "d.mp4", 2)
+    outcome = predict_items(small, collect([str(tmp_path)], tmp_path / "out", False), tmp_path / "out", batch=4)
+    assert outcome.done == 4 and outcome.failed == [
+        f"{tmp_path / 'b.png'}: needs more memory than there is; make it smaller"
+    ]
+    assert not list((tmp_path / "out").glob("b*"))
+    monkeypatch.setattr(Predictor, "labels", lambda *_: 1 / 0)  # any other error is no picture's
+    with pytest.raises(ZeroDivisionError):
+        predict_items(small, collect([str(tmp_path)], tmp_path / "out", True), tmp_path / "out")
+
+
+def test_a_name_too_long_for_what_is_added_is_left_out(tmp_path: Path, small: Predictor) -> None:
+    for name in ("ä" * 120, "a" * 200, "b"):
+        Image.new("RGB", (40, 32)).save(tmp_path / f"{name}.png")
+    outcome = predict_items(small, collect([str(tmp_path)], tmp_path / "out", False), tmp_path / "out")
+    assert outcome.done == 2 and len(outcome.failed) == 1
+    assert "ä.png: its name is 21 bytes too long" in outcome.failed[0]
+    assert len(list((tmp_path / "out").iterdir())) == 2 * 3 + 1
+
+
 def test_a_model_of_one_size_leaves_pictures_of_others_out(tmp_path: Path) -> None:
     ready = predictor(drawn("deconvnet", (32, 32), 3), "cpu")
     for side in (32, 40):
@@ -251,6 +294,16 @@ def test_a_video_becomes_index_pictures_and_two_videos(tmp_path: Path, model: Pr
     with imageio.get_reader(tmp_path / "film.mp4") as reader:
         first = next(iter(reader))
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "film" / "000000.png")), model.labels([first])[0])
+
+
+def film(path: Path, frames: int) -> Path:
+    imageio = pytest.importorskip("imageio.v2")
+    pytest.importorskip("imageio_ffmpeg")
+    path.parent.mkdir(exist_ok=True)
+    with imageio.get_writer(path.with_suffix(".mp4"), fps=5, macro_block_size=1) as writer:
+        for n in range(frames):
+            writer.append_data(np.full((32, 40, 3), 20 * n, np.uint8))
+    return path.with_suffix(".mp4").rename(path)
 
 
 def test_a_webcam_is_a_video() -> None:
