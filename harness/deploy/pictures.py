@@ -120,13 +120,40 @@ def _items(path: str, output: Path) -> Iterator[Item]:
             raise UserError(f"{path}: no such picture, video or folder")
         yield Item(source=path, name=found.stem, video=found.suffix.lower() in _VIDEOS)
         return
-    target, inside = output.resolve(), found.resolve() in output.resolve().parents
-    for file in sorted(found.rglob("*")):
-        own = inside and target in file.resolve().parents
-        hidden = any(part.startswith(".") for part in file.relative_to(found).parts)
-        if file.suffix.lower() in _PICTURES | _VIDEOS and file.is_file() and not (own or hidden):
+    target, top = output.resolve(), found.resolve()
+    for file in _files(found):
+        if os.path.isdir(file) or not os.path.exists(file):
+            yield Item(source=str(file), name="", video=False, unusable="can't be read, or is a link to nothing")
+            continue
+        own = target in file.resolve().parents and target not in (top, *top.parents)
+        if file.suffix.lower() in _PICTURES | _VIDEOS and file.is_file() and not own:
             name = file.relative_to(found).with_suffix("").as_posix()
             yield Item(source=str(file), name=name, video=file.suffix.lower() in _VIDEOS)
+
+
+def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """What lies in a folder and its subfolders, by name, without what is hidden; folders that can't be read.
+
+    Links are followed, but not back to a folder that they lie in.
+    """
+    above |= {folder.resolve()}
+    try:
+        paths = _entries(folder)
+    except OSError:
+        yield folder
+        return
+    for path in paths:
+        if path.name.startswith("."):
+            continue
+        if not os.path.isdir(path):  # as Path.is_dir, but false where the system does not say
+            yield path
+        elif path.resolve() not in above:
+            yield from _files(path, above)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder, by name; nothing where there is none."""
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def predict_items(

@@ -259,6 +259,23 @@ def test_a_name_too_long_for_what_is_added_is_left_out(tmp_path: Path, small: Pr
     assert len(list((tmp_path / "out").iterdir())) == 2 * 3 + 1
 
 
+def test_links_are_followed_but_not_in_circles(tmp_path: Path, small: Predictor) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "there").mkdir()
+    for path in ("in/a.png", "there/b.png"):
+        Image.new("RGB", (40, 32)).save(tmp_path / path)
+    links = {"linked": "there", "circle": "in", "c.png": "there/b.png", "gone.png": "none.png", "self": "in/self"}
+    for name, target in links.items():
+        (tmp_path / "in" / name).symlink_to(tmp_path / target)
+    items = collect([str(tmp_path / "in")], tmp_path / "out", force=False)
+    assert [item.name for item in items if not item.unusable] == ["a", "c", "linked/b"]
+    outcome = predict_items(small, items, tmp_path / "out")
+    assert outcome.done == 3
+    assert [line.rpartition("/")[2] for line in outcome.failed] == [
+        f"{name}: can't be read, or is a link to nothing" for name in ("gone.png", "self")
+    ]
+
+
 def test_a_model_of_one_size_leaves_pictures_of_others_out(tmp_path: Path) -> None:
     ready = predictor(drawn("deconvnet", (32, 32), 3), "cpu")
     for side in (32, 40):
