@@ -31,14 +31,14 @@ from harness.deploy.predict import (
     read_picture,
 )
 from harness.deploy.weights import ModelConfig
-from harness.system.corruption import is_out_of_memory
-from harness.system.errors import UserError
+from harness.system.corruption import UNREADABLE, is_out_of_memory
+from harness.system.errors import UserError, printable
 from harness.system.files import LONGEST_NAME, replacing, write_atomically
 from harness.training.evaluator import label_png
 
 TABLE = "classes.csv"
-_VIDEOS = frozenset((".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"))
-_PICTURES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+_VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"))
+_PICTURES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 _ADVICE = "choose another --output"
 
 
@@ -118,7 +118,7 @@ def _items(path: str, output: Path) -> Iterator[Item]:
     if not found.is_dir():
         if not found.exists():
             raise UserError(f"{path}: no such picture, video or folder")
-        yield Item(source=path, name=found.stem, video=found.suffix.lower() in _VIDEOS)
+        yield Item(source=path, name=found.stem, video=_is_video(found))
         return
     target, top = output.resolve(), found.resolve()
     for file in _files(found):
@@ -128,7 +128,7 @@ def _items(path: str, output: Path) -> Iterator[Item]:
         own = target in file.resolve().parents and target not in (top, *top.parents)
         if file.suffix.lower() in _PICTURES | _VIDEOS and file.is_file() and not own:
             name = file.relative_to(found).with_suffix("").as_posix()
-            yield Item(source=str(file), name=name, video=file.suffix.lower() in _VIDEOS)
+            yield Item(source=str(file), name=name, video=_is_video(file))
 
 
 def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
@@ -154,6 +154,17 @@ def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]
 def _entries(folder: Path) -> list[Path]:
     """What lies in a folder, by name; nothing where there is none."""
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_video(path: Path) -> bool:
+    """By its name; a GIF is one if it has several frames."""
+    if path.suffix.lower() != ".gif":
+        return path.suffix.lower() in _VIDEOS
+    try:
+        with Image.open(path) as image:
+            return bool(getattr(image, "is_animated", False))
+    except (*UNREADABLE, Image.DecompressionBombError):
+        return False
 
 
 def predict_items(
@@ -326,21 +337,24 @@ def _frames(source: str, reader: Any) -> Iterator[tuple[int, Pixels]]:
 
 @contextmanager
 def _reading(source: str) -> Iterator[None]:
-    """What ffmpeg says of a damaged video, as UnreadablePicture."""
+    """What ffmpeg says of a damaged video, in its last line, as UnreadablePicture."""
     try:
         yield
     except (OSError, RuntimeError, ValueError, IndexError) as error:
-        raise UnreadablePicture(f"{source}: no readable video: {' '.join(str(error).split())[:200]}") from error
+        *_, last = ["", *str(error).strip().splitlines()]
+        raise UnreadablePicture(f"{source}: no readable video: {printable(last)}") from error
 
 
 def _opened(source: str) -> Any:
     try:
-        import imageio.v2 as imageio
         import imageio_ffmpeg  # type: ignore[import-untyped]  # noqa: F401
+        from imageio.v3 import imopen
     except ImportError as error:
         raise UserError(f"{source}: videos need the extra video: pip install '.[video]' ({error})") from None
+    # the plugin refuses files by their names, such as .m4v and .gif, which ffmpeg reads
+    named = {} if source.startswith("<") else {"extension": ".mp4"}
     with _reading(source):
-        return imageio.get_reader(source, "ffmpeg")
+        return imopen(source, "r", plugin="FFMPEG", legacy_mode=True, **named).legacy_get_reader()
 
 
 @contextmanager

@@ -323,6 +323,21 @@ def film(path: Path, frames: int) -> Path:
     return path.with_suffix(".mp4").rename(path)
 
 
+def test_videos_are_told_by_what_ffmpeg_reads(tmp_path: Path, small: Predictor) -> None:
+    film(tmp_path / "film.m4v", 2)
+    grays = [Image.new("L", (40, 32), n) for n in (0, 100, 200)]
+    grays[0].save(tmp_path / "moves.gif", save_all=True, append_images=grays[1:])
+    grays[0].save(tmp_path / "still.gif")
+    for name in ("broken.gif", "broken.mp4"):
+        (tmp_path / name).write_bytes(b"no film")
+    items = collect([str(tmp_path)], tmp_path / "out", force=False)
+    assert [Path(item.source).name for item in items if item.video] == ["broken.mp4", "film.m4v", "moves.gif"]
+    outcome = predict_items(small, items, tmp_path / "out")
+    assert outcome.done == 2 + 3 + 1 and len(outcome.failed) == 2
+    (line,) = (line for line in outcome.failed if "broken.mp4" in line)
+    assert line.endswith("Error opening input files: Invalid data found when processing input")
+
+
 def test_a_webcam_is_a_video() -> None:
     (item,) = collect(["<video0>"], Path("out"), force=False)
     assert item.video and item.source == "<video0>" and item.name == "video0"
