@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -33,13 +34,14 @@ from harness.deploy.predict import (
 from harness.deploy.weights import ModelConfig
 from harness.system.corruption import UNREADABLE, is_out_of_memory
 from harness.system.errors import UserError, printable
-from harness.system.files import LONGEST_NAME, replacing, write_atomically
+from harness.system.files import LONGEST_NAME, replacing, replacing_folder, write_atomically
 from harness.training.evaluator import label_png
 
 TABLE = "classes.csv"
 _VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"))
 _PICTURES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 _ADVICE = "choose another --output"
+_FRAME = re.compile(r"\d{6,}\.png|\..*")  # what the folder of a video may hold, beside what is hidden
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +91,21 @@ def collect(paths: Sequence[str], output: Path, force: bool) -> list[Item]:
     items = [_with_a_short_name(item, output) for item in items]
     usable = [item for item in items if not item.unusable]
     counts = Counter(target for item in usable for target in item.targets(output))
-    if twice := next((target for target, count in counts.items() if count > 1), None):
+    folders = {item.targets(output)[0] for item in usable if item.video}
+    beneath = (target for target in counts if not folders.isdisjoint(target.parents))
+    if twice := next((target for target, count in counts.items() if count > 1), next(beneath, None)):
         raise UserError(f"{twice} would be written twice; rename one of the pictures, or predict them one by one")
     sources = {Path(item.source).resolve() for item in usable}
-    if over := next((target for target in counts if target.resolve() in sources), None):
-        raise UserError(f"{over} is a picture to be predicted, and would be written over; {_ADVICE}")
+    holding = {parent for source in sources for parent in source.parents}
+    if over := next((target for target in counts if target.resolve() in sources | holding), None):
+        verb = "is" if over.resolve() in sources else "holds"
+        raise UserError(f"{over} {verb} a picture to be predicted, and would be written over; {_ADVICE}")
     there = next((target for target in (*counts, output / TABLE) if target.exists()), None)
     if there is not None and not force:
         raise UserError(f"{there} is there already; {_ADVICE}, or --force to replace what is there")
+    for folder in sorted(folders):  # replaced as a whole
+        if strange := next((path for path in _entries(folder) if not _FRAME.fullmatch(path.name)), None):
+            raise UserError(f"{strange} is no frame of a video, and the folder would be replaced; {_ADVICE}")
     return items
 
 
@@ -312,11 +321,12 @@ def _predict_video(
         if native:
             width, height = reader.get_meta_data()["size"]
             _check_size(predictor.model, item.source, height, width)
+        staging = stack.enter_context(replacing_folder(folder, _ADVICE))
         color_video, overlay_video = (stack.enter_context(_video_writer(path, fps)) for path in (colors, mixed))
         try:
             for n, frame, found in _predicted(predictor, _frames(item.source, reader), batch, native):
                 labels = _there(found)
-                write_atomically(folder / f"{n:06d}.png", label_png(labels))
+                write_atomically(staging / f"{n:06d}.png", label_png(labels))
                 color_video.append_data(_even(colored(labels, predictor.config)))
                 overlay_video.append_data(_even(overlay(frame, labels, predictor.config)))
                 rows.append(row(f"{item.source}#{n}", labels))

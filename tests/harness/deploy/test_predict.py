@@ -323,6 +323,28 @@ def film(path: Path, frames: int) -> Path:
     return path.with_suffix(".mp4").rename(path)
 
 
+def test_a_shorter_video_leaves_no_frames_of_a_longer_one(tmp_path: Path, small: Predictor) -> None:
+    output = tmp_path / "out"
+    for frames in (5, 2):
+        items = collect([str(film(tmp_path / "clip.mp4", frames))], output, force=True)
+        assert predict_items(small, items, output).done == frames
+        assert len(list((output / "clip").iterdir())) == frames
+    (output / "clip" / "notes.txt").write_text("not the harness's")
+    with pytest.raises(UserError, match=r"notes\.txt is no frame of a video"):
+        collect([str(tmp_path / "clip.mp4")], output, force=True)
+
+
+def test_the_folder_of_a_video_is_the_videos_alone(tmp_path: Path) -> None:
+    (tmp_path / "in" / "clip").mkdir(parents=True)
+    for name in ("clip.mp4", "clip/a.jpg"):
+        (tmp_path / "in" / name).write_bytes(b"")
+    with pytest.raises(UserError, match=r"clip/a\.png would be written twice"):
+        collect([str(tmp_path / "in")], tmp_path / "out", force=True)
+    named = [str(tmp_path / "in" / name) for name in ("clip.mp4", "clip/a.jpg")]
+    with pytest.raises(UserError, match="clip holds a picture to be predicted"):
+        collect(named, tmp_path / "in", force=True)
+
+
 def test_videos_are_told_by_what_ffmpeg_reads(tmp_path: Path, small: Predictor) -> None:
     film(tmp_path / "film.m4v", 2)
     grays = [Image.new("L", (40, 32), n) for n in (0, 100, 200)]
