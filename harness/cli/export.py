@@ -58,10 +58,13 @@ def export(
 
     import torch
 
-    from harness.deploy.export import FORMATS, Exported, Val, val_of
+    from harness.deploy.export import FORMATS, Exported, Val, check_free, val_of
     from harness.deploy.export import export as export_model
     from harness.deploy.weights import build
 
+    formats = [one for one in FORMATS if one in kinds]
+    if not force:
+        check_free(sources, formats, output, dynamic)
     torch.set_num_threads(threads or available_cores())
     rows: list[Exported] = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -78,9 +81,7 @@ def export(
                 if len(sources) == 1:
                     raise
                 val = Val(why_not=str(error))  # the data root is another model's
-            for form in FORMATS:
-                if form not in kinds:
-                    continue
+            for form in formats:
                 rows.append(
                     export_model(source, model, form, output, dynamic=dynamic, force=force, val=val, on_images=show)
                 )

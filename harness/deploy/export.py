@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,6 +198,24 @@ def call_of(kind: Format, path: Path, threads: int) -> Call:
     return runtimes.openvino_call(path, threads) if kind == "openvino" else runtimes.torch_export_call(path)
 
 
+def check_free(sources: Sequence[Source], kinds: Sequence[Format], output: Path, dynamic: bool) -> None:
+    """Refuse to export over files, before the first of them is made.
+
+    Raises:
+        UserError: a file that is there already, or its sidecar.
+    """
+    for source in sources:
+        for kind in kinds:
+            target = output / _file_name(source, kind, dynamic)
+            for path in (target, target.with_name(f"{target.name}.json")):
+                if path.exists():
+                    raise UserError(f"{path} is there already; choose another --output, or --force to replace it")
+
+
+def _file_name(source: Source, kind: Format, dynamic: bool) -> str:
+    return f"{source.name}{'-dynamic' if dynamic else ''}{SUFFIXES[kind]}"
+
+
 def export(
     source: Source,
     model: Architecture,
@@ -224,10 +242,9 @@ def export(
     Raises:
         UserError: files that are there already, or a folder that can't be written.
     """
-    name = f"{source.name}{'-dynamic' if dynamic else ''}{SUFFIXES[kind]}"
-    target = output / name
-    if target.exists() and not force:
-        raise UserError(f"{target} is there already; choose another --output, or --force to replace it")
+    name = _file_name(source, kind, dynamic)
+    if not force:
+        check_free([source], [kind], output, dynamic)
     row = Exported(name=source.name, format=kind, dynamic=dynamic, config=source.config)
     if dynamic and architectures.info(source.config.architecture).fixed_size:
         return row.model_copy(update={"failure": "works for one size only; export it without --dynamic"})

@@ -10,6 +10,7 @@ import torch
 import architectures
 from architectures import fcn8s
 from architectures.external.libraries import libraries
+from harness.cli.export import export as export_command
 from harness.deploy.export import (
     FORMATS,
     Exported,
@@ -130,6 +131,18 @@ def test_miou_is_the_evaluators(trained: Trained) -> None:
     )
     with pytest.raises(UserError, match="is not what a was trained on"):
         split_of(changed, "val", None, trained.work)
+
+
+@pytest.mark.parametrize("there", ["segnet.pt2", "segnet.onnx.json"])
+def test_what_is_there_is_found_before_a_model_is_built(
+    there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / there).write_bytes(b"")
+    built: list[str] = []
+    monkeypatch.setattr("harness.deploy.weights.build", lambda source: built.append(source.name))
+    with pytest.raises(UserError, match=f"{there} is there already"):
+        export_command(["fcn-basic", "segnet"], ["onnx", "torch-export"], output=tmp_path, results=tmp_path / "none")
+    assert not built and [path.name for path in tmp_path.iterdir()] == [there]
 
 
 @pytest.mark.slow
