@@ -39,7 +39,7 @@ CODE_IMAGES = 4  # whose pooling codes are compared
 class RuntimeRequest:
     """What to measure of one model.
 
-    data, train: splits that mIoU and calibration take; none for drawn weights, with the reason.
+    data, train: splits that mIoU and calibration take; none for drawn weights or without data, with the reason.
     """
 
     source: Source
@@ -106,9 +106,13 @@ class _Workshop:
         """The model in a runtime and precision, run once, or why it can't be."""
         runtime, precision = key
         made = _Prepared(failure=runtimes.why_not(runtime, precision))
+        source = self._request.source
+        if not made.failure and precision == "int8" and source.config.run_id and self._request.train is None:
+            # ranges of noise would lower its scores
+            why = self._request.why_no_data
+            made.failure = f"int8 needs images of train; name their folder with --data-root ({why})"
         if made.failure:
             return made
-        source = self._request.source
         task = RuntimeTask(
             runtime=runtime,
             precision=precision,

@@ -44,7 +44,9 @@ class RuntimeRecord(Stored):
     codes_changed: Quantity = Field(description="share of pooling codes that differ from the baseline's")
     baseline_ms: Quantity = Field(description="torch in float32, in the same session")
     baseline_miou: Quantity
-    calibration_images: int | None = Field(None, description="of train, where weights were quantized")
+    calibration_images: int | None = Field(
+        None, description="where weights were quantized: of train, or of noise for drawn weights (without run_id)"
+    )
     versions: dict[str, str] = Field(description="of the runtimes' packages")
     environment: Manifest
     warnings: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from harness.deploy.export import SUFFIXES, Format, exported_program, noise, sav
 from harness.deploy.quantization import calibration_images, quantize
 from harness.deploy.runtimes import RuntimeTask, onnxruntime_call, torch_call, why_not
 from harness.deploy.weights import build, drawn, find
-from harness.profiling.runtimes import RuntimeRequest, measure_runtimes
+from harness.profiling.runtimes import RuntimeRequest, _Workshop, measure_runtimes
 from harness.records.measurement_values import TimeSummary
 from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimeRecord
 from harness.report.runtimes import runtimes_files, runtimes_frame
@@ -64,6 +65,23 @@ def test_calibration_takes_training_images_evenly_spread(trained: Trained) -> No
     expected = train.images(np.array([0, round((len(train) - 1) / 2), len(train) - 1])).numpy()
     assert np.array_equal(images, expected)
     assert calibration_images(config, None, 3).shape == (3, 3, 32, 40)
+
+
+def test_int8_of_a_trained_model_is_not_calibrated_on_noise(tmp_path: Path) -> None:
+    source = drawn("pixel-mlp", (24, 32), 5)
+    trained = replace(source, config=source.config.model_copy(update={"run_id": "pixel-mlp-x"}))
+    request = RuntimeRequest(
+        source=trained,
+        runtimes=("openvino",),
+        precisions=("int8",),
+        preset="quick",
+        threads=1,
+        data=None,
+        train=None,
+        why_no_data="no --data-root",
+    )
+    made = _Workshop(request, build(source), tmp_path).prepare(("openvino", "int8"))
+    assert made.call is None and "name their folder with --data-root" in made.failure
 
 
 def comparisons(runtime: RuntimeName, path: Path) -> Counter[tuple[str, ...]]:
