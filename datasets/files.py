@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -120,22 +121,82 @@ def same_text(stem: str) -> str:
 # -- list files ---------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """The stems that an entry of a list may mean, several where it does not say which, and how many signs say so."""
+
+    stems: Sequence[str]
+    signs: int
+
+
 class Names:
-    """The files that a line of a list may mean, by file name and by stem, whatever folder it names."""
+    """The files that an entry of a list may mean, by file name and by stem, alone or with folders before it.
 
-    def __init__(self, stems: Mapping[str, Path]) -> None:
-        self._known: dict[str, str] = {}
-        for stem, path in stems.items():
-            name = same_text(stem)
-            for key in (name, f"{name}{path.suffix}", name.rpartition("/")[2], same_text(path.name)):
-                self._known.setdefault(key.strip(), stem)
+    Folders that an entry names must be the file's. Only those above all that list and files have in common may
+    be any, since lists come from other machines: of `/SegNet/CamVid/train/a.png`, `train/a` counts.
 
-    def find(self, entry: str) -> tuple[str, int] | None:
-        """The stem that an entry means, a path of any system, a file's name, or a stem, and how many signs say so."""
-        parts = PurePosixPath(same_text(entry.strip().strip("\"'").replace("\\", "/"))).parts
-        tails = ["/".join(parts[start:]).strip() for start in range(len(parts))]
-        tails += [tail.rpartition(".")[0] for tail in tails if "." in tail]
-        return next(((self._known[tail], len(tail)) for tail in tails if tail in self._known), None)
+    Args:
+        files: by stem, the path below one folder without suffix.
+        listing: the list file.
+    """
+
+    def __init__(self, files: Mapping[str, Path], listing: Path) -> None:
+        self._files = files
+        self._ends: dict[str, list[str]] = {}  # every end of a path
+        self._paths: dict[str, list[str]] = {}  # those that begin with the files' folder, above it or right below
+        self._whole: dict[str, list[str]] = {}  # all that list and files have not in common
+        first = next(iter(files.items()), None)
+        above = _below_common(first[1].parents[first[0].count("/")], listing.parent) if first else ()
+        for stem, path in files.items():
+            folders = [same_text(part) for part in (*above, *stem.split("/")[:-1])]
+            for name in dict.fromkeys((same_text(path.name), same_text(path.stem))):
+                for start in range(len(folders) + 1):
+                    end = "/".join([*folders[start:], name]).strip()
+                    self._ends.setdefault(end, []).append(stem)
+                    if start <= len(above):
+                        self._paths.setdefault(end, [stem])
+                    if start == 0:
+                        self._whole.setdefault(end, [stem])
+
+    def find(self, entry: str) -> Hit | None:
+        """What an entry means: a path of any system, a file's name, or a stem; none where no file fits."""
+        for parts in _spellings(entry):
+            for start in range(len(parts)):
+                end = "/".join(parts[start:]).strip()
+                stems = self._whole.get(end) if start else self._paths.get(end) or self._ends.get(end)
+                if stems:
+                    return Hit(stems=stems, signs=len(end))
+        return None
+
+    def elsewhere(self, entry: str) -> Path | None:
+        """A file of the entry's name, in whatever folder."""
+        names = (parts[-1].strip() for parts in _spellings(entry))
+        return next((self._files[self._ends[name][0]] for name in names if name in self._ends), None)
+
+    def unclear(self, entry: str, hit: Hit) -> str:
+        """What is wrong where an entry may mean several files; empty where it means one."""
+        if len(hit.stems) == 1:
+            return ""
+        one, other = (self._files[stem] for stem in hit.stems[:2])
+        return f"lists {entry}, but {one} and {other} both have that name: write the folder before it"
+
+
+def _below_common(folder: Path, other: Path) -> tuple[str, ...]:
+    """The parts of a folder below what it has in common with another one; its own name at least."""
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(folder.parts, other.parts, strict=False)))
+    return folder.parts[shared:] or folder.parts[-1:]
+
+
+def _spellings(entry: str) -> Iterator[tuple[str, ...]]:
+    """The parts of an entry's path, with its suffix and without; a backslash may be part of a name here."""
+    text = same_text(entry.strip().strip("\"'"))
+    for one in dict.fromkeys((text, text.replace("\\", "/"))):
+        parts = PurePosixPath(one).parts
+        parts = parts[max((place for place, part in enumerate(parts, 1) if part in ("/", "//", "..")), default=0) :]
+        if parts:
+            yield parts
+            if "." in parts[-1]:
+                yield (*parts[:-1], parts[-1].rpartition(".")[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,14 +225,13 @@ def read_list(path: Path, images: Mapping[str, Path], labels: Mapping[str, Path]
         problems.append(f"{path}: not a UTF-8 text: save it as UTF-8, or remove it (the images are then taken by name)")
         return []
     found: dict[str, Listed] = {}
-    known_images, known_labels = Names(images), Names(labels)
+    known_images, known_labels = Names(images, path), Names(labels, path)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         pair = _read_line(line, known_images, known_labels)
-        if pair is None:
-            name = PurePosixPath(re.split(r"[\s,]+", line.strip())[0].replace("\\", "/")).stem
-            problems.append(f"{path}: lists {name}, but there is no such image (line {number})")
+        if isinstance(pair, str):
+            problems.append(f"{path}: {pair} (line {number})")
         elif pair.label not in labels and pair.label != pair.image:
             problems.append(f"{path}: lists the label {pair.label}, but there is no such label (line {number})")
         elif pair.image in found:
@@ -181,23 +241,40 @@ def read_list(path: Path, images: Mapping[str, Path], labels: Mapping[str, Path]
     return list(found.values())
 
 
-def _read_line(line: str, images: Names, labels: Names) -> Listed | None:
-    """What explains most of the line: of `photo (1).png`, the picture of that name, not `photo.png`."""
-    found: list[tuple[int, Listed]] = []
-    for left, right in _halves(line):
-        image, label = images.find(left), labels.find(right)
-        if image and label:
-            found.append((image[1] + label[1], Listed(image=image[0], label=label[0])))
+def _read_line(line: str, images: Names, labels: Names) -> Listed | str:
+    """What explains most of the line: of `photo (1).png`, the picture of that name, not `photo.png`.
+
+    Else what is wrong with it.
+    """
+    halves = [(left, right, image, labels.find(right)) for left, right in _halves(line) if (image := images.find(left))]
+    ways = [way for way in halves if way[3]]
     if alone := images.find(line):
-        found.append((alone[1], Listed(image=alone[0], label=alone[0])))
-    if found:
-        return max(found, key=lambda one: one[0])[1]
-    halves = [(image, right) for left, right in _halves(line) if (image := images.find(left))]
-    if not halves:
-        return None
-    (stem, _), right = max(halves, key=lambda one: one[0][1])  # with a label that is not there
+        ways.append((line.strip(), "", alone, None))
+    if not (ways or halves):
+        return _no_image(line, images)
+    entry, right, image, label = max(ways or halves, key=lambda way: way[2].signs + (way[3].signs if way[3] else 0))
+    stem = image.stems[0]
+    if wrong := images.unclear(entry, image) or (labels.unclear(right, label) if label else ""):
+        return wrong
+    if label or not right:
+        return Listed(image=stem, label=label.stems[0] if label else stem)
+    if other := labels.elsewhere(right):
+        return _astray(right, other)
     name = PurePosixPath(right.replace("\\", "/")).stem
     return Listed(image=stem, label=stem if same_text(name) == same_text(stem) else name)
+
+
+def _no_image(line: str, images: Names) -> str:
+    entries = [*(left for left, _ in _halves(line)), line.strip()]
+    astray = next(((entry, other) for entry in entries if (other := images.elsewhere(entry))), None)
+    if astray:
+        return _astray(*astray)
+    name = PurePosixPath(re.split(r"[\s,]+", line.strip())[0].replace("\\", "/")).stem
+    return f"lists {name}, but there is no such image"
+
+
+def _astray(entry: str, other: Path) -> str:
+    return f"lists {entry}, but there is no such file, only {other}: correct the folder"
 
 
 def _halves(line: str) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,7 @@ class Findings:
 class Pool:
     """The files of a folder of images and one of labels, by path without suffix; `match`: image -> its label."""
 
+    folder: Path
     images: Mapping[str, Path]
     labels: Mapping[str, Path]
     match: Mapping[str, str]
@@ -70,7 +71,7 @@ def read_pool(images: Path, labels: Path, found: Findings) -> Pool:
         found.add("folders", f"{images}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
     elif not label_files:
         found.add("folders", _no_labels(labels))
-    return Pool(images=image_files, labels=label_files, match=_matched(image_files, label_files))
+    return Pool(folder=images, images=image_files, labels=label_files, match=_matched(image_files, label_files))
 
 
 def _files(folder: Path, suffixes: tuple[str, ...], found: Findings) -> dict[str, Path]:
@@ -139,12 +140,21 @@ def _no_labels(folder: Path) -> str:
 # -- splits -------------------------------------------------------------------------------------------------
 
 
-def in_order(pool: Pool, listing: Path | None, found: Findings) -> list[Pair]:
-    """The pairs of a split: those of its list in its order, or all by name, each file without the other a problem."""
+def in_order(pool: Pool, listing: Path | None, found: Findings, train: Pool) -> list[Pair]:
+    """The pairs of a split: those of its list in its order, or all by name, each file without the other a problem.
+
+    A list that names files of `train` alone was drawn from there before the split had a folder of its own.
+    """
     if listing is None:
         return whole(pool, found)
-    pairs = []
-    for line in read_list(listing, pool.images, pool.labels, found.problems["lists"]):
+    pairs, wrong = [], list[str]()
+    lines = read_list(listing, pool.images, pool.labels, wrong)
+    if wrong and not lines and train is not pool and read_list(listing, train.images, train.labels, []):
+        what = f"{listing}: names files of {train.folder}, but the split has a folder of its own, {pool.folder}"
+        found.add("lists", f"{what}: remove the list, or that folder")
+        return whole(pool, found)
+    found.add("lists", *wrong)
+    for line in lines:
         label = line.label if line.label in pool.labels else pool.match.get(line.image)
         if label is None:
             what = f"{pool.images[line.image]}: image without label, though {listing} lists it"

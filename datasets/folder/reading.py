@@ -131,7 +131,7 @@ def _pairs(place: Path, settings: Settings, found: Findings) -> tuple[str, dict[
         key = (at.images, at.labels)
         if key not in pools:
             pools[key] = read_pool(at.images, at.labels, found)
-        pairs[split] = in_order(pools[key], at.listing, found)
+        pairs[split] = in_order(pools[key], at.listing, found, next(iter(pools.values())))
     listed = {pair.image for chosen in pairs.values() for pair in chosen}
     for pool in pools.values():
         note_unlisted(pool, listed, found)

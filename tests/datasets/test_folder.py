@@ -267,6 +267,77 @@ def test_a_list_names_what_is_not_there(tmp_path: Path) -> None:
     ]
 
 
+def write_towns(folder: Path) -> Path:
+    """Images and labels of three towns, in folders of their own, whose numbers begin anew; lists of val and test."""
+    for place, town in enumerate(("a", "b", "c")):
+        for number in range(2):
+            save(folder / "images" / town / f"000{number}.png", picture(2 * place + number))
+            save(folder / "masks" / town / f"000{number}.png", label(2 * place + number))
+    for split, line in (("val", "c/0000.png"), ("test", "c/0001")):
+        (folder / f"{split}.txt").write_text(line)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "line", ["b/0001.png", "b/0001", "images/b/0001.jpg", "D:\\x\\images\\b\\0001.png", "../images/b/0001.png"]
+)
+def test_a_line_means_the_file_in_the_folder_that_it_names(tmp_path: Path, line: str) -> None:
+    write_towns(tmp_path)
+    for text in (line, f"{line} /old/place/masks/a/0000.png"):
+        (tmp_path / "train.txt").write_text(text)
+        image, classes = datasets.load(f"folder:{tmp_path}", "train")[0]
+        assert np.array_equal(image, picture(3)) and np.array_equal(classes, label(3 if text == line else 0))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("d/0000.png", "lists d/0000.png, but there is no such file, only {0}/images/a/0000.png: correct the folder"),
+        ("x/images/d/0001", "lists x/images/d/0001, but there is no such file, only {0}/images/a/0001.png"),
+        ("photos/b/0001.png", "lists photos/b/0001.png, but there is no such file, only"),
+        ("b/0001.png masks/d/0001.png", "lists masks/d/0001.png, but there is no such file, only {0}/masks/a/0001.png"),
+        ("0001", "lists 0001, but {0}/images/a/0001.png and {0}/images/b/0001.png both have that name: write the"),
+        ("b/0001.png 0001.png", "lists 0001.png, but {0}/masks/a/0001.png and {0}/masks/b/0001.png both have that"),
+    ],
+)
+def test_a_line_whose_folder_is_not_there_or_not_said_is_refused(tmp_path: Path, line: str, says: str) -> None:
+    (write_towns(tmp_path) / "train.txt").write_text(f"a/0000\n{line}\n")
+    (found,) = problems(tmp_path)["lists"]
+    assert says.format(tmp_path) in found and found.endswith("(line 2)")
+
+
+def test_a_name_alone_means_the_file_right_in_the_folder(tmp_path: Path) -> None:
+    write_towns(tmp_path)
+    save(tmp_path / "images" / "0001.png", picture(20))
+    save(tmp_path / "masks" / "0001.png", label(20))
+    for line in ("0001", "images/0001.png masks/0001.png"):
+        (tmp_path / "train.txt").write_text(line)
+        assert np.array_equal(datasets.load(f"folder:{tmp_path}", "train")[0][0], picture(20))
+
+
+@pytest.mark.parametrize("layout", ["segnet", "ultralytics", "by split"])
+def test_a_drawn_list_of_a_split_that_has_a_folder_now_is_named(tmp_path: Path, layout: str) -> None:
+    image, mask = LAYOUTS[layout]
+    for split, count in (("train", 10), ("val", 2)):
+        for number in range(count):
+            words = {"split": split, "name": f"{number:03d}"}
+            save(tmp_path / image.format(**words), picture(number + 50 * (split == "val")))
+            save(tmp_path / mask.format(**words), label(number))
+    drawn = read_folder(tmp_path)
+    assert not drawn.problems and read_folder(tmp_path).content_hash() == drawn.content_hash()
+    for number in range(10):
+        words = {"split": "test", "name": f"{number:03d}"}
+        save(tmp_path / image.format(**words), picture(100 + number))
+        save(tmp_path / mask.format(**words), label(100 + number))
+    found = read_folder(tmp_path)
+    (line,) = found.problems["lists"]
+    assert "splits/test.txt: names files of" in line and "remove the list, or that folder" in line
+    assert [*found.problems] == ["lists"]
+    (tmp_path / "splits" / "test.txt").unlink()
+    assert len(datasets.load(f"folder:{tmp_path}", "test")) == 10
+    assert len(datasets.load(f"folder:{tmp_path}", "train")) == 8  # still without those that were held out
+
+
 def test_names_in_another_unicode_form_are_paired_and_never_taken_for_each_other(tmp_path: Path) -> None:
     write_flat(tmp_path)
     composed, split_up = "caf\u00e9", "cafe\u0301"

@@ -143,14 +143,14 @@ def test_settings_of_own_data(
 @settings(bounded, max_examples=60)
 def test_lists_of_own_data(tmp_path: Path, text: str, change: Callable[[bytes], bytes]) -> None:
     stems = ["a", "b.c", "d  e", "f,g", "ä"]
-    files_ = {stem: tmp_path / f"{stem}.png" for stem in stems}
+    images, labels = ({stem: tmp_path / folder / f"{stem}.png" for stem in stems} for folder in ("images", "masks"))
     sound = "".join(f"images/{stem}.png masks/{stem}.png\n" for stem in stems).encode()
     for data in (change(sound), text.encode("utf-8", "surrogatepass"), sound + text.encode("utf-8", "surrogatepass")):
         (tmp_path / "train.txt").write_bytes(data)
         problems: list[str] = []
-        found = read_list(tmp_path / "train.txt", files_, files_, problems)
+        found = read_list(tmp_path / "train.txt", images, labels, problems)
         assert all("\n" not in line for line in problems)
-        assert all(pair.image in files_ for pair in found)
+        assert all(pair.image in images for pair in found)
         assert len({pair.image for pair in found}) == len(found)
 
 
