@@ -21,7 +21,7 @@ from datasets.folder.settings import Settings
 from datasets.pictures import PHOTO_FORMATS, TurnedPicture, read_bytes, read_photo, read_size
 from datasets.release import write_atomically
 
-FORMAT = 2
+FORMAT = 3  # raised when what was read before may be refused now
 MOST_VALUES = 1000  # of a label; the index holds all of them, of every file
 _THREADS = 8
 _AT_ONCE = 256  # pairs handed to the threads, so that a large folder does not wait in memory

@@ -254,3 +254,24 @@ def test_labels_whose_values_would_be_others_are_refused(data: bytes, says: str,
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(DatasetError, match=says):
         read_values(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (png(1, 1, 16, 0, b"\0\1\0"), "16-bit I;16, not 8-bit: save it as 8-bit RGB or gray"),
+        (png(1, 1, 16, 2, b"\0\1\0\1\0\1\0"), "16-bit RGB, not 8-bit: save it as 8-bit RGB or gray"),
+        (png(1, 1, 16, 6, b"\0\1\0\1\0\1\0\1\0"), "16-bit RGBA, not 8-bit"),
+        (tiff(16, b"\1\0\1\0\1\0", 1, photometric=2, samples=3), "16-bit RGB, not 8-bit"),
+    ],
+)
+def test_photos_of_16_bits_are_refused(data: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(DatasetError, match=says):
+        read_photo(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("data", [png(1, 1, 4, 0, b"\0\x10"), tiff(1, b"\x80", 1, photometric=0)])
+def test_photos_of_few_bits_are_read(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    assert len(set(read_photo(tmp_path / "a.png")[0, 0].tolist())) == 1
