@@ -9,6 +9,7 @@ SEGNET_DATASET_PLUGINS, which `--plugin` adds to, so that child processes know t
 """
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,9 @@ class Declaration:
             raise DatasetError(f"declare: classes are {self.classes!r}, but must be 2 to 254 different names")
         if self.colors and len(self.colors) != len(self.classes):
             raise DatasetError(f"declare: {len(self.colors)} colors for {len(self.classes)} classes: give one a class")
+        edges = () if self.size is None else self.size
+        if len(edges) not in (0, 2) or not all(isinstance(edge, int | np.integer) and edge > 0 for edge in edges):
+            raise DatasetError(f"declare: size is {self.size!r}, but must be (height, width) in pixels: (360, 480)")
 
 
 def declare(*, classes: Sequence[str], **facts: Any) -> Callable[[Function], Function]:
@@ -170,8 +174,9 @@ class Plugin:
         return PluginDataset(self, split, root)
 
     def content_hash(self, root: str | None) -> tuple[str, str]:
-        """(name, SHA-256 of all images and labels in their order)."""
-        whole = hashlib.sha256(str(len(self.declared.classes)).encode())
+        """(name, SHA-256 of all images and labels in their order, of the classes' names and of a declared size)."""
+        told = [*map(str, self.declared.classes)], [*map(int, self.declared.size or ())]
+        whole = hashlib.sha256(json.dumps(told).encode())
         for split in SPLITS:
             items = self.items(split, root)
             for index in range(len(items)):

@@ -60,6 +60,16 @@ def test_content_is_that_of_the_pictures(module: Path) -> None:
     assert datasets.content_hash("halves")[1] != before[1]
 
 
+def test_identity_follows_names_of_classes_and_a_declared_size(module: Path) -> None:
+    found = set()
+    for facts in ('("dark", "bright")', '("dark", "light")', '("dark", "bright"), size=(32, 32)'):
+        sys.modules.pop("mine", None)
+        module.write_text(GOOD.replace('("dark", "bright")', facts))
+        plugins.add(["mine:halves"])
+        found.add(datasets.content_hash("halves")[1])
+    assert len(found) == 3
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -82,6 +92,9 @@ def test_bad_declarations_are_refused() -> None:
     for facts in ({"classes": ("a",)}, {"classes": ("a", "a")}, {"classes": ("a", "b"), "colors": ((0, 0, 0),)}):
         with pytest.raises(DatasetError, match="declare"):
             datasets.declare(**facts)  # type: ignore[arg-type]
+    for size in ((360,), "ab", (0, 480), (360.5, 480)):
+        with pytest.raises(DatasetError, match=r"size is .* must be \(height, width\) in pixels"):
+            datasets.declare(classes=("a", "b"), size=size)
     with pytest.raises(DatasetError, match="allowed are classes, colors, title, size"):
         datasets.declare(classes=("a", "b"), palette=3)
 
