@@ -14,6 +14,9 @@ VOID = 255
 
 SPLITS = ("train", "val", "test")
 
+LONGEST_ID = 227
+"""Bytes of an image's id: 255 of a file's name less those of `.prediction-ID.png.PID.tmp`, PID of seven digits."""
+
 Size = tuple[int, int]
 Color = tuple[int, int, int]
 Pixels = NDArray[np.uint8]

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -21,7 +22,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from datasets.base import SPLITS, VOID, Color, Dataset, DatasetError, DatasetInfo, Pixels, Size, one_line, require_split
+from datasets.base import (
+    LONGEST_ID,
+    SPLITS,
+    VOID,
+    Color,
+    Dataset,
+    DatasetError,
+    DatasetInfo,
+    Pixels,
+    Size,
+    one_line,
+    require_split,
+)
+from datasets.files import is_plain
 from datasets.folder import fitted, palette
 
 GROUP = "segnet_harness.datasets"
@@ -50,8 +64,9 @@ class Declaration:
             raise DatasetError(f"declare: classes are {self.classes!r}, but must be 2 to 254 different names")
         if self.colors and len(self.colors) != len(self.classes):
             raise DatasetError(f"declare: {len(self.colors)} colors for {len(self.classes)} classes: give one a class")
-        edges = () if self.size is None else self.size
-        if len(edges) not in (0, 2) or not all(isinstance(edge, int | np.integer) and edge > 0 for edge in edges):
+        if (size := self.size) is not None and not (
+            len(size) == 2 and all(isinstance(edge, int | np.integer) and edge > 0 for edge in size)
+        ):
             raise DatasetError(f"declare: size is {self.size!r}, but must be (height, width) in pixels: (360, 480)")
 
 
@@ -81,8 +96,7 @@ class PluginDataset(Dataset):
         require_split(plugin.name, split)
         self._plugin, self._root, self.split = plugin, root, split
         self._items = plugin.items(split, root)
-        ids = getattr(self._items, "image_ids", None) or [f"{split}-{index:05d}" for index in range(len(self._items))]
-        self.image_ids = tuple(map(str, ids))
+        self.image_ids = plugin.ids(self._items, split)
         self.info = plugin.info(root)
         shapes = plugin.shapes(split, root)
         self.sizes = None if set(shapes) <= {self.info.size} else shapes
@@ -123,6 +137,27 @@ class Plugin:
         if not count:
             raise DatasetError(f"plugin {self.target}: {split}: gives no images")
         return items
+
+    def ids(self, items: Items, split: str) -> tuple[str, ...]:
+        """The images' names, numbers where none are given; DatasetError for what can't name the files of a record."""
+        where = f"plugin {self.target}: {split}: image_ids"
+        try:
+            given = getattr(items, "image_ids", None)
+            ids = [] if given is None else [str(one) for one in given]
+        except (Exception, SystemExit) as error:  # as above
+            raise DatasetError(f"{where}: {_brief(error)}") from error
+        ids = ids or [f"{split}-{index:05d}" for index in range(len(items))]
+        if len(ids) != len(items):
+            raise DatasetError(f"{where}: {len(ids)} of them for {len(items)} images: give one an image")
+        for one, count in Counter(ids).items():
+            if count > 1:
+                raise DatasetError(f"{where}: {one!r:.60} {count} times: give each image an id of its own")
+            if not one or "/" in one or not is_plain(one) or len(one.encode()) > LONGEST_ID:
+                raise DatasetError(
+                    f"{where}: {one!r:.60} can't be part of a file's name: give 1 to {LONGEST_ID} bytes without '/' or "
+                    "control signs, such as the stem of the image's file"
+                )
+        return tuple(ids)
 
     def checked(self, items: Items, split: str, index: int) -> tuple[Pixels, Pixels]:
         """One pair as arrays; DatasetError that names plugin, split and index if it is none."""

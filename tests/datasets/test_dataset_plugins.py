@@ -70,6 +70,46 @@ def test_identity_follows_names_of_classes_and_a_declared_size(module: Path) -> 
     assert len(found) == 3
 
 
+def with_ids(module: Path, ids: str) -> tuple[str, ...]:
+    """The ids of the images of a plugin that gives these."""
+    items = f"type('Items', (list,), {{'image_ids': {ids}}})([(image, label)] * 3)"
+    module.write_text(GOOD.replace("[(image, label)] * 3", items))
+    plugins.add(["mine:halves"])
+    return datasets.load("halves", "test").image_ids
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ("('a', 'b', 'c')", ("a", "b", "c")),
+        ("np.array(['a', 'b', 'c'])", ("a", "b", "c")),
+        ("np.arange(3)", ("0", "1", "2")),
+        ("None", ("test-00000", "test-00001", "test-00002")),
+        ("('a', 'b', 'ж' * 113)", ("a", "b", "ж" * 113)),
+    ],
+)
+def test_ids_of_a_plugin(module: Path, ids: str, expected: tuple[str, ...]) -> None:
+    assert with_ids(module, ids) == expected
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ("('a', 'b/c', 'd')", "image_ids: 'b/c' can't be part of a file's name: give 1 to 227 bytes without '/'"),
+        ("('a', 'b\\n', 'd')", "image_ids: .* can't be part of a file's name"),
+        ("('a', '', 'd')", "image_ids: '' can't be part of a file's name"),
+        ("('a', 'b', 'ж' * 114)", "image_ids: 'ж+ can't be part of a file's name"),
+        ("('a', 'b', 'a')", "image_ids: 'a' 2 times: give each image an id of its own"),
+        ("('a', 'b')", "image_ids: 2 of them for 3 images: give one an image"),
+        ("5", "image_ids: TypeError"),
+    ],
+)
+def test_ids_that_can_not_name_files_are_refused_before_training(module: Path, ids: str, message: str) -> None:
+    with pytest.raises(DatasetError, match=message) as caught:
+        with_ids(module, ids)
+    assert "plugin mine:halves: test" in str(caught.value) and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
