@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.base import SPLITS, Pair
+from datasets.base import LONGEST_ID, SPLITS, Pair
 from datasets.files import is_plain, read_list, same_text
 from datasets.release import write_atomically
 
@@ -30,7 +30,7 @@ _OTHER_ENDS = ("_color", "_instanceIds", "_instanceTrainIds")  # Cityscapes' fur
 DRAWN = "splits"
 """The folder in which the lists of splits that are drawn here are written down."""
 SHARE, SEED = 0.15, 0  # of val and of test, each
-_LONGEST_ID = 150  # signs; the file of a prediction bears it
+_MOST_SIGNS, _KEPT = 150, 120  # of an id, and what is kept of a longer one
 
 
 @dataclass(kw_only=True)
@@ -254,11 +254,17 @@ def with_ids(pairs: Sequence[Pair]) -> list[Pair]:
     names = [pair.stem.rpartition("/")[2] for pair in pairs]
     if len(set(names)) < len(names):
         names = [pair.stem.replace("/", "-") for pair in pairs]
-    return [
-        Pair(stem=name if len(name) <= _LONGEST_ID else f"{name[:120]}-{sha256(name.encode()).hexdigest()[:8]}",
-             image=pair.image, label=pair.label)
-        for name, pair in zip(names, pairs, strict=True)
-    ]  # fmt: skip
+    return [Pair(stem=_id(name), image=pair.image, label=pair.label) for name, pair in zip(names, pairs, strict=True)]
+
+
+def _id(name: str) -> str:
+    """A name that is short enough, in signs and in bytes; a hash stands for what is cut."""
+    data = name.encode("utf-8", "surrogateescape")
+    end = f"-{sha256(data).hexdigest()[:8]}"
+    short = name if len(name) <= _MOST_SIGNS else f"{name[:_KEPT]}{end}"
+    if len(short.encode("utf-8", "surrogateescape")) <= LONGEST_ID:
+        return short
+    return data[:_KEPT].decode("utf-8", "ignore") + end  # without the sign that is cut in two
 
 
 def in_two_splits(pairs: Mapping[str, Sequence[Pair]], content: Mapping[Path, str], found: Findings) -> None:

@@ -363,3 +363,22 @@ def test_two_files_of_one_name_in_two_folders_keep_apart(tmp_path: Path) -> None
     assert not found.problems
     train = datasets.load(f"folder:{tmp_path}", "train")
     assert len(train) == 1 and all("/" not in name for name in train.image_ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a" * 150, "a" * 150),
+        ("a" * 151, "a" * 120 + "-5416d58d"),
+        ("ж" * 113, "ж" * 113),
+        ("a" + "ж" * 119, "a" + "ж" * 59 + "-44dc113b"),
+    ],
+)
+def test_ids_of_long_names_fit_into_names_of_files(tmp_path: Path, name: str, expected: str) -> None:
+    write_flat(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "p00.png").rename(tmp_path / folder / f"{name}.png")
+    for _ in range(2):  # drawn, and by the lists then
+        ids = [one for split in datasets.SPLITS for one in datasets.load(f"folder:{tmp_path}", split).image_ids]
+        assert expected in ids
+        assert all(len(f".prediction-{one}.png.4194304.tmp".encode()) <= 255 for one in ids)
