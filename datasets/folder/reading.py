@@ -213,6 +213,8 @@ def _binary(settings: Settings) -> str:
 
 def _count(values: Mapping[int, int], settings: Settings, found: Findings) -> int:
     """The number of classes where none is named, and what speaks against it."""
+    if not values:  # no label could be read, which is said elsewhere
+        return 2
     seen, origin = sorted(values), settings.origin
     known = [value for value in seen if value not in settings.ignore and value not in settings.mapping]
     if settings.mapping:

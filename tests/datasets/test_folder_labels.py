@@ -296,3 +296,11 @@ def test_overlays_blend_by_hand(tmp_path: Path) -> None:
     image = np.full((1, 2, 3), 100, np.uint8)
     pixels = blended(image, np.array([[0, VOID]], np.uint8), info)
     assert pixels.tolist() == [[[(100 + c) // 2 for c in info.colors[0]], [100, 100, 100]]]
+
+
+def test_where_no_label_can_be_read_nothing_is_said_of_their_classes(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    for path in (tmp_path / "masks").iterdir():
+        path.write_bytes(b"no picture")
+    found = problems(tmp_path)
+    assert [*found] == ["files"] and len(found["files"]) == 10
