@@ -140,10 +140,14 @@ def _from_yaml(path: Path, folder: Path) -> Settings:
 
 
 def _beneath(folder: Path, base: str, value: str) -> str:
-    """A place of data.yaml below the folder; `path` is often that of another machine, and then means nothing."""
-    for start in (folder / base, folder):
-        if (start / value).exists():
-            return str((start / value).absolute())
+    """A place of data.yaml below the folder; `path` is often that of another machine, and then means nothing.
+
+    Roboflow writes `../train/images` for `train/images` beside the file: as Ultralytics, where the first is not there.
+    """
+    for place in (value, value.removeprefix("../")):
+        for start in (folder / base, folder):
+            if (start / place).exists():
+                return str((start / place).absolute())
     return str(folder / value)
 
 

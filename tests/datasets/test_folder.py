@@ -109,6 +109,20 @@ def test_data_yaml(tmp_path: Path) -> None:
     assert found.pixels(found.pairs["val"][0]) == [48, 96, 48]
 
 
+@pytest.mark.parametrize("place", ["../{split}/images", "../own/{split}/images", "./{split}/images"])
+def test_data_yaml_with_places_above_it(tmp_path: Path, place: str) -> None:
+    folder = write_splits(tmp_path / "own", *BY_SPLIT)
+    (folder / "test" / "images").rename(folder / "held")  # the file alone says where they lie
+    (folder / "test" / "masks").rename(folder / "masks")
+    lines = [f"{split}: {place.format(split=split)}" for split in ("train", "val")]
+    (folder / "data.yaml").write_text("\n".join([*lines, "test: ../held", "names: [sky, road, car]"]))
+    found = read_folder(folder)
+    assert not found.problems
+    assert {split: [pair.stem for pair in pairs] for split, pairs in found.pairs.items()} == {
+        split: [f"{split}0", f"{split}1"] for split in datasets.SPLITS
+    }
+
+
 @pytest.mark.parametrize("train", ["images/train", "all.txt"])
 def test_data_yaml_without_test_holds_it_out_of_train_once(tmp_path: Path, train: str) -> None:
     write_splits(tmp_path, "images/{split}/{name}.png", "masks/{split}/{name}.png")
@@ -235,6 +249,17 @@ def test_odd_names_in_lists(tmp_path: Path, name: str) -> None:
     assert datasets.load(f"folder:{tmp_path}", "train").image_ids == (name,)
     (tmp_path / "train.txt").write_text(f"{name}\n", "utf-8")
     assert datasets.load(f"folder:{tmp_path}", "train").image_ids == (name,)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no part of a name there")
+@pytest.mark.parametrize("name", ["p\\00", "\\p00", "p00\\"])
+def test_names_with_a_backslash_are_found_in_the_lists_that_were_drawn(tmp_path: Path, name: str) -> None:
+    write_flat(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "p00.png").rename(tmp_path / folder / f"{name}.png")
+    drawn = read_folder(tmp_path)
+    again = read_folder(tmp_path)
+    assert not again.problems and again.content_hash() == drawn.content_hash()
 
 
 @pytest.mark.parametrize("name", ["p00 (1)", "p00 2", "p00 copy", "p00 p01"])
