@@ -96,7 +96,7 @@ def read_photo(path: Path, orientation: Orientation = "refuse") -> Pixels:
     """An image file of most kinds as 8-bit RGB (H, W, 3): gray is repeated, alpha dropped; DatasetError otherwise."""
     data = read_bytes(path)
     image = _open(path, data, PHOTO_FORMATS, orientation)
-    bits = _bits(image, data)
+    bits = bits_a_channel(image, data)
     if bits > 8 or image.mode not in ("RGB", "L", "P", "RGBA", "LA", "1", "CMYK", "YCbCr"):
         depth = f"{bits}-bit " if bits > 8 else ""
         raise DatasetError(f"{path}: the image is {depth}{image.mode}, not 8-bit: save it as 8-bit RGB or gray")
@@ -145,10 +145,10 @@ def _stored_bits(path: Path, image: Image.Image, data: bytes) -> int:
     """Bits of a label's value; DatasetError for a TIFF whose 0 is white, which Pillow turns into its negative."""
     if isinstance(image, TiffImageFile) and image.mode in ("1", "L") and image.tag_v2.get(_PHOTOMETRIC) == 0:
         raise DatasetError(f"{path}: a TIFF in which 0 is white: its values are turned round; save labels as PNG")
-    return _bits(image, data)
+    return bits_a_channel(image, data)
 
 
-def _bits(image: Image.Image, data: bytes) -> int:
+def bits_a_channel(image: Image.Image, data: bytes) -> int:
     """Bits of a stored value: Pillow scales gray of 2 and 4 to 8 of them, and cuts colors of 16 down."""
     if data.startswith(_PNG_MAGIC):
         return data[_PNG_BIT_DEPTH_AT]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from architectures.base import Architecture
 from datasets.cache import reduce_area
-from datasets.pictures import _stored_bits
+from datasets.pictures import bits_a_channel
 from harness.config.run_spec import Precision, check_precision
 from harness.data.preprocessing import Normalize
 from harness.deploy.weights import ModelConfig, Source, build
@@ -161,7 +161,7 @@ def _as_rgb(image: Image.Image) -> Pixels:
     name, bits = os.fsdecode(getattr(image, "filename", "")), 8
     if image.mode not in ("1", "L") and os.path.isfile(name):  # Pillow opens colors of 16 bits as if they had 8
         with open(name, "rb") as file:
-            bits = _stored_bits(Path(name), image, file.read(_HEADER))
+            bits = bits_a_channel(image, file.read(_HEADER))
     if image.mode in _DEEP or bits > 8:
         raise UnreadablePicture(f"{name or 'the image'}: has more than 8 bits a channel; save it as 8-bit RGB")
     return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
