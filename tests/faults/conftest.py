@@ -1,6 +1,5 @@
 """A place to harm the harness in, and what it leaves when nothing harms it."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ def prepared(folder: Path, cache: Path) -> Place:
 
 @pytest.fixture(scope="session")
 def undisturbed(made_once: MakeOnce, drawn_cache: Path) -> Place:
-    """Where the run of `tiny` was trained and measured without any fault."""
+    """Where the run of `tiny` was trained without any fault."""
 
     def make(folder: Path) -> None:
         done = harness(*tiny(), cwd=prepared(folder, drawn_cache).folder)
@@ -30,8 +29,6 @@ def undisturbed(made_once: MakeOnce, drawn_cache: Path) -> Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, drawn_cache: Path, undisturbed: Place) -> Place:
-    """A place where nothing was trained yet, but measured, since that takes long and is not what fails."""
-    found = prepared(tmp_path, drawn_cache)
-    shutil.copytree(undisturbed.results / "measurements", found.results / "measurements")
-    return found
+def place(tmp_path: Path, drawn_cache: Path) -> Place:
+    """A place where nothing was trained yet."""
+    return prepared(tmp_path, drawn_cache)

@@ -27,4 +27,4 @@ def camvid_run(root: Path, *more: str) -> list[str]:
     """Arguments of a run of seconds on it."""
     places = ["--suite", "camvid", "--data-root", str(root), "--encoder-weights", "none"]
     small = ["--size", "24x32", "--iterations", "2", "--override", "batch_size=2", "--device", "cpu"]
-    return ["run", NETWORK, *places, *small, "--threads", "1", "--no-report", *more]
+    return ["run", NETWORK, *places, *small, "--threads", "1", "--no-measure", "--no-report", *more]

@@ -20,10 +20,11 @@ LONG_S = 600.0  # no command here takes as long, but on a machine that does much
 def tiny(*more: str, iterations: int = 12, every: int = 4, size: str = "24x32", report: bool = False) -> list[str]:
     """Arguments of a run of seconds: with a validation, and thus a checkpoint, every few iterations.
 
-    Without reports and site, which take longer than all else, unless they are what is looked at.
+    Without a measurement, and without reports and site unless they are what is looked at: they take longer than
+    all else.
     """
     changes = ["--iterations", str(iterations), "--override", f"eval_interval={every}"]
-    changes.append("--report" if report else "--no-report")
+    changes += ["--no-measure", "--report" if report else "--no-report"]
     return ["run", NETWORK, "--size", size, *changes, "--device", "cpu", "--threads", "1", *more]
 
 
@@ -133,18 +134,11 @@ def harness(*arguments: str, cwd: Path, **how: Any) -> Done:
         return running.done()
 
 
-def trained(place: "Place", *arguments: str, seconds: float = LONG_S, **how: Any) -> str:
-    """Run a command until its run is finished, and leave out what comes then; gives what it said."""
-    with Harness(*arguments, cwd=place.folder, **how) as running:
-        running.wait_for(
-            lambda: (
-                any(record["status"] == "finished" for record in place.records())
-                and not running.workers()
-                and not place.checkpoints()
-            ),
-            seconds,
-        )
-        return running.said
+def trained(place: "Place", *arguments: str, **how: Any) -> str:
+    """Run a command, which must succeed; gives what it said."""
+    done = harness(*arguments, cwd=place.folder, **how)
+    assert done.code == 0, done
+    return done.said
 
 
 def in_session(session: int) -> list[int]:

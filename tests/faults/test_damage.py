@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.processes import Harness, Place, assert_one_line, flip, harness, outcome, tiny, trained
+import architectures
+from harness.records.measurement import MeasureSpec, measurement_path
+from harness.records.run import finished, load_runs
+from harness.report.frames import load_results
+from tests.faults.processes import NETWORK, Harness, Place, assert_one_line, flip, harness, outcome, tiny, trained
 
 pytestmark = pytest.mark.slow
 
@@ -50,8 +54,7 @@ def test_damaged_best_weights_are_not_scored(place: Place) -> None:
     (best,) = checkpoint.parent.glob("best-*.safetensors")
     assert best.name == "best-000004.safetensors"
     flip(best, 0.9)
-    with Harness(*still, cwd=place.folder) as running:
-        running.wait_for(place.records)
+    assert harness(*still, cwd=place.folder).code == 1
     (record,) = place.records()
     assert record["failure"]["kind"] == "data"
     assert record["failure"]["message"].startswith("best-000004.safetensors: damaged weights; remove ")
@@ -72,57 +75,61 @@ def test_damaged_decoded_data_is_decoded_again(place: Place, undisturbed: Place,
 
 
 @pytest.mark.parametrize("name", ["record.json", "history.json", "scores.npz", "prediction-*.png", "SHA256SUMS"])
-def test_a_damaged_record_is_listed_as_unreadable(undisturbed: Place, tmp_path: Path, name: str) -> None:
+def test_a_damaged_record_is_unreadable_and_not_finished(undisturbed: Place, tmp_path: Path, name: str) -> None:
+    shutil.copytree(undisturbed.results, tmp_path / "results")
+    (run,), _ = load_runs(tmp_path / "results")
+    path = sorted(run.folder.glob(name))[0]
+    flip(path)
+    (line,) = load_results(tmp_path / "results").attrs["unreadable"]
+    assert run.folder.name in line and (name == "SHA256SUMS" or path.name in line)
+    assert finished(tmp_path / "results", run.record.spec) is None
+
+
+def test_what_is_damaged_is_listed_and_stops_no_report(undisturbed: Place, tmp_path: Path) -> None:
+    """A measurement and comparisons; runs are in test_odd_records.py."""
     place = Place(folder=tmp_path)
     shutil.copytree(undisturbed.results, place.results)
-    path = sorted(place.results.glob(f"runs/[!.]*/{name}"))[0]
-    flip(path)
+    others = {
+        "measurements/cpu-made-up/a.json": "a measurement record",
+        "indices/made-up/a.json": "a comparison",
+        "performance/a.json": "a comparison",
+    }
+    for name in others:
+        (place.results / name).parent.mkdir(parents=True)
+        (place.results / name).write_text("{", "utf-8")
     done = harness("report", cwd=tmp_path)
     assert done.code == 0 and "Traceback" not in done.said, done
-    assert "## Records left out" in place.page
-    line = next(line for line in place.page.splitlines() if line.startswith("- unreadable: runs/"))
-    assert path.parent.name in line and (name == "SHA256SUMS" or path.name in line)
-    planned = harness(*tiny("--dry-run"), cwd=tmp_path, variables={"COLUMNS": "400"})
-    assert "to do (its record is damaged)" in planned.out
+    said = "".join(page.read_text("utf-8") for page in (tmp_path / "reports").rglob("README.md"))
+    for name, kind in others.items():
+        assert f"- unreadable: {name}: not {kind}" in said
 
 
 def test_a_damaged_run_is_done_again(place: Place, undisturbed: Place) -> None:
     shutil.copytree(undisturbed.results / "runs", place.results / "runs")
     (scores,) = place.results.glob("runs/*/scores.npz")
     flip(scores)
-    done = harness(*tiny(), cwd=place.folder)
-    assert done.code == 0, done
-    assert "to do (its record is damaged)" in done.out
+    assert "to do (its record is damaged)" in trained(place, *tiny())
     assert outcome(place) == outcome(undisturbed)
 
 
-def test_a_damaged_measurement_is_listed_and_never_written_over(undisturbed: Place, tmp_path: Path) -> None:
-    place = Place(folder=tmp_path)
+def test_a_damaged_measurement_is_never_written_over(undisturbed: Place, place: Place) -> None:
     shutil.copytree(undisturbed.results, place.results)
-    path = min(place.results.glob("measurements/*/*.json"), key=lambda found: len(found.name))  # one more by AdamW
-    cut(path)
-    damaged = path.read_bytes()
-    done = harness("report", cwd=tmp_path)
-    assert done.code == 0 and "Traceback" not in done.said, done
-    assert f"- unreadable: measurements/{path.parent.name}/{path.name}: not a measurement record" in place.page
-    (place.work).mkdir()
-    (place.work / "cache").symlink_to(undisturbed.work / "cache")
-    refused = harness(*tiny(), cwd=tmp_path)
-    assert_one_line(refused, path.name, "not a measurement record", "remove it, and measure anew")
-    assert path.read_bytes() == damaged
-
-
-@pytest.mark.parametrize("folder", ["indices/made-up", "performance"])
-def test_damaged_comparisons_are_listed(undisturbed: Place, tmp_path: Path, folder: str) -> None:
-    place = Place(folder=tmp_path)
-    shutil.copytree(undisturbed.results, place.results)
-    path = place.results / folder / "a.json"
+    spec = MeasureSpec(
+        architecture=NETWORK,
+        architecture_revision=architectures.info(NETWORK).revision,
+        num_classes=11,
+        size=(24, 32),
+        precision="fp32",
+        device="cpu",
+        preset="quick",
+        threads=1,
+    )
+    path = measurement_path(place.results, spec)
     path.parent.mkdir(parents=True)
-    path.write_text("{", "utf-8")
-    done = harness("report", cwd=tmp_path)
-    assert done.code == 0 and "Traceback" not in done.said, done
-    page = tmp_path / "reports" / folder.partition("/")[0] / "README.md"
-    assert f"- unreadable: {folder}/a.json: not a comparison" in page.read_text("utf-8")
+    path.write_text('{"spec', "utf-8")
+    refused = harness(*tiny("--measure"), cwd=place.folder)
+    assert_one_line(refused, path.name, "not a measurement record", "remove it, and measure anew")
+    assert path.read_text("utf-8") == '{"spec'
 
 
 def test_a_damaged_record_is_refused_by_merge(undisturbed: Place, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.faults.data import SIZE, camvid_run, write_camvid
 from tests.faults.namespaces import mounted, read_only
 from tests.faults.packages import copy_packages
 from tests.faults.pictures import big_picture, deep_picture
-from tests.faults.processes import NETWORK, ROOT, Harness, Place, assert_one_line, harness, tiny
+from tests.faults.processes import NETWORK, ROOT, Harness, Place, assert_one_line, harness, tiny, trained
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +25,7 @@ def test_read_only_data_is_enough(tmp_path: Path) -> None:
     place = Place(folder=tmp_path)
     with mounted(read_only(tmp_path / "data")) as inside:
         arguments, prefix = camvid_run(tmp_path / "data"), inside.prefix(tmp_path)
-        with Harness(*arguments, cwd=tmp_path, prefix=prefix) as running:
-            running.wait_for(place.records)
+        trained(place, *arguments, prefix=prefix)
     (record,) = place.records()
     assert record["status"] == "finished"
 
@@ -100,8 +99,8 @@ def test_names_with_blanks_and_signs_of_other_languages_are_fine(tmp_path: Path)
     place.folder.mkdir()
     write_camvid(place.folder / "Daten ß", ("mit Leerzeichen", "Ω"))
     arguments = camvid_run(Path("Daten ß"), "--results", "Ergebnisse ü", "--work", "Arbeit ø")
-    with Harness(*arguments, cwd=place.folder) as running:
-        running.wait_for(lambda: list((place.folder / "Ergebnisse ü").glob("runs/[!.]*/record.json")))
+    trained(place, *arguments)
+    assert list((place.folder / "Ergebnisse ü").glob("runs/[!.]*/record.json"))
     done = harness("report", "--results", "Ergebnisse ü", "--reports", "Bericht é", cwd=place.folder)
     assert done.code == 0, done
 
@@ -186,8 +185,6 @@ def test_an_architecture_that_raises_on_import_is_a_row(place: Place) -> None:
     broken = root / "architectures" / "bilinear_interpolation.py"
     broken.write_text("raise RuntimeError('not on this machine')\n", "utf-8")
     assert NETWORK in harness("list", cwd=place.folder, root=root).out
-    with Harness(*tiny(), cwd=place.folder, root=root) as running:
-        running.wait_for(place.records)
-        running.wait_for(lambda: "FAILED: RuntimeError: not on this machine" in running.said)
+    assert "FAILED: RuntimeError: not on this machine" in harness(*tiny(), cwd=place.folder, root=root).said
     (record,) = place.records()
     assert record["failure"]["message"] == "RuntimeError: not on this machine"

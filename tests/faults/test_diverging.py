@@ -16,13 +16,13 @@ pytestmark = pytest.mark.slow
 def test_a_diverging_run_stops_at_its_iteration_and_keeps_the_last_good_state(place: Place) -> None:
     """With SGD and this rate weight decay makes weights grow tenfold a step, until a product is no float."""
     absurd = ("--override", "optimizer=sgd", "--override", "lr=1e3", "--override", "lr_scheduler=fixed")
-    done = harness(*tiny(*absurd, "--seeds", "0", iterations=400, every=2, report=True), cwd=place.folder)
+    done = harness(*tiny(*absurd, iterations=400, every=2), cwd=place.folder)
     assert done.code == 1, done
     (record,) = place.records()
     failure = record["failure"]
     assert failure["kind"] == "diverged"
     assert failure["message"].endswith(f"not finite at iteration {failure['iteration']}")
-    assert failure["message"] in done.out and failure["message"] in place.page
+    assert failure["message"] in done.out
     (checkpoint,) = place.checkpoints()
     stored = load_checkpoint(checkpoint)
     assert stored is not None

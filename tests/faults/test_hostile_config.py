@@ -1,13 +1,17 @@
 """Protocols and suites written by hand, with unknown, mistyped or senseless values; odd options."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.faults.packages import copy_packages
-from tests.faults.processes import NETWORK, assert_one_line, harness
-
-pytestmark = pytest.mark.slow
+from harness.config import protocol
+from harness.config.planning import plan
+from harness.config.protocol import load_protocol
+from harness.config.request import RunRequest
+from harness.system.errors import UserError
+from tests.faults.processes import NETWORK, ROOT
+from tests.harness.commands import assert_one_line, harness
 
 GOOD = """
 summary = "x"
@@ -25,10 +29,12 @@ quick = true
 SUITE = 'title = "x"\ndataset = "roads"\nprotocol = "quick@2"\narchitectures = ["segnet"]\n'
 
 
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the packages, to which a user has added files."""
-    return copy_packages(tmp_path_factory.mktemp("packages"))
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the folder of protocols and suites, to which a user has added files."""
+    folder = shutil.copytree(ROOT / "harness" / "config", tmp_path / "config")
+    monkeypatch.setattr(protocol, "files", lambda package: folder)
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -53,12 +59,12 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("", ["summary: Field required"]),
     ],
 )
-def test_a_protocol_that_does_not_fit_is_one_line(
-    packages: Path, tmp_path: Path, content: str, says: list[str]
-) -> None:
-    (packages / "harness" / "config" / "protocols" / "mine@1.toml").write_text(content, "utf-8")
-    done = harness("run", NETWORK, "--protocol", "mine@1", "--dry-run", cwd=tmp_path, root=packages)
-    assert_one_line(done, "protocol mine@1: ", *says)
+def test_a_protocol_that_does_not_fit_is_one_line(config: Path, content: str, says: list[str]) -> None:
+    (config / "protocols" / "mine@1.toml").write_text(content, "utf-8")
+    with pytest.raises(UserError) as refused:
+        load_protocol("mine@1")
+    line = str(refused.value)
+    assert "\n" not in line and all(text in line for text in ["protocol mine@1: ", *says]), line
 
 
 @pytest.mark.parametrize(
@@ -71,32 +77,17 @@ def test_a_protocol_that_does_not_fit_is_one_line(
         (SUITE + 'class_weightings = ["mode"]\n', ["class_weightings"]),
         (SUITE + "seeds = 5\n", ["seeds: Extra inputs are not permitted"]),
         ("title", ["no TOML file"]),
-    ],
-)
-def test_a_suite_that_does_not_fit_is_one_line(packages: Path, tmp_path: Path, content: str, says: list[str]) -> None:
-    path = packages / "harness" / "config" / "suites" / "mine.toml"
-    path.write_text(content, "utf-8")
-    try:
-        assert_one_line(harness("run", "--suite", "mine", "--dry-run", cwd=tmp_path, root=packages), *says)
-    finally:
-        path.unlink()
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
         (SUITE.replace("roads", "kitti"), ["kitti"]),
         (SUITE.replace("quick@2", "quick@9"), ["unknown protocol 'quick@9'"]),
         (SUITE.replace('"segnet"', '"segnett"'), ["did you mean 'segnet'"]),
     ],
 )
-def test_a_suite_of_unknown_names_is_one_line(packages: Path, tmp_path: Path, content: str, says: list[str]) -> None:
-    path = packages / "harness" / "config" / "suites" / "mine.toml"
-    path.write_text(content, "utf-8")
-    try:
-        assert_one_line(harness("run", "--suite", "mine", "--dry-run", cwd=tmp_path, root=packages), *says)
-    finally:
-        path.unlink()
+def test_a_suite_that_does_not_fit_is_one_line(config: Path, content: str, says: list[str]) -> None:
+    (config / "suites" / "mine.toml").write_text(content, "utf-8")
+    with pytest.raises((UserError, ValueError)) as refused:
+        plan(RunRequest(suite="mine"))
+    line = str(refused.value)
+    assert "\n" not in line and all(text in line for text in says), line
 
 
 @pytest.mark.parametrize(

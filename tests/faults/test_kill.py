@@ -29,21 +29,12 @@ def to_the_worker(running: Harness, number: signal.Signals) -> None:
     os.kill(worker, number)
 
 
-def test_all_killed_in_training(place: Place, undisturbed: Place) -> None:
+def test_all_killed_and_what_was_half_written_is_never_read(place: Place, undisturbed: Place) -> None:
+    """With what a kill in the midst of each kind of writing leaves."""
     with Harness(*tiny(), cwd=place.folder) as running:
         running.wait_for(place.checkpoints)
         to_all(running, signal.SIGKILL)
     assert place.records() == []
-    assert "goes on from iteration" in trained(place, *tiny())
-    assert outcome(place) == outcome(undisturbed)
-    assert place.leftovers() == []
-
-
-def test_what_was_half_written_is_removed_and_never_read(place: Place, undisturbed: Place) -> None:
-    """As a kill in the midst of each kind of writing leaves it."""
-    with Harness(*tiny(), cwd=place.folder) as running:
-        running.wait_for(place.checkpoints)
-        running.signal_all(signal.SIGKILL)
     (checkpoint,) = place.checkpoints()
     run_id = checkpoint.parent.name
     half = checkpoint.read_bytes()[:5000]
@@ -52,13 +43,13 @@ def test_what_was_half_written_is_removed_and_never_read(place: Place, undisturb
     staging = place.results / "runs" / f".{run_id}.99999.tmp"
     staging.mkdir(parents=True)
     (staging / "record.json").write_bytes(half)
-    trained(place, *tiny())
+    assert "goes on from iteration" in trained(place, *tiny())
     assert outcome(place) == outcome(undisturbed)
     assert place.leftovers() == []
 
 
 def test_the_worker_alone_killed_is_a_row_and_the_others_run(place: Place, undisturbed: Place) -> None:
-    both = tiny("--seeds", "0,1", report=True)
+    both = tiny("--seeds", "0,1")
     with Harness(*both, cwd=place.folder) as running:
         running.wait_for(place.checkpoints)
         to_the_worker(running, signal.SIGKILL)
@@ -66,10 +57,7 @@ def test_the_worker_alone_killed_is_a_row_and_the_others_run(place: Place, undis
     assert done.code == 1, done
     assert "FAILED: the process was ended by SIGKILL" in done.err
     assert [one["status"] for one in place.records()] in (["failed", "finished"], ["finished", "failed"])
-    assert "ended by SIGKILL" in place.page
-    again = harness(*both, cwd=place.folder)
-    assert again.code == 0, again
-    assert "goes on from iteration" in again.out
+    assert "goes on from iteration" in trained(place, *both)
     assert outcome(place) == outcome(undisturbed)
 
 
@@ -98,8 +86,6 @@ def test_the_command_alone_killed_takes_its_worker_with_it(place: Place, undistu
     [
         (to_the_command, signal.SIGTERM),
         (to_all, signal.SIGINT),
-        (to_all, signal.SIGHUP),
-        (to_the_command, signal.SIGUSR1),
         (to_the_worker, signal.SIGQUIT),
     ],
 )
@@ -117,8 +103,7 @@ def test_a_stop_leaves_a_checkpoint_and_the_same_command_goes_on(
     assert outcome(place) == outcome(undisturbed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("after_s", [0.0, 1.0])
+@pytest.mark.parametrize(("number", "after_s"), [(signal.SIGTERM, 0.0), (signal.SIGINT, 1.0)])
 def test_a_stop_before_training_is_no_failure(place: Place, number: signal.Signals, after_s: float) -> None:
     with Harness(*tiny("--seeds", "0,1"), cwd=place.folder) as running:
         running.wait_for(running.workers)
@@ -131,10 +116,10 @@ def test_a_stop_before_training_is_no_failure(place: Place, number: signal.Signa
 
 @pytest.mark.alone
 def test_a_budget_ends_the_run_in_time_with_a_checkpoint(place: Place) -> None:
-    endless = tiny("--budget", "75s", iterations=200_000, every=100_000)
+    endless = tiny("--budget", "60s", iterations=200_000, every=100_000)
     began = time.monotonic()
     done = harness(*endless, cwd=place.folder)
-    assert time.monotonic() - began < 75
+    assert time.monotonic() - began < 60
     assert done.code == 75, done
     assert "the budget is used up at iteration" in done.out
     assert len(place.checkpoints()) == 1
