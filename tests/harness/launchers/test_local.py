@@ -56,13 +56,10 @@ def test_more_jobs_than_threads_are_one_line(tmp_path: Path, drawn_cache: Path) 
 
 @pytest.mark.slow
 def test_runs_at_once_come_to_the_same_as_in_turn(tmp_path: Path, drawn_cache: Path) -> None:
-    """Three runs: two that finish, one that fails beside them."""
-    diverging = tiny_protocol(lr="1e30", optimizer="sgd", iterations="3")
-    fine = tiny_protocol(iterations="3")
-    specs = [
-        spec(architecture="segnet-basic", seed=seed, protocol=protocol)
-        for seed, protocol in ((0, fine), (1, diverging), (2, fine))
-    ]
+    """Two runs: one that finishes, one that fails beside it."""
+    diverging = tiny_protocol(lr="1e30", optimizer="sgd", iterations="3", score_train="false")
+    fine = tiny_protocol(iterations="3", score_train="false")
+    specs = [spec(architecture="segnet-basic", protocol=protocol) for protocol in (diverging, fine)]
     for name in ("turn", "once"):
         (tmp_path / name).mkdir()
         with_cache(tmp_path / name, drawn_cache)
@@ -71,21 +68,19 @@ def test_runs_at_once_come_to_the_same_as_in_turn(tmp_path: Path, drawn_cache: P
     said, here = io.StringIO(), request(tmp_path / "once", threads=2, jobs=2)
     launcher = LocalLauncher(here)
     outcome = launcher.execute(specs, here, Console(file=said, width=200))
-    assert (outcome.done, outcome.failed, outcome.exit_code) == (2, 1, 1)
-    assert len(outcomes(here.results)) == 3
+    assert (outcome.done, outcome.failed, outcome.exit_code) == (1, 1, 1)
+    assert len(outcomes(here.results)) == 2
     assert outcomes(here.results) == outcomes(tmp_path / "turn" / "results")
     runs, _ = load_runs(here.results)
-    finished = [run.record for run in runs if run.record.failure is None]
-    assert {record.environment["torch_threads"] for record in finished} == {1}
-    for record in finished:
-        assert f"{record.run_id}: iteration 3 of 3" in said.getvalue()
-    again = launcher.execute(specs[::2], here, Console(quiet=True))
-    assert (again.done, again.skipped) == (0, 2)
+    (finished,) = [run.record for run in runs if run.record.failure is None]
+    assert finished.environment["torch_threads"] == 1
+    assert f"{finished.run_id}: iteration 3 of 3" in said.getvalue()
+    again = launcher.execute(specs[1:], here, Console(quiet=True))
+    assert (again.done, again.skipped) == (0, 1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_stop_leaves_a_checkpoint_of_each(tmp_path: Path, drawn_cache: Path, number: signal.Signals) -> None:
+def test_a_stop_leaves_a_checkpoint_of_each(tmp_path: Path, drawn_cache: Path) -> None:
     arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "eval_interval=100000"]
     arguments += ["--threads", "2", "--jobs", "2", "--seeds", "0,1,2"]
     place = with_cache(tmp_path, drawn_cache)
@@ -98,7 +93,7 @@ def test_a_stop_leaves_a_checkpoint_of_each(tmp_path: Path, drawn_cache: Path, n
         start_new_session=True,
     ) as child:
         training = until(lambda: len(list(place.glob("work/runs/*/position.json"))) == 2, 120.0)
-        os.killpg(child.pid, number)  # as a terminal does
+        os.killpg(child.pid, signal.SIGHUP)  # as a terminal does that is closed
         said, _ = child.communicate(timeout=60)
     assert training, said
     assert child.returncode == 130

@@ -11,9 +11,8 @@ from rich.console import Console
 from harness.launchers.slurm import SlurmLauncher
 from harness.records.run import load_runs
 from harness.system.errors import UserError
-from tests.faults.processes import Harness, harness
-from tests.harness.commands import ROOT, assert_one_line, tiny, with_cache
-from tests.harness.commands import harness as plain_harness
+from tests.faults.processes import Harness
+from tests.harness.commands import ROOT, assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
 from tests.harness.launchers import fake_slurm
 from tests.harness.launchers.runs import request
@@ -61,7 +60,7 @@ def test_what_is_asked_of_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_machine_outside_of_any_cluster_is_one_line(tmp_path: Path, drawn_cache: Path) -> None:
     place = with_cache(tmp_path, drawn_cache)
-    assert_one_line(plain_harness(*tiny("segnet"), *SLURM, cwd=place), "launcher slurm", "srun")
+    assert_one_line(harness(*tiny("segnet"), *SLURM, cwd=place), "launcher slurm", "srun")
 
 
 @pytest.mark.slow
@@ -78,19 +77,6 @@ def test_jobs_of_this_machine(tmp_path: Path, drawn_cache: Path, monkeypatch: py
     assert "iteration 4 of 4" in said.getvalue()
     runs, _ = load_runs(here.results)
     assert {run.record.status for run in runs} == {"finished", "failed"}
-
-
-@pytest.mark.slow
-def test_a_queue_of_jobs(tmp_path: Path, drawn_cache: Path) -> None:
-    variables = fake_slurm.install(tmp_path / "bin")
-    (tmp_path / "place").mkdir()
-    place = with_cache(tmp_path / "place", drawn_cache)
-    done = harness(*tiny("segnet-basic"), "--seeds", "0,1", *SLURM, cwd=place, variables=variables)
-    assert done.code == 0, done
-    assert done.out.count("iteration 3 of 3") == 2
-    runs, _ = load_runs(place / "results")
-    assert [run.record.status for run in runs] == ["finished"] * 2
-    assert not list(place.glob("*/.cluster-*"))
 
 
 @pytest.mark.slow
@@ -125,3 +111,6 @@ def test_a_job_that_reaches_its_time_limit_is_queued_again(tmp_path: Path, drawn
     assert done.code == 0, done
     assert "it was stopped where it ran (1 of 20 times allowed); goes on from its last checkpoint" in done.out
     assert "goes on from iteration" in done.out
+    runs, _ = load_runs(place / "results")
+    assert [run.record.status for run in runs] == ["finished"]
+    assert not list(place.glob("*/.cluster-*"))
