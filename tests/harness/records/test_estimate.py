@@ -152,7 +152,7 @@ def test_a_run_takes_the_images_that_are_counted(tmp_path: Path, drawn_cache: Pa
     # 4 iterations of 2 images, evaluated and tested at 2 and 4, so that the best iteration is a tested one
     values = {**tiny_protocol(eval_interval="2").model_dump(), "report_at": {"half": 2, "end": 4}}
     protocol = Protocol.model_validate(values)
-    run, passes = make_run(tmp_path, drawn_cache, protocol=protocol), _Passes()
+    run, passes = make_run(tmp_path, drawn_cache, architecture="segnet-basic", protocol=protocol), _Passes()
     run.model.register_forward_pre_hook(passes)
     run.train()
     run.finish()

@@ -14,7 +14,7 @@ from rich.console import Console
 
 import datasets
 from harness import paper
-from harness.config.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
 from harness.records.run import Failure
 from harness.report.frames import load_measurements, load_results
@@ -23,7 +23,7 @@ from harness.report.write import write_reports
 from harness.system.errors import UserError
 from tests.harness.report.conftest import fill
 from tests.harness.report.links import dead_links
-from tests.harness.report.made_up import WHOLE, Store, matrix, noisy_matrices
+from tests.harness.report.made_up import WHOLE, Store, noisy_matrices
 
 BOTH = {"half": WHOLE, "end": WHOLE}
 
@@ -43,21 +43,6 @@ class TestForm:
         own = {name: text for name, text in pages(example / "reports").items() if name != "claims.md"}
         assert not [name for name, text in own.items() if text.count("\n") > 200]
         assert own["README.md"].count("\n") <= 150
-
-    @pytest.mark.slow
-    def test_the_largest_suites_keep_to_that(self, store: Store) -> None:
-        for suite in ("decoders", "sunrgbd"):
-            found = load_suite(suite)
-            protocol = load_protocol(found.protocol)
-            whole = np.stack([matrix([100] * datasets.info(found.dataset).num_classes)] * 20)
-            for weights in ("median", "natural"):
-                own = protocol.override({"class_weighting": weights})
-                for name in found.architectures:
-                    store.run(store.spec(name, protocol=own), dict.fromkeys(protocol.report_at, whole))
-        write_reports(store.results, store.results.parent / "reports", ["decoders", "sunrgbd"])
-        made = pages(store.results.parent / "reports")
-        assert len(made) == 4
-        assert {name: text.count("\n") for name, text in made.items() if text.count("\n") > 200} == {}
 
     def test_every_link_leads_somewhere(self, example: Path) -> None:
         for name, page in pages(example / "reports").items():
@@ -148,13 +133,6 @@ class TestContent:
 
 
 class TestWriting:
-    def test_written_files_are_returned_page_first(self, store: Store, camvid: Protocol) -> None:
-        store.run(store.spec("segnet", protocol=camvid), BOTH)
-        reports = store.results.parent / "reports"
-        written = write_reports(store.results, reports)
-        assert written[0] == reports / "camvid" / "README.md"
-        assert sorted(written) == sorted(path for path in reports.rglob("*") if path.is_file())
-
     def test_same_bytes_each_time_and_from_elsewhere(self, example: Path, tmp_path: Path) -> None:
         store = Store(results=tmp_path / "elsewhere" / "results")
         fill(store)
@@ -163,29 +141,28 @@ class TestWriting:
         assert first.keys() == second.keys()
         assert [name for name in first if first[name] != second[name]] == []
 
-    def test_what_no_longer_applies_goes_and_the_rest_stays(self, store: Store, camvid: Protocol) -> None:
+    def test_what_is_written_is_returned_and_what_no_longer_applies_goes(self, store: Store, camvid: Protocol) -> None:
         folder = store.results.parent / "reports" / "camvid"
         (folder / "old-group").mkdir(parents=True)
         (folder / "old-group" / "table3.csv").write_text("former", "utf-8")
-        (folder / "notes.txt").write_text("somebody's own", "utf-8")
+        own = folder / "notes.txt"
+        own.write_text("somebody's own", "utf-8")
         store.run(store.spec("segnet", protocol=camvid), BOTH)
-        write_reports(store.results, folder.parent)
+        written = write_reports(store.results, folder.parent)
+        assert written[0] == folder / "README.md"
+        assert sorted([*written, own]) == sorted(path for path in folder.parent.rglob("*") if path.is_file())
         assert not (folder / "old-group").exists()
-        assert (folder / "notes.txt").exists() and (folder / "README.md").exists()
 
-    def test_no_torch_is_imported(self, example: Path, tmp_path: Path) -> None:
+    def test_only_the_suites_named_without_torch_and_results_untouched(self, example: Path, tmp_path: Path) -> None:
+        before = contents(example / "results")
         program = (
             "import sys; from pathlib import Path; from harness.report.write import write_reports; "
             "write_reports(Path(sys.argv[1]), Path(sys.argv[2]), ['quick']); sys.exit('torch' in sys.modules)"
         )
         command = [sys.executable, "-c", program, str(example / "results"), str(tmp_path)]
         assert subprocess.run(command, cwd=Path(__file__).parents[3], check=False).returncode == 0
-        assert (tmp_path / "quick" / "README.md").exists()
-
-    def test_only_the_suites_named_and_results_untouched(self, example: Path, tmp_path: Path) -> None:
-        before = contents(example / "results")
-        write_reports(example / "results", tmp_path, ["quick"])
         assert [path.name for path in tmp_path.iterdir()] == ["quick"]
+        assert (tmp_path / "quick" / "README.md").exists()
         assert contents(example / "results") == before
 
     def test_nothing_where_there_is_no_record(self, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from tests.harness.helpers import tiny_protocol
 from tests.harness.pair import Processes, collectives, losses, losses_in_float64, scored, whole
 from tests.harness.training.test_train import decoders
 
-TOLERANCE = 1e-4  # relative, over 20 steps with dropout off
-STEPS = 20
+TOLERANCE = 1e-4  # relative, over 10 steps with dropout off
+STEPS = 10
 
 # Batches of 5 are split into 3 + 2; SGD at camvid@2's rate. DeepLab at so small a size blows rounding up: a
 # batch in reversed order moves its float32 losses by 0.7 % in 20 steps. Hence float64, and a tolerance
@@ -143,7 +143,7 @@ def test_all_processes_end_with_the_same_run(undisturbed: list[dict[str, Any]]) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("share", "stopper"), [(0.0, 1), (0.4, 0), (0.8, 1)])
+@pytest.mark.parametrize(("share", "stopper"), [(0.0, 1), (0.6, 0)])
 def test_a_stop_of_one_stops_all_and_they_resume_to_the_bit(
     share: float, stopper: int, undisturbed: list[dict[str, Any]], pair: Processes, tmp_path: Path, drawn_cache: Path
 ) -> None:

@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +16,9 @@ from harness.report.site.build import MARKER, _as_script, write_site
 from harness.report.site.content import collect_site
 from harness.report.site.quantities import QUANTITIES, SECTIONS, costs, paper_points
 from harness.system.errors import UserError
+from tests.harness.commands import assert_one_line, harness
 from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store
-from tests.harness.report.site.conftest import COMMITTED, REPOSITORY
+from tests.harness.report.site.conftest import COMMITTED
 
 
 def data(site: Path, name: str):
@@ -189,19 +188,11 @@ def test_only_the_suites_that_are_asked_for(tmp_path):
 
 @pytest.mark.slow
 def test_the_command_names_the_page(tmp_path):
-    results = pair(Store(results=tmp_path / "results"), WHOLE, PART)
-
-    def run(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "harness", "site", "--results", str(results), "--out", str(tmp_path / "out")]
-        return subprocess.run([*command, *options], cwd=REPOSITORY, capture_output=True, text=True, check=False)
-
-    done = run()
+    command = ["site", "--results", str(pair(Store(results=tmp_path / "results"), WHOLE, PART))]
+    done = harness(*command, "--out", str(tmp_path / "out"))
     assert (done.returncode, done.stderr) == (0, "")
     assert f"site: {tmp_path / 'out' / 'index.html'}" in done.stdout
-    refused = run("--suite", "camvit")
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("error: unknown suite 'camvit'")
-    assert refused.stderr.count("\n") == 1
+    assert_one_line(harness(*command, "--suite", "camvit"), "unknown suite 'camvit'")
 
 
 def test_damaged_and_failed_records_are_listed_and_stop_nothing(tmp_path):
