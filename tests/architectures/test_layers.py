@@ -9,11 +9,6 @@ from torch import nn
 from architectures.layers import (
     BatchNorm2d,
     bilinear_,
-    block,
-    conv_bn_relu,
-    convolutions,
-    deconv_bn_relu,
-    dropout,
     gaussian_,
     he_normal_,
 )
@@ -116,11 +111,3 @@ def test_bilinear_kernel(size: int, stride: int, taps: list[float]) -> None:
     for i in range(3):
         for j in range(3):
             assert torch.equal(layer.weight[i, j], kernel if i == j else torch.zeros(size, size))
-
-
-def test_block_names_its_layers_in_order() -> None:
-    layers = block(conv_bn_relu("a", 3, 4, 5, padding=2), dropout("d"), deconv_bn_relu("b", 4, 6, (2, 3), padding=0))
-    assert [name for name, _ in layers.named_children()] == ["a", "a_bn", "a_relu", "d", "b", "b_bn", "b_relu"]
-    assert list(convolutions(layers)) == ["a"]
-    assert layers(torch.zeros(2, 3, 7, 7)).shape == (2, 6, 8, 9)
-    assert layers.get_submodule("d").p == 0.5

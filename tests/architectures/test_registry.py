@@ -25,11 +25,6 @@ BASIC = [
 BASELINES = ["position-prior", "pixel-mlp"]
 
 
-def test_names() -> None:
-    assert architectures.names() == [*VGG_SIZED, *BASIC, *BASELINES]
-    assert architectures.names(baselines=False) == [*VGG_SIZED, *BASIC]
-
-
 @pytest.mark.parametrize("name", architectures.names())
 def test_entry_is_complete(name: str) -> None:
     info = architectures.info(name)
@@ -67,10 +62,3 @@ def test_duplicate_name_raises() -> None:
     info = architectures.info("segnet")
     with pytest.raises(architectures.ArchitectureError, match=r"'segnet' is registered twice: as .* and as a:B"):
         make_table([info, dataclasses.replace(info, target="a:B")])
-
-
-def test_table_cannot_be_changed() -> None:
-    info = architectures.info("segnet")
-    table = make_table([info])
-    with pytest.raises(TypeError):
-        table["other"] = info  # type: ignore[index]

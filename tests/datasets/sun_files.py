@@ -1,5 +1,7 @@
 """Small folders of SUN RGB-D in its two layouts, of flat pictures that tell which one they are."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -111,3 +113,14 @@ def write_labels(root: Path, labels: Sequence[np.ndarray]) -> Path:
     with path.open("r+b") as raw:
         raw.write(b"MATLAB 7.3 MAT-file".ljust(116) + b"\0" * 8 + b"\x00\x02IM")
     return path
+
+
+def growth_kib(name: str, root: Path) -> float:
+    """By how much the memory of a process grows that converts an official release."""
+    code = (
+        "import resource, sys; from datasets.prepare import prepare; "
+        "import h5py, scipy.io; before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+        "prepare(*sys.argv[1:]); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, name, str(root)], capture_output=True, text=True, check=True)
+    return int(done.stdout) / (1 if sys.platform != "darwin" else 1024)

@@ -8,10 +8,6 @@ import datasets
 from datasets import DatasetError
 
 
-def test_names() -> None:
-    assert datasets.names() == ["roads", "camvid", "sunrgbd", "nyuv2"]
-
-
 @pytest.mark.parametrize("name", datasets.names())
 def test_info_is_complete(name: str) -> None:
     info = datasets.info(name)
@@ -25,20 +21,11 @@ def test_info_is_complete(name: str) -> None:
     assert isinstance(hash(info), int)
 
 
-def test_roads_and_camvid_share_classes_and_colors() -> None:
-    roads, camvid = datasets.info("roads"), datasets.info("camvid")
-    assert roads.classes == camvid.classes
-    assert roads.colors == camvid.colors
-    assert roads.synthetic
-    assert not camvid.synthetic
-
-
-def test_nyuv2_and_sunrgbd_share_classes_and_colors() -> None:
-    nyu, sun = datasets.info("nyuv2"), datasets.info("sunrgbd")
-    assert nyu.classes == sun.classes
-    assert nyu.colors == sun.colors
-    assert not nyu.synthetic
-    assert not sun.synthetic
+@pytest.mark.parametrize(("one", "other"), [("roads", "camvid"), ("nyuv2", "sunrgbd")])
+def test_classes_and_colors_are_shared(one: str, other: str) -> None:
+    first, second = datasets.info(one), datasets.info(other)
+    assert (first.classes, first.colors) == (second.classes, second.colors)
+    assert first.synthetic == (one == "roads") and not second.synthetic
 
 
 def test_unknown_name_suggests_the_nearest() -> None:

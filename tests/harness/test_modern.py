@@ -31,32 +31,6 @@ FILE = InitialWeights(kind="file", sha256="ab" * 32, title="some.pth")
 CHANNELS = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 
-def test_the_suite_is_a_dozen_at_most_and_all_start_alike() -> None:
-    suite = load_suite("modern")
-    assert len(suite.architectures) <= 12 and "segnet" in suite.architectures
-    assert {name.partition(":")[0] for name in suite.architectures} >= {"smp", "torchvision"}
-    assert suite.encoder_weights == "none" and suite.table == "none"
-    assert {name.partition("/")[0] for name in suite.architectures if name.startswith("smp:")} == {
-        "smp:Unet",
-        "smp:FPN",
-        "smp:DeepLabV3Plus",
-        "smp:UPerNet",
-        "smp:Segformer",
-    }
-    for name in suite.architectures:
-        architectures.verify(name)
-        assert not architectures.info(name).fixed_size
-
-
-def test_the_recipe_is_of_today_and_one_for_all() -> None:
-    protocol = load_protocol("camvid-modern@2")
-    assert (protocol.optimizer, protocol.lr_scheduler, protocol.hflip) == ("adamw", "warmup-cosine", True)
-    assert (protocol.scale_min, protocol.scale_max, protocol.color_jitter) == (0.5, 2.0, 0.4)
-    assert protocol.size is None and protocol.bias_lr_mult == 1
-    assert protocol.iterations * protocol.batch_size / 367 == pytest.approx(218, abs=0.5)
-    assert (protocol.input_mean, protocol.input_std) == CHANNELS
-
-
 def test_references_must_be_of_the_suite() -> None:
     values = {"name": "s", "title": "t", "dataset": "roads", "protocol": "quick@2"}
     with pytest.raises(ValueError, match="must be among the architectures"):

@@ -47,11 +47,6 @@ def test_mig_is_a_reason(library: Any) -> None:
     assert nvml.used_minus_idle(UUID, idle).value == 0
 
 
-def test_a_slice_of_a_card_is_none_of_them(library: Any) -> None:
-    for uuid in ("GPU-3333", "MIG-4444"):
-        assert "a MIG slice" in str(nvml.used_minus_idle(uuid, nvml.baseline()).reason)
-
-
 def test_nvmls_mark_for_not_available_is_no_figure(library: Any) -> None:
     idle = nvml.baseline()
     library.used[UUID] = 2**64 - 1

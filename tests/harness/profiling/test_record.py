@@ -253,20 +253,9 @@ def test_bad_specs_are_refused(changes: dict[str, Any]) -> None:
         make_spec(**changes)
 
 
-def test_names_of_other_libraries_networks_make_no_folders() -> None:
-    spec = make_spec(architecture="smp:Unet/resnet34", size=(90, 120), precision="bf16", preset="full")
-    path = measurement_path(Path("r"), spec, "cuda-nvidia-h200")
-    assert path == Path("r/measurements/cuda-nvidia-h200/smp-Unet-resnet34-90x120-k11-bf16-full.json")
-
-
 def test_options_stand_in_the_name() -> None:
     spec = make_spec(options=("channels-last", "folded"))
     assert spec.file_name == "segnet-360x480-k11-fp32-channels-last-folded-cpu.json"
-
-
-def test_keys_serve_as_names() -> None:
-    assert {MeasurementKey(phase="forward", batch_size=8)} == {MeasurementKey(phase="forward", batch_size=8)}
-    assert str(MeasurementKey(phase="training-step", batch_size=5)) == "training-step at batch 5"
 
 
 def test_unreadable_files_come_with_reasons(tmp_path: Path) -> None:

@@ -50,15 +50,6 @@ def test_even_the_shortest_window_has_a_sample(library: Any) -> None:
     assert isinstance(sampled(0.0).window, DeviceWindow)
 
 
-@pytest.mark.parametrize(("uuid", "reason"), [("MIG-4444", "MIG is on"), ("GPU-3333", "finds no GPU-3333")])
-def test_what_is_no_whole_card_has_a_reason(library: Any, uuid: str, reason: str) -> None:
-    with Sampler(uuid) as sampler:
-        pass
-    assert isinstance(sampler.window, NotMeasured)
-    assert reason in sampler.window.reason
-    assert sampler.mean_power_w.reason == sampler.window.reason
-
-
 def test_what_nvml_refuses_is_missing_alone(library: Any) -> None:
     library.refused["nvmlDeviceGetPowerUsage"] = "Insufficient Permissions"
     library.refused["nvmlDeviceGetCurrentClocksEventReasons"] = "Function Not Found"
@@ -69,12 +60,6 @@ def test_what_nvml_refuses_is_missing_alone(library: Any) -> None:
     assert window.throttle_reasons == NotMeasured(reason="NVML: Function Not Found")
     assert isinstance(window.sm_clock_mhz, Range)
     assert sampler.mean_power_w.reason == "NVML: Insufficient Permissions"
-
-
-def test_an_error_inside_ends_the_sampling(library: Any) -> None:
-    with pytest.raises(RuntimeError, match="out of memory"), Sampler(UUID):
-        raise RuntimeError("out of memory")
-    assert library.open == 0
 
 
 def test_clocks_are_those_of_busy_samples() -> None:
@@ -166,7 +151,3 @@ def test_one_that_is_missing_makes_all_missing() -> None:
 )
 def test_load_of_others(load: float, ours: int, cores: int, flagged: bool) -> None:
     assert bool(load_warnings(Quantity(value=load), ours, cores)) is flagged
-
-
-def test_an_unknown_load_is_no_warning() -> None:
-    assert load_warnings(Quantity(reason="this system gives no load average"), 1) == []

@@ -1,6 +1,3 @@
-from collections.abc import Callable
-
-import pytest
 from torch import nn
 
 import architectures
@@ -25,20 +22,3 @@ def test_shapes_hold_what_the_parts_give() -> None:
     assert found.training_live == live_training(
         segnet_basic, batch=4, size=SIZE, label_size=SIZE, num_classes=5, precision="fp32"
     )
-
-
-def test_decoder_storage_by_hand() -> None:
-    """Four poolings of 64 maps: 16 x 24, 8 x 12, 4 x 6, 2 x 3 values each."""
-    storage = shapes(segnet_basic, SIZE, 5, "fp32").decoder_storage
-    values = [64 * cells for cells in (384, 96, 24, 6)]
-    assert storage.int64_bytes == tuple(8 * number for number in values)
-    assert storage.uint8_bytes == tuple(values)
-    assert storage.two_bit_bytes == tuple(number // 4 for number in values)
-
-
-def test_a_network_of_somebody_elses(small: Callable[[], nn.Module]) -> None:
-    found = shapes(small, (36, 48), 4, "bf16")
-    assert found.decoder_storage.uint8_bytes == ()
-    assert (found.inference_live.batch_size, found.training_live.batch_size) == (1, 4)
-    assert found.trainable_parameters < found.parameters
-    assert found.training_gmacs == pytest.approx(3 * found.gmacs, rel=0.2)

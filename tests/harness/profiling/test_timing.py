@@ -114,11 +114,6 @@ def test_cpu_preset_counts_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     assert flags == []
 
 
-def test_quick_preset_takes_few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    summary, flags = time_pass(ScriptedClock(constant(2000.0), monkeypatch), "quick")
-    assert (summary.warmup_n, summary.n, flags) == (1, 9, [])
-
-
 def test_lease_preset_counts_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     summary, flags = time_pass(ScriptedClock(constant(10.0), monkeypatch), "lease")
     assert summary.warmup_n == pytest.approx(200, abs=1)

@@ -8,6 +8,7 @@ from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.records.run import Failure
 from harness.report.write import write_reports
+from tests.conftest import MakeOnce
 from tests.harness.report.made_up import Store
 
 PART_OF_VGG = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
@@ -58,10 +59,13 @@ def fill(store: Store) -> None:
 
 
 @pytest.fixture(scope="session")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def example(made_once: MakeOnce) -> Path:
     """Folder with `results/` and the `reports/` made of them."""
-    folder = tmp_path_factory.mktemp("example")
-    store = Store(results=folder / "results")
-    fill(store)
-    write_reports(store.results, folder / "reports")
-    return folder
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        store = Store(results=folder / "results")
+        fill(store)
+        write_reports(store.results, folder / "reports")
+
+    return made_once("example-of-reports", make)

@@ -13,6 +13,7 @@ from harness.config.run_spec import InitialWeights
 from harness.config.suite import suite_names
 from harness.report.compare import compare
 from harness.system.errors import UserError
+from tests.harness.commands import harness
 from tests.harness.report.made_up import FIRST, PART, SECOND, WHOLE, Store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,12 +102,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("segnet", "deconvnet"):
             store.run(store.spec(name, protocol=camvid, seed=seed), {"half": values, "end": values})
     return store.results
-
-
-def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "harness", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
 
 
 class TestCommand:

@@ -69,13 +69,12 @@ def test_targets_are_judged_by_the_figures() -> None:
     assert not found.loc[("2bit", time), "met"]
 
 
-def test_the_page_says_what_was_measured_on_what(tmp_path: Path) -> None:
+def test_each_size_has_rows_and_its_warnings(tmp_path: Path) -> None:
     INDICES.save(tmp_path, record())
     INDICES.save(tmp_path, record((90, 120)))
     files = indices_files(tmp_path)
     page = files["README.md"].decode()
-    assert "Made-up CPU" in page and "2 threads" in page and "others used the machine" in page
-    assert page.count("**Reduced input") == 1
+    assert "others used the machine" in page
     assert files["indices.csv"].decode().count("\n") == 1 + 2 * 3
     assert indices_files(tmp_path) == files
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from rich.console import Console
 
 import datasets
@@ -48,14 +47,6 @@ class TestForm:
         for name, page in pages(example / "reports").items():
             if name != "claims.md":
                 assert dead_links(page, (example / "reports" / name).parent) == [], name
-
-    def test_pictures_are_small_and_of_readable_width(self, example: Path) -> None:
-        pictures = {name: data for name, data in contents(example / "reports").items() if name.endswith(".png")}
-        assert len(pictures) > 12
-        for name, data in pictures.items():
-            assert len(data) < 100_000, name
-            assert 500 <= Image.open(io.BytesIO(data)).width <= 1000, name
-        assert not [name for name in pictures if "/panel-" in name]
 
     def test_notes_stand_once_and_no_value_is_missing(self, example: Path) -> None:
         for name, page in pages(example / "reports").items():

@@ -17,7 +17,6 @@ from harness.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from tests.harness.commands import forked
 
 
 def save(path: Path, number: int) -> None:
@@ -89,30 +88,6 @@ def test_pickled_code_is_not_carried_out(tmp_path: Path) -> None:
     torch.save({"tensors": Evil(), "values": "{}"}, path)
     assert load_checkpoint(path) is None
     assert not mark.exists()
-
-
-def test_a_full_disk_is_said_and_leaves_earlier_checkpoints(tmp_path: Path) -> None:
-    """The system refuses to write a file beyond 100 kB, as a full disk would."""
-    path = tmp_path / "checkpoint.pt"
-    save(path, 1)
-    script = f"""
-import resource
-from pathlib import Path
-import torch
-from harness.training.checkpoint import save_checkpoint
-from harness.system.errors import UserError
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    save_checkpoint(Path({str(path)!r}), tensors={{"weights": torch.zeros(100_000)}}, values={{}})
-except UserError as error:
-    print(error)
-"""
-    done = forked(script)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"can't write checkpoint {path}: ")
-    assert "free space or choose another --work" in done.stdout and done.stdout.count("\n") == 1
-    assert number_in(path) == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 def tied() -> nn.Module:

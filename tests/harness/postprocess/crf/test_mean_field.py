@@ -88,12 +88,11 @@ def test_few_pixels_by_loops() -> None:
     np.testing.assert_allclose(found.numpy().reshape(3, 35).T, q, atol=1e-5)
 
 
-@pytest.mark.parametrize("index", [0, 1, 2])
-@pytest.mark.parametrize(("weight", "sigma_px", "color"), [(5, 8, 5), (5, 12, 9)])
-def test_the_lattice_agrees_with_dense_matrices(index: int, weight: float, sigma_px: float, color: float) -> None:
+@pytest.mark.parametrize(("index", "sigma_px", "color"), [(0, 8, 5), (1, 12, 9)])
+def test_the_lattice_agrees_with_dense_matrices(index: int, sigma_px: float, color: float) -> None:
     """Sigmas as in the search, in proportion to an image of an eighth of the width and height or so."""
     image, unary = small_scene(index, SMALL)
-    chosen = parameters(bilateral_weight=weight, bilateral_sigma_px=sigma_px, color_sigma=color)
+    chosen = parameters(bilateral_weight=5, bilateral_sigma_px=sigma_px, color_sigma=color)
     exact = mean_field(unary, image, chosen, "exact")
     near = mean_field(unary, image, chosen, "lattice")
     apart = (exact - near).abs()

@@ -1,7 +1,6 @@
 """The plots of a group: the numbers, names and colors in their axes."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import datasets
@@ -20,7 +19,7 @@ from harness.report.plots.predictions import (
     scores_figure,
     worst_cells,
 )
-from harness.report.plots.trade_off import cost_of, pareto_front, trade_off_figure, trade_off_frame
+from harness.report.plots.trade_off import cost_of, pareto_front, trade_off_frame
 from harness.report.resources import MeasurementGroup
 from tests.harness.report.made_up import MIOU_PART, PART, WHOLE, Store
 from tests.harness.report.made_up_measurements import measured
@@ -82,23 +81,6 @@ class TestTradeOff:
         theirs = frame.loc["paper"]
         assert theirs["cost"].to_dict() == rows
         assert theirs["miou"].to_dict() == {name: scores[name] for name in rows}
-
-    def test_axes_hold_every_point_with_its_color_and_the_papers_hollow(
-        self, store: Store, camvid: Protocol, data: Data
-    ) -> None:
-        two(store, camvid)
-        store.measurement("segnet", **GPU)
-        found = data()
-        group = found.costs_by_fit[0]
-        frame = trade_off_frame(found, group, "memory")
-        (axes,) = trade_off_figure(found, group, "memory", frame).axes
-        lines = {box.get_label(): box[0] for box in axes.containers}
-        colors = found.palette.colors
-        assert lines["SegNet, here"].get_color() == lines["SegNet, paper"].get_color() == colors["SegNet"]
-        assert lines["SegNet, paper"].get_markerfacecolor() == "white"
-        assert lines["SegNet, here"].get_xdata() == [600]
-        assert {text.get_text() for text in axes.texts} >= {"SegNet", "SegNet (paper)", "DeconvNet (paper)"}
-        assert "MiB" in axes.get_xlabel() and axes.get_xlim()[0] > 0
 
     def test_no_point_of_the_paper_on_drawn_data_nor_under_another_recipe(
         self, store: Store, quick: Protocol, data: Data
@@ -182,16 +164,6 @@ class TestClasses:
         assert list(lines["SegNet"].get_xdata())[:2] == pytest.approx([60, 100 * 100 / 140])
         assert lines["DeconvNet"].get_color() == found.palette.colors["DeconvNet"]
         assert [text.get_text() for text in axes.get_yticklabels()] == list(found.dataset.classes)
-
-    def test_many_networks_are_cells_and_zero_is_written(self, store: Store, camvid: Protocol, data: Data) -> None:
-        two(store, camvid)
-        found = data()
-        frame = pd.concat([found.per_class.assign(network=f"n{number}") for number in range(4)])
-        frame.loc[frame["class"].eq("Sky"), "iou"] = 0.0
-        frame = frame.drop_duplicates(["network", "class"])
-        more = [frame.assign(network=frame["network"] + tail) for tail in "ab"]
-        (axes,) = class_figure(found, pd.concat(more)).axes
-        assert [text.get_text() for text in axes.texts[:2]] == ["0", "71"]
 
     def test_confusion_in_percent_of_a_row(self, store: Store, camvid: Protocol, data: Data) -> None:
         two(store, camvid)

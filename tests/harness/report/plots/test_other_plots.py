@@ -37,12 +37,6 @@ class TestMemory:
         assert sum(patch.get_width() for patch in left.patches) == pytest.approx(400)  # type: ignore[attr-defined]
         assert "Made-up GPU" in figure.get_suptitle()
 
-    def test_on_a_cpu_it_is_analytic(self) -> None:
-        figure = memory_figure(MeasurementGroup(records=(measured("segnet", inference_mib=400),)))
-        assert figure is not None
-        assert figure.get_suptitle().endswith("analytic")
-        assert [text.get_text() for text in figure.axes[0].texts] == ["400"]
-
     def test_network_without_shapes_is_left_out_and_named_and_all_of_them_give_no_plot(self) -> None:
         lacking = measured("deconvnet", inference_mib=None)
         drawn = memory_breakdown(MeasurementGroup(records=(measured("segnet"), lacking)))
@@ -87,10 +81,6 @@ class TestGrowth:
             )
         )
         assert batch_points(found)["size"].tolist() == [(180, 240)] * 2
-
-    def test_caption_names_what_has_one_point_and_reduced_inputs(self) -> None:
-        by_size, _ = growth(series(), COLORS)
-        assert "90 × 120" in by_size.caption and "DeconvNet" in by_size.caption
 
     def test_none_with_fewer_than_two_points(self) -> None:
         one = Series(records=(measured("segnet"),))

@@ -13,6 +13,7 @@ import datasets
 from harness.config.protocol import load_protocol
 from harness.metrics import confusion_matrix
 from harness.report.site.build import write_site
+from tests.conftest import MakeOnce
 from tests.harness.report.made_up import Store
 
 REPOSITORY = Path(__file__).parents[4]
@@ -20,15 +21,19 @@ COMMITTED = REPOSITORY / "results"
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(made_once: MakeOnce) -> Path:
     """The site of the records that the repository holds."""
-    return write_site(COMMITTED, tmp_path_factory.mktemp("committed") / "site").parent
+    return made_once("site-of-committed", lambda folder: write_site(COMMITTED, folder))
 
 
 @pytest.fixture(scope="session")
-def drawn_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn_site(made_once: MakeOnce) -> Path:
     """A site of drawn data: segnet (two seeds) takes roads in the left half for sky, fcn8s (one) has all right."""
-    folder = tmp_path_factory.mktemp("drawn")
+    return made_once("site-of-drawn", _make_drawn_site) / "site"
+
+
+def _make_drawn_site(folder: Path) -> None:
+    folder.mkdir()
     store, quick = Store(results=folder / "results"), load_protocol("quick@2")
     test = datasets.load("roads", "test", None)
     truths = [test[at][1] for at in range(len(test.image_ids))]
@@ -41,7 +46,7 @@ def drawn_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             kept = {test.image_ids[3]: maps[3].astype(np.uint8)}
             store.run(spec, {"end": matrices}, image_ids=kept)
     store.measurement("segnet", forward_ms=30.0, inference_mib=300.0)
-    return write_site(store.results, folder / "site").parent
+    write_site(store.results, folder / "site")
 
 
 def _wrong(truth: np.ndarray) -> np.ndarray:
