@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from torch import nn
 
 import architectures
@@ -118,7 +118,7 @@ def test_weights_of_a_run(tmp_path: Path, change: Callable[[bytes], bytes]) -> N
 
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy", "manifest.json"])
 @given(change=changes())
-@bounded
+@settings(bounded, max_examples=40)  # each decodes the split anew
 def test_decoded_data(tmp_path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
     if not (tmp_path / "data").exists():
         write_camvid(tmp_path / "data")

@@ -54,29 +54,6 @@ def test_the_clock_hands_out_compiling_s_time_as_it_becomes_known() -> None:
     assert clock.add(100.0) == 0.0
 
 
-def test_without_compiling_nothing_counts() -> None:
-    clock = CompileClock("no")
-    assert not clock.watching
-    assert clock.add(30.0) == 0.0
-
-
-@pytest.mark.slow
-def test_the_compiled_form_trains_the_network_s_own_weights() -> None:
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).train()
-    names = list(network.state_dict())
-    call = training_call(network, "default")
-    images = torch.randn(2, 3, 8, 8)
-    call(images).sum().backward()
-    assert list(network.state_dict()) == names
-    gradient = network[0].weight.grad
-    assert isinstance(gradient, torch.Tensor)
-    found = gradient.clone()
-    network.zero_grad()
-    network(images).sum().backward()
-    torch.testing.assert_close(found, network[0].weight.grad, atol=1e-4, rtol=1e-4)
-
-
 @pytest.mark.slow
 def test_a_compiled_run_learns_as_the_eager_one_and_keeps_compiling_s_time_apart(
     tmp_path: Path, drawn_cache: Path, monkeypatch: pytest.MonkeyPatch
