@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import datasets
-from datasets import VOID, DatasetError, camvid
+from datasets import VOID, camvid
 from datasets import check as check_module
 from datasets.check import check
 
@@ -88,11 +88,6 @@ def test_the_real_sizes_are_expected(make_camvid: MakeCamVid) -> None:
     report = check("camvid", make_camvid())
     assert any("9 x 12 pixels where the split has 360 x 480" in p for p in report.problems)
     assert any("train: 4 images with labels, expected 367" in p for p in report.problems)
-
-
-def test_no_folder_at_all(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="data fetch camvid"):
-        check("camvid", tmp_path)
 
 
 def test_expected_pixels_fit_the_counts() -> None:

@@ -58,8 +58,6 @@ def test_list_names_everything() -> None:
         (["run", "--encoder-weights", "missing.pth"], ["missing.pth", "No such file"]),
         (["run", "--suite", "camvid", "--data-root", "nowhere", "--encoder-weights", "none"], ["data fetch camvid"]),
         (["run", "--results", "README.md/results"], ["--results", "Not a directory"]),
-        (["measure", "segnet", "--preset", "huge"], ["preset 'huge'"]),
-        (["measure", "segnet", "--variant", "sideways"], ["variant 'sideways'", "channels-last"]),
         (["measure", "nothing"], ["unknown architecture"]),
         (["check", "nothing"], ["unknown architecture"]),
         (["report", "--results", "nowhere"], ["no records"]),
