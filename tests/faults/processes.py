@@ -17,14 +17,13 @@ NETWORK = "bilinear-interpolation"
 LONG_S = 600.0  # no command here takes as long, but on a machine that does much else
 
 
-def tiny(*more: str, iterations: int = 12, every: int = 4, size: str = "24x32", report: bool = False) -> list[str]:
+def tiny(*more: str, iterations: int = 12, every: int = 4, size: str = "24x32") -> list[str]:
     """Arguments of a run of seconds: with a validation, and thus a checkpoint, every few iterations.
 
-    Without a measurement, and without reports and site unless they are what is looked at: they take longer than
-    all else.
+    Without measurements, reports and site, which take longer than all else.
     """
     changes = ["--iterations", str(iterations), "--override", f"eval_interval={every}"]
-    changes += ["--no-measure", "--report" if report else "--no-report"]
+    changes += ["--no-measure", "--no-report"]
     return ["run", NETWORK, "--size", size, *changes, "--device", "cpu", "--threads", "1", *more]
 
 
@@ -181,12 +180,6 @@ class Place:
     def work(self) -> Path:
         """Folder of caches, checkpoints and weights."""
         return self.folder / "work"
-
-    @property
-    def page(self) -> str:
-        """The report's page."""
-        pages = sorted((self.folder / "reports" / "quick").rglob("README.md"))
-        return "\n".join(page.read_text("utf-8") for page in pages)
 
     def checkpoints(self) -> list[Path]:
         """The latest of each run that is under way."""

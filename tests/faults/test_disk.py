@@ -45,6 +45,7 @@ def test_no_room_for_a_checkpoint(place: Place, undisturbed: Place, drawn_cache:
 
 
 def test_no_room_for_a_record(place: Place, undisturbed: Place) -> None:
+    place.results.mkdir()
     with mounted(small_disk(place.results, "8m")) as inside:
         prefix = inside.prefix(place.folder)
         seen = Place(folder=inside.seen(place.folder))

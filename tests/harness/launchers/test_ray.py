@@ -21,7 +21,7 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
         (tmp_path / name).mkdir()
     disturbed = with_cache(tmp_path / "disturbed", drawn_cache)
     arguments = [*tiny("segnet-basic", iterations=40), "--override", "eval_interval=10", "--seeds", "0,1"]
-    arguments += ["--override", "optimizer=sgd"]  # which is measured once, where AdamW is measured beside it
+    arguments += ["--override", "optimizer=sgd"]  # measured once; a run by AdamW is by both
     done = isolated(str(HERE / "lose_node.py"), *arguments, "--launcher", "ray", cwd=disturbed, limit_s=540.0)
     assert done.returncode == 0, done.stdout
     assert "LOST a machine" in done.stdout
