@@ -1,6 +1,6 @@
 """Small folders of own data, in the layouts that people have."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,12 +60,17 @@ def problems(folder: Path) -> dict[str, tuple[str, ...]]:
     return dict(read_folder(folder).problems)
 
 
-def refusal(folder: Path) -> str:
-    """The line that a folder is refused with."""
+def line_of(refused: Callable[[], object]) -> str:
+    """The line that something is refused with."""
     with pytest.raises(DatasetError) as caught:
-        datasets.load(f"folder:{folder}", "train")
+        refused()
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def refusal(folder: Path) -> str:
+    """The line that a folder is refused with."""
+    return line_of(lambda: datasets.load(f"folder:{folder}", "train"))
 
 
 def class_of(folder: Path, split: str = "train", index: int = 0) -> list[list[int]]:
