@@ -14,7 +14,7 @@ from harness.profiling.process import MeasurementWorker, Worker, failure_of
 from harness.profiling.work import FINALIZE, PREPARE, ROUND, Task
 from harness.records.measurement import MeasurementKey, MeasureSpec
 from harness.system.errors import UserError
-from harness.system.supervisor import ChildEnding, error_line, oom_kills
+from harness.system.supervisor import ChildEnding, error_line
 
 ROOT = Path(process.__file__).resolve().parents[2]
 
