@@ -30,6 +30,37 @@ def test_every_protocol_file_loads_under_its_own_name(name: str) -> None:
     assert load_protocol(name).reductions((360, 480)) == others.get(name, reduced)
 
 
+RECIPE = ["optimizer", "lr", "lr_scheduler", "weight_decay", "momentum", "hflip", "batch_size", "bias_lr_mult"]
+
+
+@pytest.mark.parametrize("name", ["camvid-half@1", "camvid-half-weighted@1", "nyuv2@1", "nyuv2-half@1"])
+def test_protocols_of_the_chosen_recipe_share_it(name: str) -> None:
+    chosen, tuned = load_protocol(name), load_protocol("camvid-tuned@1")
+    assert [getattr(chosen, field) for field in RECIPE] == [getattr(tuned, field) for field in RECIPE]
+    quarters = [chosen.iterations * share // 4 for share in (1, 2, 3, 4)]
+    assert chosen.evaluation_points() == quarters
+    assert chosen.report_at == {"half": quarters[1], "end": quarters[3]}
+
+
+def test_nyuv2_is_camvid_tuned_with_other_data_and_length() -> None:
+    own = {"name", "summary", "source", "dataset", "iterations", "report_at", "eval_interval"}
+    nyu, camvid = load_protocol("nyuv2@1"), load_protocol("camvid-tuned@1")
+    assert nyu.model_dump(exclude=own) == camvid.model_dump(exclude=own)
+    assert (nyu.size, nyu.batch_size, nyu.iterations) == (None, 5, 8000)
+    assert nyu.report_at == {"half": 4000, "end": 8000}
+    assert nyu.evaluation_points() == [2000, 4000, 6000, 8000]
+
+
+def test_nyuv2_half_is_nyuv2_made_smaller() -> None:
+    own = {"name", "summary", "source", "size", "iterations", "report_at", "eval_interval"}
+    half, full = load_protocol("nyuv2-half@1"), load_protocol("nyuv2@1")
+    assert half.model_dump(exclude=own) == full.model_dump(exclude=own)
+    assert (half.size, half.iterations) == ((180, 240), 2400)
+    assert half.evaluation_points() == [600, 1200, 1800, 2400]
+    smaller = half.override({"size": "48x64", "iterations": "4"})
+    assert smaller.reductions((360, 480)) == ["input 48 x 64 instead of 360 x 480", "4 of 2,400 iterations"]
+
+
 def test_override_is_named_whatever_the_order() -> None:
     protocol = load_protocol("camvid@2")
     one = protocol.override({"size": "90x120", "lr": "0.02", "iterations": "300"})

@@ -114,6 +114,13 @@ def test_a_plan_holds_the_further_rows_once_for_each_seed(tmp_path: Path) -> Non
     assert {spec.num_classes for spec in specs} == {37}
 
 
+def test_nyuv2_fills_the_form_of_table_4_with_sunrgbds_rows() -> None:
+    nyu, sun = load_suite("nyuv2"), load_suite("sunrgbd")
+    for field in ("table", "architectures", "further", "dense_crf", "encoder_weights"):
+        assert getattr(nyu, field) == getattr(sun, field)
+    assert nyu.protocols == ("nyuv2@1", "nyuv2-half@1")
+
+
 @pytest.mark.parametrize("table", ["table1", "table4"])
 def test_a_table_of_the_papers_figures_refuses_drawn_data(table: str) -> None:
     values = load_suite("quick").model_dump() | {"table": table}
@@ -127,6 +134,19 @@ def test_sunrgbd_is_the_recipe_of_table_4() -> None:
     assert (protocol.optimizer, protocol.lr, protocol.lr_scheduler, protocol.batch_size) == ("sgd", 1e-3, "fixed", 4)
     assert (protocol.momentum, protocol.weight_decay, protocol.class_weighting) == (0.9, 5e-4, "natural")
     assert protocol.report_at == {"80K": 80_000, "140K": 140_000} and protocol.size is None
+
+
+def test_the_recipe_chosen_on_val_is_one_of_those_compared() -> None:
+    chosen, compared = load_protocol("camvid-tuned@1"), load_protocol("recipes@1")
+    paper, own = load_protocol("camvid-epochs@2"), ("optimizer", "lr", "weight_decay")
+    for field in ("lr_scheduler", "momentum", "hflip", "bias_lr_mult"):
+        assert getattr(chosen, field) == getattr(compared, field)
+    for field in ("batch_size", "class_weighting", "input_mean", "input_std"):
+        assert getattr(chosen, field) == getattr(compared, field) == getattr(paper, field)
+    recipes = [compared.override(recipe) for recipe in load_suite("recipes").recipes]
+    assert [getattr(chosen, field) for field in own] in [
+        [getattr(recipe, field) for field in own] for recipe in recipes
+    ]
 
 
 def test_decoders_is_the_recipe_of_table_1() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import datasets
 from harness import paper
-from harness.config.protocol import Protocol
+from harness.config.protocol import Protocol, load_protocol
 from harness.config.suite import load_suite
 from harness.records.run import Failure
 from harness.report.frames import load_measurements, load_results
@@ -22,7 +22,7 @@ from harness.report.write import write_reports
 from harness.system.errors import UserError
 from tests.harness.report.conftest import fill
 from tests.harness.report.links import dead_links
-from tests.harness.report.made_up import WHOLE, Store, noisy_matrices
+from tests.harness.report.made_up import WHOLE, Store, matrix, noisy_matrices
 
 BOTH = {"half": WHOLE, "end": WHOLE}
 
@@ -42,6 +42,21 @@ class TestForm:
         own = {name: text for name, text in pages(example / "reports").items() if name != "claims.md"}
         assert not [name for name, text in own.items() if text.count("\n") > 200]
         assert own["README.md"].count("\n") <= 150
+
+    @pytest.mark.slow
+    def test_the_largest_suites_keep_to_that(self, store: Store) -> None:
+        for suite in ("decoders", "sunrgbd"):
+            found = load_suite(suite)
+            protocol = load_protocol(found.protocol)
+            whole = np.stack([matrix([100] * datasets.info(found.dataset).num_classes)] * 20)
+            for weights in ("median", "natural"):
+                own = protocol.override({"class_weighting": weights})
+                for name in found.architectures:
+                    store.run(store.spec(name, protocol=own), dict.fromkeys(protocol.report_at, whole))
+        write_reports(store.results, store.results.parent / "reports", ["decoders", "sunrgbd"])
+        made = pages(store.results.parent / "reports")
+        assert len(made) == 4
+        assert {name: text.count("\n") for name, text in made.items() if text.count("\n") > 200} == {}
 
     def test_every_link_leads_somewhere(self, example: Path) -> None:
         for name, page in pages(example / "reports").items():
