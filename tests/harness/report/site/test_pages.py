@@ -195,7 +195,7 @@ def test_budget_sliders_grey_out_what_does_not_fit(page, site):
     assert kept == page.evaluate("SITE.colors.segnet")
     assert "max_memory_mib=250" in page.url
     page.click("#reset")
-    assert page.inner_text("#fitting") == "5 / 5"
+    assert page.inner_text("#fitting") == f"{len(everything)} / {len(everything)}"
 
 
 def test_axes_and_log_scale(page, site, scores):
@@ -310,7 +310,7 @@ def test_most_accurate_network_under_250_mib_and_10_ms(page, site):
     page.wait_for_selector("#budgets input")
     set_budget(page, "memory_mib", 250)
     set_budget(page, "latency_ms", 10)
-    assert page.inner_text("#fitting") == "2 / 5"
+    assert page.inner_text("#fitting").startswith("2 / ")
     assert page.inner_text("#ranking tbody tr >> nth=0 >> th") == "DeepLab-LargeFOV"
 
 
