@@ -173,7 +173,7 @@ def _groups(requests: Iterable[Request], results: Path, force: bool) -> list[_Gr
             alike = (spec.size, spec.precision, spec.options, spec.preset, spec.device, spec.threads)
             members.setdefault((key, alike), []).append(spec)
     groups = []
-    # on a CPU times first: to a load average, processes that load beside each other are others for a minute
+    # on a CPU times first: to a load average, processes that load at the same time are others for a minute
     ordered = sorted(members.items(), key=lambda found: found[1][0].device == "cpu" and found[0][0].phase not in TIMED)
     for (key, _), specs in ordered:
         for start in range(0, len(specs), AT_ONCE):
@@ -236,13 +236,11 @@ class _Visit:
             yield from self._waiting_rounds(PLANS[first.preset].rounds)
 
     def _without_rounds(self) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
-        all_specs = self._group.specs
-        for specs in [all_specs] if self._beside else [(spec,) for spec in all_specs]:
-            with ExitStack() as stack:
-                for spec, worker in self._loaded(stack, specs).items():
-                    self._say(spec, "measuring")
-                    worker.step(PREPARE)
-                    yield self._result(spec, worker)
+        with ExitStack() as stack:
+            for spec, worker in self._loaded(stack, self._group.specs).items():
+                self._say(spec, "measuring")
+                worker.step(PREPARE)
+                yield self._result(spec, worker)
 
     def _fresh_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
         parts: dict[MeasureSpec, list[WorkerResult]] = {spec: [] for spec in self._group.specs}
@@ -277,23 +275,23 @@ class _Visit:
                 yield self._result(spec, worker)
 
     @property
-    def _beside(self) -> bool:
-        """Whether processes load beside each other, which is what takes longest of a short measurement.
+    def _at_once(self) -> int:
+        """How many processes load at the same time, which is what takes longest of a short measurement.
 
-        Not where times are taken on a CPU: to its load average, by which others are noticed, they would be others.
+        Where times are taken on a CPU no more than it has threads: to its load average, by which others are noticed,
+        further ones would be others.
         """
-        return self._group.specs[0].device == "cuda" or self._group.key.phase not in TIMED
+        first = self._group.specs[0]
+        return first.threads if first.device == "cpu" and self._group.key.phase in TIMED else AT_ONCE
 
     def _loaded(self, stack: ExitStack, specs: Sequence[MeasureSpec]) -> dict[MeasureSpec, MeasurementWorker]:
         """The processes, each loaded or ended: to one that has ended, every step is false."""
-        workers = {}
-        for spec in specs:
-            workers[spec] = stack.enter_context(self._worker(spec))
-            if not self._beside:
-                workers[spec].ready()
-        if self._beside:
-            for worker in workers.values():
+        workers: dict[MeasureSpec, MeasurementWorker] = {}
+        for start in range(0, len(specs), self._at_once):
+            loading = {spec: stack.enter_context(self._worker(spec)) for spec in specs[start : start + self._at_once]}
+            for worker in loading.values():
                 worker.ready()
+            workers |= loading
         return workers
 
     def _shuffled(self) -> list[MeasureSpec]:
