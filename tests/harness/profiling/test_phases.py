@@ -260,8 +260,8 @@ def test_times_on_a_gpu(small: Build, phase: str) -> None:
     assert phase not in ("forward", "training-step") or isinstance(found.roofline, Roofline)
 
 
-@pytest.mark.parametrize(("phase", "doubted"), [("shapes", False), ("inference-memory", True)])
-def test_others_on_the_machine_leave_counts_as_they_are(
+@pytest.mark.parametrize(("phase", "doubted"), [("shapes", False), ("inference-memory", False), ("forward", True)])
+def test_others_on_the_machine_leave_counts_and_peaks_as_they_are(
     phase: str, doubted: bool, small: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(phases, "load_average", lambda: Quantity(value=99.0))
