@@ -139,6 +139,7 @@ class TestContent:
 
 
 class TestWriting:
+    @pytest.mark.slow
     def test_same_bytes_each_time_and_from_elsewhere(self, example: Path, tmp_path: Path) -> None:
         store = Store(results=tmp_path / "elsewhere" / "results")
         fill(store)

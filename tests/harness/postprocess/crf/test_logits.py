@@ -38,6 +38,7 @@ def val(job: WorkerJob) -> DeviceDataset:
     return DeviceDataset(dataset, job.spec.protocol, job.cache, torch.device("cpu"))
 
 
+@pytest.mark.slow
 def test_logits_are_those_of_the_weights_at_the_network_s_own_stride(tmp_path: Path, drawn_cache: Path) -> None:
     job = make_job(tmp_path, drawn_cache)
     data, checkpoint = val(job), checkpoint_of(job)
