@@ -276,7 +276,7 @@ def test_without_the_data_only_predictions_are_shown(page, site):
     assert page.is_visible("#no-pictures")
     assert page.is_hidden("[name=truth]")
     assert column(page, "#images", 1).count("0001TP_009690") == 1
-    page.wait_for_function("document.querySelectorAll('#images canvas').length === 15")
+    page.wait_for_function("document.querySelectorAll('#images canvas').length === 18")
 
 
 # -- claims -------------------------------------------------------------------------------------------------
