@@ -219,6 +219,9 @@ def _device(
     for record in group.records:
         for flag in record.flags:
             flags.setdefault(flag.partition(": ")[2] or flag, []).append(title(record.spec.architecture))
+    doubts: dict[str, list[str]] = {}  # a line for each set of networks
+    for flag, names in flags.items():
+        doubts.setdefault(", ".join(names), []).append(flag)
     reasons = {
         f"{cell.key}: {cell.failure.message}": title(record.spec.architecture)
         for record in group.records
@@ -233,7 +236,7 @@ def _device(
         "torch": sorted({str(machine["torch"]) for machine in machines if machine.get("torch")}),
         "driver": sorted({str(machine["driver"]) for machine in machines if machine.get("driver")}),
         "commits": sorted({str(machine["git_commit"])[:10] for machine in machines if machine.get("git_commit")}),
-        "flags": {flag: ", ".join(names) for flag, names in flags.items()},
+        "doubts": {names: "; ".join(found) for names, found in doubts.items()},
         "failed": reasons,
         "command": measure_command(group),
         "pictures": pictures,

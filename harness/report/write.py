@@ -26,12 +26,13 @@ from harness.report.training_length import training_length, training_length_text
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 
-# What a report consists of; nothing else in its folder is ever removed.
+# What stands over the suites: folder -> title and what makes its files.
 _COMPARED = {
-    "runtimes": "Other runtimes and precisions",
-    "performance": "The harness against the PyTorch baseline",
-    "indices": "How pooling indices are stored",
+    "runtimes": ("Other runtimes and precisions", runtimes_files),
+    "performance": ("The harness against the PyTorch baseline", performance_files),
+    "indices": ("How pooling indices are stored", indices_files),
 }
+# What a report consists of; nothing else in its folder is ever removed.
 _KINDS = (".md", ".csv", ".tex", ".png")
 
 
@@ -71,8 +72,7 @@ def write_reports(
         written += _replace(reports / suite.name, files)
         shown += pages
     if suites is None:
-        compared = {"indices": indices_files, "performance": performance_files, "runtimes": runtimes_files}
-        for folder, files_of in compared.items():
+        for folder, (_, files_of) in _COMPARED.items():
             made = files_of(store.results)
             written += _replace(reports / folder, made) if made else []
         claims = claims_files(collected)
@@ -207,7 +207,7 @@ def home_files(
         measured=costs,
         untrained=[suite for suite in suites if suite.name in costs and suite.name not in trained],
         claims=Path("claims.md") in files,
-        compared={folder: head for folder, head in _COMPARED.items() if Path(folder, "README.md") in files},
+        compared={folder: head for folder, (head, _) in _COMPARED.items() if Path(folder, "README.md") in files},
         unreadable=store.unreadable,
     )
     results = results.assign(aAcc=results["global_accuracy"], mAcc=results["class_accuracy"])

@@ -1,5 +1,6 @@
 """The network of a run, as training starts from it."""
 
+import torch
 from torch import nn
 
 import architectures
@@ -62,5 +63,7 @@ def build_network(
     if group.world_size > 1:
         synchronize(network, group)
     network.to(job.device)
-    network.to(memory_format=memory_layout(spec.precision, job.device))
+    layout = memory_layout(spec.precision, job.device)
+    if layout == torch.channels_last:  # a network's own layout is left to it otherwise
+        network.to(memory_format=layout)
     return network, layers_set
