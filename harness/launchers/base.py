@@ -210,7 +210,8 @@ class _Schedule:
         result.time_limit_reached |= late and not result.stopped
         if not self._waiting or not (result.stopped or result.time_limit_reached or self._bad_input):
             return
-        why = "stopped" if result.stopped else "the budget is used up" if result.time_limit_reached else "bad input"
+        used_up = f"less than {LEAST_S:.0f} s of the budget are left"
+        why = "stopped" if result.stopped else used_up if result.time_limit_reached else "bad input"
         self._display.say("runs", f"{why}: {len(self._waiting)} not begun; the same command goes on with them")
         self._waiting.clear()
 
