@@ -35,15 +35,18 @@ RECIPE = ["optimizer", "lr", "lr_scheduler", "weight_decay", "momentum", "hflip"
 
 @pytest.mark.parametrize("name", ["camvid-half@1", "camvid-half-weighted@1", "nyuv2@1", "nyuv2-half@1"])
 def test_protocols_of_the_chosen_recipe_share_it(name: str) -> None:
+    """But for the rate on indoor scenes, where FCN-8s diverges with that of CamVid."""
     chosen, tuned = load_protocol(name), load_protocol("camvid-tuned@1")
-    assert [getattr(chosen, field) for field in RECIPE] == [getattr(tuned, field) for field in RECIPE]
+    recipe = [field for field in RECIPE if field != "lr"]
+    assert [getattr(chosen, field) for field in recipe] == [getattr(tuned, field) for field in recipe]
+    assert chosen.lr == (0.03 if name.startswith("nyuv2") else tuned.lr)
     quarters = [chosen.iterations * share // 4 for share in (1, 2, 3, 4)]
     assert chosen.evaluation_points() == quarters
     assert chosen.report_at == {"half": quarters[1], "end": quarters[3]}
 
 
-def test_nyuv2_is_camvid_tuned_with_other_data_and_length() -> None:
-    own = {"name", "summary", "source", "dataset", "iterations", "report_at", "eval_interval"}
+def test_nyuv2_is_camvid_tuned_with_other_data_rate_and_length() -> None:
+    own = {"name", "summary", "source", "dataset", "lr", "iterations", "report_at", "eval_interval"}
     nyu, camvid = load_protocol("nyuv2@1"), load_protocol("camvid-tuned@1")
     assert nyu.model_dump(exclude=own) == camvid.model_dump(exclude=own)
     assert (nyu.size, nyu.batch_size, nyu.iterations) == (None, 5, 8000)
