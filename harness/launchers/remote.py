@@ -138,7 +138,8 @@ def carry_out(run: RemoteRun) -> Ending:
             mark.check()
             left_s = None if run.ends_at_s is None else run.ends_at_s - time.time()
             if left_s is not None and left_s < LEAST_S:
-                return Ending(code=TIME_LIMIT_REACHED, line=f"not begun, less than {LEAST_S:.0f} s of the budget are left")
+                why = f"not begun, less than {LEAST_S:.0f} s of the budget are left"
+                return Ending(code=TIME_LIMIT_REACHED, line=why)
             # after a machine was lost, what is left of it may still hold the run
             if not until(lambda: not worked_on(job) or not mark.wanted(), HANDOVER_S, LOOK_S):
                 return Ending(code=ELSEWHERE, line="left to another process that works on it")
