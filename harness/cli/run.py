@@ -13,7 +13,7 @@ from harness.cli.report import print_reports
 from harness.config.initial_weights import locate
 from harness.config.planning import Plan, plan, stages
 from harness.config.request import RunRequest
-from harness.config.run_spec import Compiled, check_precision
+from harness.config.run_spec import Compiled, check_compiling, check_precision
 from harness.config.suite import OWN
 from harness.config.world import check_sharing
 from harness.launchers import steps
@@ -21,7 +21,7 @@ from harness.launchers.base import Launcher, check_launcher, launcher_for
 from harness.records.estimate import Machine, this_machine
 from harness.records.measurement import Preset
 from harness.system.console import say, terminal
-from harness.system.environment import available_cores, emulates_bfloat16, may_have_gpu
+from harness.system.environment import available_cores, emulates_bfloat16
 from harness.system.errors import UserError, one_of
 from harness.system.quantities import NotMeasured
 from harness.system.signals import parse_time
@@ -111,8 +111,6 @@ def _print_plan(request: RunRequest) -> int:
 
 
 def _run(request: RunRequest) -> int:
-    from harness.training.compile import check_compiling
-
     console = terminal()
     planned = _plan(request, console)
     check_sharing(request.gpus_per_run, planned.specs)
@@ -161,7 +159,6 @@ def _report(planned: Plan, request: RunRequest, console: Console) -> None:
 
     Where the site can't be made, the runs and their reports are no less done.
     """
-    from harness.report.site.build import write_site
     from harness.report.store import read_store
     from harness.report.terminal import print_results
 
@@ -175,6 +172,8 @@ def _report(planned: Plan, request: RunRequest, console: Console) -> None:
         say(console, f"runs, for predict, weights and export: {', '.join(finished)}")
     if not request.report:
         return
+    from harness.report.site.build import write_site
+
     try:
         say(console, f"site: {write_site(store, request.reports.parent / 'site')}")
     except UserError as error:
@@ -191,10 +190,7 @@ def _seeds(text: str) -> tuple[int, ...]:
 def _planned_machine(request: RunRequest) -> Machine | NotMeasured:
     """This machine's device that the runs would be made on; a plan may be of another machine's runs."""
     try:
-        # torch takes seconds to import, and is asked only where the driver of some GPU has left its mark
-        no_gpu = request.device == "auto" and not may_have_gpu()
-        device = "cpu" if no_gpu else steps.pick_device(request.device)
-        return this_machine(device, request.threads or available_cores())
+        return this_machine(steps.pick_device(request.device), request.threads or available_cores())
     except UserError as error:
         return NotMeasured(reason=str(error))
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import shutil
 from enum import IntEnum, unique
 from typing import Literal
 
@@ -144,3 +146,18 @@ def check_precision(precision: Precision, device: str) -> Precision:
 def refined(spec: RunSpec) -> RunSpec:
     """The run that refines another one's output by the dense CRF."""
     return spec.model_copy(update={"postprocess": "dense-crf@1"})
+
+
+def check_compiling(compiled: Compiled, device: str) -> None:
+    """Refuse what cannot be compiled here.
+
+    Raises:
+        UserError: CUDA graphs on a CPU, or no C++ compiler for a CPU.
+    """
+    if device != "cpu" or compiled == "no":
+        return
+    if compiled == "graphs":
+        raise UserError("compile 'graphs': CUDA graphs need a CUDA device; use --compile default on a CPU")
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise UserError(f"compile 'default': no C++ compiler {compiler!r} here; install it or set CXX")

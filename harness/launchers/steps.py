@@ -17,7 +17,7 @@ from harness.profiling.scheduler import Request, measurement_keys, run_measureme
 from harness.records.measurement import MeasureSpec, Option, Preset
 from harness.records.run import finished, load_run, runs_folder
 from harness.system.console import progress, say, text_column
-from harness.system.environment import Device, available_cores
+from harness.system.environment import Device, available_cores, may_have_gpu
 from harness.system.errors import UserError, one_of
 from harness.system.locks import measuring_on_this_machine
 from harness.system.signals import STOPPED, TIME_LIMIT_REACHED
@@ -202,7 +202,9 @@ def pick_device(wanted: str) -> Device:
     Raises:
         UserError: cuda was asked for and is not there, or another word than auto, cpu and cuda.
     """
-    if one_of(wanted, ("auto", "cpu", "cuda"), "device") == "cpu":
+    one_of(wanted, ("auto", "cpu", "cuda"), "device")
+    # torch takes seconds to import, and is asked only where the driver of some GPU has left its mark
+    if wanted == "cpu" or (wanted == "auto" and not may_have_gpu()):
         return "cpu"
     import torch
 

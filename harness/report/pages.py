@@ -46,11 +46,6 @@ class SectionPage:
     pictures: Sequence[Picture]
 
 
-def heading(section: Section) -> str:
-    """`CamVid, full resolution, 2,150 iterations of AdamW`: what a person would call it."""
-    return render("heading.md.j2", section=section, size=input_size(section.group.protocol, section.dataset)).strip()
-
-
 def section_files(section: Section, named: str, palette: Palette, source: Source | None) -> tuple[Files, SectionPage]:
     """Every file of a section by its path in the suite's folder, and what other pages show of it.
 

@@ -12,6 +12,7 @@ from harness.config.suite import Suite
 from harness.records.measurement import INFERENCE_BATCH, PAPER_SIZE
 from harness.report.collect import SuiteRecords
 from harness.report.grouping import Group, grouped, input_size
+from harness.report.render import render
 from harness.report.resources import MeasurementGroup
 from harness.report.store import Run
 
@@ -121,3 +122,8 @@ def sections(records: SuiteRecords) -> list[Section]:
             )
         )
     return found
+
+
+def heading(section: Section) -> str:
+    """`CamVid, full resolution, 2,150 iterations of AdamW`: what a person would call it."""
+    return render("heading.md.j2", section=section, size=input_size(section.group.protocol, section.dataset)).strip()

@@ -8,8 +8,7 @@ from rich.table import Table as RichTable
 
 from harness.config.suite import Suite
 from harness.report.collect import collect
-from harness.report.pages import heading
-from harness.report.sections import Section, sections
+from harness.report.sections import Section, heading, sections
 from harness.report.store import Store, read_store
 from harness.report.tables.overview import TABLE, overview, shown_label, split_of
 from harness.report.tables.spec import Table

@@ -12,14 +12,14 @@ from harness.report.claims import claims_files
 from harness.report.collect import SuiteRecords, collect, suites_of
 from harness.report.frames import load_measurements, load_results
 from harness.report.indices import indices_files
-from harness.report.pages import Files, SectionPage, costs_files, heading, section_files
+from harness.report.pages import Files, SectionPage, costs_files, section_files
 from harness.report.parallel import in_parallel
 from harness.report.performance import performance_files
 from harness.report.plots import Source, open_source, palette
 from harness.report.rank_stability import rank_stability, rank_stability_text
 from harness.report.render import render
 from harness.report.runtimes import runtimes_files
-from harness.report.sections import Section, sections
+from harness.report.sections import Section, heading, sections
 from harness.report.store import Store, read_store
 from harness.report.tables.render import csv
 from harness.report.training_length import training_length, training_length_text

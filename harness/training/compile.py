@@ -4,34 +4,16 @@ Compiled steps round elsewhere and draw dropout's random numbers in another orde
 of a run's identity. Evaluation, batch-norm re-estimation and what is saved go by the network itself.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from harness.config.run_spec import Compiled
-from harness.system.errors import UserError
 
 # The first step compiles, the second warms up what CUDA graphs record, the third records it.
 SETTLING_STEPS = 3
 USUAL_STEPS = 3  # after those, to know a usual step by
-
-
-def check_compiling(compiled: Compiled, device: str) -> None:
-    """Refuse what cannot be compiled here.
-
-    Raises:
-        UserError: CUDA graphs on a CPU, or no C++ compiler for a CPU.
-    """
-    if device != "cpu" or compiled == "no":
-        return
-    if compiled == "graphs":
-        raise UserError("compile 'graphs': CUDA graphs need a CUDA device; use --compile default on a CPU")
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
-        raise UserError(f"compile 'default': no C++ compiler {compiler!r} here; install it or set CXX")
 
 
 def training_call(network: nn.Module, compiled: Compiled) -> Callable[[Tensor], Tensor]:

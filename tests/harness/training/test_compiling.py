@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from harness.config.run_spec import check_compiling
 from harness.system.environment import environment
 from harness.system.errors import UserError
-from harness.training.compile import CompileClock, beyond_usual_s, check_compiling, training_call
+from harness.training.compile import CompileClock, beyond_usual_s, training_call
 from harness.training.run_record import run_record
 from harness.training.trainer import Trainer
 from tests.harness.helpers import tiny_protocol
