@@ -60,7 +60,15 @@ class Worker:
 
     def step(self, what: str) -> bool:
         """Ask for something and wait until it is done; false if the process ended instead."""
-        return self._tell(what) and self._wait_for(DONE)
+        return self.begin(what) and self.finish()
+
+    def begin(self, what: str) -> bool:
+        """Ask for something and don't wait; false if the process has ended."""
+        return self._tell(what)
+
+    def finish(self) -> bool:
+        """Wait until what was begun is done; false if the process ended instead."""
+        return self._wait_for(DONE)
 
     def end(self) -> ChildEnding:
         """Let it end, and say how it did."""

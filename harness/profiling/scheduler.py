@@ -100,7 +100,7 @@ def measurement_keys(
         "training-step": (step_batch,),
     }
     if spec.preset == "quick" and not phases:
-        batches |= {"forward": (TIME_BATCH,), "training-step": ()}
+        batches |= {"forward": (TIME_BATCH,), "end-to-end": (), "training-step": ()}
     if spec.optimizer != "sgd":  # which inference and the backward pass know nothing of
         batches |= dict.fromkeys((*INFERENCE, "backward"), ())
     elif spec.options:
@@ -236,10 +236,14 @@ class _Visit:
             yield from self._waiting_rounds(PLANS[first.preset].rounds)
 
     def _without_rounds(self) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
+        counted = self._group.key.phase == "shapes"  # which processes beside each other don't change
         with ExitStack() as stack:
-            for spec, worker in self._loaded(stack, self._group.specs).items():
+            workers = self._loaded(stack, self._group.specs)
+            for worker in workers.values() if counted else ():
+                worker.begin(PREPARE)
+            for spec, worker in workers.items():
                 self._say(spec, "measuring")
-                worker.step(PREPARE)
+                worker.finish() if counted else worker.step(PREPARE)
                 yield self._result(spec, worker)
 
     def _fresh_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:

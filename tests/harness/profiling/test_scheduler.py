@@ -69,6 +69,13 @@ class StandIn:
         self._rounds += what == ROUND
         return self.task.spec.architecture not in self.troubles
 
+    def begin(self, what: str) -> bool:
+        self._note(f"begins {what}")
+        return self.ready()
+
+    def finish(self) -> bool:
+        return self.ready()
+
     def outcome(self) -> tuple[WorkerResult | None, Failure | None]:
         trouble = self.troubles.get(self.task.spec.architecture)
         if isinstance(trouble, Failure):
@@ -131,6 +138,9 @@ def test_processes_start_beside_each_other_where_that_is_no_load(
     run_measurements(requests("a", "b", keys=(memory, FORWARD)), tmp_path)
     assert StandIn.steps[-6:] == beside
     assert StandIn.steps[-9:-6] == ["b finalize", "b exit", "a exit"]
+    StandIn.steps.clear()
+    run_measurements(requests("a", "b", keys=(MeasurementKey(phase="shapes", batch_size=1),)), tmp_path)
+    assert StandIn.steps[:4] == ["a start", "b start", "a begins prepare", "b begins prepare"]
 
 
 def test_full_preset_takes_a_fresh_process_for_each_round(tmp_path: Path) -> None:
@@ -250,7 +260,7 @@ def test_the_measurements_of_a_record() -> None:
         "training-step 12",
     ]
     quick = names(measurement_keys(make_spec("a", preset="quick")))
-    assert quick == ["shapes 1", "inference-memory 1", "training-memory 4", "forward 1", "end-to-end 1", "backward 1"]
+    assert quick == ["shapes 1", "inference-memory 1", "training-memory 4", "forward 1", "backward 1"]
     assert names(measurement_keys(make_spec("a", preset="quick"), ("end-to-end",))) == ["end-to-end 1"]
     folded = names(measurement_keys(make_spec("a", options=("folded",))))
     assert folded == ["inference-memory 1", "forward 1", "forward 8", "end-to-end 1"]
