@@ -121,7 +121,7 @@ SHOWN: dict[str, Callable[[Store, int], Path]] = {
     "a plugin of the same name": in_spec(architecture="segnet", architecture_source="f" * 64),
     "long name": in_spec(architecture="x" * 200),
     "unknown protocol": in_spec(protocol={"name": "../|[x]\n@7"}),
-    "row like a path": in_spec(protocol={"report_at": {"end": 200, "../|[x]\n": 200}}),
+    "row like a path": in_spec(protocol={"report_at": {"end": QUICK.iterations, "../|[x]\n": QUICK.iterations}}),
     "unknown dataset": in_spec(dataset="mars"),
     "failure like markup": failed("[/x] <b>|\n{{ x }} {% raw %}\x00\x1b[31m" + "x" * 10_000),
     "file among folders": odd_folder("file", file=True),
