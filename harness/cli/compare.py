@@ -16,8 +16,8 @@ from harness.system.console import say, terminal
 
 _HIGHER = {"first": "A", "second": "B", "": "n/a"}
 _NOTE = (
-    "95 % interval: bootstrap over the seeds that both have, in pairs, and over blocks of {block} neighboring test\n"
-    "frames. One seed: over blocks alone, which leaves out what another seed would change."
+    "95 % interval: bootstrap over the seeds that both have, in pairs, and over blocks of up to {block} neighboring\n"
+    "test frames. One seed: over blocks alone, which leaves out what another seed would change."
 )
 
 
@@ -69,4 +69,6 @@ def _table(part: pd.DataFrame) -> Table:
 
 
 def _mean(mean: float, std: float) -> str:
+    if pd.isna(mean):
+        return "n/a"
     return f"{mean:.2f}" if pd.isna(std) else f"{mean:.2f} ± {std:.2f}"

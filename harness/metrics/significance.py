@@ -34,7 +34,7 @@ class Sample:
     noise: whether it was counted, timed in rounds, or scored on images.
     seeds: of training, in the order of the values; those that both networks have are compared in pairs.
     resampled: (S, R), each seed's figure on R draws of blocks of images, the same for all networks; none where
-        there are not two blocks of images.
+        there are too few images.
     labeled: (N, K), labeled pixels of each class of each image that the draws are of.
     spread: of the rounds of a time, in its unit. processes: that the rounds were taken in.
     evaluations: what it was read from, one a value: figures of the same evaluations are one figure.

@@ -14,6 +14,7 @@ from harness.report.grouping import Group
 from harness.report.samples import class_samples, sample
 from harness.report.store import read_store
 from harness.system.errors import UserError, nearest
+from harness.system.quantities import NotMeasured
 
 
 def compare(results: Path, first: str, second: str, suites: Sequence[str]) -> pd.DataFrame:
@@ -82,6 +83,8 @@ def _rows(group: Group, first: str, second: str) -> Iterator[dict[str, object]]:
 
 def _cells(one: Sample, other: Sample) -> dict[str, object]:
     gap = difference(one, other)
+    if isinstance(gap, Difference) and np.isnan(gap.low):
+        gap = NotMeasured(reason="undefined in some resamples")
     found = gap if isinstance(gap, Difference) else None
     return {
         "first": one.mean,

@@ -1,6 +1,7 @@
 """The groups of a suite's records that the paper's claims are held against, with what their evidence lacks."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import get_args
 
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import EVALUATION_REVISION
@@ -8,7 +9,7 @@ from harness.metrics.significance import Sample, counted
 from harness.paper.judges import Figures
 from harness.paper.rules import Quantity, Subject, Table
 from harness.paper.verdicts import EvidenceGroup
-from harness.records.measurement import INFERENCE_BATCH, MeasurementRecord, Phase
+from harness.records.measurement import INFERENCE_BATCH, MeasurementRecord, Phase, Preset
 from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, status
 from harness.report.collect import SuiteRecords
@@ -105,12 +106,26 @@ def _of_measurements(measurements: Measurements) -> list[EvidenceGroup]:
     }
     size = " x ".join(map(str, first.size))
     found = [_of_device(first, f"counted from shapes, input {size}", read, timed=False)]
-    for group in plain:
+    for group in _one_a_device(plain):
         by_nvml: dict[Quantity, _Read] = dict(weights)
         if group.first.spec.device == "cuda":
             by_nvml["inference_memory"] = lambda record: fact(record, *MEMORY_CELLS["inference"], "nvml_mib")
         found.append(_of_device(group, group.heading, by_nvml, timed=True))
     return found
+
+
+def _one_a_device(groups: Sequence[MeasurementGroup]) -> list[MeasurementGroup]:
+    """Of whole measurements of a device the most thorough in fp32: measured twice it is no second witness."""
+
+    def best(group: MeasurementGroup) -> tuple[bool, int, int]:
+        spec = group.first.spec
+        return spec.precision != "fp32", get_args(Preset).index(spec.preset), -spec.threads
+
+    whole: dict[str, MeasurementGroup] = {}
+    for group in sorted(groups, key=best):
+        if not group.reduced:
+            whole.setdefault(group.first.device_slug, group)
+    return [group for group in groups if group.reduced or group in whole.values()]
 
 
 def _of_device(group: MeasurementGroup, name: str, read: dict[Quantity, _Read], *, timed: bool) -> EvidenceGroup:

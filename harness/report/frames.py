@@ -53,7 +53,7 @@ def load_results(results: Source = "results") -> pd.DataFrame:
     parameters, planned_iterations (of training, which early stopping may end before), train_hours, split (train,
     val, test), checkpoint (end, half, best, 80K ...), iteration, images. Then for each row of `metrics.METRICS` its
     score in percent (global_accuracy, which is G or aAcc; class_accuracy, C or mAcc; miou; bf; fwiou; image_miou),
-    and for the first four `_low` and `_high`, the 95 % bootstrap interval over blocks of ten neighboring images of
+    and for the first four `_low` and `_high`, the 95 % bootstrap interval over blocks of neighboring images of
     this one run.
     """
     store = read_store(results)

@@ -88,7 +88,7 @@ def with_marks(
 
 
 def tied(samples: Mapping[Name, Sample]) -> set[Name]:
-    """The highest and what can't be told from it; empty where the highest stands alone."""
+    """The highest and what can't be told from it, as where nothing can be tested; empty where it stands alone."""
     if len(samples) < 2:
         return set()
     first = max(samples, key=lambda at: samples[at].mean)
@@ -96,6 +96,6 @@ def tied(samples: Mapping[Name, Sample]) -> set[Name]:
         at
         for at, one in samples.items()
         # over the seeds that two share even the one with the lower mean can be above
-        if at != first and isinstance(gap := difference(samples[first], one), Difference) and not gap.low > 0
+        if at != first and not (isinstance(gap := difference(samples[first], one), Difference) and gap.low > 0)
     }
     return {first, *others} if others else set()

@@ -15,7 +15,7 @@ import datasets
 from architectures import ArchitectureInfo
 from harness import metrics
 from harness.config.run_spec import RunSpec
-from harness.metrics.bootstrap import BLOCK
+from harness.metrics.bootstrap import MIN_IMAGES
 from harness.records.measurement import MeasurementRecord, load_measurements
 from harness.records.run import Evaluation, History, RunRecord, StoredRun, load_runs
 from harness.system.errors import printable
@@ -54,16 +54,16 @@ class Scored:
 
     @cached_property
     def resampled(self) -> NDArray[np.float64] | None:
-        """G, C, mIoU and BF, (R, 4), 0 to 1, on resamples of blocks of images; none where not two blocks.
+        """G, C, mIoU and BF, (R, 4), 0 to 1, on resamples of blocks of images; none of too few images.
 
         All evaluations of a split get the same resamples. BF means nothing where it was not scored.
         """
-        return metrics.resampled_scores(self._image_scores) if len(self.matrices) > BLOCK else None
+        return metrics.resampled_scores(self._image_scores) if len(self.matrices) >= MIN_IMAGES else None
 
     @property
     def resampled_iou(self) -> NDArray[np.float64] | None:
         """IoU of every class, (R, K), 0 to 1, on the same resamples; NaN where undefined."""
-        return metrics.resampled_class_iou(self._image_scores) if len(self.matrices) > BLOCK else None
+        return metrics.resampled_class_iou(self._image_scores) if len(self.matrices) >= MIN_IMAGES else None
 
     @property
     def _image_scores(self) -> metrics.ImageScores:

@@ -201,7 +201,8 @@ def home_files(
     text = render(
         "home.md.j2",
         top=top,
-        further=[pair for pair in own if pair not in top],
+        further=[pair for pair in shown if pair not in top],
+        recorded=bool(store.records),
         notes=_common([page.notes.values() for _, page in top]),
         picture=picture,
         measured=costs,

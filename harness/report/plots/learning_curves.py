@@ -48,7 +48,7 @@ def miou_frame(runs: Sequence[Run]) -> pd.DataFrame:
             if scored.evaluation.split == "train":
                 at = {"split": "train", "iteration": scored.evaluation.iteration}
                 rows.append({**_of(run), **at, "value": 100 * scored.scores.miou})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["network", "seed", "split", "iteration", "value"])
 
 
 def _of(run: Run) -> dict[str, object]:
@@ -90,7 +90,9 @@ def curves_figure(context: PlotContext) -> Figure:
 
 def _draw(axes: Axes, context: PlotContext, frame: pd.DataFrame, *, marked: bool) -> list[tuple[str, float, str]]:
     """A line a network: the mean over its seeds, with a band from the lowest to the highest; gives the ends."""
-    ends = []
+    ends: list[tuple[str, float, str]] = []
+    if frame.empty:  # as where no validation labeled a pixel
+        return ends
     for network, own in frame.groupby("network", sort=False):
         found = own.groupby("iteration")["value"].agg(["mean", "min", "max"])
         look = context.palette.look(str(network))

@@ -8,7 +8,7 @@ import pandas as pd
 from tabulate import tabulate
 
 # pdflatex does not know these in text; everything else that a table needs is escaped by pandas.
-_LATEX_SIGNS = {"±": r"$\pm$", "−": r"$-$", "–": "--", "×": r"$\times$", "†": r"\dag{}"}
+_LATEX_SIGNS = {"±": r"$\pm$", "−": r"$-$", "–": "--", "×": r"$\times$", "≈": r"$\approx$", "†": r"\dag{}"}
 
 
 def markdown(frame: pd.DataFrame, text_columns: int = 1) -> str:

@@ -42,7 +42,7 @@ def miou(share: int) -> float:
 
 
 # Of class 0 60 of 100 pixels are right, the others are taken for class 1; all else is right: G and C are
-# lower by 3.6 points than in WHOLE, mIoU by 6.2. 20 images are two blocks.
+# lower by 3.6 points than in WHOLE, mIoU by 6.2. 20 images are as many blocks.
 PART = np.stack([matrix([60, *[100] * 10], wrong=40)] * 20)
 WHOLE = np.stack([matrix([100] * 11)] * 20)
 # Scores of PART, percent.

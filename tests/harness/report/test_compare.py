@@ -73,6 +73,17 @@ class TestCompare:
         frame = compare(store.results, "segnet", "deconvnet", ["camvid"])
         assert set(frame["higher"]) == {""} and set(frame["reason"]) == {"too few images for an interval"}
 
+    def test_a_class_that_is_nowhere_is_nobody_s(self, store: Store, camvid: Protocol) -> None:
+        values = WHOLE.copy()
+        values[:, 3], values[:, :, 3] = 0, 0
+        for name in ("segnet", "deconvnet"):
+            store.run(store.spec(name, protocol=camvid), {"half": values, "end": values})
+        frame = compare(store.results, "segnet", "deconvnet", ["camvid"])
+        rows = frame[frame["class"] == datasets.info("camvid").classes[3]]
+        assert set(rows["higher"]) == {""} and set(rows["reason"]) == {"undefined in some resamples"}
+        done = harness("compare", "segnet", "deconvnet", "--results", str(store.results))
+        assert done.returncode == 0 and "nan" not in done.stdout
+
     @pytest.mark.parametrize(
         ("names", "message"),
         [

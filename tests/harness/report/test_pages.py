@@ -1,6 +1,7 @@
 """Whole reports: what is in them, how long they are, that they come out the same, what must never be in them."""
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -94,6 +95,26 @@ class TestContent:
         measured = pd.read_csv(example / "reports" / "measurements.csv")
         values = load_measurements(example / "results")["value"].tolist()
         assert measured["value"].tolist() == pytest.approx(values, rel=1e-8, nan_ok=True)
+
+    def test_a_sign_of_ours_is_one_that_latex_knows(self, example: Path) -> None:
+        tables = [data.decode() for name, data in contents(example / "reports").items() if name.endswith(".tex")]
+        assert tables and all(text.isascii() for text in tables)
+        assert any(r"$\approx$" in text for text in tables)
+
+    def test_runs_on_drawn_data_alone_are_found(self, store: Store, quick: Protocol) -> None:
+        store.run(store.spec("segnet", protocol=quick), {"end": WHOLE})
+        reports = store.results.parent / "reports"
+        write_reports(store.results, reports)
+        home = (reports / "README.md").read_text("utf-8")
+        assert "No run is recorded" not in home and "](quick/" in home
+
+    def test_a_run_without_validations_has_its_curve_of_the_loss(self, store: Store, quick: Protocol) -> None:
+        folder = store.run(store.spec("segnet", protocol=quick), {"end": WHOLE})
+        history = json.loads((folder / "history.json").read_text("utf-8")) | {"validation": []}
+        (folder / "history.json").write_text(json.dumps(history), "utf-8")
+        (folder / "SHA256SUMS").unlink()
+        write_reports(store.results, store.results.parent / "reports", ["quick"])
+        assert list((store.results.parent / "reports").rglob("learning-curves*.png"))
 
     def test_no_host_path_and_no_date(self, example: Path) -> None:
         for name, data in contents(example / "reports").items():

@@ -53,8 +53,9 @@ class TestTable3:
     def test_one_seed_has_an_interval_and_several_one_over_seeds(self, store: Store, camvid: Protocol) -> None:
         store.run(store.spec("segnet", protocol=camvid), {"half": FIRST, "end": WHOLE})
         found = row(table(store).frame, "SegNet", "half")
-        # two blocks of ten images: a resample holds one of them twice, or both
-        assert (found["G_low"], found["G_high"]) == (pytest.approx(G_PART), pytest.approx(100))
+        # ten images of twenty are worse: 95 % of the resamples hold 6 to 14 of them
+        low, high = (100 - (100 - G_PART) * worse / 20 for worse in (14, 6))
+        assert (found["G_low"], found["G_high"]) == (pytest.approx(low), pytest.approx(high))
         assert np.isnan(found["G_std"])
         store.run(store.spec("segnet", protocol=camvid, seed=1), {"half": WHOLE, "end": PART})
         found = row(table(store).frame, "SegNet", "end")
