@@ -18,6 +18,7 @@ from harness.config.suite import OWN
 from harness.config.world import check_sharing
 from harness.launchers import steps
 from harness.launchers.base import Launcher, check_launcher, launcher_for
+from harness.profiling.scheduler import as_kept
 from harness.records.estimate import Machine, this_machine
 from harness.records.measurement import Preset
 from harness.system.console import say, terminal
@@ -132,18 +133,22 @@ def _run(request: RunRequest) -> int:
 
 
 def _carry_out(planned: Plan, request: RunRequest, launcher: Launcher, console: Console) -> int:
+    quick = all(spec.protocol.quick for spec in planned.specs)
+    preset: Preset = "quick" if quick else "cpu" if request.device == "cpu" else "lease"
+    measures = request.measure and planned.suite.measures
+    measurements = steps.measurement_requests(planned.specs, request, preset) if measures else []
+    for wanted in measurements if request.device == "cpu" else ():
+        as_kept(request.results, wanted.spec)  # refuses now what it would refuse after hours of training
     steps.prepare_data(planned.specs, request, console)
     trained = steps.PlanResult()
     for stage in stages(planned.specs):
         trained.add(launcher.execute(stage, request, console))
         if trained.stopped or trained.time_limit_reached:
             return trained.exit_code
-    quick = all(spec.protocol.quick for spec in planned.specs)
-    preset: Preset = "quick" if quick else "cpu" if request.device == "cpu" else "lease"
     code = trained.exit_code
-    if request.measure and planned.suite.measures:
+    if measurements:
         try:
-            measured = launcher.measure(steps.measurement_requests(planned.specs, request, preset), request, console)
+            measured = launcher.measure(measurements, request, console)
         except UserError:
             _report(planned, request, console)  # of what was trained
             raise

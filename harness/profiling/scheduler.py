@@ -165,7 +165,7 @@ def run_measurements(
 def _groups(requests: Iterable[Request], results: Path, force: bool) -> list[_Group]:
     members: dict[tuple[MeasurementKey, tuple[object, ...]], list[MeasureSpec]] = {}
     for request in requests:
-        spec = _as_kept(results, request.spec)
+        spec = as_kept(results, request.spec)
         done = set() if force else _finished(results, spec)
         for key in request.keys:
             if key in done:
@@ -181,7 +181,7 @@ def _groups(requests: Iterable[Request], results: Path, force: bool) -> list[_Gr
     return groups
 
 
-def _as_kept(results: Path, spec: MeasureSpec) -> MeasureSpec:
+def as_kept(results: Path, spec: MeasureSpec) -> MeasureSpec:
     """The spec, on a GPU with the threads of the record that is there: they are the host's, and measure nothing.
 
     Raises:

@@ -13,6 +13,7 @@ from harness.launchers import steps
 from harness.launchers.steps import PlanResult
 from harness.profiling.scheduler import Request
 from harness.system.errors import UserError
+from tests.harness.commands import assert_one_line, harness
 
 
 class Requests:
@@ -107,6 +108,10 @@ def test_measuring_by_the_command_line_and_again(tmp_path: Path) -> None:
     assert first.exit_code == 0, first.output
     assert "2 measurements taken; 0 were measured before, 0 failed" in first.output
     assert len(list((tmp_path / "measurements").glob("*/*.json"))) == 1
+    run = ["run", "bilinear-interpolation", "--size", "32x32", "--threads", "2", "--results", str(tmp_path)]
+    refused = harness(*run, "--work", str(tmp_path / "work"), cwd=tmp_path)
+    assert_one_line(refused, "was measured on 1 threads: choose --threads 1")
+    assert not (tmp_path / "work" / "cache").exists()  # nothing was begun
     late = CliRunner().invoke(app, [*command, "--results", str(tmp_path / "late"), "--budget", "0.001s"])
     assert late.exit_code == 75 and "the budget is used up" in late.output
     assert not (tmp_path / "late" / "measurements").exists()
