@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from harness.records.measurement_values import DeviceMemory, Live
-from harness.system.environment import resident_bytes
+from harness.system.environment import reset_resident_peak, resident_bytes
 from harness.system.nvml import Baseline, used_minus_idle
 from harness.system.quantities import Quantity
 
@@ -78,7 +78,8 @@ class CudaMemory:
 class ProcessMemory:
     """A CPU's: resident memory of the whole process, Python and torch's libraries included.
 
-    The kernel's peak only ever rises, so the smaller phase has to come first. To be made before the network.
+    The kernel's peak is set back before what is measured: converting weights to bf16 takes more than a pass does.
+    To be made before the network.
     """
 
     def __init__(self) -> None:
@@ -86,6 +87,7 @@ class ProcessMemory:
 
     def measure(self, step: Callable[[], None], live: Callable[[], Live] | None) -> tuple[DeviceMemory, list[str]]:
         """Run the step twice and read the peak; there is no allocator to hold against what is live."""
+        reset_resident_peak()
         for _ in range(CPU_RUNS):
             step()
         measured = {

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -135,6 +136,12 @@ def emulates_bfloat16() -> bool:
     """Whether this CPU has no instructions for bfloat16, as far as Linux tells: products then take long."""
     flags = _read("/proc/cpuinfo")
     return bool(flags) and "avx512_bf16" not in flags and "amx_bf16" not in flags
+
+
+def reset_resident_peak() -> None:
+    """Let `resident_bytes("VmHWM")` rise anew from what is resident now; where that can't be, it stays as it was."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
 def resident_bytes(field: str) -> Quantity:

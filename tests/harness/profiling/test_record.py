@@ -189,6 +189,8 @@ def test_an_interval_needs_three_processes() -> None:
         ("forward", {"device": "cuda", "preset": "lease"}, ["percentiles are an artefact"]),
         ("forward", {"precision": "bf16"}, ["weights were converted"]),
         ("backward", {"precision": "bf16"}, []),
+        ("inference-memory", {"precision": "bf16"}, ["that of converting weights", "weights were converted"]),
+        ("training-memory", {"precision": "bf16"}, []),
         ("forward", {}, []),
     ],
 )
