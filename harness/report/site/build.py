@@ -23,7 +23,7 @@ from harness.report.site import networks, protocols
 from harness.report.site.content import Content, SiteGroup, collect_site, pairs_json
 from harness.report.site.pictures import Images, collect_images, script
 from harness.report.site.quantities import QUANTITIES, SECTIONS, Row, quantities, significant
-from harness.report.store import Store, output_stride
+from harness.report.store import Store, architecture_info, output_stride
 from harness.system.errors import UserError
 from harness.system.files import replacing_folder
 
@@ -32,6 +32,7 @@ PAGES = (
     *(("index", "Overview"), ("leaderboard", "Leaderboard"), ("tradeoff", "Trade-off"), ("pictures", "Pictures")),
     *(("claims", "Claims"), ("protocols", "Protocols and measuring")),
 )
+_PAPER_SIZE = " x ".join(map(str, paper.RESOURCE_SIZE))
 _HOME_COLUMNS = ("miou", "bf", "parameters_m", "latency_ms", "energy_j")
 
 
@@ -97,6 +98,7 @@ def _pages(
         "colors": content.colors,
         "significant": significant,
         "coarse": {title: stride for name, title in content.titles.items() if (stride := output_stride(name)) > 1},
+        "paper_size": _PAPER_SIZE,
         "groups": groups,
         "column_sections": _sections(),
         # of a class accuracy is the same as recall
@@ -134,9 +136,10 @@ def _data(content: Content, groups: Sequence[Row], images: Sequence[Images], wor
         "devices": content.devices,
         "networks": {name: {"title": title} for name, title in content.titles.items()},
         "colors": content.colors,
+        "rebuilt": [name for name in content.titles if (info := architecture_info(name)) and info.fixed_size],
         "rows": content.rows,
         "costs": content.costs,
-        "paper_size": " x ".join(map(str, paper.RESOURCE_SIZE)),
+        "paper_size": _PAPER_SIZE,
         "image_groups": [one.group.id for one in images],
         "pairs": {},
         "images": {},

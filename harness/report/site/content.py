@@ -13,14 +13,14 @@ from harness.config.run_spec import EVALUATION_REVISION
 from harness.config.suite import load_suite
 from harness.metrics.significance import interval
 from harness.report import frames
-from harness.report.card import paper_table
-from harness.report.grouping import GroupKey, input_size
+from harness.report.grouping import GroupKey, input_size, suites_of
 from harness.report.plots.style import look
 from harness.report.render import render
 from harness.report.samples import tied
 from harness.report.site.pairs import NAMES, Pair, Samples, compare_all
 from harness.report.site.quantities import QUANTITIES, Row, cells, costs, devices, paper_points
 from harness.report.store import Run, Store, read_store
+from harness.report.tables.cells import PUBLISHED, suite_beside_paper
 
 # Splits that a group's rows may be scored on; the first that its runs have.
 SPLITS = ("test", "val")
@@ -105,9 +105,12 @@ class Content:
         return devices(self.measurements)
 
     def paper(self, group: SiteGroup) -> list[Row]:
-        """The paper's own figures of the whole networks beside a group; none beside drawn data or decoders."""
-        decoders = paper_table(group.first.record.spec) == "table1"
-        return [] if group.synthetic or decoders else paper_points(group.key.dataset, group.size, self.titles)
+        """The paper's own figures of the whole networks, scored on test; none where they may not stand beside."""
+        spec = group.first.record.spec
+        info, suites = frames.dataset_info(spec), [load_suite(name) for name in suites_of(spec)]
+        whole = [suite for suite in suites if suite.table in PUBLISHED] if group.split == "test" else []
+        beside = info and any(suite_beside_paper(suite, info, group.networks) for suite in whole)
+        return paper_points(group.key.dataset, self.titles) if beside else []
 
     @cached_property
     def rows(self) -> list[Row]:

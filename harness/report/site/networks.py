@@ -16,7 +16,7 @@ from harness.report.site.content import Content, SiteGroup, slug
 from harness.report.site.pairs import label_of
 from harness.report.site.pictures import Images
 from harness.report.site.quantities import Row, cells, records, rounded, value_or_none
-from harness.report.store import Run, architecture_info
+from harness.report.store import Run, Scored, architecture_info
 
 # Headings of an architecture's header, as CONTRIBUTING has them.
 _PARTS = ("Paper", "Official definition", "As defined", "Differences", "Parameters")
@@ -33,7 +33,7 @@ def network_pages(content: Content, images: Sequence[Images]) -> Iterator[tuple[
     """Name of each page without ending, and what its template needs."""
     tested = {one.group.id: one for one in images}
     for network, title in content.titles.items():
-        groups = [group for group in content.groups if network in group.networks]
+        groups = [group for group in content.groups if _scored(group, network)]
         architecture, _, refined = network.partition("+")
         yield (
             f"network-{slug(network)}",
@@ -73,15 +73,19 @@ def _header(target: str) -> list[Row]:
     return found
 
 
+def _scored(group: SiteGroup, network: str) -> list[Scored]:
+    """What is shown of the network's runs; a run may have a damaged evaluation, or one of void alone."""
+    found = [run.at(group.split, label_of(group.shown)) for run in group.networks.get(network, ())]
+    return [one for one in found if one is not None]
+
+
 def _section(content: Content, group: SiteGroup, network: str, images: Images | None) -> Row:
     runs = group.networks[network]
     own = content.class_scores
     run_ids = [run.record.run_id for run in runs]
     here = own[own["run_id"].isin(run_ids) & (own["split"] == group.split) & (own["checkpoint"] == group.shown)]
     means = here.groupby("class_index")[[metric.name for metric in CLASS_METRICS]].mean()
-    scored = [one for run in runs if (one := run.at(group.split, label_of(group.shown))) is not None]
-    matrix = np.sum([one.matrix for one in scored], axis=0)
-    place = list(images.scored).index(network) if images and network in images.scored else 0
+    matrix = np.sum([one.matrix for one in _scored(group, network)], axis=0)
     return {
         "group": group,
         "classes": [
@@ -89,14 +93,13 @@ def _section(content: Content, group: SiteGroup, network: str, images: Images | 
             for index, row in zip(means.index, records(means), strict=True)
         ],
         "confusion": [cells(row) for row in row_percent(matrix)],
-        "place": place,
-        "worst": _worst(images, place) if images else [],
+        "worst": _worst(images, network) if images else [],
     }
 
 
-def _worst(images: Images, place: int) -> list[tuple[str, float]]:
-    """The images with the lowest mIoU of the network at this place: id and percent."""
-    values = images.means[:, place]
+def _worst(images: Images, network: str) -> list[tuple[str, float]]:
+    """The images with the lowest mIoU of the network: id and percent."""
+    values = images.means[:, list(images.scored).index(network)]
     order = [int(at) for at in np.argsort(values, kind="stable") if not np.isnan(values[at])]
     return [(images.names[at], rounded(float(values[at]))) for at in order[:_WORST]]
 

@@ -171,14 +171,13 @@ def devices(measurements: pd.DataFrame) -> list[Row]:
     return sorted(rows, key=lambda row: (row["kind"] != "cuda", row["slug"]))
 
 
-def paper_points(dataset: str, size: tuple[int, int], titles: Mapping[str, str]) -> list[Row]:
-    """The paper's own figures on a dataset, a point a network and row of its table, costs where they are of this size.
+def paper_points(dataset: str, titles: Mapping[str, str]) -> list[Row]:
+    """The paper's own figures on a dataset, a point a network and row of its table, with costs at its input size.
 
     A point's `checkpoint` is our word for the row.
 
     Args:
         dataset: by name.
-        size: (height, width) of the input.
         titles: network -> title, as the paper has it.
     """
     tables = {"camvid": paper.accuracies, "sunrgbd": paper.sun_accuracies}
@@ -186,7 +185,7 @@ def paper_points(dataset: str, size: tuple[int, int], titles: Mapping[str, str])
         return []
     networks = {title: name for name, title in titles.items()}
     names = {"G": "global_accuracy", "C": "class_accuracy", "mIoU": "miou", "BF": "bf"}
-    resources = {one.network: one for one in paper.resources()} if size == paper.RESOURCE_SIZE else {}
+    resources = {one.network: one for one in paper.resources()}
     points = []
     for row in tables[dataset]():
         title = row.network

@@ -1,14 +1,16 @@
 """Cells and notes that several tables of scores share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from datasets import DatasetInfo
 from harness import paper
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import EVALUATION_REVISION
+from harness.config.suite import Suite
 from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import CLASS_COUNTS, FINISHED, PAPER_BEST
 from harness.report.comparability import not_like_for_like
@@ -26,9 +28,14 @@ PUBLISHED: dict[str, Callable[[], tuple[paper.Accuracy, ...]]] = {
 
 
 def beside_paper(section: Section) -> bool:
-    """Whether figures of the paper may stand beside these scores: its data, and some network of the suite."""
-    compared = section.suite.table in ("table1", *PUBLISHED) and bool(not_like_for_like(section.dataset))
-    return compared and section.suite.names_any(section.networks)
+    """Whether figures of the paper may stand beside these scores."""
+    return suite_beside_paper(section.suite, section.dataset, section.networks)
+
+
+def suite_beside_paper(suite: Suite, dataset: DatasetInfo, networks: Iterable[str]) -> bool:
+    """Whether the suite's table of the paper may stand beside scores: of its data, and of some network of the suite."""
+    compared = suite.table in ("table1", *PUBLISHED) and bool(not_like_for_like(dataset))
+    return compared and suite.names_any(networks)
 
 
 # All tables of suites but a comparison of recipes.

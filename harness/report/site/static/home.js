@@ -7,8 +7,7 @@
   const group = Model.groups.get(filter.protocol), rows = Model.rows(filter);
   const columns = SITE.home.map((key) => Model.quantities.get(key));
   const theirs = (row) => group.paper.find((point) => point.network === row.network && point.checkpoint === row.checkpoint)?.values.miou ?? null;
-  Site.one("#home-size").textContent = Model.otherSize(rows, filter);
-  Site.one("#home-size-note").hidden = !Model.otherSize(rows, filter);
+  Site.one("#size").replaceChildren(...Model.sizeNote(rows, filter));
   const last = group.paper.length ? (row) => Site.el("td", { class: Site.isNumber(theirs(row)) ? "" : "na", "data-order": theirs(row) ?? -1 }, Site.number(theirs(row), 2)) : () => null;
   const table = Site.one("#home-table");
   Site.one("thead tr", table).append(...columns.map((q) => Site.el("th", { scope: "col", title: q.definition }, q.label)));

@@ -43,6 +43,7 @@
     tables.append(say("group-head", {
       title: group.title, link: el("a", { href: `protocols.html#${group.id}` }, group.protocol),
       scored: `${group.split}, ${rows[0].checkpoint}`, badges: group.badges.map((b) => el("li", { class: `badge ${b.kind}` }, b.text)),
+      size: Model.sizeNote(rows, filter),
     }), el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": group.title }, built));
     return built;
   }
@@ -115,11 +116,11 @@
 
   one("#export").addEventListener("click", () => {
     const columns = sections.filter(shown).flatMap((s) => s.columns);
-    const lines = [["dataset", "protocol", "split", "checkpoint", "network", "seeds", "device", "precision", "batch",
+    const lines = [["dataset", "protocol", "split", "checkpoint", "network", "seeds", "device", "precision", "batch", "cost_size",
       ...columns.flatMap((q) => (q.interval ? [q.key, `${q.key}_low`, `${q.key}_high`] : [q.key]))]];
     for (const tr of all("tbody tr[data-id]", tables)) {
       const row = Model.row(tr.dataset.id), group = Model.groups.get(row.group);
-      lines.push([group.dataset, group.protocol, group.split, row.checkpoint, row.network, row.seeds.join(" "), filter.device, filter.precision, filter.batch,
+      lines.push([group.dataset, group.protocol, group.split, row.checkpoint, row.network, row.seeds.join(" "), filter.device, filter.precision, filter.batch, Model.cost(row, filter)?.size,
         ...columns.flatMap((q) => { const f = Model.figure(row, q.key, filter); return q.interval ? [f.value, f.low, f.high] : [f.value]; })]);
     }
     Site.download("leaderboard.csv", Site.csv(lines));

@@ -6,18 +6,26 @@ const Model = (() => {
   const quantities = new Map(SITE.quantities.map((quantity) => [quantity.key, quantity]));
   const devices = new Map(SITE.devices.map((device) => [device.slug, device]));
 
-  /** The cost record of a row's network at its group's input size, else at the paper's, and undefined where there is none. */
+  /** The cost record of a row's network at its group's input size, else at the paper's; undefined where there is none.
+   * One of times alone counts as none where the other is at hand: it has no memory to show. */
   function cost(row, filter) {
     const group = groups.get(row.group);
     const found = SITE.costs.filter((one) => one.network === row.network && one.classes === group.classes.length
       && one.device === filter.device && one.precision === filter.precision);
-    return found.find((one) => one.size === group.size) ?? found.find((one) => one.size === SITE.paper_size);
+    const at = (size) => found.find((one) => one.size === size), own = at(group.size);
+    return own?.values.gmacs ? own : at(SITE.paper_size) ?? own;
   }
 
-  /** The input size of costs that are of another than their group's; empty where none is. */
-  function otherSize(rows, filter) {
-    const found = rows.map((row) => [groups.get(row.group).size, cost(row, filter)?.size]).filter(([own, size]) => size && size !== own);
-    return [...new Set(found.map(([, size]) => size))].join(", ");
+  /** The rows whose costs are of another input size than their group's. */
+  const elsewhere = (rows, filter) => rows.filter((row) => ![undefined, groups.get(row.group).size].includes(cost(row, filter)?.size));
+
+  /** That input size; empty where there are none. */
+  const otherSize = (rows, filter) => [...new Set(elsewhere(rows, filter).map((row) => cost(row, filter).size))].join(", ");
+
+  /** What is said of that size: nothing where there are none. */
+  function sizeNote(rows, filter) {
+    const size = otherSize(rows, filter), rebuilt = elsewhere(rows, filter).filter((row) => SITE.rebuilt.includes(row.network));
+    return size ? [Site.say("size-note", { size }), rebuilt.length ? Site.say("rebuilt-note", { titles: rebuilt.map((row) => row.title).join(", ") }) : ""] : [];
   }
 
   /** {value, low, high, why} of a quantity of a row; `why` says why there is no value. */
@@ -31,7 +39,7 @@ const Model = (() => {
     if (!found) return { value: null, why: SITE.words.not_measured };
     const key_at = quantity.batched ? `${key}@${filter.batch}` : key;
     const value = found.values[key_at];
-    return Site.isNumber(value) ? { value, why: "" } : { value: null, why: found.why[key_at] ?? SITE.words.not_measured_batch };
+    return Site.isNumber(value) ? { value, why: "" } : { value: null, why: found.why[key_at] ?? SITE.words[quantity.batched ? "not_measured_batch" : "not_measured"] };
   }
 
   /** Rows that the filter leaves, in the order of the records. */
@@ -91,5 +99,5 @@ const Model = (() => {
     fill();
   }
 
-  return { groups, quantities, devices, cost, otherSize, figure, rows, precision, differing, row, name, cell, deviceOptions };
+  return { groups, quantities, devices, cost, otherSize, sizeNote, figure, rows, precision, differing, row, name, cell, deviceOptions };
 })();

@@ -10,24 +10,25 @@
 
   Site.options(one("[name=group]"), SITE.image_groups.map((id) => [id, Model.groups.get(id).title]), Site.state().group);
 
-  /** Scores of a group: score(image, network, class) in percent; class -1 is the mean over classes. */
+  /** Scores of a group: score(image, network's name, class) in percent; class -1 is the mean over classes. */
   function unpack(packed) {
     const numbers = (text) => new Uint16Array(Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0)).buffer);
     const means = numbers(packed.miou), classes = numbers(packed.iou), networks = packed.networks.length, kinds = packed.classes;
     return {
       ...packed,
       score(image, network, kind) {
-        const found = kind < 0 ? means[image * networks + network] : classes[(image * networks + network) * kinds + kind];
+        const place = image * networks + packed.networks.indexOf(network);
+        const found = kind < 0 ? means[place] : classes[place * kinds + kind];
         return found === NOT_SCORED ? null : found / 100;
       },
     };
   }
 
   function fillNetworks() {
-    const names = data.networks.map((n, place) => [String(place), SITE.networks[n].title]);
+    const names = data.networks.map((n) => [n, SITE.networks[n].title]);
     const given = Site.state(), kept = (select, fallback) => (names.some(([v]) => v === (select.value || given[select.name])) ? select.value || given[select.name] : fallback);
     const [a, b, kind] = ["a", "b", "class"].map((n) => one(`[name=${n}]`, form));
-    const chosen = kept(a, "0"), against = kept(b, ""), group = Model.groups.get(data.group);
+    const chosen = kept(a, data.networks[0]), against = kept(b, ""), group = Model.groups.get(data.group);
     const wanted = kind.value || given.class;
     Site.options(a, names, chosen);
     Site.options(b, [["", SITE.words.nothing], ...names], against);
@@ -42,9 +43,9 @@
 
   /** Images in the wanted order; those without a score are left out. */
   function order() {
-    const a = Number(filter.a), b = filter.b === "" ? null : Number(filter.b), kind = Number(filter.class);
+    const { a, b } = filter, kind = Number(filter.class);
     const value = (i) => {
-      const first = data.score(i, a, kind), second = b === null ? 0 : data.score(i, b, kind);
+      const first = data.score(i, a, kind), second = b === "" ? 0 : data.score(i, b, kind);
       return first === null || second === null ? null : first - second;
     };
     const found = data.ids.map((id, i) => ({ id, i, value: value(i) })).filter((x) => x.value !== null);
@@ -121,21 +122,20 @@
   async function draw() {
     const turn = ++drawing, kind = Number(filter.class), pictures = data.pictures;
     const tiles = ["image", "truth"].filter((name) => pictures?.[name] && filter[name] === "1");
-    const [a, b] = [Number(filter.a), filter.b === "" ? null : Number(filter.b)];
-    const networks = data.networks.map((name, place) => ({ name, place, title: SITE.networks[name].title }));
+    const { a, b } = filter, title = (name) => SITE.networks[name].title;
     const what = kind < 0 ? "mIoU" : `IoU, ${Model.groups.get(data.group).classes[kind]}`;
-    const difference = b === null ? null : `${networks[a].title} − ${networks[b].title}`;
+    const difference = b === "" ? null : `${title(a)} − ${title(b)}`;
     const wide = pictures && (filter.prediction === "1" || filter.error === "1");
     const head = el("thead", {}, el("tr", {}, el("th", { class: "text" }, SITE.words.image_id), difference && el("th", {}, difference),
       ...tiles.map((name) => el("th", { class: "text" }, SITE.words[name])),
-      ...networks.map((n) => el("th", { class: "text", scope: "col" }, n.title))));
+      ...data.networks.map((n) => el("th", { class: "text", scope: "col" }, title(n)))));
     const body = el("tbody");
     visible = order();
     for (const { id, i, value } of visible.slice(0, count)) {
       const tr = el("tr", { "data-id": id }, el("th", { scope: "row" }, id), difference && el("td", {}, signed(value, 2)),
         ...tiles.map((name) => el("td", { class: "text tile", "data-tile": name })),
-        ...networks.map((n) => el("td", { class: wide ? "text tile" : "text", "data-tile": n.name },
-          el("span", n.place === a || n.place === b ? { style: "font-weight:700" } : {}, number(data.score(i, n.place, kind), 2)))));
+        ...data.networks.map((n) => el("td", { class: wide ? "text tile" : "text", "data-tile": n },
+          el("span", n === a || n === b ? { style: "font-weight:700" } : {}, number(data.score(i, n, kind), 2)))));
       body.append(tr);
     }
     table.replaceChildren(head, body);

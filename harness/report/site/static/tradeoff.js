@@ -81,7 +81,9 @@
     const [x, y] = [filter.x, filter.y];
     const points = rows.map((row) => ({ row, a: Model.figure(row, x, filter), b: Model.figure(row, y, filter), fit: fits(row) }))
       .filter((p) => Site.isNumber(p.a.value) && Site.isNumber(p.b.value));
-    const theirs = (filter.paper === "1" ? Model.groups.get(filter.protocol).paper : []).filter((p) => p.checkpoint === filter.checkpoint && Site.isNumber(p.values[x]) && Site.isNumber(p.values[y]));
+    // the paper's costs stand beside costs at its own input size alone
+    const beside = filter.paper === "1" && (Model.quantities.get(x).kind !== "cost" || rows.every((row) => (Model.cost(row, filter)?.size ?? SITE.paper_size) === SITE.paper_size));
+    const theirs = (beside ? Model.groups.get(filter.protocol).paper : []).filter((p) => p.checkpoint === filter.checkpoint && Site.isNumber(p.values[x]) && Site.isNumber(p.values[y]));
     const side = sideOf([...points.map((p) => p.a.value), ...theirs.map((p) => p.values[x])]);
     const made = points.map(({ row, a, b, fit }) => ({
       type: "scatter", mode: narrow() ? "markers" : "markers+text", name: row.title, x: [a.value], y: [b.value], text: [`  ${row.title}  `], textposition: side(a.value), cliponaxis: false, customdata: [row.id],
@@ -98,7 +100,7 @@
         hovertemplate: `<b>${point.title}, ${SITE.words.paper}</b><br>%{x}<br>%{y}<extra></extra>`,
       });
     }
-    return { made, missing: rows.filter((row) => !points.some((p) => p.row === row)) };
+    return { made, theirs, missing: rows.filter((row) => !points.some((p) => p.row === row)) };
   }
 
   function list(rows) {
@@ -128,15 +130,14 @@
 
   function draw() {
     const rows = Model.rows(filter), x = Model.quantities.get(filter.x), y = Model.quantities.get(filter.y), device = Model.devices.get(filter.device);
-    const { missing } = traces(rows, () => "");
+    const { missing, theirs } = traces(rows, () => "");
     list(rows);
     one("#missing").replaceChildren(...missing.map((row) => el("li", {}, `${row.title}: ${Model.figure(row, filter.x, filter).why || Model.figure(row, filter.y, filter).why}`)));
     one("#missing-box").hidden = !missing.length;
     const size = Model.otherSize(rows, filter);
     const on = x.kind === "cost" && device ? ` (${device.title}, ${Model.precision(filter)}${x.batched ? `, ${SITE.words.batch} ${filter.batch}` : ""}${size ? `, ${size}` : ""})` : "";
-    one("#size").textContent = size;
-    one("#size-note").hidden = !size;
-    one("#paper-note").hidden = filter.paper !== "1" || !Model.groups.get(filter.protocol).paper.length;
+    one("#size").replaceChildren(...Model.sizeNote(rows, filter));
+    one("#paper-note").hidden = !theirs.length;
     Site.plot(box, (color) => ({
       data: traces(rows, color).made,
       layout: {

@@ -18,6 +18,7 @@ from tests.harness.report.made_up import Store
 
 REPOSITORY = Path(__file__).parents[4]
 COMMITTED = REPOSITORY / "results"
+GROUP = "camvid-adamw-quarter-1-9bce7f9e"  # of full-size runs
 
 
 @pytest.fixture(scope="session")

@@ -210,6 +210,18 @@ def test_damaged_and_failed_records_are_listed_and_stop_nothing(tmp_path):
     assert "segnet-camvid-s9-deadbeef" in text
 
 
+@pytest.mark.parametrize("odd", [PART[:19], 0 * PART], ids=["an image less", "all void"])
+def test_an_odd_evaluation_is_left_out_and_stops_nothing(tmp_path, odd):
+    store, camvid = Store(results=tmp_path / "results"), load_protocol("camvid-epochs@2")
+    for network, end in (("segnet", WHOLE), ("deconvnet", WHOLE), ("fcn8s", odd)):
+        store.run(store.spec(network, protocol=camvid), {"half": PART, "end": end})
+    out = write_site(store.results, tmp_path / "site").parent
+    rows = data(out, "site")["rows"]
+    assert {row["network"] for row in rows if row["checkpoint"] == "end"} == {"segnet", "deconvnet"}
+    assert "group-choice" in (out / "network-segnet.html").read_text("utf-8")
+    assert "group-choice" not in (out / "network-fcn8s.html").read_text("utf-8")
+
+
 def test_measurements_alone_make_a_site(tmp_path):
     store = Store(results=tmp_path / "results")
     store.measurement("segnet", forward_ms=30.0, energy_mj=2500.0, device="cuda", preset="lease")
@@ -230,15 +242,32 @@ def test_presets_and_variants_do_not_mix(tmp_path):
 
 
 def test_the_papers_points_are_table_3_and_6():
-    found = paper_points("camvid", (360, 480), {"segnet": "SegNet"})
+    found = paper_points("camvid", {"segnet": "SegNet"})
     points = {(one["title"], one["checkpoint"]): one for one in found}
     assert points["SegNet", "end"]["network"] == "segnet"
     assert points["SegNet", "end"]["values"]["miou"] == 57.18
     assert points["SegNet", "best"]["values"]["miou"] == 60.10
     assert points["SegNet", "half"]["values"]["memory_mib"] == 1052
     assert points["DeconvNet", "end"]["values"]["latency_ms"] == 474.65
-    assert "memory_mib" not in paper_points("camvid", (180, 240), {})[0]["values"]
-    assert paper_points("roads", (180, 240), {}) == []
+    assert paper_points("roads", {}) == []
+
+
+@pytest.mark.parametrize(
+    ("network", "protocol", "beside"),
+    [
+        ("segnet", "camvid-epochs@2", True),
+        ("segnet", "recipes@1", False),  # scored on val
+        ("segnet-basic", "decoders@2", False),  # beside Table 1
+        ("pixel-mlp", "camvid-epochs@2", False),  # no network of the suite
+        ("segnet", "quick@2", False),  # drawn data
+    ],
+)
+def test_the_papers_scores_stand_beside_those_they_compare_to(tmp_path, network, protocol, beside):
+    store, known = Store(results=tmp_path / "results"), load_protocol(protocol)
+    store.run(store.spec(network, protocol=known), {"end": WHOLE})
+    content = collect_site(store.results, None)
+    (group,) = content.groups
+    assert bool(content.paper(group)) == beside
 
 
 def test_an_outdated_run_is_left_out_of_the_tables(tmp_path):
