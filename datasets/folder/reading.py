@@ -181,8 +181,11 @@ def _describe(
 
 def name_of(place: Path, settings: Settings) -> str:
     """The name under which runs know a folder: dataset.toml's, else the folder's own."""
-    slug = re.sub(r"[^a-z0-9]+", "-", (settings.name or place.name).lower()).strip("-")[:40].strip("-")
-    return f"{NAMED}{slug or 'data'}"
+    name = settings.name or place.name
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    if not slug:  # of another script, whose names are told apart by their hash
+        slug = f"data-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:6]}"
+    return f"{NAMED}{slug}"
 
 
 def fitted(height: int, width: int) -> Size:

@@ -107,7 +107,11 @@ def _plan(request: RunRequest, console: Console) -> Plan:
 def _print_plan(request: RunRequest) -> int:
     specs = _plan(request, terminal()).specs
     check_sharing(request.gpus_per_run, specs)
-    print_plan(specs, request.results, terminal(), _planned_machine(request))
+    machine = _planned_machine(request)
+    if request.launcher == "local" and isinstance(machine, Machine) and machine.device == "cpu":
+        check_precision(request.precision, "cpu")
+        check_compiling(request.compiled, "cpu")
+    print_plan(specs, request.results, terminal(), machine)
     return 0
 
 

@@ -133,17 +133,21 @@ def _protocol(request: RunRequest, suite: Suite) -> Protocol:
 
 def _changes(request: RunRequest, suite: Suite, protocol: Protocol) -> Mapping[str, str]:
     """What the request changes in the protocol: field -> value."""
-    changes = {}
+    given = []
     for item in request.overrides:
         field, mark, value = item.partition("=")
         if not mark:
             raise UserError(f"override {item!r}: write field=value, such as lr=0.02")
-        changes[field.strip()] = value.strip()
-    if request.size is not None:
-        height, width = parse_size(request.size)
+        given.append((field.strip(), value.strip()))
+    given += [("size", request.size)] if request.size is not None else []
+    given += [("iterations", str(request.iterations))] if request.iterations is not None else []
+    changes = dict(given)
+    for field, value in given:
+        if (other := changes[field]) != value:
+            raise UserError(f"{field} is given twice, as {value} and as {other}; leave one out")
+    if "size" in changes and changes["size"] != "none":
+        height, width = parse_size(changes["size"])
         changes["size"] = f"{height}x{width}"
         if (height, width) == suite.dataset_info.size and protocol.size is None:
             del changes["size"]
-    if request.iterations is not None:
-        changes["iterations"] = str(request.iterations)
     return changes

@@ -12,7 +12,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, PositiveFloat, ValidationError, ValidationInfo, field_validator, model_validator
 
 from harness.config.class_weighting import ClassWeighting, check_class_weighting
 from harness.config.losses import LOSSES, check_loss
@@ -42,7 +42,7 @@ class Protocol(Frozen):
     dataset: str
     size: tuple[int, int] | None = Field(None, description="input size; none: the dataset's full size")
     input_mean: tuple[float, float, float] = (123.68, 116.779, 103.939)
-    input_std: tuple[float, float, float] = (58.0, 58.0, 58.0)
+    input_std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (58.0, 58.0, 58.0)
     standardize: bool = Field(
         False,
         description="then bring each channel of each image to mean 0 and standard deviation 1",
@@ -107,6 +107,14 @@ class Protocol(Frozen):
         except UserError as error:
             raise ValueError(str(error)) from None
 
+    @field_validator("input_mean", "input_std", mode="before")
+    @classmethod
+    def _parse_numbers(cls, value: object) -> object:
+        numbers = value.split(",") if isinstance(value, str) else value
+        if isinstance(numbers, list) and len(numbers) != 3:
+            raise ValueError("write three numbers with commas between them, such as 1,2,3")
+        return numbers
+
     @field_validator("loss", "optimizer", "lr_scheduler")
     @classmethod
     def _is_registered(cls, name: str, field: ValidationInfo) -> str:
@@ -151,12 +159,13 @@ class Protocol(Frozen):
         if self.epochs is None:
             return self
         iterations = max(self.iterations, math.ceil(self.epochs * images / self.batch_size))
-        share = iterations / self.iterations
+        interval = math.ceil(self.eval_interval * iterations / self.iterations)
+        rows = {label: math.ceil(at * interval / self.eval_interval) for label, at in self.report_at.items()}
         moved = {
             "iterations": iterations,
             "epoch_images": images,
-            "eval_interval": math.ceil(self.eval_interval * share),
-            "report_at": {label: round(at * share) for label, at in self.report_at.items()},
+            "eval_interval": interval,
+            "report_at": {label: min(at, iterations) for label, at in rows.items()},
         }
         return validated(Protocol, {**self.model_dump(), **moved}, f"protocol {self.name}")
 
@@ -170,7 +179,10 @@ class Protocol(Frozen):
 
         A change of `iterations` puts the last row of `report_at` at the last iteration and moves the others
         in proportion; validations move too, but at most two are left, since each costs a pass over the
-        training images.
+        training images. Where the protocol counts in epochs, iterations follow a change of `batch_size`.
+
+        Args:
+            changes: field -> value as text: `90x120`, `1,2,3`, `true`; `none` where the field can be without one.
 
         Raises:
             UserError: unknown field, or a value that the field refuses.
@@ -192,16 +204,23 @@ class Protocol(Frozen):
             if field not in allowed:
                 near = nearest(field, allowed)
                 raise UserError(f"override {field!r}: no such field of a protocol; {near}allowed: {', '.join(allowed)}")
-        values: dict[str, Any] = self.model_dump()
-        values.update(changes)
+        if self.overrides:
+            return self.original().override({**self.overrides, **changes})
+        base, where = self, f"override of {self.title}"
+        if self.epoch_images and "batch_size" in changes:
+            file = {**load_protocol(self.name).model_dump(), "batch_size": changes["batch_size"]}
+            base = validated(Protocol, file, where).for_images(self.epoch_images)
+        values: dict[str, Any] = base.model_dump()
+        for field, value in changes.items():
+            optional = Protocol.model_fields[field].default is None
+            values[field] = None if optional and value == "none" else value
         if "iterations" in changes:
-            values.update(self._rescaled(changes))
-        changed = validated(Protocol, values, f"override of {self.title}")
-        original = self.original() if self.overrides else self
+            values.update(base._rescaled(changes))
+        changed = validated(Protocol, values, where)
         overrides = {
             field: written(getattr(changed, field))
-            for field in sorted({*self.overrides, *changes})
-            if getattr(changed, field) != getattr(original, field)
+            for field in sorted(changes)
+            if getattr(changed, field) != getattr(self if field == "batch_size" else base, field)
         }
         return changed.model_copy(update={"overrides": overrides})
 
@@ -212,11 +231,16 @@ class Protocol(Frozen):
             raise UserError(f"iterations {changes['iterations']!r}: must be a whole number") from None
         if iterations > MOST_ITERATIONS:
             raise UserError(f"iterations {changes['iterations']}: at most {MOST_ITERATIONS:,}")
-        share = iterations / max(self.report_at.values())
-        report_at = {label: max(1, round(at * share)) for label, at in self.report_at.items()}
-        moved: dict[str, Any] = {"report_at": report_at}
+        if iterations == self.iterations:
+            return {}
+        rows = load_protocol(self.name).report_at  # those of the file, since moved ones are rounded
+        last = max(rows.values())
+        moved: dict[str, Any] = {
+            "report_at": {label: max(1, math.ceil(at * iterations / last)) for label, at in rows.items()}
+        }
         if "eval_interval" not in changes:
-            moved["eval_interval"] = max(math.ceil(self.eval_interval * share), math.ceil(iterations / 2), 1)
+            scaled = self.eval_interval * iterations / max(self.report_at.values())
+            moved["eval_interval"] = max(math.ceil(scaled), math.ceil(iterations / 2), 1)
         return moved
 
     def reductions(self, full_size: tuple[int, int]) -> list[str]:
@@ -234,16 +258,17 @@ class Protocol(Frozen):
             found.append("quick protocol on drawn data")
         if size[0] * size[1] < wanted[0] * wanted[1]:
             found.append(f"input {size[0]} x {size[1]} instead of {wanted[0]} x {wanted[1]}")
-        if self.iterations < original.iterations:
-            found.append(f"{self.iterations:,} of {original.iterations:,} iterations")
+        full = original.override({"batch_size": str(self.batch_size)}).iterations
+        if self.iterations < full:
+            found.append(f"{self.iterations:,} of {full:,} iterations")
         return found
 
 
 def written(value: object) -> str:
-    """A field's value as an override writes it: `90x120`, `0.0003`, `true`."""
+    """A field's value as an override writes it: `90x120`, `1.0,2.0,3.0`, `0.0003`, `true`, `none`."""
     if isinstance(value, tuple):
-        return "x".join(str(part) for part in value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        return ("," if isinstance(value[0], float) else "x").join(str(part) for part in value)
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def parse_size(text: str) -> tuple[int, int]:

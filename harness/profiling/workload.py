@@ -7,8 +7,6 @@ counted on shapes alone takes noise.
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import cycle
-from pkgutil import resolve_name
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +14,12 @@ from torch import Tensor, nn
 
 from architectures.architecture_info import WHOLE, Reach
 from datasets import roads
-from harness.config.optimizers import OPTIMIZERS
 from harness.config.run_spec import Precision
 from harness.profiling.timing import Pass
 from harness.records.measurement import IMAGES, MOMENTUM, SEED, Optimizer
 from harness.training.amp import autocast, convert_weights
 from harness.training.evaluator import label_maps
+from harness.training.optimizers import optimizer_over
 
 Build = Callable[[], nn.Module]
 
@@ -92,10 +90,7 @@ class TrainingStep:
         self.model = model
         self.precision = precision
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        chosen = OPTIMIZERS[optimizer]
-        momentum = {"momentum": MOMENTUM} if chosen.momentum == "momentum" else {}
-        make: Any = resolve_name(chosen.target)
-        self.optimizer: torch.optim.Optimizer = make(trainable, lr=0.0, **chosen.settings, **momentum)
+        self.optimizer = optimizer_over([{"params": trainable}], optimizer, lr=0.0, momentum=MOMENTUM)
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         """One step. The caller sets training mode."""
@@ -166,6 +161,7 @@ def training_pass(
 
 
 def _layout(model: nn.Module) -> torch.memory_format:
-    weight = next(parameter for parameter in model.parameters() if parameter.dim() == 4)
-    last = weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
-    return torch.channels_last if last else torch.contiguous_format
+    weight = next((parameter for parameter in model.parameters() if parameter.dim() == 4), None)
+    if weight is None or weight.is_contiguous() or not weight.is_contiguous(memory_format=torch.channels_last):
+        return torch.contiguous_format
+    return torch.channels_last

@@ -45,7 +45,7 @@ def build_network(
     network = architectures.build(spec.architecture, spec.num_classes, protocol.size or full_size, own_weights=own)
     if protocol.dropout is not None:
         for module in network.modules():
-            if isinstance(module, nn.Dropout):
+            if isinstance(module, nn.modules.dropout._DropoutNd):
                 module.p = protocol.dropout
     layers_set: tuple[str, ...] = ()
     if isinstance(network, ForeignNetwork) and own:

@@ -14,19 +14,26 @@ from harness.config.protocol import Protocol
 def build_optimizer(model: nn.Module, protocol: Protocol) -> torch.optim.Optimizer:
     """The protocol's optimizer over three groups, as in the original solver files.
 
-    The protocol's momentum is the class's, or the first of its betas; the other betas are those of the class.
     Each group carries its `factor`, by which `set_rate` multiplies.
     """
-    optimizer = OPTIMIZERS[protocol.optimizer]
+    return optimizer_over(parameter_groups(model, protocol), protocol.optimizer, protocol.lr, protocol.momentum)
+
+
+def optimizer_over(groups: list[dict[str, Any]], name: str, lr: float, momentum: float) -> torch.optim.Optimizer:
+    """The optimizer of that name over groups of parameters, as torch takes them.
+
+    The momentum is the class's, or the first of its betas; the other betas are those of the class.
+    """
+    optimizer = OPTIMIZERS[name]
     make = resolve_name(optimizer.target)
-    settings: dict[str, Any] = {**optimizer.settings, "lr": protocol.lr}
-    if any(parameter.is_complex() for parameter in model.parameters()):
+    settings: dict[str, Any] = {**optimizer.settings, "lr": lr}
+    if any(parameter.is_complex() for group in groups for parameter in group["params"]):
         settings.pop("fused", None)  # these kernels take real numbers alone
     if optimizer.momentum == "momentum":
-        settings["momentum"] = protocol.momentum
+        settings["momentum"] = momentum
     elif optimizer.momentum == "betas":
-        settings["betas"] = (protocol.momentum, *inspect.signature(make).parameters["betas"].default[1:])
-    made: torch.optim.Optimizer = make(parameter_groups(model, protocol), **settings)
+        settings["betas"] = (momentum, *inspect.signature(make).parameters["betas"].default[1:])
+    made: torch.optim.Optimizer = make(groups, **settings)
     return made
 
 

@@ -125,7 +125,7 @@ class TrainState:
         if len(losses) < 2 * stretch:
             return None
         before, lately = sum(losses[:stretch]), sum(losses[stretch:])
-        return 1 - lately / before
+        return 1 - lately / before if before else 0.0
 
     def tensors(self) -> dict[str, Tensor]:
         """Arrays and pictures as tensors, for a checkpoint."""

@@ -1,5 +1,6 @@
 """Own data: labels, identity and `data check`, and what is said of labels that are wrong."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -212,6 +213,13 @@ def test_description(tmp_path: Path) -> None:
     assert dict(info.splits) == {"train": 1, "val": 1, "test": 1}
     assert datasets.resolve(f"folder:{tmp_path / 'My Pets!'}") == ("folder-my-pets", str(tmp_path / "My Pets!"))
     assert datasets.load("folder-my-pets", "val", tmp_path / "My Pets!").info == info
+
+
+def test_names_of_other_scripts_are_told_apart(tmp_path: Path) -> None:
+    found = [datasets.info(f"folder:{write_flat(tmp_path / name, count=3)}") for name in ("猫", "犬")]
+    assert [info.title for info in found] == ["猫", "犬"]
+    assert len({info.name for info in found}) == 2
+    assert all(re.fullmatch(r"folder-data-[0-9a-f]{6}", info.name) for info in found)
 
 
 def test_254_classes(tmp_path: Path) -> None:

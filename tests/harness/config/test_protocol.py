@@ -1,5 +1,7 @@
 """Protocols: what the paper says, overrides that name themselves, and values that are refused."""
 
+from itertools import pairwise
+
 import pytest
 
 from harness.config.protocol import Protocol, load_protocol, parse_size, toml_names, validated
@@ -88,6 +90,70 @@ def test_an_override_with_the_same_value_changes_nothing() -> None:
     assert twice.title == "camvid@2+size=90x120"
 
 
+def test_a_second_override_is_as_if_both_were_one() -> None:
+    protocol = load_protocol("camvid@2")
+    assert protocol.override({"iterations": "301"}).override({"iterations": "80000"}) == protocol
+    assert protocol.override({"iterations": "80000"}) == protocol
+    both = {"iterations": "301", "eval_interval": "100"}
+    assert protocol.override({"eval_interval": "100"}).override({"iterations": "301"}) == protocol.override(both)
+
+
+def spacing(protocol: Protocol) -> int:
+    """The least distance between two evaluations, or before the first."""
+    points = [0, *protocol.evaluation_points()]
+    return min(later - one for one, later in pairwise(points))
+
+
+@pytest.mark.parametrize("iterations", [301, 1000, 1001])
+@pytest.mark.parametrize("name", ["camvid@2", "camvid-half@1", "decoders@2", "quick@2"])
+def test_odd_lengths_have_no_evaluations_side_by_side(name: str, iterations: int) -> None:
+    short = load_protocol(name).override({"iterations": str(iterations)})
+    assert spacing(short) >= iterations // 2
+    assert max(short.report_at.values()) == iterations
+
+
+@pytest.mark.parametrize("images", [84, 367, 433])
+def test_odd_numbers_of_images_have_no_evaluations_side_by_side(images: int) -> None:
+    own = load_protocol("own@1").for_images(images)
+    assert (len(own.evaluation_points()), own.report_at["end"]) == (4, own.iterations)
+    assert spacing(own) > own.iterations / 5
+    for iterations in (301, 1000, own.iterations + 1):
+        assert spacing(own.override({"iterations": str(iterations)})) >= iterations // 2
+
+
+def test_epochs_follow_the_batch_size() -> None:
+    own = load_protocol("own@1").for_images(400)
+    for batch in (1, 10):
+        found = own.override({"batch_size": str(batch), "lr": "0.1"})
+        assert found.iterations * batch == own.iterations * own.batch_size
+        assert spacing(found) == found.iterations / 4
+        assert found.overrides == {"batch_size": str(batch), "lr": "0.1"}
+        assert found.reductions((360, 480)) == []
+    shorter = own.override({"batch_size": "1", "iterations": str(own.iterations)})
+    assert shorter.overrides == {"batch_size": "1", "iterations": str(own.iterations)}
+    assert shorter.reductions((360, 480)) == [f"{own.iterations:,} of {5 * own.iterations:,} iterations"]
+    assert load_protocol("camvid@2").override({"batch_size": "1"}).iterations == load_protocol("camvid@2").iterations
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "text", "value"),
+    [
+        ("camvid@2", "input_mean", "1, 2,3.5", (1.0, 2.0, 3.5)),
+        ("camvid@2", "input_std", "1,2,3", (1.0, 2.0, 3.0)),
+        ("quick@2", "dropout", "none", None),
+        ("quick@2", "size", "none", None),
+        ("decoders@2", "early_stopping_min_delta", "none", None),
+    ],
+)
+def test_any_value_can_be_written_and_is_written_as_it_can_be_read(
+    name: str, field: str, text: str, value: object
+) -> None:
+    protocol = load_protocol(name)
+    changed = protocol.override({field: text})
+    assert getattr(changed, field) == value
+    assert protocol.override(changed.overrides) == changed
+
+
 def test_reductions_say_what_is_smaller() -> None:
     reduced = load_protocol("camvid@2").override({"size": "90x120", "iterations": "300"})
     assert reduced.reductions((360, 480)) == ["input 90 x 120 instead of 360 x 480", "300 of 80,000 iterations"]
@@ -106,6 +172,9 @@ def test_reductions_say_what_is_smaller() -> None:
         ({"loss": "lovasz", "class_weighting": "median"}, "class_weighting median: the loss lovasz takes no"),
         ({"iterations": "many"}, "whole number"),
         ({"size": "90"}, "height x width"),
+        ({"input_mean": "1x2x3"}, "input_mean: .*three numbers with commas"),
+        ({"input_std": "0,1,2"}, "input_std.0: Input should be greater than 0"),
+        ({"lr": "none"}, "lr: Input should be a valid number"),
         ({"name": "mine"}, "no such field"),
         ({"report_at": "5"}, "no such field"),
     ],

@@ -52,6 +52,24 @@ def test_what_is_asked_for_wins_over_a_recipe_and_is_run_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("changes", [{"size": "360x480"}, {"overrides": ("size=360 X 480",)}])
+def test_the_dataset_s_own_size_is_no_change(changes: dict[str, Any]) -> None:
+    assert names(**changes) == names()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": "48x64", "overrides": ("size=24x32",)},
+        {"iterations": 20, "overrides": ("iterations=30",)},
+        {"overrides": ("lr=0.1", "lr=0.2")},
+    ],
+)
+def test_a_field_given_twice_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"(size|iterations|lr) is given twice, as \S+ and as \S+; leave one out"):
+        names(**changes)
+
+
 def test_balancings_and_recipes_exclude_each_other() -> None:
     suite = load_suite("recipes").model_dump()
     with pytest.raises(ValueError, match="exclude each other"):

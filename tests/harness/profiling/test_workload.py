@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.profiling.workload import TrainingStep, host_images, image_batches, label_batch
+from harness.profiling.workload import TrainingStep, end_to_end_pass, host_images, image_batches, label_batch
 from harness.records.measurement import IMAGES, Optimizer
 
 CPU = torch.device("cpu")
@@ -40,3 +40,23 @@ def test_steps_leave_the_weights_as_they_are(optimizer: Optimizer, kind: type, s
         step(image_batches(2, 1, (36, 48), CPU)[0], label_batch(2, (36, 48), 4, CPU))
     assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
     assert any(parameter.grad is not None for parameter in model.parameters())
+
+
+class PerPixel(nn.Module):
+    """No convolution, and a complex parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = nn.Linear(3, 4)
+        self.turn = nn.Parameter(torch.ones(4, dtype=torch.complex64))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (self.scores(images.movedim(1, 3)) * self.turn).real.movedim(3, 1)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_networks_of_any_parameters_are_measured(optimizer: Optimizer) -> None:
+    model = PerPixel()
+    TrainingStep(model, "fp32", optimizer)(image_batches(2, 1, (36, 48), CPU)[0], label_batch(2, (36, 48), 4, CPU))
+    assert model.turn.grad is not None
+    end_to_end_pass(model.eval(), host_images(1, (36, 48)), CPU, "fp32").run()

@@ -129,7 +129,7 @@ def test_editions_of_own_data_under_one_name_have_each_its_own_classes(store: St
         count = len(names)
         own = DatasetInfo(
             name="folder-pets",
-            title="Pets",
+            title=" then ".join(names),
             classes=names,
             colors=tuple((number, 0, 0) for number in range(count)),
             size=(64, 32 * count),
@@ -147,4 +147,6 @@ def test_editions_of_own_data_under_one_name_have_each_its_own_classes(store: St
     pages = [path for path in written if path.name == "per-class.csv"]
     found = sorted(tuple(pd.read_csv(page)["class"].unique()) for page in pages)
     assert found == [("cat", "dog"), ("cat", "dog", "fish"), ("dog", "cat")]
+    heads = [page.with_name("README.md").read_text("utf-8").splitlines()[2] for page in pages]
+    assert sorted(tuple(head.partition(".")[0].split(" then ")) for head in heads) == found
     assert write_site(store.results, tmp_path / "site").exists()

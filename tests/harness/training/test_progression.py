@@ -44,6 +44,10 @@ def test_a_loss_that_is_not_finite_is_named_by_its_iteration(bad: float) -> None
     assert caught.value.iteration == 13
 
 
+def test_losses_of_nothing_do_not_fall() -> None:
+    assert TrainState(history=[(1, 0.0, 1.0), (2, 0.0, 1.0)]).fall(1) == 0.0
+
+
 def test_a_progression_comes_back_from_a_checkpoint() -> None:
     state = TrainState(iteration=7, history=[(7, 0.5, 0.1)], train_s=2.0, compile_s=31.5, segments=2)
     assert restore(state.tensors(), state.values()) == state

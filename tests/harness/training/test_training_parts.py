@@ -80,6 +80,13 @@ def test_a_protocol_sets_the_rate_of_every_dropout(name: str, tmp_path: Path) ->
         assert layers_set == ()
 
 
+def test_dropout_of_whole_channels_is_dropout_too(tmp_path: Path) -> None:
+    request = RunRequest(device="cpu", threads=1, results=tmp_path, work=tmp_path)
+    own = spec(architecture="smp:FPN/resnet18", protocol=tiny_protocol(dropout="0.25"))
+    network, _ = build_network(WorkerJob(spec=own, request=request), (64, 64))
+    assert [module.p for module in network.modules() if isinstance(module, nn.Dropout2d)] == [0.25]
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_network_lies_channels_last_in_bfloat16(precision: str, tmp_path: Path) -> None:
     job = WorkerJob(
