@@ -48,6 +48,8 @@ def small_png(image: Image.Image, keep: Sequence[tuple[int, int, int]] = (), lim
             _reduced(resized, colors, exact).save(buffer, format="PNG", optimize=True)
             if buffer.tell() < limit:
                 return buffer.getvalue()
+            if buffer.tell() > 3 * limit:  # which fewer colors alone don't save
+                break
     return buffer.getvalue()
 
 
