@@ -183,8 +183,8 @@ def name_of(place: Path, settings: Settings) -> str:
     """The name under which runs know a folder: dataset.toml's, else the folder's own."""
     name = settings.name or place.name
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
-    if not slug:  # of another script, whose names are told apart by their hash
-        slug = f"data-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:6]}"
+    if not slug or any(sign.isalnum() and not sign.isascii() for sign in name):  # told apart by what is lost
+        slug = f"{slug or 'data'}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:6]}"
     return f"{NAMED}{slug}"
 
 

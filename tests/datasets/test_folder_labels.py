@@ -216,10 +216,10 @@ def test_description(tmp_path: Path) -> None:
 
 
 def test_names_of_other_scripts_are_told_apart(tmp_path: Path) -> None:
-    found = [datasets.info(f"folder:{write_flat(tmp_path / name, count=3)}") for name in ("猫", "犬")]
-    assert [info.title for info in found] == ["猫", "犬"]
-    assert len({info.name for info in found}) == 2
-    assert all(re.fullmatch(r"folder-data-[0-9a-f]{6}", info.name) for info in found)
+    found = [datasets.info(f"folder:{write_flat(tmp_path / name, count=3)}") for name in ("猫", "犬", "猫 1", "犬 1")]
+    assert [info.title for info in found] == ["猫", "犬", "猫 1", "犬 1"]
+    assert len({info.name for info in found}) == 4
+    assert all(re.fullmatch(r"folder-(data|1)-[0-9a-f]{6}", info.name) for info in found)
 
 
 def test_254_classes(tmp_path: Path) -> None:
