@@ -64,23 +64,6 @@ class Worker:
 
     def begin(self, what: str) -> bool:
         """Ask for something and don't wait; false if the process has ended."""
-        return self._tell(what)
-
-    def finish(self) -> bool:
-        """Wait until what was begun is done; false if the process ended instead."""
-        return self._wait_for(DONE)
-
-    def end(self) -> ChildEnding:
-        """Let it end, and say how it did."""
-        self._tell(END)
-        self._wait_for("")  # reads to the end, so that the process can write all
-        ended = self._child.ending()
-        assert ended is not None, "it was waited for"
-        self._errors.seek(0)
-        self.error = error_line(self._errors.read().decode("utf-8", errors="replace"))
-        return ended
-
-    def _tell(self, what: str) -> bool:
         assert self._process.stdin is not None, "it is a pipe"
         try:
             self._process.stdin.write(f"{what}\n")
@@ -89,6 +72,20 @@ class Worker:
             self.ended_early = True
             return False
         return True
+
+    def finish(self) -> bool:
+        """Wait until what was begun is done; false if the process ended instead."""
+        return self._wait_for(DONE)
+
+    def end(self) -> ChildEnding:
+        """Let it end, and say how it did."""
+        self.begin(END)
+        self._wait_for("")  # reads to the end, so that the process can write all
+        ended = self._child.ending()
+        assert ended is not None, "it was waited for"
+        self._errors.seek(0)
+        self.error = error_line(self._errors.read().decode("utf-8", errors="replace"))
+        return ended
 
     def _wait_for(self, word: str) -> bool:
         assert self._process.stdout is not None, "it is a pipe"

@@ -165,17 +165,16 @@ class MeasurementRecord(Stored):
         """What of a measurement means something else than it would mean now, a sentence each."""
         if cell.method >= METHOD or cell.failure:
             return ()
-        reasons, bf16 = [], self.spec.precision == "bf16"
-        if cell.memory and bf16 and self.spec.device == "cpu" and cell.key.phase in INFERENCE:
+        reasons, bf16_inference = [], self.spec.precision == "bf16" and cell.key.phase in INFERENCE
+        if cell.memory and bf16_inference and self.spec.device == "cpu":
             reasons.append("the process's peak was that of converting weights to bf16, not of a pass")
-        if cell.method >= 2:
-            return tuple(reasons)
-        if cell.timing and self.spec.device == "cuda":
-            reasons.append("percentiles are an artefact: every tenth sample began on an idle GPU")
-            if not isinstance(cell.timing.energy, NotMeasured):
-                reasons.append("energy was measured on noise instead of images")
-        if bf16 and cell.key.phase in INFERENCE:
-            reasons.append("weights were converted to bf16 at every pass")
+        if cell.method < 2:
+            if cell.timing and self.spec.device == "cuda":
+                reasons.append("percentiles are an artefact: every tenth sample began on an idle GPU")
+                if not isinstance(cell.timing.energy, NotMeasured):
+                    reasons.append("energy was measured on noise instead of images")
+            if bf16_inference:
+                reasons.append("weights were converted to bf16 at every pass")
         return tuple(reasons)
 
     @property
