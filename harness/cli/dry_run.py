@@ -48,7 +48,7 @@ def print_plan(specs: Sequence[RunSpec], results: Path, console: Console, machin
     left = [hours for hours, status in zip(estimates, statuses, strict=True) if status != "finished"]
     for line in _on_hours(left, machine):
         say(console, line)
-    for _, reason in unreadable:
+    for reason in unreadable:
         say(console, f"left out: {reason}")
 
 

@@ -12,6 +12,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.confusion import defined_mean, ratio
+
 # Neighboring frames drawn together, at most: CamVid's are a second apart, and ten of them pass one place. Fewer where
 # there would be less than twenty blocks: of two equal networks 7 to 9 % are told apart at 95 % with twenty, 10 to 12 %
 # with ten, half with two.
@@ -90,7 +92,7 @@ def resampled_class_iou(run: ImageScores, *, block: int | None = None, draws: in
     """IoU of every class in every draw of blocks, (R, K), 0..1, NaN where undefined; drawn as the scores are."""
     sums = _block_sums(run, block)
     right, labeled, predicted = np.split((_block_weights(len(sums), draws, seed) @ sums)[:, :-2], 3, axis=1)
-    return _ratio(right, labeled + predicted - right)
+    return ratio(right, labeled + predicted - right)
 
 
 def bootstrap(
@@ -134,20 +136,10 @@ def _block_weights(blocks: int, draws: int, seed: int) -> _Array:
 def _scores(sums: _Array) -> _Array:
     """G, C, mIoU and BF, (R, 4), of sums (R, 3 K + 2)."""
     right, labeled, predicted = np.split(sums[:, :-2], 3, axis=1)
-    g = _ratio(right.sum(axis=1), labeled.sum(axis=1))
-    c = _defined_mean(_ratio(right, labeled))
-    miou = _defined_mean(_ratio(right, labeled + predicted - right))
+    g = ratio(right.sum(axis=1), labeled.sum(axis=1))
+    c = defined_mean(ratio(right, labeled))
+    miou = defined_mean(ratio(right, labeled + predicted - right))
     return np.stack([g, c, miou, sums[:, -2] / sums[:, -1]], axis=1)
-
-
-def _ratio(part: _Array, whole: _Array) -> _Array:
-    out: _Array = np.full(whole.shape, np.nan)
-    np.divide(part, whole, out=out, where=whole > 0)
-    return out
-
-
-def _defined_mean(values: _Array) -> _Array:
-    return _ratio(np.nansum(values, axis=1), np.isfinite(values).sum(axis=1).astype(np.float64))
 
 
 # -- seeds --------------------------------------------------------------------------------------------------

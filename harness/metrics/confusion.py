@@ -112,7 +112,7 @@ def per_class_rates(
     right = np.diagonal(matrices, axis1=-2, axis2=-1)
     labeled = matrices.sum(axis=-1)
     union = labeled + matrices.sum(axis=-2) - right
-    return _ratio(right, labeled), _ratio(right, union)
+    return ratio(right, labeled), ratio(right, union)
 
 
 def average_rates(
@@ -121,18 +121,19 @@ def average_rates(
     """G, C and mIoU, each (...), of matrices (..., K, K), as `scores` takes them; NaN for an empty matrix."""
     accuracy, iou = per_class_rates(matrices)
     right = np.trace(matrices, axis1=-2, axis2=-1)
-    return _ratio(right, matrices.sum(axis=(-2, -1))), _defined_mean(accuracy), _defined_mean(iou)
+    return ratio(right, matrices.sum(axis=(-2, -1))), defined_mean(accuracy), defined_mean(iou)
 
 
-def _ratio(part: NDArray[np.integer | np.float64], whole: NDArray[np.integer | np.float64]) -> NDArray[np.float64]:
+def ratio(part: NDArray[np.integer | np.float64], whole: NDArray[np.integer | np.float64]) -> NDArray[np.float64]:
+    """Part over whole, NaN where the whole is 0."""
     out: NDArray[np.float64] = np.full(np.shape(whole), np.nan)
     np.divide(part, whole, out=out, where=np.asarray(whole) > 0)
     return out
 
 
-def _defined_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def defined_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over the last axis without the NaN; NaN, and no warning, where nothing is left."""
-    return _ratio(np.nansum(values, axis=-1), np.isfinite(values).sum(axis=-1))
+    return ratio(np.nansum(values, axis=-1), np.isfinite(values).sum(axis=-1))
 
 
 def _check_matrix(matrix: NDArray[np.integer]) -> None:

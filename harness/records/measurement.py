@@ -16,7 +16,6 @@ from harness.config.run_spec import TF32_ON_CPU, Precision
 from harness.records.measurement_values import DeviceMemory, Shapes, Timing
 from harness.records.store import Manifest, Shelf, Stored, with_manifests
 from harness.system.environment import Device, available_cores, device_slug
-from harness.system.errors import UserError
 from harness.system.quantities import Frozen, NotMeasured, Quantity
 
 Preset = Literal["full", "lease", "cpu", "quick"]
@@ -256,18 +255,7 @@ def measurement_path(results: Path, spec: MeasureSpec, slug: str | None = None) 
     return measurements_folder(results) / (slug or device_slug(spec.device)) / spec.file_name
 
 
-def load_measurements(results: Path) -> tuple[list[MeasurementRecord], list[tuple[Path, str]]]:
-    """All measurements below the results folder, sorted by path, and the unreadable files with reasons."""
-    records: list[MeasurementRecord] = []
-    unreadable: list[tuple[Path, str]] = []
-    for path in sorted(measurements_folder(results).glob("*/*.json")):
-        try:
-            record = read_record(path)
-        except UserError as error:
-            unreadable.append((path, str(error)))
-            continue
-        if path != measurements_folder(results) / record.file_name:
-            unreadable.append((path, f"{path}: the record belongs to {record.file_name}"))
-        else:
-            records.append(record)
-    return records, unreadable
+def load_measurements(results: Path) -> tuple[list[MeasurementRecord], list[str]]:
+    """All measurements below the results folder, sorted by path, and a line on each unreadable file."""
+    unreadable: list[str] = []
+    return MEASUREMENTS.load(results, unreadable.append), unreadable

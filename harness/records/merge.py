@@ -71,7 +71,7 @@ def _outcomes(source: Path, target: Path) -> Iterator[str]:
             except ValueError as error:
                 yield str(error)
     measurements, damaged = load_measurements(source)
-    yield from (line for _, line in damaged)
+    yield from damaged
     for record in measurements:
         yield _merge_measurement(record, source, target)
     for folder in OTHERS:

@@ -101,7 +101,7 @@ class Shelf(Generic[Record]):
 
         Args:
             results: the results folder.
-            on_damage: called with a line on each file that is no such record; none: it raises.
+            on_damage: called with a line on each file that is no such record, or another's; none: it raises.
 
         Raises:
             UserError: a file that is no such record, where nobody else is told.
@@ -109,7 +109,10 @@ class Shelf(Generic[Record]):
         records = []
         for path in sorted(self.folder(results).rglob("*.json")):
             try:
-                records.append(self.read(path))
+                record = self.read(path)
+                if path != self.folder(results) / record.file_name:
+                    raise UserError(f"{path}: the record belongs to {record.file_name}")
+                records.append(record)
             except UserError as error:
                 if on_damage is None:
                     raise

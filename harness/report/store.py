@@ -213,7 +213,7 @@ def _check_classes(spec: RunSpec) -> None:
 def read_measurements(results: Path) -> tuple[list[MeasurementRecord], tuple[str, ...]]:
     """All measurements, and a line on each that is damaged or odd, paths relative to the folder."""
     records, unreadable = load_measurements(results)
-    return records, tuple(sorted(line.replace(f"{results}/", "") for _, line in unreadable))
+    return records, tuple(sorted(line.replace(f"{results}/", "") for line in unreadable))
 
 
 def architecture_info(name: str) -> ArchitectureInfo | None:

@@ -54,7 +54,7 @@ def _evaluations(run: CrfRun) -> tuple[list[Evaluation], dict[str, NDArray[Any]]
     evaluations, scored = [], {}
     for checkpoint in run.base.checkpoints:
         for split in SPLITS:
-            arrays = _arrays(run, checkpoint.iteration, split)
+            arrays = run.arrays(checkpoint.iteration, split)
             evaluation = Evaluation.model_validate(
                 {
                     "split": split,
@@ -73,19 +73,12 @@ def _evaluations(run: CrfRun) -> tuple[list[Evaluation], dict[str, NDArray[Any]]
 
 def _pictures(run: CrfRun) -> dict[str, bytes]:
     """The kept predictions on test at the last iteration, by stem."""
-    arrays = _arrays(run, run.base.last_iteration, "test")
     image_ids = _image_ids(run, "test")
     return {
         image_ids[int(name.removeprefix("map-"))]: label_png(label_map.astype(np.uint8))
-        for name, label_map in arrays.items()
+        for name, label_map in run.arrays(run.base.last_iteration, "test").items()
         if name.startswith("map-")
     }
-
-
-def _arrays(run: CrfRun, iteration: int, split: str) -> dict[str, NDArray[Any]]:
-    arrays = run.arrays(iteration, split)
-    assert arrays is not None, "every split is scored"
-    return arrays
 
 
 def _image_ids(run: CrfRun, split: str) -> tuple[str, ...]:

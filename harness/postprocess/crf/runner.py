@@ -113,7 +113,7 @@ class CrfRun:
         }
         chosen = self._data[self.base.chosen.iteration, "val"]
         self.subset = search.spread(len(chosen), search.IMAGES)
-        self._val = self._refiner(chosen)
+        self._val = Refiner(chosen, self.spec.num_classes, self.device)
         self._resume()
 
     def _open(self, checkpoint: Checkpoint, split: str) -> CrfData:
@@ -144,9 +144,6 @@ class CrfRun:
         """A sign of life, and a chance to stop, at each image that is put into the cache."""
         if self._stop_asked():
             raise Interrupted
-
-    def _refiner(self, data: CrfData) -> Refiner:
-        return Refiner(data, self.spec.num_classes, self.device)
 
     def _resume(self) -> None:
         try:
@@ -215,14 +212,14 @@ class CrfRun:
             Interrupted: a stop was asked for; the splits that are complete are kept.
         """
         for iteration, split in self._data:
-            if self.arrays(iteration, split) is None:
+            if not self._arrays_path(iteration, split).exists():
                 with self._kept():
                     self._score(iteration, split)
 
     def _score(self, iteration: int, split: str) -> None:
         data = self._data[iteration, split]
         tested = split == "test"
-        found = self._refiner(data).split_scores(
+        found = Refiner(data, self.spec.num_classes, self.device).split_scores(
             self.parameters,
             boundary=tested,
             keep=kept_indices(len(data)) if tested else (),
@@ -237,12 +234,9 @@ class CrfRun:
     def _arrays_path(self, iteration: int, split: str) -> Path:
         return self.job.folder / f"scores-{split}-{iteration:06d}.npz"
 
-    def arrays(self, iteration: int, split: str) -> dict[str, NDArray[Any]] | None:
-        """What scoring a split left: matrices, bf kept maps as `map-<index>`; none before it is done."""
-        path = self._arrays_path(iteration, split)
-        if not path.exists():
-            return None
-        with np.load(path) as stored:
+    def arrays(self, iteration: int, split: str) -> dict[str, NDArray[Any]]:
+        """What scoring a split left: matrices, bf, and kept maps as `map-<index>`."""
+        with np.load(self._arrays_path(iteration, split)) as stored:
             return dict(stored)
 
     def _watch(self, name: str, images: int) -> Callable[[int], None]:

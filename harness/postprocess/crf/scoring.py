@@ -12,9 +12,8 @@ from torch import Tensor
 from architectures.architecture_info import WHOLE, Reach
 from harness.metrics import confusion_matrix, scores
 from harness.metrics.boundary_f1 import BoundaryPool
-from harness.postprocess.crf.filters import Filter
 from harness.postprocess.crf.logits import StoredLogits
-from harness.postprocess.crf.mean_field import Kernels, build_kernels, infer
+from harness.postprocess.crf.mean_field import Filter, Kernels, build_kernels, infer
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores
 from harness.training.evaluator import SplitScores, enlarge
 
@@ -133,7 +132,8 @@ class Refiner:
         taken_ms = []
         for index in [indices[0], *indices]:
             energies = self.energies(index)
-            self._synchronize()
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
             started = time.perf_counter()
             self.label_map(energies, self.kernels(index, parameters), parameters)
             taken_ms.append(1000 * (time.perf_counter() - started))
@@ -149,15 +149,7 @@ class Refiner:
             threads=torch.get_num_threads() if self._device.type == "cpu" else None,
         )
 
-    def _synchronize(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
 
 def _subset_scores(matrix: NDArray[np.int64]) -> SubsetScores:
     found = scores(matrix)
-    return SubsetScores(
-        global_accuracy=round(found.global_accuracy, 6),
-        class_accuracy=round(found.class_accuracy, 6),
-        miou=round(found.miou, 6),
-    )
+    return SubsetScores(**{name: round(getattr(found, name), 6) for name in SubsetScores.model_fields})

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.postprocess.crf.filters import exact, normalized
 from harness.postprocess.crf.lattice import Lattice, _elevation, _simplices
+from harness.postprocess.crf.mean_field import exact, normalized
 
 
 def scattered(points: int, dimensions: int, spread: float = 3.0, seed: int = 0) -> Tensor:
