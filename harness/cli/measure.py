@@ -14,7 +14,8 @@ from harness.config.protocol import parse_size
 from harness.config.run_spec import Precision, check_precision
 from harness.config.suite import check_architecture
 from harness.launchers import steps
-from harness.profiling.scheduler import Request, measurement_keys
+from harness.profiling.presets import measurement_keys
+from harness.profiling.scheduler import Request
 from harness.records.measurement import PHASES, MeasureSpec, Optimizer, Option, Preset
 from harness.system.console import say, status, terminal
 from harness.system.environment import available_cores

@@ -13,7 +13,8 @@ from datasets.cache import open_split
 from harness.config.request import RunRequest
 from harness.config.run_spec import RunSpec
 from harness.launchers import worker
-from harness.profiling.scheduler import Request, measurement_keys, run_measurements
+from harness.profiling.presets import measurement_keys
+from harness.profiling.scheduler import Request, run_measurements
 from harness.records.measurement import MeasureSpec, Option, Preset
 from harness.records.run import finished, load_run, runs_folder
 from harness.system.console import progress, say, text_column

@@ -1,6 +1,7 @@
 """The device with the network on it, as a measurement wants them."""
 
 from functools import cached_property
+from itertools import cycle
 from typing import cast
 
 import torch
@@ -9,19 +10,19 @@ from torch import Tensor, nn
 import architectures
 from architectures.architecture_info import WHOLE
 from harness.profiling.flops import logits_size
-from harness.profiling.timing import Clock, Pass, WallClock, clock_of
+from harness.profiling.timing import Clock, CudaClock, Pass, WallClock
 from harness.profiling.work import Task
 from harness.profiling.workload import (
     Build,
+    TrainingStep,
     backward_pass,
     built,
     end_to_end_pass,
     for_inference,
-    forward_pass,
     host_images,
     image_batches,
+    infer,
     label_batch,
-    training_pass,
 )
 from harness.records.measurement import IMAGES
 from harness.system import nvml
@@ -97,19 +98,21 @@ class Bench:
     def timed(self, network: nn.Module, images: int = IMAGES) -> tuple[Pass, Clock]:
         """What the phase times, on so many different batches in turn, and by which clock."""
         precision, phase = self.spec.precision, self.key.phase
-        clock = clock_of(self.device)
+        inference = phase in ("forward", "end-to-end")
+        called = self.called(for_inference(network, precision) if inference else network.train())
         if phase == "end-to-end":
-            pictures = host_images(images, self.spec.size)
             reach = self._info.reach(*self.spec.size) if self._info else WHOLE
-            return end_to_end_pass(
-                self.called(for_inference(network, precision)), pictures, self.device, precision, reach
-            ), WallClock()
-        batches = self.images(images)
+            pictures = host_images(images, self.spec.size)
+            return end_to_end_pass(called, pictures, self.device, precision, self.layout, reach), WallClock()
+        clock: Clock = CudaClock() if self.device.type == "cuda" else WallClock()
+        batches = cycle(self.images(images))
         if phase == "forward":
-            return forward_pass(self.called(for_inference(network, precision)), batches, precision), clock
+            return Pass(run=lambda: infer(called, next(batches), precision)), clock
+        labels = self.labels()
         if phase == "backward":
-            return backward_pass(self.called(network), batches, self.labels(), precision), clock
-        return training_pass(self.called(network), batches, self.labels(), precision, self.spec.optimizer), clock
+            return backward_pass(called, batches, labels, precision), clock
+        step = TrainingStep(called, precision, self.spec.optimizer)
+        return Pass(run=lambda: step(next(batches), labels)), clock
 
 
 def _registered(task: Task) -> Build:

@@ -51,11 +51,7 @@ class BaselinePower:
 
 
 def baseline_power(spec: MeasureSpec) -> BaselinePower:
-    """Watch every GPU by NVML, without touching CUDA; nothing for a CPU.
-
-    Args:
-        spec: of what is to be measured; its preset says how long idle power is watched.
-    """
+    """Watch every GPU by NVML, without touching CUDA, as long as the preset says; nothing for a CPU."""
     if spec.device == "cpu":
         return BaselinePower()
     found, seconds = baseline(), PLANS[spec.preset].idle_s
@@ -64,13 +60,7 @@ def baseline_power(spec: MeasureSpec) -> BaselinePower:
 
 
 def idle_power(uuid: str, seconds: float, timer: Timer = _REAL) -> Quantity:
-    """Watts of the card over some seconds, by the same counter; to be called before CUDA is touched.
-
-    Args:
-        uuid: the card's, as NVML writes it.
-        seconds: how long to look.
-        timer: clock and waiting.
-    """
+    """Watts of the card of that UUID over some seconds, by the same counter; to be called before CUDA is touched."""
     try:
         with card(uuid) as found:
             return _idle_power(found, seconds, timer)

@@ -16,8 +16,8 @@ from torch import nn
 import architectures
 from architectures.pooling import STORAGES, Storage, set_storage
 from harness.profiling.bench import Bench
+from harness.profiling.flops import shapes
 from harness.profiling.sampling import load_average, load_warnings
-from harness.profiling.shapes import shapes
 from harness.profiling.work import Task
 from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH, MeasurementKey, MeasureSpec
 from harness.records.pooling_indices import IndexRecord, Layout, Phase, Samples, StorageBytes
@@ -41,9 +41,7 @@ _BYTES: dict[Storage, str] = {"int64": "int64_bytes", "uint8": "uint8_bytes", "2
 def compare(spec: MeasureSpec, on_phase: Callable[[str], None] = lambda phase: None) -> IndexRecord:
     """Compare all storages on one architecture; to be called once in a fresh process.
 
-    Args:
-        spec: what to compare them on; its options and its preset say nothing here.
-        on_phase: called with the name of each phase as it begins.
+    The spec's options and its preset say nothing here; on_phase is called with the name of each phase as it begins.
 
     Raises:
         UserError: an architecture that keeps no pooling indices.

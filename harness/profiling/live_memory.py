@@ -54,10 +54,11 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.live_bytes = 0
         self.peak_bytes = 0
 
-    def hold(self, tensors: Iterable[Tensor]) -> None:
-        """Count tensors made before; those already counted add nothing."""
-        for tensor in tensors:
-            self._meet(tensor)
+    def hold(self, tree: Any) -> None:
+        """Count the tensors in a tree, as of lists; those already counted add nothing."""
+        for leaf in tree_iter(tree):
+            if isinstance(leaf, Tensor):
+                self._meet(leaf)
 
     def reset_peak(self) -> None:
         """Let the peak be what is alive now."""
@@ -92,9 +93,9 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        self._meet_all((args, kwargs))
+        self.hold((args, kwargs))
         result = func(*args, **kwargs)
-        self._meet_all(result)
+        self.hold(result)
         return result
 
     def __exit__(
@@ -116,11 +117,6 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note_saving(self, key: int, change: int) -> None:
         self._savings.append((len(self._changes), key, change))
-
-    def _meet_all(self, tree: Any) -> None:
-        for leaf in tree_iter(tree):
-            if isinstance(leaf, Tensor):
-                self._meet(leaf)
 
     def _meet(self, tensor: Tensor) -> None:
         # torch keeps one Python object for a storage's whole life: its id and a weak reference stand for it
@@ -170,17 +166,11 @@ def _counting(fake: bool) -> Iterator[None]:
 
 
 def live_inference(build: Build, *, batch: int, size: tuple[int, int], precision: Precision, fake: bool = True) -> Live:
-    """Peak of a forward pass in evaluation mode without gradients, the input batch included.
+    """Peak of a forward pass of a batch (batch, 3, *size) without gradients, the input included.
 
     no_grad stands for inference_mode, which keeps the same tensors alive but shows a dispatch mode composite
-    operators whole, so that the tensors made inside them would be missed.
-
-    Args:
-        build: makes the network.
-        batch: images.
-        size: their height and width.
-        precision: bf16 runs under autocast, its weights converted before; fp32 and tf32 are alike in what they keep.
-        fake: on shapes alone; False carries the pass out.
+    operators whole, so that the tensors made inside them would be missed. bf16 runs under autocast, its weights
+    converted before; fp32 and tf32 are alike in what they keep. fake: on shapes alone; False carries the pass out.
     """
     with _counting(fake):
         model, images = for_inference(built(build), precision), noise_batch(batch, size)
@@ -211,15 +201,8 @@ def live_training(
 ) -> Live:
     """Peak of the second training step, in which the optimizer's state exists from the start.
 
-    Args:
-        build: makes the network.
-        batch: images.
-        size: their height and width.
-        label_size: height and width of the logits, at which the loss is taken.
-        num_classes: K.
-        precision: bf16 runs under autocast; fp32 and tf32 are alike in what they keep.
-        optimizer: whose state is kept.
-        fake: on shapes alone; False carries the steps out.
+    Labels are of label_size, the logits' own. bf16 runs under autocast; fp32 and tf32 are alike in what they keep.
+    fake: on shapes alone; False carries the steps out.
     """
     with _counting(fake):
         model = built(build).train()
@@ -271,23 +254,12 @@ class _Kept:
             handle.remove()
 
 
-_PARTS = (
-    "weights_bytes",
-    "gradients_bytes",
-    "optimizer_state_bytes",
-    "decoder_storage_bytes",
-    "kept_for_backward_bytes",
-    "input_bytes",
-)
-
-
 def _split(live: LiveTensors, batch: int, parts: Mapping[str, set[int]]) -> Live:
     """The peak by parts; a storage counts in the first that it belongs to."""
     alive = live.alive_at_peak()
-    sizes = {}
-    for name in _PARTS:
-        keys = parts.get(name, set()) & alive.keys()
-        sizes[name] = sum(alive.pop(key) for key in keys)
+    sizes = dict.fromkeys(("gradients_bytes", "optimizer_state_bytes", "kept_for_backward_bytes"), 0)  # in inference
+    for name, keys in parts.items():
+        sizes[name] = sum(alive.pop(key) for key in keys & alive.keys())
     return Live(
         batch_size=batch,
         threads=_THREADS,

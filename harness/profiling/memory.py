@@ -51,7 +51,12 @@ class CudaMemory:
         counted = live() if live is not None else None
         workspace = Quantity(reason="compiled: its live memory is not known")
         if counted is not None:
-            workspace = Quantity(value=_workspace(allocated, counted))
+            if allocated < counted.peak_bytes:
+                raise RuntimeError(
+                    f"the allocator's peak of {allocated} bytes is below the {counted.peak_bytes} bytes of live "
+                    "tensors: one of the two is counted wrongly; report this as an error of the harness"
+                )
+            workspace = Quantity(value=allocated - counted.peak_bytes)
         measured = {
             "allocated_peak_bytes": Quantity(value=allocated),
             "reserved_peak_bytes": Quantity(value=reserved),
@@ -101,16 +106,6 @@ def _with_the_rest(measured: Mapping[str, Quantity], reason: str) -> DeviceMemor
     """These quantities, and all others for that reason not measured."""
     none = dict.fromkeys(DeviceMemory.model_fields, Quantity(reason=reason))
     return DeviceMemory.model_validate({**none, **measured})
-
-
-def _workspace(allocated: int, live: Live) -> int:
-    """Bytes allocated beyond the live ones. RuntimeError: there are fewer."""
-    if allocated < live.peak_bytes:
-        raise RuntimeError(
-            f"the allocator's peak of {allocated} bytes is below the {live.peak_bytes} bytes of live tensors: "
-            "one of the two is counted wrongly; report this as an error of the harness"
-        )
-    return allocated - live.peak_bytes
 
 
 def _warnings(allocated: int, reserved: int, live: Live | None) -> list[str]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -11,12 +11,12 @@ import torch
 import architectures
 from harness.profiling.bench import Bench
 from harness.profiling.energy import measure_energy
-from harness.profiling.flops import moved_bytes
+from harness.profiling.flops import shapes
 from harness.profiling.kernels import share_outside_kernels
 from harness.profiling.live_memory import live_inference, live_training
 from harness.profiling.memory import CudaMemory, ProcessMemory
 from harness.profiling.presets import PLANS
-from harness.profiling.roofline import measure_peaks, roofline
+from harness.profiling.roofline import measure_peaks, moved_bytes, roofline
 from harness.profiling.sampling import (
     Sampler,
     joined_windows,
@@ -24,7 +24,6 @@ from harness.profiling.sampling import (
     load_warnings,
     window_warnings,
 )
-from harness.profiling.shapes import shapes
 from harness.profiling.timing import Clock, Pass, summarize, synchronize, take_round, warm_up
 from harness.profiling.work import RoundSamples, WorkerResult
 from harness.profiling.workload import TrainingStep, for_inference, infer
@@ -35,18 +34,15 @@ from harness.system.environment import available_cores, device_name, device_slug
 from harness.system.nvml import is_wsl
 from harness.system.quantities import NotMeasured, Quantity
 
+_FURTHER = ("forward", "training-step")  # phases with a roofline and a share outside kernels
 # torch's refusal, as of batch norm behind global pooling
 _ONE_VALUE = "Expected more than 1 value per channel when training"
 
 
 class Measuring:
-    """Carries a task out, step by step.
+    """Carries a task out, step by step; on_phase is called with what begins.
 
     Out of memory in any step makes it a failed measurement; no batch is ever made smaller.
-
-    Args:
-        bench: device and network.
-        on_phase: called with what begins.
     """
 
     def __init__(self, bench: Bench, on_phase: Callable[[str], None] = lambda what: None) -> None:
@@ -74,23 +70,21 @@ class Measuring:
     def _load(self) -> None:
         self._on_phase("loading")
         _ = self._timed
-        if self._goes_further:
+        if self._bench.key.phase in _FURTHER:
             _ = self._work
 
     def prepare(self) -> None:
         """Everything before the rounds; for phases without rounds, all there is to do."""
         work = {
             "shapes": self._shapes,
-            "inference-memory": self._inference_memory,
-            "training-memory": self._training_memory,
+            "inference-memory": self._memory,
+            "training-memory": self._memory,
         }
         self._guarded(work.get(self._bench.key.phase, self._warm_up))
 
     def round(self) -> None:
-        """Take one round; give the device's unused memory back to those who wait beside us."""
+        """Take one round."""
         self._guarded(self._round)
-        if self._bench.device.type == "cuda":
-            torch.cuda.empty_cache()
 
     def finalize(self) -> None:
         """After the last round: energy, roofline, share outside kernels."""
@@ -134,7 +128,8 @@ class Measuring:
             self._failure = Failure(kind="impossible", message=message)
         except architectures.ArchitectureError as error:  # a network that can't be folded
             self._failure = Failure(kind="error", message=str(error))
-        if self._bench.device.type == "cuda":  # after the handler: the error's traceback held the tensors
+        # for those who wait beside us; after the handler, since an error's traceback holds tensors
+        if self._bench.device.type == "cuda":
             torch.cuda.empty_cache()
 
     # -- phases without rounds -----------------------------------------------------------------------------
@@ -145,46 +140,32 @@ class Measuring:
         build = self._bench.build
         self._fields["shapes"] = shapes(build, spec.size, spec.num_classes, spec.precision, spec.optimizer)
 
-    def _inference_memory(self) -> None:
-        bench, spec = self._bench, self._bench.spec
-        probe, network = self._probe(), for_inference(bench.network(), spec.precision)
-        called, [images] = bench.called(network), bench.images(1)
-
-        def live() -> Live:
-            batch = bench.key.batch_size
-            return live_inference(bench.arranged, batch=batch, size=spec.size, precision=spec.precision)
-
-        self._memory(probe, live, lambda: infer(called, images, spec.precision))
-
-    def _training_memory(self) -> None:
-        bench, spec = self._bench, self._bench.spec
-        probe, network = self._probe(), bench.network().train()
-        [images], labels = bench.images(1), bench.labels()
-        step = TrainingStep(bench.called(network), spec.precision, spec.optimizer)
-
-        def live() -> Live:
-            return live_training(
+    def _memory(self) -> None:
+        bench, spec, batch = self._bench, self._bench.spec, self._bench.key.batch_size
+        torch.backends.cudnn.benchmark = False  # its search would take memory of its own
+        probe = ProcessMemory() if bench.idle is None or bench.uuid is None else CudaMemory(bench.uuid, bench.idle)
+        network, [images] = bench.network(), bench.images(1)
+        step: Callable[[], None]
+        live: Callable[[], Live]
+        if bench.key.phase == "training-memory":
+            training_step = TrainingStep(bench.called(network.train()), spec.precision, spec.optimizer)
+            step = partial(training_step, images, bench.labels())
+            live = partial(
+                live_training,
                 bench.arranged,
-                batch=bench.key.batch_size,
+                batch=batch,
                 size=spec.size,
                 label_size=bench.logits_size,
                 num_classes=spec.num_classes,
                 precision=spec.precision,
                 optimizer=spec.optimizer,
             )
-
-        self._memory(probe, live, lambda: step(images, labels))
-
-    def _probe(self) -> CudaMemory | ProcessMemory:
-        torch.backends.cudnn.benchmark = False  # its search would take memory of its own
-        bench = self._bench
-        if bench.idle is None or bench.uuid is None:
-            return ProcessMemory()
-        return CudaMemory(bench.uuid, bench.idle)
-
-    def _memory(self, probe: CudaMemory | ProcessMemory, live: Callable[[], Live], step: Callable[[], None]) -> None:
+        else:
+            called = bench.called(for_inference(network, spec.precision))
+            step = partial(infer, called, images, spec.precision)
+            live = partial(live_inference, bench.arranged, batch=batch, size=spec.size, precision=spec.precision)
         self._on_phase("measuring memory")
-        compiled = "compiled" in self._bench.spec.options  # which fuses operators: what is alive is not known
+        compiled = "compiled" in spec.options  # which fuses operators: what is alive is not known
         self._fields["memory"], warnings = probe.measure(step, None if compiled else live)
         self._warnings += warnings
 
@@ -193,14 +174,6 @@ class Measuring:
     @cached_property
     def _timed(self) -> tuple[Pass, Clock]:
         return self._bench.timed(self._bench.network())
-
-    @property
-    def _goes_further(self) -> bool:
-        return self._bench.key.phase in ("forward", "training-step")
-
-    @property
-    def _takes_energy(self) -> bool:
-        return self._goes_further or self._bench.key.phase == "end-to-end"
 
     def _warm_up(self) -> None:
         bench = self._bench
@@ -220,11 +193,8 @@ class Measuring:
     def _first(self) -> float:
         began = time.perf_counter()
         self._run_once()
-        self._synchronize()
-        return time.perf_counter() - began
-
-    def _synchronize(self) -> None:
         synchronize(self._bench.device)
+        return time.perf_counter() - began
 
     def _round(self) -> None:
         self._on_phase(f"round {len(self._rounds) + 1}")
@@ -240,16 +210,18 @@ class Measuring:
         window = joined_windows(self._windows)
         if not isinstance(window, NotMeasured):
             self._warnings += window_warnings(window)
-        if self._takes_energy:
-            self._energy()
-        else:
+        if bench.key.phase == "backward":
             self._fields["energy"] = NotMeasured(reason="taken in all timed phases but backward")
-        if not self._goes_further:
+        else:
+            self._energy()
+        if bench.key.phase not in _FURTHER:
             none = "taken in the phases forward and training-step"
             self._fields |= {"roofline": NotMeasured(reason=none), "outside_kernels": Quantity(reason=none)}
             return
         self._on_phase("roofline")
-        self._roofline()
+        (flop, moved), peaks = self._work, measure_peaks(bench.device, bench.spec.precision)
+        time_ms = summarize([one.samples_ms for one in self._rounds], warmup_n=0, warmup_s=0).median_ms
+        self._fields["roofline"] = roofline(peaks, flop=flop, moved=moved, time_ms=time_ms)
         self._on_phase("share outside kernels")
         self._fields["outside_kernels"] = share_outside_kernels(self._run_once, bench.device)
 
@@ -269,7 +241,7 @@ class Measuring:
         idle = bench.task.idle_w.get(bench.uuid, Quantity(reason="NVML gave no idle power for this GPU"))
         self._fields["energy"], warnings = measure_energy(
             self._run_once,
-            self._synchronize,
+            partial(synchronize, bench.device),
             uuid=bench.uuid,
             idle_w=idle,
             plan=plan,
@@ -289,12 +261,6 @@ class Measuring:
             precision=spec.precision,
             optimizer=spec.optimizer,
         )
-
-    def _roofline(self) -> None:
-        flop, moved = self._work
-        peaks = measure_peaks(self._bench.device, self._bench.spec.precision)
-        time_ms = summarize([one.samples_ms for one in self._rounds], warmup_n=0, warmup_s=0).median_ms
-        self._fields["roofline"] = roofline(peaks, flop=flop, moved=moved, time_ms=time_ms)
 
 
 def _gpu_warnings(bench: Bench) -> list[str]:

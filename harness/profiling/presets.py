@@ -1,11 +1,24 @@
-"""How long is measured, by preset (measurement rules 5, 7 and 11). Importing this module imports no torch."""
+"""What is measured, and how long, by preset (measurement rules 5, 7 and 11). Importing it imports no torch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.records.measurement import Preset
+from harness.records.measurement import (
+    INFERENCE,
+    INFERENCE_BATCH,
+    STEP_BATCH,
+    THROUGHPUT_BATCH,
+    TIME_BATCH,
+    TIMED,
+    TRAINING,
+    TRAINING_BATCH,
+    MeasurementKey,
+    MeasureSpec,
+    Phase,
+    Preset,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +80,41 @@ PLANS: Mapping[Preset, TimingPlan] = MappingProxyType(
         ),
     }
 )
+
+
+def measurement_keys(
+    spec: MeasureSpec,
+    phases: Sequence[Phase] = (),
+    step_batch: int = STEP_BATCH,
+    most: int | None = None,
+) -> tuple[MeasurementKey, ...]:
+    """The measurements of a record that go with its preset and options; none for phases: all.
+
+    Preset `quick` leaves out what takes long. What follows from shapes alone is the same with each option but
+    the optimizer and stands in the plain record. Folded batch norm exists in inference only, and another
+    optimizer in training only. A training step is of step_batch images; of other times only those at a batch of at
+    `most` so many.
+    """
+    batches: dict[Phase, tuple[int, ...]] = {
+        "shapes": (1,),
+        "inference-memory": (INFERENCE_BATCH,),
+        "training-memory": (TRAINING_BATCH,),
+        "forward": (TIME_BATCH, THROUGHPUT_BATCH),
+        "end-to-end": (TIME_BATCH,),
+        "backward": (TIME_BATCH,),
+        "training-step": (step_batch,),
+    }
+    if spec.preset == "quick" and not phases:
+        batches |= {"forward": (TIME_BATCH,), "end-to-end": (), "training-step": ()}
+    if spec.optimizer != "sgd":  # which inference and the backward pass know nothing of
+        batches |= dict.fromkeys((*INFERENCE, "backward"), ())
+    elif spec.options:
+        batches["shapes"] = ()
+    if "folded" in spec.options:
+        batches |= dict.fromkeys(TRAINING, ())
+    return tuple(
+        MeasurementKey(phase=phase, batch_size=batch)
+        for phase, found in batches.items()
+        for batch in found
+        if (not phases or phase in phases) and (most is None or batch <= most or phase not in TIMED)
+    )

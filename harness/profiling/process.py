@@ -129,13 +129,7 @@ class MeasurementWorker(Worker):
 
 
 def failure_of(ended: ChildEnding, phase: str, error: str) -> Failure:
-    """Why a worker ended otherwise than with a result of its own.
-
-    Args:
-        ended: how.
-        phase: the last one that it entered.
-        error: what it said.
-    """
+    """Why a worker ended otherwise than with a result of its own; phase: the last one, error: what it said."""
     if ended.code < 0:
         killed = ended.kind == "oom"
         message = f"OOM ({phase}): {ended}" if killed else f"{ended} ({phase})"

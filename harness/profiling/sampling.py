@@ -23,12 +23,7 @@ HOST_SHARE = 0.25  # of the cores, where they only feed a GPU: as long as one is
 
 
 class Sampler:
-    """Looks at a card from a thread while it is entered. NVML's errors become reasons, nothing raises.
-
-    Args:
-        uuid: the card's, as NVML writes it.
-        interval_s: between two looks.
-    """
+    """Looks at a card from a thread while it is entered. NVML's errors become reasons, nothing raises."""
 
     def __init__(self, uuid: str, interval_s: float = INTERVAL_S) -> None:
         self._uuid = uuid
@@ -78,21 +73,69 @@ class Sampler:
 
 
 def window_of(looks: Sequence[Look]) -> DeviceWindow:
-    """The window that these looks, at least one, make.
+    """The window that these looks, at least one, make."""
+    return _joined(
+        [
+            DeviceWindow(
+                samples=1,
+                busy_samples=int(look.busy is True),
+                sm_clock_mhz=_point(look.sm_clock_mhz),
+                memory_clock_mhz=_point(look.memory_clock_mhz),
+                temperature_c=_point(look.temperature_c),
+                power_w=_point(look.power_w),
+                throttle_reasons=look.clock_reasons,
+            )
+            for look in looks
+        ]
+    )
 
-    Clocks fall where the card pauses, between rounds, so that those of idle samples are left out; a window
-    without busy samples has the clocks of all.
+
+def joined_windows(windows: Sequence[DeviceWindow | NotMeasured]) -> DeviceWindow | NotMeasured:
+    """One window over all: lowest and highest, and the median of the medians.
+
+    NotMeasured if any window is, with the first one's reason; of none at all, since a CPU has none.
     """
-    busy = [look for look in looks if look.busy]
-    at_work = busy or looks
+    missing = next((one for one in windows if isinstance(one, NotMeasured)), None)
+    found = [one for one in windows if isinstance(one, DeviceWindow)]
+    return missing or (_joined(found) if found else NotMeasured(reason="measured on a CPU"))
+
+
+def _joined(parts: Sequence[DeviceWindow]) -> DeviceWindow:
+    """What is missing in some of the parts is that of the others.
+
+    Clocks fall where the card pauses, between rounds: they are those of the parts in which it was busy, where there are
+    any.
+    """
+    at_work = [part for part in parts if part.busy_samples] or parts
+    reasons = [part.throttle_reasons for part in parts]
+    told = [one for one in reasons if not isinstance(one, NotMeasured)]
     return DeviceWindow(
-        samples=len(looks),
-        busy_samples=len(busy),
-        sm_clock_mhz=_range([look.sm_clock_mhz for look in at_work]),
-        memory_clock_mhz=_range([look.memory_clock_mhz for look in at_work]),
-        temperature_c=_range([look.temperature_c for look in looks]),
-        power_w=_range([look.power_w for look in looks]),
-        throttle_reasons=_union([look.clock_reasons for look in looks]),
+        samples=sum(part.samples for part in parts),
+        busy_samples=sum(part.busy_samples for part in parts),
+        sm_clock_mhz=_range([part.sm_clock_mhz for part in at_work]),
+        memory_clock_mhz=_range([part.memory_clock_mhz for part in at_work]),
+        temperature_c=_range([part.temperature_c for part in parts]),
+        power_w=_range([part.power_w for part in parts]),
+        throttle_reasons=tuple(name for name in CLOCK_REASONS.values() if any(name in one for one in told))
+        if told
+        else reasons[0],
+    )
+
+
+def _point(quantity: Quantity) -> Range | NotMeasured:
+    if quantity.value is None:
+        return NotMeasured(reason=quantity.reason or "no sample")
+    return Range(low=quantity.value, median=quantity.value, high=quantity.value)
+
+
+def _range(parts: Sequence[Range | NotMeasured]) -> Range | NotMeasured:
+    found = [one for one in parts if isinstance(one, Range)]
+    if not found:
+        return parts[0]
+    return Range(
+        low=min(one.low for one in found),
+        median=statistics.median(one.median for one in found),
+        high=max(one.high for one in found),
     )
 
 
@@ -113,62 +156,6 @@ def window_warnings(window: DeviceWindow) -> list[str]:
     return warnings
 
 
-def _range(quantities: Sequence[Quantity]) -> Range | NotMeasured:
-    values = [one.value for one in quantities if one.value is not None]
-    if not values:
-        return NotMeasured(reason=quantities[0].reason or "no sample")
-    return Range(low=min(values), median=statistics.median(values), high=max(values))
-
-
-def _union(reasons: Sequence[tuple[str, ...] | NotMeasured]) -> tuple[str, ...] | NotMeasured:
-    found = [one for one in reasons if not isinstance(one, NotMeasured)]
-    if not found:
-        return reasons[0]
-    seen = set().union(*found)
-    return tuple(name for name in CLOCK_REASONS.values() if name in seen)
-
-
-def joined_windows(windows: Sequence[DeviceWindow | NotMeasured]) -> DeviceWindow | NotMeasured:
-    """One window over all: lowest and highest, and the median of the medians.
-
-    Clocks are those of windows in which the GPU was busy, where there are any. NotMeasured if any window is,
-    with the first one's reason; of none at all, since a CPU has none.
-    """
-    found: list[DeviceWindow] = []
-    for window in windows:
-        if isinstance(window, NotMeasured):
-            return window
-        found.append(window)
-    if not found:
-        return NotMeasured(reason="measured on a CPU")
-    reasons = [window.throttle_reasons for window in found]
-    missing = next((one for one in reasons if isinstance(one, NotMeasured)), None)
-    named = sorted({name for one in reasons if not isinstance(one, NotMeasured) for name in one})
-    busy = [window for window in found if window.busy_samples] or found  # an idle GPU's clocks are low
-    return DeviceWindow(
-        samples=sum(window.samples for window in found),
-        busy_samples=sum(window.busy_samples for window in found),
-        sm_clock_mhz=_over_all([window.sm_clock_mhz for window in busy]),
-        memory_clock_mhz=_over_all([window.memory_clock_mhz for window in busy]),
-        temperature_c=_over_all([window.temperature_c for window in found]),
-        power_w=_over_all([window.power_w for window in found]),
-        throttle_reasons=missing or tuple(named),
-    )
-
-
-def _over_all(ranges: Sequence[Range | NotMeasured]) -> Range | NotMeasured:
-    found: list[Range] = []
-    for one in ranges:
-        if isinstance(one, NotMeasured):
-            return one
-        found.append(one)
-    return Range(
-        low=min(one.low for one in found),
-        median=statistics.median(one.median for one in found),
-        high=max(one.high for one in found),
-    )
-
-
 def load_average() -> Quantity:
     """The machine's load over the last minute, in runnable threads."""
     try:
@@ -181,12 +168,8 @@ def load_warnings(load: Quantity, ours: int, cores: int = 1) -> list[str]:
     """A warning where others ran beside us.
 
     The rule: the load average over the measurement's last minute, minus the threads that we can at most keep
-    busy, exceeds 0.5. It misses others as long as we leave cores idle, and needs a minute to rise.
-
-    Args:
-        load: load average after the measurement.
-        ours: threads that this process computes on: torch's on a CPU, 1 that feeds a GPU.
-        cores: of a GPU's host, of which others may use a quarter; 1 where the cores themselves are measured.
+    busy (torch's on a CPU, 1 that feeds a GPU), exceeds 0.5, or of a GPU's host a quarter of its cores. It misses
+    others as long as we leave cores idle, and needs a minute to rise.
     """
     if load.value is None or load.value - ours <= max(FOREIGN_LOAD, HOST_SHARE * cores):
         return []

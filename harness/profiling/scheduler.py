@@ -13,27 +13,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.profiling.assembly import measurement_of
 from harness.profiling.energy import BaselinePower, baseline_power
 from harness.profiling.presets import PLANS
 from harness.profiling.process import MeasurementWorker
-from harness.profiling.work import FINALIZE, PREPARE, ROUND, Task, WorkerResult
+from harness.profiling.work import FINALIZE, PREPARE, ROUND, Task, WorkerResult, measurement_of
 from harness.records.measurement import (
-    INFERENCE,
-    INFERENCE_BATCH,
     PAPER_SIZE,
     SEED,
-    STEP_BATCH,
-    THROUGHPUT_BATCH,
-    TIME_BATCH,
     TIMED,
-    TRAINING,
-    TRAINING_BATCH,
     Failure,
     MeasurementKey,
     MeasurementRecord,
     MeasureSpec,
-    Phase,
     joined,
     measurement_path,
     read_record,
@@ -70,49 +61,6 @@ class _Group:
 
     key: MeasurementKey
     specs: tuple[MeasureSpec, ...]
-
-
-def measurement_keys(
-    spec: MeasureSpec,
-    phases: Sequence[Phase] = (),
-    step_batch: int = STEP_BATCH,
-    most: int | None = None,
-) -> tuple[MeasurementKey, ...]:
-    """The measurements of a record that go with its preset and options.
-
-    Preset `quick` leaves out what takes long. What follows from shapes alone is the same with each option but
-    the optimizer and stands in the plain record. Folded batch norm exists in inference only, and another
-    optimizer in training only.
-
-    Args:
-        spec: of the record.
-        phases: only these; empty: all.
-        step_batch: images of a training step.
-        most: only times at a batch of at most this; none: all.
-    """
-    batches: dict[Phase, tuple[int, ...]] = {
-        "shapes": (1,),
-        "inference-memory": (INFERENCE_BATCH,),
-        "training-memory": (TRAINING_BATCH,),
-        "forward": (TIME_BATCH, THROUGHPUT_BATCH),
-        "end-to-end": (TIME_BATCH,),
-        "backward": (TIME_BATCH,),
-        "training-step": (step_batch,),
-    }
-    if spec.preset == "quick" and not phases:
-        batches |= {"forward": (TIME_BATCH,), "end-to-end": (), "training-step": ()}
-    if spec.optimizer != "sgd":  # which inference and the backward pass know nothing of
-        batches |= dict.fromkeys((*INFERENCE, "backward"), ())
-    elif spec.options:
-        batches["shapes"] = ()
-    if "folded" in spec.options:
-        batches |= dict.fromkeys(TRAINING, ())
-    return tuple(
-        MeasurementKey(phase=phase, batch_size=batch)
-        for phase, found in batches.items()
-        for batch in found
-        if (not phases or phase in phases) and (most is None or batch <= most or phase not in TIMED)
-    )
 
 
 def run_measurements(
@@ -214,6 +162,10 @@ def _stored(results: Path, spec: MeasureSpec) -> MeasurementRecord | None:
     return read_record(path) if path.exists() else None
 
 
+# A measurement: of what, what its processes left, and why it has no figures.
+_Made = tuple[MeasureSpec, list[WorkerResult], Failure | None]
+
+
 class _Visit:
     """A group on its way through its processes."""
 
@@ -225,7 +177,7 @@ class _Visit:
         self._order = random.Random(SEED)
         self._started = 0
 
-    def execute(self) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
+    def execute(self) -> Iterable[_Made]:
         """The group's measurements, each as soon as it is whole."""
         first = self._group.specs[0]
         if self._group.key.phase not in TIMED:
@@ -235,10 +187,10 @@ class _Visit:
         else:
             yield from self._waiting_rounds(PLANS[first.preset].rounds)
 
-    def _without_rounds(self) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
+    def _without_rounds(self) -> Iterable[_Made]:
         counted = self._group.key.phase == "shapes"  # which processes beside each other don't change
         with ExitStack() as stack:
-            workers = self._loaded(stack, self._group.specs)
+            workers = self._loaded(stack)
             for worker in workers.values() if counted else ():
                 worker.begin(PREPARE)
             for spec, worker in workers.items():
@@ -246,7 +198,7 @@ class _Visit:
                 worker.finish() if counted else worker.step(PREPARE)
                 yield self._result(spec, worker)
 
-    def _fresh_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
+    def _fresh_rounds(self, rounds: int) -> Iterable[_Made]:
         parts: dict[MeasureSpec, list[WorkerResult]] = {spec: [] for spec in self._group.specs}
         failed: dict[MeasureSpec, Failure] = {}
         for number in range(rounds):
@@ -264,9 +216,9 @@ class _Visit:
         for spec in self._group.specs:
             yield spec, parts[spec], failed.get(spec)
 
-    def _waiting_rounds(self, rounds: int) -> Iterable[tuple[MeasureSpec, list[WorkerResult], Failure | None]]:
+    def _waiting_rounds(self, rounds: int) -> Iterable[_Made]:
         with ExitStack() as stack:
-            workers = self._loaded(stack, self._group.specs)
+            workers = self._loaded(stack)
             for spec, worker in workers.items():
                 self._say(spec, "warming up")
                 worker.step(PREPARE)
@@ -278,21 +230,17 @@ class _Visit:
                 worker.step(FINALIZE)
                 yield self._result(spec, worker)
 
-    @property
-    def _at_once(self) -> int:
-        """How many processes load at the same time, which is what takes longest of a short measurement.
+    def _loaded(self, stack: ExitStack) -> dict[MeasureSpec, MeasurementWorker]:
+        """The processes, each loaded or ended: to one that has ended, every step is false.
 
-        Where times are taken on a CPU no more than it has threads: to its load average, by which others are noticed,
-        further ones would be others.
+        They load at the same time, which is what takes longest of a short measurement; where times are taken on a
+        CPU no more than it has threads: to its load average, by which others are noticed, further ones would be others.
         """
-        first = self._group.specs[0]
-        return first.threads if first.device == "cpu" and self._group.key.phase in TIMED else AT_ONCE
-
-    def _loaded(self, stack: ExitStack, specs: Sequence[MeasureSpec]) -> dict[MeasureSpec, MeasurementWorker]:
-        """The processes, each loaded or ended: to one that has ended, every step is false."""
-        workers: dict[MeasureSpec, MeasurementWorker] = {}
-        for start in range(0, len(specs), self._at_once):
-            loading = {spec: stack.enter_context(self._worker(spec)) for spec in specs[start : start + self._at_once]}
+        specs, workers = self._group.specs, dict[MeasureSpec, MeasurementWorker]()
+        on_cpu = specs[0].device == "cpu" and self._group.key.phase in TIMED
+        at_once = specs[0].threads if on_cpu else AT_ONCE
+        for start in range(0, len(specs), at_once):
+            loading = {spec: stack.enter_context(self._worker(spec)) for spec in specs[start : start + at_once]}
             for worker in loading.values():
                 worker.ready()
             workers |= loading
@@ -309,7 +257,7 @@ class _Visit:
         return MeasurementWorker(task, self._folder / str(self._started))
 
     @staticmethod
-    def _result(spec: MeasureSpec, worker: MeasurementWorker) -> tuple[MeasureSpec, list[WorkerResult], Failure | None]:
+    def _result(spec: MeasureSpec, worker: MeasurementWorker) -> _Made:
         result, failure = worker.outcome()
         return spec, [result] if result else [], failure
 

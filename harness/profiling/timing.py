@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -113,11 +113,6 @@ def _event() -> torch.cuda.Event:
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
-def clock_of(device: torch.device) -> Clock:
-    """The clock of a device."""
-    return CudaClock() if device.type == "cuda" else WallClock()
-
-
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done what was asked of it; a CPU always has."""
     if device.type == "cuda":
@@ -144,13 +139,8 @@ def time_callables(
 ) -> dict[str, Timed]:
     """Time callables of this process beside each other: a slow minute of the machine meets all of them alike.
 
-    Each is warmed up. Then the rounds go round between them in shuffled order.
-
-    Args:
-        runs: name -> one pass. On a CPU it returns when its work is done.
-        preset: how long to warm up and to sample.
-        clock: by default the host's.
-        on_step: called with a name as its warm-up or one of its rounds begins.
+    Each is warmed up. Then the rounds go round between them in shuffled order. On a CPU a callable returns when its
+    work is done. on_step is called with a name as its warm-up or one of its rounds begins.
     """
     plan, clock, order = PLANS[preset], clock or WallClock(), random.Random(SEED)
     passes = {name: Pass(run=run) for name, run in runs.items()}
@@ -162,19 +152,13 @@ def time_callables(
         for name in order.sample(list(passes), len(passes)):
             on_step(name)
             rounds[name].append(take_round(passes[name], clock, plan))
-    return {name: _timed(rounds[name], warmed[name], plan) for name in runs}
-
-
-def _timed(rounds: Sequence[RoundSamples], warmed: "WarmUp", plan: TimingPlan) -> Timed:
-    summary = summarize([one.samples_ms for one in rounds], warmup_n=warmed.samples, warmup_s=warmed.seconds)
-    return Timed(time=summary, warnings=tuple(timing_warnings(summary, rounds, plan, warmed.steady)))
+    return {name: timed_rounds(rounds[name], warmed[name], plan) for name in runs}
 
 
 # -- steps -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class WarmUp:
+class WarmUp(NamedTuple):
     """What a warm-up took."""
 
     samples: int
@@ -204,6 +188,12 @@ def take_round(timed: Pass, clock: Clock, plan: TimingPlan) -> RoundSamples:
         return (count >= plan.samples and seconds >= plan.round_s) or seconds >= plan.round_limit_s
 
     return clock.take(timed, enough)
+
+
+def timed_rounds(rounds: Sequence[RoundSamples], warmed: WarmUp, plan: TimingPlan) -> Timed:
+    """The times of rounds, at least one, after a warm-up, or after several together."""
+    summary = summarize([one.samples_ms for one in rounds], warmup_n=warmed.samples, warmup_s=warmed.seconds)
+    return Timed(time=summary, warnings=tuple(timing_warnings(summary, rounds, plan, warmed.steady)))
 
 
 def timing_warnings(summary: TimeSummary, rounds: Sequence[RoundSamples], plan: TimingPlan, steady: bool) -> list[str]:

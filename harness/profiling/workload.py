@@ -106,21 +106,13 @@ class TrainingStep:
             yield from (value for value in values.values() if isinstance(value, Tensor))
 
 
-def forward_pass(model: nn.Module, batches: list[Tensor], precision: Precision) -> Pass:
-    """Forward, to be timed. The network is as `for_inference` leaves it."""
-    images = cycle(batches)
-    return Pass(run=lambda: infer(model, next(images), precision))
-
-
-def backward_pass(model: nn.Module, batches: list[Tensor], labels: Tensor, precision: Precision) -> Pass:
-    """`loss.backward()` in training mode, to be timed; the forward pass before it is the preparation."""
-    model.train()
-    images = cycle(batches)
+def backward_pass(model: nn.Module, batches: Iterator[Tensor], labels: Tensor, precision: Precision) -> Pass:
+    """`loss.backward()`, to be timed; the forward pass before it is the preparation. The caller sets training mode."""
     pending: list[Tensor] = []
 
     def prepare() -> None:
         model.zero_grad(set_to_none=True)
-        batch = next(images)
+        batch = next(batches)
         with autocast(precision, batch.device):
             logits = model(batch)
         pending.append(cross_entropy(logits, labels))
@@ -129,7 +121,12 @@ def backward_pass(model: nn.Module, batches: list[Tensor], labels: Tensor, preci
 
 
 def end_to_end_pass(
-    model: nn.Module, images: list[Tensor], device: torch.device, precision: Precision, reach: Reach = WHOLE
+    model: nn.Module,
+    images: list[Tensor],
+    device: torch.device,
+    precision: Precision,
+    layout: torch.memory_format = torch.contiguous_format,
+    reach: Reach = WHOLE,
 ) -> Pass:
     """From an image in the host's memory to its label map there, to be timed by the host's clock.
 
@@ -137,7 +134,6 @@ def end_to_end_pass(
     the device. Reading and decoding files are not in it. The network is as `for_inference` leaves it.
     """
     waiting = cycle(images)
-    layout = _layout(model)
 
     def run() -> None:
         image = next(waiting)
@@ -148,20 +144,3 @@ def end_to_end_pass(
             label_maps(logits, (image.shape[0], image.shape[1]), reach).cpu()
 
     return Pass(run=run)
-
-
-def training_pass(
-    model: nn.Module, batches: list[Tensor], labels: Tensor, precision: Precision, optimizer: Optimizer
-) -> Pass:
-    """A whole training step on data that lies on the device, to be timed."""
-    model.train()
-    images = cycle(batches)
-    step = TrainingStep(model, precision, optimizer)
-    return Pass(run=lambda: step(next(images), labels))
-
-
-def _layout(model: nn.Module) -> torch.memory_format:
-    weight = next((parameter for parameter in model.parameters() if parameter.dim() == 4), None)
-    if weight is None or weight.is_contiguous() or not weight.is_contiguous(memory_format=torch.channels_last):
-        return torch.contiguous_format
-    return torch.channels_last

@@ -60,15 +60,23 @@ class Live(Frozen):
         return self
 
 
-class Shapes(Frozen):
+class Counts(Frozen):
+    """Parameters and work of a network."""
+
+    parameters: int = Field(description="weights, biases, batch norm's scale and shift, not its running statistics")
+    trainable_parameters: int = Field(description="those that require a gradient")
+    model_size_mb: float = Field(description="4 bytes a parameter, 10^6 bytes, as the Caffe file has it")
+    gmacs: float = Field(
+        description="multiply-accumulates of a forward pass at batch 1, 10^9: half of torch's FLOP count, which knows "
+        "convolutions and matrix products, without their biases"
+    )
+    training_gmacs: float = Field(description="of a forward and backward pass at batch 1, 10^9")
+    gmacs_not_counted: tuple[str, ...] = Field(description="operators of a forward pass that add nothing; no views")
+
+
+class Shapes(Counts):
     """What follows from shapes alone, the same on every machine with the same torch."""
 
-    parameters: int
-    trainable_parameters: int
-    model_size_mb: float = Field(description="4 bytes a parameter, 10^6 bytes, as the Caffe file has it")
-    gmacs: float = Field(description="multiply-accumulates of a forward pass at batch 1, 10^9")
-    training_gmacs: float = Field(description="of a forward and backward pass at batch 1, 10^9")
-    gmacs_not_counted: tuple[str, ...] = Field(description="operators of a forward pass that add nothing")
     decoder_storage: DecoderStorage
     inference_live: Live
     training_live: Live

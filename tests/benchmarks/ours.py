@@ -16,8 +16,7 @@ from harness.config.run_spec import RunSpec
 from harness.config.worker_job import WorkerJob
 from harness.data.split import DeviceDataset, batch_indices
 from harness.metrics import BoundaryPool, dataset_bf, scores
-from harness.profiling.flops import moved_bytes
-from harness.profiling.roofline import measure_peaks
+from harness.profiling.roofline import measure_peaks, moved_bytes
 from harness.profiling.timing import synchronize
 from harness.training.amp import apply_precision, autocast
 from harness.training.evaluator import image_matrices, label_maps

@@ -5,7 +5,9 @@ from torch import Tensor, nn
 
 import architectures
 from architectures.pooling import IndexPool, Storage, max_unpool
-from harness.profiling.flops import count, logits_size, moved_bytes
+from harness.profiling.flops import count, logits_size, shapes
+from harness.profiling.live_memory import live_inference, live_training
+from harness.profiling.roofline import moved_bytes
 
 
 class Two(nn.Module):
@@ -27,11 +29,11 @@ def test_counts_by_hand() -> None:
     counts = count(Two, (16, 20))
     convolution, norm, deconvolution = 3 * 8 * 9 + 8, 16, 8 * 5 * 16
     assert counts.parameters == convolution + norm + deconvolution
-    assert counts.trainable == convolution + norm
+    assert counts.trainable_parameters == convolution + norm
     assert counts.model_size_mb == pytest.approx(4 * counts.parameters / 1e6)
     # each output pixel of the convolution, each input pixel of the deconvolution, is 8 x 10
     assert counts.gmacs * 1e9 == pytest.approx(80 * (3 * 8 * 9) + 80 * (8 * 5 * 16))
-    assert counts.logits_size == logits_size(Two, (16, 20)) == (16, 20)
+    assert logits_size(Two, (16, 20)) == (16, 20)
 
 
 def test_training_by_hand() -> None:
@@ -63,13 +65,22 @@ def test_training_is_three_times_a_forward_pass_but_for_the_image_gradient(name:
 
 
 def test_operators_without_a_formula_are_named() -> None:
-    assert count(Two, (16, 20)).not_counted == ("_native_batch_norm_legit_no_training", "relu")
+    assert count(Two, (16, 20)).gmacs_not_counted == ("_native_batch_norm_legit_no_training", "relu")
 
 
 def test_views_and_convolutions_are_not_among_them(small: Callable[[], nn.Module]) -> None:
-    named = count(small, (36, 48)).not_counted
+    named = count(small, (36, 48)).gmacs_not_counted
     assert {"add", "max_pool2d_with_indices", "max_unpool2d"} < set(named)
     assert not {"view", "detach", "convolution", "empty"} & set(named)
+
+
+def test_shapes_hold_what_the_parts_give() -> None:
+    found = shapes(Two, (16, 20), 5, "fp32")
+    assert {name: getattr(found, name) for name, _ in count(Two, (16, 20))} == dict(count(Two, (16, 20)))
+    assert found.inference_live == live_inference(Two, batch=1, size=(16, 20), precision="fp32")
+    assert found.training_live == live_training(
+        Two, batch=4, size=(16, 20), label_size=(16, 20), num_classes=5, precision="fp32"
+    )
 
 
 @pytest.mark.slow

@@ -9,10 +9,10 @@ import pytest
 from harness.profiling import energy as energy_module
 from harness.profiling.energy import BaselinePower, Timer, baseline_power, idle_power, measure_energy
 from harness.profiling.presets import PLANS
-from harness.records.measurement import MeasureSpec
 from harness.records.measurement_values import Energy
 from harness.system import nvml
 from harness.system.quantities import NotMeasured, Quantity
+from tests.harness.profiling.test_record import make_spec
 
 UUID = "GPU-1111"
 IDLE_W = Quantity(value=100.0)
@@ -196,11 +196,6 @@ def test_offsets_lie_within_a_period_of_the_counter() -> None:
     assert 0 <= min(drawn) < max(drawn) <= 0.1
 
 
-def make_spec(device: str, preset: str) -> MeasureSpec:
-    values = {"architecture": "segnet", "architecture_revision": 1, "threads": 1}
-    return MeasureSpec.model_validate({**values, "device": device, "preset": preset})
-
-
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
     """What idle power was asked for, on a machine with two GPUs of which others use one."""
@@ -217,17 +212,17 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
 
 
 def test_a_cpu_has_nothing_to_look_at(watched: list[tuple[str, float]]) -> None:
-    assert baseline_power(make_spec("cpu", "full")) == BaselinePower()
+    assert baseline_power(make_spec(device="cpu", preset="full")) == BaselinePower()
     assert watched == []
 
 
 def test_every_gpu_is_watched_as_long_as_the_preset_says(watched: list[tuple[str, float]]) -> None:
-    found = baseline_power(make_spec("cuda", "lease"))
+    found = baseline_power(make_spec(device="cuda", preset="lease"))
     assert watched == [("GPU-1", 3.0), ("GPU-2", 3.0)]
     assert found.idle_w == {"GPU-1": Quantity(value=71.0), "GPU-2": Quantity(value=72.0)}
     assert found.others == {"GPU-2": "busy"}
 
 
 def test_presets_without_energy_need_no_idle_power(watched: list[tuple[str, float]]) -> None:
-    assert baseline_power(make_spec("cuda", "quick")).idle_w == {}
+    assert baseline_power(make_spec(device="cuda", preset="quick")).idle_w == {}
     assert watched == []

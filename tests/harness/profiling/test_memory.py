@@ -82,12 +82,6 @@ def test_a_gpus_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert halves == "empty_cache reset step step step synchronize " * 2 + "nvml"
 
 
-def test_a_short_allocator_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
-    allocator = Allocator(monkeypatch, retries=2)
-    _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, lambda: live(MIB))
-    assert flags == ["the allocator had to free its cache 2 times: memory is short"]
-
-
 @pytest.mark.parametrize(("percent", "doubtful"), [(94, True), (96, False), (100, False)])
 def test_a_training_step_of_much_workspace_is_flagged(
     monkeypatch: pytest.MonkeyPatch, percent: int, doubtful: bool
@@ -116,19 +110,22 @@ def test_a_compiled_network_s_workspace_is_not_known(monkeypatch: pytest.MonkeyP
     assert figures.workspace_bytes.reason == "compiled: its live memory is not known"
 
 
-def test_memory_beyond_the_gpus_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The warm-up reserved 12 MiB."""
-    for physical, expected in ((12 * MIB, []), (12 * MIB - 1, [True])):
-        allocator = Allocator(monkeypatch, physical_bytes=physical)
-        _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, lambda: live(MIB))
-        assert ["some lie in the host's memory" in flag for flag in flags] == expected
-
-
-def test_cudnns_search_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
-    allocator = Allocator(monkeypatch)
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
-    _, flags = CudaMemory("GPU-1", Baseline()).measure(allocator.step, lambda: live(MIB))
-    assert flags == ["cuDNN's benchmark mode was on: its search takes memory of its own"]
+@pytest.mark.parametrize(
+    ("allocator", "cudnn_benchmark", "flag"),
+    [
+        ({"retries": 2}, False, "the allocator had to free its cache 2 times: memory is short"),
+        ({}, True, "cuDNN's benchmark mode was on: its search takes memory of its own"),
+        ({"physical_bytes": 12 * MIB}, False, ""),  # as much as the warm-up reserved
+        ({"physical_bytes": 12 * MIB - 1}, False, "some lie in the host's memory"),
+    ],
+)
+def test_what_is_doubtful_is_flagged(
+    monkeypatch: pytest.MonkeyPatch, allocator: dict[str, int], cudnn_benchmark: bool, flag: str
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", cudnn_benchmark)
+    step = Allocator(monkeypatch, **allocator).step
+    _, flags = CudaMemory("GPU-1", Baseline()).measure(step, lambda: live(MIB))
+    assert len(flags) == bool(flag) and all(flag in one for one in flags)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,28 +8,20 @@ from torch import Tensor, nn
 
 from harness.profiling import phases
 from harness.profiling.bench import Bench
-from harness.profiling.live_memory import live_training
+from harness.profiling.flops import shapes
 from harness.profiling.phases import Measuring
-from harness.profiling.roofline import Work, measure_peaks
+from harness.profiling.roofline import measure_peaks
 from harness.profiling.work import Task, WorkerResult
 from harness.profiling.workload import Build
-from harness.records.measurement import MeasureSpec
 from harness.records.measurement_values import Roofline
 from harness.system.errors import UserError
 from harness.system.quantities import NotMeasured, Quantity
+from tests.harness.profiling.test_record import make_spec
 
 
 def make_task(phase: str, batch: int = 1, **changes: Any) -> Task:
-    values = {
-        "architecture": "small",
-        "architecture_revision": 1,
-        "num_classes": 4,
-        "size": (36, 48),
-        "device": "cpu",
-        "preset": "quick",
-        "threads": 1,
-    }
-    spec = MeasureSpec.model_validate({**values, **changes})
+    values = {"architecture": "small", "num_classes": 4, "size": (36, 48), "preset": "quick", "threads": 1}
+    spec = make_spec(**{**values, **changes})
     return Task.model_validate({"spec": spec, "key": {"phase": phase, "batch_size": batch}})
 
 
@@ -41,8 +34,7 @@ def settings_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def small_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device's peaks from products and copies that take no time."""
-    work = Work(side=512, copied_bytes=2**20)
-    monkeypatch.setattr(phases, "measure_peaks", lambda device, precision: measure_peaks(device, precision, work))
+    monkeypatch.setattr(phases, "measure_peaks", partial(measure_peaks, work=(512, 2**20)))
 
 
 def execute(task: Task, build: Build, on_phase: Callable[[str], None] = lambda phase: None) -> WorkerResult:
@@ -62,14 +54,9 @@ def value(quantity: Quantity) -> float:
 
 def test_what_follows_from_shapes(small: Build) -> None:
     found = execute_without_rounds(make_task("shapes"), small)
-    assert found.shapes is not None and found.failure is None
-    parameters = sum(parameter.numel() for parameter in small().parameters())
-    assert found.shapes.parameters == parameters
-    assert found.shapes.model_size_mb == 4 * parameters / 1e6
-    assert found.shapes.trainable_parameters < parameters
+    assert found.failure is None
+    assert found.shapes == shapes(small, (36, 48), 4, "fp32")
     assert (found.shapes.inference_live.batch_size, found.shapes.training_live.batch_size) == (1, 4)
-    live = live_training(small, batch=4, size=(36, 48), label_size=(36, 48), num_classes=4, precision="fp32")
-    assert found.shapes.training_live == live
 
 
 def execute_without_rounds(task: Task, build: Build) -> WorkerResult:
@@ -164,33 +151,37 @@ def test_another_error_ends_the_measurement() -> None:
         execute(make_task("forward", 4), lambda: Greedy(RuntimeError("something else")))
 
 
+class Watching(nn.Module):
+    """Notes in which mode it is called, and what type its logits have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.seen: set[tuple[bool, bool, torch.dtype]] = set()
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.conv(images)
+        self.seen.add((self.training, torch.is_inference_mode_enabled(), logits.dtype))
+        return logits
+
+
 @pytest.mark.parametrize(
-    ("phase", "modes"),
+    ("phase", "precision", "seen"),
     [
-        ("forward", {(False, True)}),
-        ("end-to-end", {(False, True)}),
-        ("backward", {(True, False)}),
-        ("training-step", {(True, False)}),
+        ("forward", "fp32", (False, True, torch.float32)),
+        ("end-to-end", "fp32", (False, True, torch.float32)),
+        ("backward", "fp32", (True, False, torch.float32)),
+        ("training-step", "fp32", (True, False, torch.float32)),
+        ("training-step", "bf16", (True, False, torch.bfloat16)),
     ],
 )
-def test_modes_of_the_phases(phase: str, modes: set[tuple[bool, bool]]) -> None:
-    seen: set[tuple[bool, bool]] = set()
-
-    class Watching(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(3, 4, 1)
-
-        def forward(self, images: Tensor) -> Tensor:
-            seen.add((self.training, torch.is_inference_mode_enabled()))
-            logits: Tensor = self.conv(images)
-            return logits
-
-    measuring = Measuring(Bench(make_task(phase), Watching))
+def test_modes_of_the_phases(phase: str, precision: str, seen: tuple[bool, bool, torch.dtype]) -> None:
+    network = Watching()
+    measuring = Measuring(Bench(make_task(phase, 2, precision=precision), lambda: network))
     measuring.prepare()
-    seen.clear()  # preparing counts on shapes too
+    network.seen.clear()  # preparing counts on shapes too
     measuring.round()
-    assert seen == modes
+    assert network.seen == {seen}
 
 
 def test_options_change_how_the_network_is_called(small: Build) -> None:
@@ -218,26 +209,6 @@ def test_folding_leaves_no_batch_norm() -> None:
 def test_compiling_takes_time_that_is_told_apart(small: Build) -> None:
     found = execute(make_task("forward", options=("compiled",)), small)
     assert value(found.compile_s) > 10 * max(found.rounds[0].samples_ms) / 1e3
-
-
-def test_bf16_runs_under_autocast() -> None:
-    seen: set[torch.dtype] = set()
-
-    class Watching(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(3, 4, 1)
-
-        def forward(self, images: Tensor) -> Tensor:
-            logits: Tensor = self.conv(images)
-            seen.add(logits.dtype)
-            return logits
-
-    measuring = Measuring(Bench(make_task("training-step", 2, precision="bf16"), Watching))
-    measuring.prepare()
-    seen.clear()  # preparing counts on shapes too
-    measuring.round()
-    assert seen == {torch.bfloat16}
 
 
 def test_the_network_must_be_of_the_revision_asked_for() -> None:

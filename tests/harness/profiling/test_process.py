@@ -12,9 +12,9 @@ import architectures
 from harness.profiling import process
 from harness.profiling.process import MeasurementWorker, Worker, failure_of
 from harness.profiling.work import FINALIZE, PREPARE, ROUND, Task
-from harness.records.measurement import MeasurementKey, MeasureSpec
 from harness.system.errors import UserError
 from harness.system.supervisor import ChildEnding, error_line
+from tests.harness.profiling.test_record import make_spec
 
 ROOT = Path(process.__file__).resolve().parents[2]
 
@@ -142,16 +142,10 @@ def test_ctrl_c_to_the_parent_alone_ends_both(tmp_path: Path, heeds: bool) -> No
 
 
 def make_task(phase: str, batch: int, **changes: object) -> Task:
-    values = {
-        "architecture": "bilinear-interpolation",
-        "architecture_revision": architectures.info("bilinear-interpolation").revision,
-        "size": (32, 32),
-        "device": "cpu",
-        "preset": "quick",
-        "threads": 1,
-    }
-    spec = MeasureSpec.model_validate({**values, **changes})
-    return Task(spec=spec, key=MeasurementKey.model_validate({"phase": phase, "batch_size": batch}))
+    name = "bilinear-interpolation"
+    values = {"architecture": name, "architecture_revision": architectures.info(name).revision, "size": (32, 32)}
+    spec = make_spec(**{**values, "preset": "quick", "threads": 1, **changes})
+    return Task.model_validate({"spec": spec, "key": {"phase": phase, "batch_size": batch}})
 
 
 @pytest.mark.slow

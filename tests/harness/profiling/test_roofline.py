@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from harness.config.run_spec import Precision
-from harness.profiling.roofline import Peaks, Work, measure_peaks, roofline
+from harness.profiling.roofline import Peaks, measure_peaks, roofline
 
 PEAKS = Peaks(matmul_tflops=50.0, copy_gbs=2000.0)
 
@@ -28,7 +28,7 @@ def test_a_pass_held_by_memory() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_peaks_of_this_cpu_are_possible(precision: Precision) -> None:
     """Between what the slowest and the fastest CPU do; how fast this one is depends on its load."""
-    peaks = measure_peaks(torch.device("cpu"), precision, Work(side=128, copied_bytes=2**20))
+    peaks = measure_peaks(torch.device("cpu"), precision, (128, 2**20))
     assert 1e-5 < peaks.matmul_tflops < 1000
     assert 1e-3 < peaks.copy_gbs < 1e5
 
@@ -37,7 +37,7 @@ def test_peaks_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every repeat takes half a second by this clock: 2 * 64^3 operations, and 2 * 1000 bytes."""
     ticks = iter(range(10_000))
     monkeypatch.setattr("harness.profiling.timing.time.perf_counter", lambda: next(ticks) / 2)
-    peaks = measure_peaks(torch.device("cpu"), "fp32", Work(side=64, copied_bytes=1000))
+    peaks = measure_peaks(torch.device("cpu"), "fp32", (64, 1000))
     assert peaks.matmul_tflops == pytest.approx(2 * 64**3 / 0.5 / 1e12)
     assert peaks.copy_gbs == pytest.approx(2 * 1000 / 0.5 / 1e9)
 
@@ -52,7 +52,7 @@ def test_the_product_is_of_the_cells_precision(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(torch, "matmul", noting)
     for precision in ("fp32", "bf16"):
-        measure_peaks(torch.device("cpu"), precision, Work(side=8, copied_bytes=8))
+        measure_peaks(torch.device("cpu"), precision, (8, 8))
     assert seen == [torch.float32] * 13 + [torch.bfloat16] * 13
 
 

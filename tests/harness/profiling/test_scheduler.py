@@ -8,7 +8,8 @@ import pytest
 
 from harness.profiling import scheduler
 from harness.profiling.energy import BaselinePower
-from harness.profiling.scheduler import Request, measurement_keys, run_measurements
+from harness.profiling.presets import measurement_keys
+from harness.profiling.scheduler import Request, run_measurements
 from harness.profiling.work import FINALIZE, PREPARE, ROUND, RoundSamples, Task, WorkerResult
 from harness.records.measurement import (
     METHOD,
@@ -22,13 +23,13 @@ from harness.records.measurement import (
 )
 from harness.system.errors import UserError
 from harness.system.quantities import Quantity
+from tests.harness.profiling import test_record
 
 FORWARD = MeasurementKey(phase="forward", batch_size=1)
 
 
 def make_spec(architecture: str, **changes: Any) -> MeasureSpec:
-    values = {"architecture_revision": 1, "size": (32, 32), "device": "cpu", "preset": "cpu", "threads": 1}
-    return MeasureSpec.model_validate({"architecture": architecture, **values, **changes})
+    return test_record.make_spec(**{"architecture": architecture, "size": (32, 32), "threads": 1, **changes})
 
 
 def make_result(**changes: Any) -> WorkerResult:

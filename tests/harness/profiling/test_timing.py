@@ -1,6 +1,7 @@
 import random
 import time
 from collections.abc import Iterator
+from itertools import count, repeat
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from harness.profiling.timing import (
     summarize,
     take_round,
     time_callables,
-    timing_warnings,
+    timed_rounds,
     warm_up,
 )
 from harness.profiling.work import RoundSamples
@@ -48,18 +49,12 @@ class ScriptedClock:
         return RoundSamples(samples_ms=tuple(taken), uncovered_share=self._uncovered)
 
 
-def time_pass(clock: ScriptedClock, preset: Preset) -> tuple[TimeSummary, list[str]]:
+def time_pass(clock: ScriptedClock, preset: Preset) -> tuple[TimeSummary, tuple[str, ...]]:
     """A warm-up and all rounds, in one process."""
     plan = PLANS[preset]
     warmed = warm_up(NOTHING, clock, plan)
-    rounds = [take_round(NOTHING, clock, plan) for _ in range(plan.rounds)]
-    summary = summarize([one.samples_ms for one in rounds], warmup_n=warmed.samples, warmup_s=warmed.seconds)
-    return summary, timing_warnings(summary, rounds, plan, warmed.steady)
-
-
-def constant(milliseconds: float) -> Iterator[float]:
-    while True:
-        yield milliseconds
+    timed = timed_rounds([take_round(NOTHING, clock, plan) for _ in range(plan.rounds)], warmed, plan)
+    return timed.time, timed.warnings
 
 
 def test_summary_by_hand() -> None:
@@ -108,43 +103,34 @@ def test_too_few_samples_are_not_steady() -> None:
     assert not is_steady([1.0] * 19, 0.01)
 
 
-def test_cpu_preset_counts_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    summary, flags = time_pass(ScriptedClock(constant(2000.0), monkeypatch), "cpu")
-    assert (summary.warmup_n, [one.n for one in summary.rounds]) == (3, [10, 10, 10])
-    assert flags == []
-
-
-def test_lease_preset_counts_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    summary, flags = time_pass(ScriptedClock(constant(10.0), monkeypatch), "lease")
-    assert summary.warmup_n == pytest.approx(200, abs=1)
-    assert [one.n for one in summary.rounds] == pytest.approx([300] * 3, abs=1)
-    assert [len(one.samples_ms) for one in summary.rounds] == [KEPT_SAMPLES] * 3
-    assert flags == []
-
-
-def test_full_preset_wants_samples_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    fast, _ = time_pass(ScriptedClock(constant(10.0), monkeypatch), "full")
-    assert [one.n for one in fast.rounds] == pytest.approx([1000] * 5, abs=1)
-    slow, flags = time_pass(ScriptedClock(constant(100.0), monkeypatch), "full")
-    assert [one.n for one in slow.rounds] == [200] * 5
-    assert slow.warmup_n == 20  # two groups of ten, to compare their medians
-    assert flags == []
-
-
-def test_full_preset_stops_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    summary, flags = time_pass(ScriptedClock(constant(1000.0), monkeypatch), "full")
-    assert [one.n for one in summary.rounds] == [60] * 5
-    assert flags == ["60 samples in a round, 200 wanted"]
+@pytest.mark.parametrize(
+    ("preset", "milliseconds", "warmed", "rounds", "warnings"),
+    [
+        ("cpu", 2000.0, 3, [10] * 3, ()),  # counts samples
+        ("cpu", 20_000.0, 3, [2] * 3, ("2 samples in a round, 10 wanted",)),
+        ("lease", 10.0, 200, [300] * 3, ()),  # counts seconds
+        ("full", 10.0, 200, [1000] * 5, ()),  # wants both
+        ("full", 100.0, 20, [200] * 5, ()),  # two groups of ten, to compare their medians
+        ("full", 1000.0, 20, [60] * 5, ("60 samples in a round, 200 wanted",)),  # stops after a minute
+    ],
+)
+def test_presets(
+    preset: Preset,
+    milliseconds: float,
+    warmed: int,
+    rounds: list[int],
+    warnings: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    summary, found = time_pass(ScriptedClock(repeat(milliseconds), monkeypatch), preset)
+    assert summary.warmup_n == pytest.approx(warmed, abs=1)
+    assert [one.n for one in summary.rounds] == pytest.approx(rounds, abs=1)
+    assert [len(one.samples_ms) for one in summary.rounds] == [min(one.n, KEPT_SAMPLES) for one in summary.rounds]
+    assert found == warnings
 
 
 def test_a_warm_up_that_never_settles_ends_and_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
-    def growing() -> Iterator[float]:
-        value = 10.0
-        while True:
-            yield value
-            value *= 1.01
-
-    clock = ScriptedClock(growing(), monkeypatch)
+    clock = ScriptedClock((10.0 * 1.01**n for n in count()), monkeypatch)
     _, flags = time_pass(clock, "full")
     assert any(flag.startswith("not steady after 30 s") or "31 s" in flag for flag in flags)
 
@@ -153,13 +139,13 @@ def test_spread_between_rounds_is_flagged(monkeypatch: pytest.MonkeyPatch) -> No
     samples = iter([1.0] * 3 + [10.0] * 10 + [10.2] * 10 + [10.4] * 10)
     summary, flags = time_pass(ScriptedClock(samples, monkeypatch), "cpu")
     assert summary.spread_percent == pytest.approx(0.4 / 10.2 * 100, abs=1e-3)
-    assert flags == ["rounds spread by 3.9 % (limit 3 %)"]
+    assert flags == ("rounds spread by 3.9 % (limit 3 %)",)
 
 
 def test_host_time_between_events_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = ScriptedClock(constant(10.0), monkeypatch, uncovered=0.2)
+    clock = ScriptedClock(repeat(10.0), monkeypatch, uncovered=0.2)
     _, flags = time_pass(clock, "cpu")
-    assert flags == ["CPU-bound: 20% of the wall time lies outside the device's events"]
+    assert flags == ("CPU-bound: 20% of the wall time lies outside the device's events",)
 
 
 def test_wall_clock_leaves_preparation_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,12 +234,6 @@ def test_one_callable(monkeypatch: pytest.MonkeyPatch) -> None:
     found = time_callables({"": lambda: ran.append(None)}, "cpu", clock=clock)[""]
     assert (found.time.median_ms, found.time.warmup_n, len(ran)) == (2.0, 3, 33)
     assert found.warnings == ("rounds spread by 100.0 % (limit 3 %)",)
-
-
-def test_a_slow_pass_ends_a_round_of_preset_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    summary, flags = time_pass(ScriptedClock(constant(20_000.0), monkeypatch), "cpu")
-    assert (summary.warmup_n, [one.n for one in summary.rounds]) == (3, [2, 2, 2])
-    assert flags == ["2 samples in a round, 10 wanted"]
 
 
 def test_percentiles_need_samples() -> None:
