@@ -13,11 +13,10 @@ from harness.metrics.bootstrap import (
     resampled_scores,
 )
 from harness.metrics.boundary_f1 import BoundaryPool, bf_of_images, boundary_f1, dataset_bf, image_bf
-from harness.metrics.confusion import Frequencies, Scores, confusion_matrix, frequencies, scores
+from harness.metrics.confusion import Scores, confusion_matrix, scores
 
 __all__ = [
     "BoundaryPool",
-    "Frequencies",
     "ImageScores",
     "Interval",
     "ScoreIntervals",
@@ -27,7 +26,6 @@ __all__ = [
     "boundary_f1",
     "confusion_matrix",
     "dataset_bf",
-    "frequencies",
     "image_bf",
     "over_seeds",
     "resampled_class_iou",

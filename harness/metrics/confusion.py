@@ -48,6 +48,7 @@ class Scores:
     present: int  # k of mIoU: classes with a labeled or a predicted pixel
     per_class_accuracy: NDArray[np.float64]  # (K,), NaN where undefined
     per_class_iou: NDArray[np.float64]  # (K,), NaN where undefined
+    labeled_share: NDArray[np.float64]  # (K,), of the labeled pixels
 
 
 def scores(matrix: Any) -> Scores:
@@ -72,36 +73,7 @@ def scores(matrix: Any) -> Scores:
         present=int(np.isfinite(iou).sum()),
         per_class_accuracy=accuracy,
         per_class_iou=iou,
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Frequencies:
-    """How often each class occurs among the labeled pixels of a matrix: counts, and shares that sum to 1."""
-
-    labeled_pixels: NDArray[np.int64]  # (K,)
-    labeled_share: NDArray[np.float64]  # (K,)
-    predicted_pixels: NDArray[np.int64]  # (K,), labeled pixels that were predicted as the class
-    predicted_share: NDArray[np.float64]  # (K,)
-
-
-def frequencies(matrix: Any) -> Frequencies:
-    """Count each class in truth and prediction, from one (K, K) confusion matrix, an array or a tensor.
-
-    Raises ValueError as `scores` does.
-    """
-    matrix = as_array(matrix)
-    _check_matrix(matrix)
-    total = int(matrix.sum())
-    if total == 0:
-        raise ValueError("the confusion matrix counts no pixel: every label is void, or nothing was evaluated")
-    labeled = matrix.sum(axis=1).astype(np.int64)
-    predicted = matrix.sum(axis=0).astype(np.int64)
-    return Frequencies(
-        labeled_pixels=labeled,
-        labeled_share=labeled / total,
-        predicted_pixels=predicted,
-        predicted_share=predicted / total,
+        labeled_share=matrix.sum(axis=1) / matrix.sum(),
     )
 
 

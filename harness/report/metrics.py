@@ -46,7 +46,7 @@ class Metric:
 
 def _fwiou(scored: Scored) -> float:
     """IoU weighted by the classes' shares of labeled pixels."""
-    return float(np.nansum(metrics.frequencies(scored.matrix).labeled_share * scored.scores.per_class_iou))
+    return float(np.nansum(scored.scores.labeled_share * scored.scores.per_class_iou))
 
 
 def image_miou(scored: Scored) -> Values:
@@ -191,6 +191,6 @@ CLASS_METRICS: tuple[ClassMetric, ...] = (
         name="share",
         header="Share of pixels",
         definition="of all labeled pixels of the split",
-        of=lambda scored: metrics.frequencies(scored.matrix).labeled_share,
+        of=lambda scored: scored.scores.labeled_share,
     ),
 )

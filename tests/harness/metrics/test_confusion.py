@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.metrics import confusion_matrix, frequencies, scores
+from harness.metrics import confusion_matrix, scores
 
 VOID = 255
 
@@ -90,6 +90,7 @@ class TestScores:
 
     def test_class_predicted_but_never_labeled_counts_zero_iou_and_no_accuracy(self) -> None:
         result = scores(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 4]]))
+        assert result.labeled_share.tolist() == [0.5, 0, 0.5]
         assert np.isnan(result.per_class_accuracy[1])
         assert result.per_class_iou[1] == 0
         assert result.class_accuracy == pytest.approx((3 / 4 + 1) / 2)
@@ -128,16 +129,3 @@ class TestScores:
     def test_bad_matrices_are_refused(self, matrix: np.ndarray, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             scores(matrix)
-
-
-class TestFrequencies:
-    def test_counts_and_shares(self) -> None:
-        result = frequencies(np.array([[3, 1, 0], [2, 2, 0], [0, 0, 0]]))
-        assert result.labeled_pixels.tolist() == [4, 4, 0]
-        assert result.predicted_pixels.tolist() == [5, 3, 0]
-        assert result.labeled_share.tolist() == [0.5, 0.5, 0]
-        assert result.predicted_share.tolist() == [0.625, 0.375, 0]
-
-    def test_an_empty_matrix_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="counts no pixel"):
-            frequencies(np.zeros((3, 3), int))

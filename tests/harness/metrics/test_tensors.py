@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.metrics import BoundaryPool, bf_of_images, boundary_f1, confusion_matrix, frequencies, scores
+from harness.metrics import BoundaryPool, bf_of_images, boundary_f1, confusion_matrix, scores
 
 
 def pair(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,7 +23,7 @@ def test_tensors_score_as_arrays_do(dtype: torch.dtype) -> None:
     np.testing.assert_array_equal(matrix, confusion_matrix(*arrays, 3))
     np.testing.assert_array_equal(matrix, confusion_matrix(tensors[0], arrays[1], 3))  # one of each kind
     assert scores(torch.from_numpy(matrix)).miou == scores(matrix).miou
-    assert frequencies(torch.from_numpy(matrix)).labeled_pixels.sum() == 9 * 12 - 3
+    assert matrix.sum() == 9 * 12 - 3
     expected = boundary_f1(*arrays, 3)
     np.testing.assert_array_equal(boundary_f1(*tensors, 3), expected)
     np.testing.assert_array_equal(bf_of_images([tensors[0]], [tensors[1]], 3, processes=1), expected[None])
