@@ -58,8 +58,9 @@ def export(
 
     import torch
 
-    from harness.deploy.export import FORMATS, Exported, Val, check_free, val_of
+    from harness.deploy.export import FORMATS, Exported, check_free
     from harness.deploy.export import export as export_model
+    from harness.deploy.parity import Val, val_of
     from harness.deploy.weights import build
 
     formats = [one for one in FORMATS if one in kinds]
@@ -82,9 +83,7 @@ def export(
                     raise
                 val = Val(why_not=str(error))  # the data root is another model's
             for form in formats:
-                rows.append(
-                    export_model(source, model, form, output, dynamic=dynamic, force=force, val=val, on_images=show)
-                )
+                rows.append(export_model(source, model, form, output, dynamic=dynamic, val=val, on_images=show))
             progress.remove_task(task)
     table = Table("model", "format", "file, MB", "largest difference", "equal labels", "mIoU before", "after")
     reasons: dict[str, str] = {}

@@ -33,7 +33,8 @@ def predict(
     """Label pictures with a trained model: class indices, colors, overlay with legend, shares of the classes."""
     from rich.progress import BarColumn, MofNCompleteColumn
 
-    from harness.deploy.pictures import TABLE, collect, predict_items
+    from harness.deploy.items import TABLE, collect
+    from harness.deploy.pictures import predict_items
     from harness.deploy.weights import find
     from harness.launchers.steps import pick_device
     from harness.system.console import progress, say, terminal, text_column

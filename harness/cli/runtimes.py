@@ -56,7 +56,7 @@ def measure_in_runtimes(
 
     import torch
 
-    from harness.deploy.export import split_of, why_no_val
+    from harness.deploy.parity import split_of, why_no_val
     from harness.profiling.runtimes import RuntimeRequest, measure_runtimes
 
     console, code = terminal(), 0

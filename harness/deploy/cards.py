@@ -12,7 +12,7 @@ import numpy as np
 import architectures
 from harness.config.initial_weights import INPUT_FIELDS, TRAINED_INPUT
 from harness.deploy.weights import CONFIG, WEIGHTS, ModelConfig, Source
-from harness.metrics import ImageScores, bootstrap, dataset_bf, scores
+from harness.metrics import ImageScores, Interval, bootstrap, dataset_bf, scores
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, load_measurements
 from harness.records.run import Evaluation, StoredRun
 from harness.system.errors import UserError
@@ -36,11 +36,7 @@ class Score:
 
 
 def card_values(source: Source, results: Path) -> dict[str, Any]:
-    """What the template of the model card names.
-
-    Args:
-        source: a finished run's.
-        results: folder of the records, for measurements of the architecture.
+    """What the template of the model card names, of a finished run and of measurements of its architecture.
 
     Raises:
         UserError: a source without a run.
@@ -75,15 +71,13 @@ def _of_split(stored: StoredRun, evaluation: Evaluation) -> list[Score]:
     classes = matrices.shape[1]
     boundary = stored.boundary(evaluation) if evaluation.boundary else np.full((len(matrices), classes), np.nan)
     whole = scores(matrices.sum(0))
-    values = dict(zip(_METRICS, (whole.global_accuracy, whole.class_accuracy, whole.miou, None), strict=True))
-    if evaluation.boundary:
-        values["boundary F1"] = dataset_bf(boundary)
-    intervals, why = None, ""
+    values = [whole.global_accuracy, whole.class_accuracy, whole.miou]
+    values += [dataset_bf(boundary)] if evaluation.boundary else []
+    intervals: tuple[Interval | None, ...] = (None,) * len(_METRICS)
+    why = ""
     try:
         found = bootstrap(ImageScores(matrices=matrices, bf=boundary))
-        intervals = dict(
-            zip(_METRICS, (found.global_accuracy, found.class_accuracy, found.miou, found.bf), strict=True)
-        )
+        intervals = (found.global_accuracy, found.class_accuracy, found.miou, found.bf)
     except ValueError as error:
         why = str(error)
     return [
@@ -92,12 +86,11 @@ def _of_split(stored: StoredRun, evaluation: Evaluation) -> list[Score]:
             name=name,
             value=100 * value,
             images=evaluation.images,
-            low=100 * intervals[name].low if intervals else None,
-            high=100 * intervals[name].high if intervals else None,
+            low=100 * interval.low if interval else None,
+            high=100 * interval.high if interval else None,
             why=why,
         )
-        for name, value in values.items()
-        if value is not None
+        for name, value, interval in zip(_METRICS, values, intervals, strict=False)  # BF is the last, if it was scored
     ]
 
 
@@ -156,16 +149,11 @@ def front_matter(config: ModelConfig, found: list[Score], dataset_title: str) ->
 
 
 def write_folder(source: Source, folder: Path, card: str, force: bool) -> None:
-    """Write model.safetensors, config.json and README.md.
-
-    Args:
-        source: of the weights.
-        folder: to write to; made if need be.
-        card: the rendered model card.
-        force: replace files that are there.
+    """Write model.safetensors, config.json and the rendered card, README.md, to a folder, which is made if need be.
 
     Raises:
-        UserError: files that are there already, weights that can't be read, a folder that can't be written.
+        UserError: files that are there already (without force), weights that can't be read, a folder that can't be
+            written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file, save_file
@@ -192,11 +180,9 @@ def write_folder(source: Source, folder: Path, card: str, force: bool) -> None:
 
 
 def push(folder: Path, repository: str) -> str:
-    """Upload a folder of weights to the Hugging Face Hub, or where HF_ENDPOINT says; the address of its page.
+    """Upload a folder of `write_folder` to the Hugging Face Hub, or where HF_ENDPOINT says; the address of its page.
 
-    Args:
-        folder: from `write_folder`.
-        repository: user/name; it is made if it is not there yet.
+    The repository, user/name, is made if it is not there yet.
 
     Raises:
         UserError: no token, no such user, no connection.

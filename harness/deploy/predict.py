@@ -58,9 +58,7 @@ class Predictor:
     def labels(self, pictures: Sequence[Pixels], native: bool = False) -> list[Pixels]:
         """Class indices (H, W) uint8 of pictures (H, W, 3) uint8 in RGB, each at its own size.
 
-        Args:
-            pictures: in native size all of one size.
-            native: run the model at the pictures' own size, not at the size that it was trained on.
+        native: run the model at the pictures' own size, which is then one for all, not at the size of its training.
 
         Raises:
             architectures.ArchitectureError: a size that the model does not take.
@@ -99,12 +97,9 @@ class Predictor:
 
 
 def predictor(source: Source, device: Device, precision: Precision | None = None) -> Predictor:
-    """The source's model, ready for pictures.
+    """The source's model on a device, ready for pictures.
 
-    Args:
-        source: of the weights.
-        device: where it runs.
-        precision: none: that of its training, but fp32 where a CPU would have to emulate bfloat16.
+    precision: none: that of its training, but fp32 where a CPU would have to emulate bfloat16.
     """
     if precision is None:
         precision = source.config.precision

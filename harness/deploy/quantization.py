@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.split import DeviceDataset
-from harness.deploy.export import noise, sample_images
+from harness.deploy.parity import noise, sample_images
 from harness.deploy.runtimes import Arrays, as_runtime_error, own_errors, quiet
 from harness.deploy.weights import ModelConfig
 from harness.records.runtimes import RuntimeName
@@ -27,13 +27,9 @@ def calibration_images(config: ModelConfig, train: DeviceDataset | None, count: 
 
 
 def quantize(runtime: RuntimeName, source: Path, target: Path, images: Arrays) -> None:
-    """Write an int8 model of a file in the runtime's own format.
+    """Write an int8 model of a float32 file in the runtime's own format, ONNX or OpenVINO's .xml.
 
-    Args:
-        runtime: onnxruntime (ONNX files) or openvino (.xml).
-        source: the model in float32.
-        target: where to.
-        images: to take the ranges of activations from.
+    Ranges of activations are those of the images (N, 3, H, W).
 
     Raises:
         runtimes.FAILURES: what nncf says of a model that it can't quantize.

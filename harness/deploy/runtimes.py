@@ -155,10 +155,7 @@ def onnxruntime_call(path: Path, threads: int) -> Call:
 def openvino_call(path: Path, threads: int, precision: RuntimePrecision = "fp32") -> Call:
     """An OpenVINO file (.xml) or ONNX file in OpenVINO on the CPU.
 
-    Args:
-        path: the file.
-        threads: of the CPU.
-        precision: bf16 lets it compute in bfloat16; fp32 and int8 forbid it what it would do by itself.
+    bf16 lets it compute in bfloat16; fp32 and int8 forbid it what it would do by itself.
     """
     import openvino
 

@@ -90,12 +90,7 @@ class Source:
 
 
 def find(name: str, results: Path, work: Path) -> Source:
-    """The trained model that a folder of weights or a run's id names.
-
-    Args:
-        name: a folder that `harness weights` made, or a run's id.
-        results: folder of the records.
-        work: folder of the runs' weights.
+    """The trained model that a folder of weights or a run's id names; results and work are the runs' folders.
 
     Raises:
         UserError: there is no such, or its weights are gone; one line that says what to do.
@@ -125,14 +120,7 @@ def find(name: str, results: Path, work: Path) -> Source:
 
 
 def find_or_draw(name: str, results: Path, work: Path, size: tuple[int, int], num_classes: int) -> Source:
-    """As `find`, or the architecture of that name with drawn weights.
-
-    Args:
-        name: a folder of weights, a run's id or an architecture.
-        results: folder of the records.
-        work: folder of the runs' weights.
-        size: (height, width) of images of drawn weights.
-        num_classes: of drawn weights.
+    """As `find`, or the architecture of that name with drawn weights, for images of a size (height, width).
 
     Raises:
         UserError: nothing of that name, or a size that the architecture does not take.
@@ -161,11 +149,6 @@ def check_names(sources: Sequence[Source]) -> None:
 def drawn(architecture: str, size: tuple[int, int], num_classes: int) -> Source:
     """An architecture of the registry with weights drawn under a fixed seed, for shapes, times and export.
 
-    Args:
-        architecture: its name.
-        size: (height, width) of its images.
-        num_classes: K.
-
     Raises:
         architectures.ArchitectureError: no such architecture.
     """
@@ -184,12 +167,7 @@ def drawn(architecture: str, size: tuple[int, int], num_classes: int) -> Source:
 
 
 def config_of(record: RunRecord, iteration: int) -> ModelConfig:
-    """The configuration of a finished run's model.
-
-    Args:
-        record: of the run.
-        iteration: that its weights are of.
-    """
+    """The configuration of a finished run's model with its weights at an iteration."""
     spec, data = record.spec, record.spec.dataset_info
     return ModelConfig(
         architecture=spec.architecture,
@@ -198,10 +176,7 @@ def config_of(record: RunRecord, iteration: int) -> ModelConfig:
         classes=data.classes,
         colors=data.colors,
         image_size=spec.protocol.size or data.size,
-        input_mean=spec.protocol.input_mean,
-        input_std=spec.protocol.input_std,
-        standardize=spec.protocol.standardize,
-        local_response_norm=spec.protocol.local_response_norm,
+        **{name: getattr(spec.protocol, name) for name in INPUT_FIELDS},
         precision=spec.precision,
         dataset=spec.dataset,
         dataset_sha256=spec.dataset_hash,

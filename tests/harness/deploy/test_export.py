@@ -10,20 +10,8 @@ import torch
 import architectures
 from architectures import fcn8s
 from harness.cli.export import export as export_command
-from harness.deploy.export import (
-    FORMATS,
-    Exported,
-    Val,
-    WithCodes,
-    call_of,
-    equal_share,
-    export,
-    has_codes,
-    noise,
-    split_of,
-    val_of,
-    why_no_val,
-)
+from harness.deploy.export import FORMATS, Exported, WithCodes, call_of, check_free, export, has_codes
+from harness.deploy.parity import Val, equal_share, noise, split_of, val_of, why_no_val
 from harness.deploy.weights import build, drawn, find
 from harness.metrics import scores
 from harness.system.errors import UserError
@@ -46,7 +34,7 @@ def exported(name: str, kind: str, output: Path, dynamic: bool, size: tuple[int,
         pytest.importorskip("openvino", reason="needs `make extras`")
     least = architectures.info(name).min_size
     source = drawn(name, (max(size[0], least), max(size[1], least)), 5)
-    return export(source, build(source), kind, output, dynamic=dynamic, force=False, val=NO_VAL)  # type: ignore[arg-type]
+    return export(source, build(source), kind, output, dynamic=dynamic, val=NO_VAL)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -62,7 +50,7 @@ def test_a_file_computes_what_torch_does(kind: str, tmp_path: Path) -> None:
     assert done.file_bytes == sum(path.stat().st_size for path in files)
     assert {path.stem for path in files} == {"segnet-basic"}
     with pytest.raises(UserError, match="is there already"):
-        exported("segnet-basic", kind, tmp_path, dynamic=False, size=(32, 40))
+        check_free([drawn("segnet-basic", (32, 40), 5)], [kind], tmp_path, dynamic=False)  # type: ignore[list-item]
 
 
 # OpenVINO converts the graph of ONNX, whose export takes long

@@ -12,7 +12,8 @@ import datasets
 import harness
 from datasets.cache import reduce_area
 from harness.data.split import DeviceDataset
-from harness.deploy.pictures import TABLE, collect, predict_items
+from harness.deploy.items import TABLE, collect
+from harness.deploy.pictures import predict_items
 from harness.deploy.predict import Pixels, Predictor, as_picture, class_shares, overlay, predictor
 from harness.deploy.weights import ModelConfig, Source, build, drawn, find
 from harness.system.errors import UserError

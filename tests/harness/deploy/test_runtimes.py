@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.deploy.export import SUFFIXES, Format, exported_program, noise, save_as
+from harness.deploy.export import SUFFIXES, Format, exported_program, save_as
+from harness.deploy.parity import noise
 from harness.deploy.quantization import calibration_images, quantize
 from harness.deploy.runtimes import RuntimeTask, onnxruntime_call, torch_call, why_not
 from harness.deploy.weights import build, drawn, find
