@@ -14,10 +14,9 @@ HISTORY_POINTS = 1000
 
 
 def pack_scores(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The content of scores.npz: one cell of all images after another, LZMA, 40 % smaller than numpy's own.
+    """The content of scores.npz, of arrays (N, ...) by image: LZMA over one cell of all images after another.
 
-    Args:
-        arrays: name -> (N, ...), by image.
+    It is 40 % smaller than numpy's own.
     """
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive:

@@ -43,11 +43,7 @@ class Estimate:
 
 
 def this_machine(device: Device, threads: int) -> Machine:
-    """The machine that this process runs on.
-
-    Raises:
-        UserError: "cuda" where torch finds no CUDA device.
-    """
+    """The machine that this process runs on. UserError: "cuda" where torch finds no CUDA device."""
     return Machine(device=device, name=device_name(device), slug=device_slug(device), threads=threads)
 
 

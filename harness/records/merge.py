@@ -40,11 +40,7 @@ class Merged:
 
 
 def merge(target: Path, sources: list[Path]) -> Merged:
-    """Bring the records of other results folders into one.
-
-    Args:
-        target: the results folder that receives them; made if need be.
-        sources: results folders, which stay as they are.
+    """Bring the records of other results folders, which stay as they are, into one, which is made if need be.
 
     Raises:
         UserError: a source that is no results folder, or a target that can't be written.

@@ -228,12 +228,7 @@ def runs_folder(results: Path) -> Path:
 
 
 def save_run(results: Path, record: RunRecord, files: dict[str, bytes]) -> Path:
-    """Put a whole record folder in place at once, replacing an earlier failed one.
-
-    Args:
-        results: the results folder.
-        record: becomes record.json.
-        files: name -> content of all that lies beside it.
+    """Put a whole record folder in place at once, with what lies beside record.json by name; it replaces a failed one.
 
     Raises:
         UserError: the folder can't be written.

@@ -52,13 +52,9 @@ class Shelf(Generic[Record]):
     """Records of one kind, a file each in a folder of the results."""
 
     def __init__(self, kind: type[Record], folder: str, what: str, advice: str = "remove or repair it") -> None:
-        """Name them.
+        """Records whose `file_name` is the path in the folder of that name.
 
-        Args:
-            kind: of record; its `file_name` is the path in the folder.
-            folder: its name.
-            what: a record is, for errors.
-            advice: what to do about a damaged one.
+        what: a record is, for errors. advice: what to do about a damaged one.
         """
         self.kind, self.name, self.what, self.advice = kind, folder, what, advice
 
@@ -97,14 +93,10 @@ class Shelf(Generic[Record]):
             raise UserError(f"{path}: not {self.what}: {first}; {advice}") from error
 
     def load(self, results: Path, on_damage: Callable[[str], None] | None = None) -> list[Record]:
-        """All of them, sorted by path.
-
-        Args:
-            results: the results folder.
-            on_damage: called with a line on each file that is no such record, or another's; none: it raises.
+        """All of them, by path; on_damage is called with a line on each file that is no such record, or another's.
 
         Raises:
-            UserError: a file that is no such record, where nobody else is told.
+            UserError: such a file, where nobody is told.
         """
         records = []
         for path in sorted(self.folder(results).rglob("*.json")):
@@ -123,11 +115,7 @@ class Shelf(Generic[Record]):
 def with_manifests(
     sources: Iterable[tuple[Iterable[Part], Sequence[Manifest]]],
 ) -> tuple[list[Part], tuple[Manifest, ...]]:
-    """Parts of several records, and their manifests, each once; parts name theirs by its new number.
-
-    Args:
-        sources: of each record the parts that stay, and its manifests.
-    """
+    """Parts that stay of several records, and their manifests, each once; parts name theirs by its new number."""
     manifests: list[Manifest] = []
     parts = []
     for found, own in sources:

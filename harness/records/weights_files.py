@@ -52,9 +52,7 @@ def newer_checkpoint(folder: Path, stored: Path) -> bool:
 def clear_finished(folder: Path, record: RunRecord) -> None:
     """Drop what a finished run would have gone on from; its weights stay, once each, and kept logits.
 
-    Args:
-        folder: where the run kept its checkpoints and weights; need not exist.
-        record: of the run.
+    The folder is where it kept its checkpoints and weights, and need not exist.
     """
     best = record.best_iteration
     # at the last iteration they are those of final.safetensors

@@ -90,11 +90,7 @@ def base_job(job: WorkerJob) -> WorkerJob:
 
 
 def find_base_run(job: WorkerJob) -> BaseRun:
-    """The finished run that a job's CRF refines.
-
-    Raises:
-        BaseRunMissing: there is no finished record of it.
-    """
+    """The finished run that a job's CRF refines. BaseRunMissing: there is no finished record of it."""
     base = base_job(job)
     stored = finished(job.results, base.spec)
     if stored is None:

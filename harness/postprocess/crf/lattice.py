@@ -34,10 +34,9 @@ class _Rows:
 
 
 class Lattice:
-    """Gaussian filter with standard deviation 1 over N points of d features, up to a common factor.
+    """Gaussian filter with standard deviation 1 over N points of d features (N, d) float32, up to a common factor.
 
-    Args:
-        features: (N, d) float32, in units of standard deviations.
+    Features are in units of standard deviations.
 
     Raises:
         ValueError: points so far apart that lattice coordinates do not fit into 63 bits.

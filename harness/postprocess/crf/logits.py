@@ -58,11 +58,7 @@ def load_logits(path: Path, run_id: str, split: str, image_ids: tuple[str, ...])
 
 
 def require_weights(checkpoint: Checkpoint, run_id: str) -> None:
-    """Refuse to go on where a run's weights are gone.
-
-    Raises:
-        BaseRunMissing: they are.
-    """
+    """Refuse, with BaseRunMissing, to go on where a run's weights are gone."""
     if not checkpoint.weights.exists():
         raise BaseRunMissing(
             f"the weights of {run_id} are gone ({checkpoint.weights.name} is not in its work folder), nor "
@@ -78,14 +74,7 @@ def write_logits(
     data: DeviceDataset,
     on_images: OnImages = lambda images: None,
 ) -> Path:
-    """Run the network over a split and keep its logits.
-
-    Args:
-        job: of the run that is refined.
-        checkpoint: its weights.
-        split: named in the file.
-        data: the split at the run's input size.
-        on_images: called with the number of images done.
+    """Run the refined run's network over a split, at the run's input size, and keep its logits.
 
     Raises:
         BaseRunMissing: the weights are gone.

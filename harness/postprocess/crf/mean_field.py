@@ -73,13 +73,10 @@ def build_kernels(
     filtering: Filtering | None = None,
     gaussian: Filter | None = None,
 ) -> Kernels:
-    """The kernels of an image; they depend on its pixels and on the parameters' sigmas alone.
+    """The kernels of an image (H, W, 3) uint8; they depend on its pixels and on the parameters' sigmas alone.
 
-    Args:
-        image: (H, W, 3) uint8.
-        parameters: of the CRF.
-        filtering: how; none: exact where the image is small enough.
-        gaussian: that kernel, where it was built for another image of the size.
+    filtering: none: exact where the image is small enough. gaussian: that kernel, where it was built for another image
+    of the size.
     """
     size = (image.shape[0], image.shape[1])
     how: Filtering = filtering or ("exact" if size[0] * size[1] <= EXACT_PIXELS else "lattice")
@@ -106,13 +103,10 @@ def infer(unary: Tensor, kernels: Kernels, parameters: CrfParameters) -> Tensor:
 
 @torch.inference_mode()
 def mean_field(unary: Tensor, image: Tensor, parameters: CrfParameters, filtering: Filtering | None = None) -> Tensor:
-    """Marginals of the CRF, in the shape of `unary`.
+    """Marginals of the CRF, in the shape of `unary`: energies (K, H, W) or (N, K, H, W), negative log probabilities.
 
-    Args:
-        unary: energies (K, H, W) or (N, K, H, W): negative log probabilities, up to a constant a pixel.
-        image: (H, W, 3) or (N, H, W, 3) uint8, on the same device.
-        parameters: of the CRF.
-        filtering: how sums over all pixels are taken; none: exact up to 4,096 pixels, on the lattice above.
+    These are given up to a constant a pixel. The image is (H, W, 3) or (N, H, W, 3) uint8, on the same device.
+    filtering: how sums over all pixels are taken; none: exact up to 4,096 pixels, on the lattice above.
 
     Raises:
         ValueError: shapes or types that do not go together.

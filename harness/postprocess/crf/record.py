@@ -15,13 +15,9 @@ from harness.training.evaluator import label_png
 
 
 def crf_record(run: CrfRun, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
-    """The record of a finished run and the files beside it, by name.
+    """The record of a run that is searched and scored, and the files beside it, by name.
 
     What training made it (parameters, initial weights, iterations) is the refined run's own.
-
-    Args:
-        run: searched and scored.
-        environment: of the machine it ran on (`harness.system.environment.environment`).
     """
     evaluations, scored = _evaluations(run)
     pictures = _pictures(run)

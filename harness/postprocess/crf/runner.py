@@ -75,10 +75,7 @@ class CrfState(BaseModel):
 class CrfRun:
     """A run with the CRF in the making, carried out in the same three steps as one that trains.
 
-    Args:
-        job: what to run, where and on what.
-        progress: where to show how far it is.
-        stop_asked: looked at after each image.
+    Whether to stop is asked after each image.
     """
 
     def __init__(self, job: WorkerJob, progress: RunProgress, stop_asked: Callable[[], bool]) -> None:

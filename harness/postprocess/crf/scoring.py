@@ -44,13 +44,7 @@ class CrfData:
 
 
 class Refiner:
-    """Applies the CRF to images of one split, one at a time.
-
-    Args:
-        data: the split.
-        num_classes: K.
-        device: what to compute on.
-    """
+    """Applies the CRF to images of one split, one at a time."""
 
     def __init__(self, data: CrfData, num_classes: int, device: torch.device) -> None:
         self._data = data
@@ -85,10 +79,7 @@ class Refiner:
     ) -> list[SubsetScores]:
         """Scores on some images, of the network's own output and of each trial.
 
-        Args:
-            indices: of the images.
-            trials: with the same sigmas, so that an image's kernels are built once; may be empty.
-            on_images: called with the number of images done.
+        Trials have the same sigmas, so that an image's kernels are built once; there may be none.
         """
         matrices = np.zeros((1 + len(trials), self._num_classes, self._num_classes), dtype=np.int64)
         for index in indices:
@@ -105,14 +96,7 @@ class Refiner:
     def split_scores(
         self, parameters: CrfParameters, *, boundary: bool, keep: Collection[int], on_images: OnImages
     ) -> SplitScores:
-        """Score every image once.
-
-        Args:
-            parameters: of the CRF.
-            boundary: score BF too, on all cores beside the CRF.
-            keep: indices of images whose predictions are wanted.
-            on_images: called with the number of images done.
-        """
+        """Score every image once, and BF if asked for; keep: indices of images whose predictions are wanted."""
         matrices, kept = [], {}
         with BoundaryPool(self._num_classes) as pool:
             for index in range(len(self._data)):
