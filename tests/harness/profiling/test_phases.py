@@ -154,10 +154,10 @@ def test_another_error_ends_the_measurement() -> None:
 class Watching(nn.Module):
     """Notes in which mode it is called, and what type its logits have."""
 
-    def __init__(self) -> None:
+    def __init__(self, seen: set[tuple[bool, bool, torch.dtype]]) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 1)
-        self.seen: set[tuple[bool, bool, torch.dtype]] = set()
+        self.seen = seen
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.conv(images)
@@ -166,7 +166,7 @@ class Watching(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("phase", "precision", "seen"),
+    ("phase", "precision", "wanted"),
     [
         ("forward", "fp32", (False, True, torch.float32)),
         ("end-to-end", "fp32", (False, True, torch.float32)),
@@ -175,13 +175,13 @@ class Watching(nn.Module):
         ("training-step", "bf16", (True, False, torch.bfloat16)),
     ],
 )
-def test_modes_of_the_phases(phase: str, precision: str, seen: tuple[bool, bool, torch.dtype]) -> None:
-    network = Watching()
-    measuring = Measuring(Bench(make_task(phase, 2, precision=precision), lambda: network))
+def test_modes_of_the_phases(phase: str, precision: str, wanted: tuple[bool, bool, torch.dtype]) -> None:
+    seen: set[tuple[bool, bool, torch.dtype]] = set()
+    measuring = Measuring(Bench(make_task(phase, 2, precision=precision), lambda: Watching(seen)))
     measuring.prepare()
-    network.seen.clear()  # preparing counts on shapes too
+    seen.clear()  # preparing counts on shapes too
     measuring.round()
-    assert network.seen == {seen}
+    assert seen == {wanted}
 
 
 def test_options_change_how_the_network_is_called(small: Build) -> None:
