@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
 from harness.system.console import say, text_column
+from harness.system.files import mtime_ns
 from harness.training.progress import position_file, read_position
 
 
@@ -47,7 +48,7 @@ class _Followed:
         self.folder = folder
         self.prefixes = prefixes
         self.tail = Tail(log_file(folder))
-        self.before = _moment(position_file(folder))  # an earlier segment's position is no news
+        self.before = mtime_ns(position_file(folder))  # an earlier segment's position is no news
         self.bar: TaskID | None = None
 
 
@@ -119,7 +120,7 @@ class Display:
             for prefix in followed.prefixes:
                 line = line.removeprefix(prefix)
             self.say(name, line)
-        if _moment(position_file(followed.folder)) == followed.before:
+        if mtime_ns(position_file(followed.folder)) == followed.before:
             return
         position = read_position(followed.folder)
         if position is None:
@@ -127,10 +128,3 @@ class Display:
         if followed.bar is None:
             followed.bar = self._bars.add_task(name, total=position.total, note="")
         self._bars.update(followed.bar, completed=position.done, note=position.note)
-
-
-def _moment(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None

@@ -36,11 +36,7 @@ class Registry(Generic[Entry]):
         return iter(self._table)
 
     def check(self, name: str) -> str:
-        """The name, if it is registered; nothing is imported.
-
-        Raises:
-            UserError: it is not; suggests the nearest, and lists all.
-        """
+        """The name, if it is registered; else UserError, with the nearest and all. Nothing is imported."""
         if name not in self._table:
             raise UserError(f"unknown {self._kind} {name!r}; {nearest(name, self._table)}known: {', '.join(self)}")
         return name
