@@ -24,11 +24,7 @@ _RELEASED = {
 
 
 def check_class_weighting(class_weighting: ClassWeighting, dataset: str) -> None:
-    """Refuse a class weighting that does not exist for a dataset.
-
-    Raises:
-        UserError: `segnet-release` for a dataset without published weights.
-    """
+    """Refuse, by a UserError, `segnet-release` for a dataset without published weights."""
     if class_weighting == "segnet-release" and dataset not in _RELEASED:
         known = ", ".join(_RELEASED)
         raise UserError(f"class_weighting segnet-release: no weights were published for {dataset}; only for {known}")
