@@ -179,11 +179,7 @@ def _measure(requests: Sequence[Request], results: Any, log: str) -> PlanResult:
 
 
 def check_reachable(address: str) -> None:
-    """Refuse an address such as 10.0.0.1:6379 where nothing listens: Ray itself tries for minutes.
-
-    Raises:
-        UserError: nothing answers there.
-    """
+    """Refuse, by a UserError, an address such as 10.0.0.1:6379 where nothing listens: Ray tries for minutes."""
     host, mark, port = address.rpartition(":")
     if "://" in address or not mark or not (port.isascii() and port.isdigit()):
         return  # one of Ray's own words, such as auto

@@ -101,17 +101,15 @@ def measurement_requests(specs: Sequence[RunSpec], request: RunRequest, preset: 
     """
     wanted = {}
     adamw: tuple[Option, ...] = ("adamw",)
-    variants = [(one, options) for one in specs for options in ((), adamw)]
-    for spec, options in variants:
+    for spec, options in [(one, options) for one in specs for options in ((), adamw)]:
         if options == adamw and spec.protocol.optimizer != "adamw":
             continue
-        size = spec.protocol.size or spec.dataset_info.size
         measured = MeasureSpec(
             architecture=spec.architecture,
             architecture_revision=spec.architecture_revision,
             architecture_source=spec.architecture_source,
             num_classes=spec.num_classes,
-            size=size,
+            size=spec.protocol.size or spec.dataset_info.size,
             precision=spec.precision,
             options=options,
             device="cuda" if request.device == "cuda" else "cpu",

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from harness.launchers.base import until
-from harness.launchers.local import LocalLauncher, Share, gpu_uuids, shares
+from harness.launchers.local import LocalLauncher, gpu_uuids, shares
 from harness.records.run import load_runs
 from harness.system.errors import UserError
 from tests.harness.commands import assert_one_line, harness, tiny, with_cache
@@ -23,8 +23,8 @@ from tests.harness.launchers.runs import outcomes, request
 
 @pytest.mark.parametrize(("jobs", "threads", "each"), [(1, 7, 7), (2, 7, 3), (3, 7, 2), (7, 7, 1)])
 def test_threads_of_a_cpu_are_shared(jobs: int, threads: int, each: int) -> None:
-    assert shares(jobs, 1, "cpu", threads) == [Share(threads=each)] * jobs
-    assert shares(jobs, 2, "cpu", threads) == [Share(threads=each)] * jobs
+    for gpus_per_run in (1, 2):
+        assert shares(jobs, gpus_per_run, "cpu", threads) == (each, [{}] * jobs)
 
 
 def test_more_runs_than_threads_or_cards_are_refused() -> None:
@@ -37,9 +37,8 @@ def test_more_runs_than_threads_or_cards_are_refused() -> None:
 
 def test_each_run_sees_its_own_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.launchers.local.gpu_uuids", lambda: ["GPU-a", "GPU-b", "GPU-c", "GPU-d"])
-    found = shares(2, 2, "cuda", 8)
-    assert [share.variables["CUDA_VISIBLE_DEVICES"] for share in found] == ["GPU-a,GPU-b", "GPU-c,GPU-d"]
-    assert [share.threads for share in found] == [4, 4]
+    variables = [{"CUDA_VISIBLE_DEVICES": cards} for cards in ("GPU-a,GPU-b", "GPU-c,GPU-d")]
+    assert shares(2, 2, "cuda", 8) == (4, variables)
     with pytest.raises(UserError, match="--jobs 2 --gpus-per-run 3: that takes 6 GPUs, and there are 4 here"):
         shares(2, 3, "cuda", 8)
 
