@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DEFAULT_RESULTS, DEFAULT_WORK, DataRoot, Force, Plugins, Results, Threads, Work
-from harness.system.surroundings import expanded
+from harness.cli.options import DEFAULT_RESULTS, DEFAULT_WORK, DataRoot, Force, Output, Plugins, Results, Threads, Work
 
 Models = Annotated[
     list[str],
@@ -26,9 +25,7 @@ def export(
     dynamic: Annotated[
         bool, typer.Option("--dynamic", help="For images of any size, not for the size of training alone.")
     ] = False,
-    output: Annotated[Path, typer.Option(help="Folder to write to.", parser=expanded, metavar="FOLDER")] = Path(
-        "exports"
-    ),
+    output: Output = Path("exports"),
     size: Annotated[str, typer.Option(help="Of architectures with drawn weights: height x width.")] = "360x480",
     classes: Annotated[int, typer.Option(help="Of architectures with drawn weights.", min=2)] = 11,
     data_root: DataRoot = None,
@@ -51,7 +48,7 @@ def export(
     from harness.system.errors import UserError, one_of
 
     console, names = terminal(), ("onnx", "openvino", "torch-export")
-    kinds = [one_of(one, names, "format") for one in dict.fromkeys(kind or ("onnx",))]
+    kinds = [one_of(one, names, "format") for one in kind or ("onnx",)]
     sources = [find_or_draw(one, results, work, parse_size(size), classes) for one in models]
     check_names(sources)
     writable(output, "--output")

@@ -205,9 +205,8 @@ def _planned_machine(request: RunRequest) -> Machine | NotMeasured:
 
 
 def _compiled(value: str | None) -> Compiled:
-    if value is None:
-        return "no"
-    return "graphs" if one_of(value, ("default", "graphs"), "compile") == "graphs" else "default"
+    known: tuple[Compiled, ...] = ("default", "graphs")
+    return "no" if value is None else one_of(value, known, "compile")
 
 
 def _say_if_slow(request: RunRequest, console: Console) -> None:
