@@ -70,17 +70,8 @@ class _Subject:
 def check_architecture_contract(name: str, device: Device, precision: Precision = "fp32") -> list[CheckResult]:
     """Try an architecture on random input: shapes, an odd size, training, determinism, saving, counting, whole runs.
 
-    Args:
-        name: an architecture of this package, of another library or of a plugin.
-        device: to compute on.
-        precision: of the runs.
-
-    Returns:
-        what was tried, in order; an exception in one is its finding and does not stop the others, but where
-        the network can't be built nothing else is tried, and without logits no run.
-
-    Raises:
-        UserError: no room for what a run writes.
+    An exception in one is its finding and does not stop the others, but where the network can't be built nothing else
+    is tried, and without logits no run. UserError: there is no room for what a run writes.
     """
     least = architectures.info(name).min_size
     height, width = (max(side, least) for side in SIZE)

@@ -43,7 +43,7 @@ def export(
     from harness.cli.options import writable
     from harness.config.protocol import parse_size
     from harness.deploy.weights import check_names, find_or_draw
-    from harness.system.console import terminal
+    from harness.system.console import say, terminal
     from harness.system.environment import available_cores
     from harness.system.errors import UserError, one_of
 
@@ -100,10 +100,8 @@ def export(
         )
     console.print(table)
     for what, reason in reasons.items():
-        console.print(f"{what}: {reason}", highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        "Differences are of logits, beside the logits' standard deviation; each file has its own as FILE.json.",
-        highlight=False,
-        soft_wrap=True,
+        say(console, f"{what}: {reason}")
+    say(
+        console, "Differences are of logits, beside the logits' standard deviation; each file has its own as FILE.json."
     )
     raise typer.Exit(1 if any(row.failure for row in rows) else 0)

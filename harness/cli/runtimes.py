@@ -11,7 +11,7 @@ from harness.cli.options import writable
 from harness.deploy.weights import build, check_names, find_or_draw
 from harness.records.measurement import Preset
 from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimePrecision, RuntimeRecord
-from harness.system.console import terminal
+from harness.system.console import say, terminal
 from harness.system.errors import UserError, one_of, some_of
 from harness.system.locks import measuring_on_this_machine
 from harness.system.quantities import Quantity
@@ -86,8 +86,7 @@ def measure_in_runtimes(
             console.print(_table(source.name, records))
             for record in records:
                 if record.failure:
-                    line = f"{record.runtime} {record.precision}: {record.failure}"
-                    console.print(line, highlight=False, markup=False, soft_wrap=True)
+                    say(console, f"{record.runtime} {record.precision}: {record.failure}")
             asked = [one for one in records if one.runtime in runtimes and one.precision in kinds]
             code = 1 if all(one.failure for one in asked) else code
     return code

@@ -30,11 +30,7 @@ class Plan:
 
 
 def plan(request: RunRequest, suite: Suite | None = None) -> Plan:
-    """Turn a request into runs.
-
-    Args:
-        request: as the user made it.
-        suite: none: the one that the request names, or `quick`; it must name its dataset.
+    """Turn a request into runs of a suite; none: the one that the request names, or `quick`, which names its dataset.
 
     Raises:
         UserError: an option that can't be used, or an architecture that can't take the size or the weights.

@@ -239,11 +239,7 @@ class Protocol(Frozen):
         return {"report_at": moved, "eval_interval": interval}
 
     def reductions(self, full_size: tuple[int, int]) -> list[str]:
-        """Why a run of this protocol is a reduced one, in words; empty for a full run.
-
-        Args:
-            full_size: the dataset's (height, width).
-        """
+        """Why a run of this protocol on a dataset of that (H, W) is a reduced one, in words; empty for a full run."""
         original = self.original()
         found = []
         size = self.size or full_size

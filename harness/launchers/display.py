@@ -26,18 +26,16 @@ class Tail:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = path.stat().st_size if path.exists() else 0
-        self._rest = b""
 
     def lines(self) -> list[str]:
         """Those since the last time."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._read)
-                new = file.read()
+                *whole, rest = file.read().split(b"\n")
+                self._read = file.tell() - len(rest)
         except FileNotFoundError:
             return []
-        self._read += len(new)
-        *whole, self._rest = (self._rest + new).split(b"\n")
         return [line.decode("utf-8", errors="replace") for line in whole]
 
 
@@ -53,12 +51,9 @@ class _Followed:
 
 
 class Display:
-    """What goes on in several runs; `refresh` brings it up to date.
+    """What goes on in several runs, `total` in all; `refresh` brings it up to date.
 
-    Args:
-        console: where to show it; without a terminal there are lines alone.
-        total: how many runs there are.
-        bars: whether to show them; a run that has the terminal shows its own.
+    Without a terminal there are lines alone, and no bars where a run has the terminal and shows its own.
     """
 
     def __init__(self, console: Console, total: int, bars: bool = True) -> None:
@@ -84,13 +79,7 @@ class Display:
             self.refresh()
 
     def follow(self, name: str, folder: Path, prefixes: tuple[str, ...] = ()) -> None:
-        """Show what happens in a folder from now on.
-
-        Args:
-            name: said with each line.
-            folder: of the run.
-            prefixes: of lines, left out: they only repeat the name.
-        """
+        """Show a run's folder from now on, each line after its name; prefixes that only repeat that are left out."""
         self._followed[name] = _Followed(folder, prefixes)
 
     def ended(self, name: str) -> None:

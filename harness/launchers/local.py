@@ -24,8 +24,7 @@ for card in range(torch.cuda.device_count()):
 class LocalLauncher(Launcher):
     """Each run in a process of its own on this machine, `jobs` of them at once.
 
-    Args:
-        request: with more than one job each run has GPUs of its own, or its share of the threads.
+    With more than one job each run has GPUs of its own, or its share of the threads.
     """
 
     remote = False

@@ -137,15 +137,9 @@ def measure_all(
     """Measure what is not finished yet, and show how far it is.
 
     Args:
-        requests: what to measure.
-        results: the results folder.
-        console: where to say what is going on.
         force: measure even what was measured before.
-        wait: until other processes of the harness have ended.
+        wait: until other processes of the harness have ended; else that these train or measure is a UserError.
         deadline_s: end of the budget by time.monotonic; none without one.
-
-    Raises:
-        UserError: others train or measure here, and waiting is not wanted.
     """
     result = PlanResult()
 

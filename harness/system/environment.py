@@ -166,25 +166,17 @@ def _torch_state() -> dict[str, Any]:
     import torch
 
     cudnn = torch.backends.cudnn
-    state: dict[str, Any] = {
+    card = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
+    return {
         "torch": torch.__version__,
         "torch_threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
         "cudnn": cudnn.version() if cudnn.is_available() else None,  # type: ignore[no-untyped-call]
-        "gpu_name": None,
-        "gpu_uuid": None,
-        "gpu_memory_bytes": None,
-        "gpu_capability": None,
+        "gpu_name": card.name if card else None,
+        "gpu_uuid": gpu_uuid() if card else None,
+        "gpu_memory_bytes": card.total_memory if card else None,
+        "gpu_capability": f"{card.major}.{card.minor}" if card else None,
     }
-    if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        state |= {
-            "gpu_name": properties.name,
-            "gpu_uuid": gpu_uuid(),
-            "gpu_memory_bytes": properties.total_memory,
-            "gpu_capability": f"{properties.major}.{properties.minor}",
-        }
-    return state
 
 
 @cache

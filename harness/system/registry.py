@@ -53,11 +53,6 @@ class Registry(Generic[Entry]):
 
 
 def entries_of_package(package: str, attribute: str) -> list[tuple[str, str]]:
-    """(name, "module:attribute") of every module in a package, by name; imports the package, none of its modules.
-
-    Args:
-        package: dotted name.
-        attribute: what each of its modules registers.
-    """
+    """(name, "module:attribute") of every module in a package, by name; imports none of the modules."""
     names = sorted(module.name for module in iter_modules(import_module(package).__path__))
     return [(name, f"{package}.{name}:{attribute}") for name in names]
