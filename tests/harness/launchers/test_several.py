@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from harness.config.world import WorldInfo, check_sharing
@@ -56,20 +59,10 @@ def records(cwd: Path) -> dict[str, RunRecord]:
 
 
 def workers(running: Harness) -> list[int]:
-    """The processes of a run, by rank: torch's launcher leads their session."""
-    found: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"harness.launchers.worker" not in (entry / "cmdline").read_bytes():
-                continue
-            variables = dict(line.split(b"=", 1) for line in (entry / "environ").read_bytes().split(b"\0") if line)
-            launcher = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            command = int(Path(f"/proc/{launcher}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue
-        if command == running.pid and b"RANK" in variables:
-            found[int(variables[b"RANK"])] = int(entry.name)
-    return [found[rank] for rank in sorted(found)]
+    """The processes of a run, by rank; torch's launcher, which starts them, is a child of the command."""
+    started = [child for launcher in psutil.Process(running.pid).children() for child in launcher.children()]
+    ranks = {child.environ()["RANK"]: child.pid for child in started if "harness.launchers.worker" in child.cmdline()}
+    return [ranks[rank] for rank in sorted(ranks)]
 
 
 @pytest.mark.slow
@@ -167,9 +160,6 @@ def test_a_network_that_ends_its_process_is_a_row(tmp_path: Path, drawn_cache: P
 
 def test_what_torchrun_started_is_refused(tmp_path: Path) -> None:
     """By its variables and the parent's command line; leftover variables alone are nobody's launcher."""
-    import subprocess
-    import sys
-
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"}
     command = [sys.executable, "-m", "harness", "list"]
     script = f"import subprocess, sys; sys.exit(subprocess.run({command!r}).returncode)"

@@ -16,6 +16,7 @@ from harness.system.environment import available_cores, cpu_model, device_name, 
 from harness.system.supervisor import child_environment
 
 Naming = Callable[..., None]
+NUMBERS = "processor\t: 0\ncpu family\t: 26\nmodel\t\t: 2\n"
 
 
 @pytest.fixture
@@ -33,25 +34,19 @@ def cpu_named(monkeypatch: pytest.MonkeyPatch) -> Iterator[Naming]:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("name", "before", "expected"),
     [
-        ("AMD EPYC", "AMD EPYC"),
-        ("AMD EPYC 7763 64-Core Processor", "AMD EPYC 7763"),
-        ("Intel(R) Xeon(R) CPU E5-2686 v4 @ 2.30GHz", "Intel Xeon E5-2686 v4"),
-        ("Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz", "Intel Core i7-9750H"),
+        ("AMD EPYC", "", "AMD EPYC"),
+        ("AMD EPYC 7763 64-Core Processor", "", "AMD EPYC 7763"),
+        ("Intel(R) Xeon(R) CPU E5-2686 v4 @ 2.30GHz", "", "Intel Xeon E5-2686 v4"),
+        ("Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz", "", "Intel Core i7-9750H"),
+        ("AMD EPYC", NUMBERS, "AMD EPYC family 26 model 2"),  # a name that several processors share
+        ("AMD EPYC 9655", NUMBERS, "AMD EPYC 9655"),
     ],
 )
-def test_the_processors_name_without_marks(cpu_named: Naming, name: str, expected: str) -> None:
-    cpu_named(name)
+def test_the_processors_name_without_marks(cpu_named: Naming, name: str, before: str, expected: str) -> None:
+    cpu_named(name, before)
     assert cpu_model() == expected
-
-
-def test_a_name_that_several_processors_share_gets_family_and_model(cpu_named: Naming) -> None:
-    numbers = "processor\t: 0\ncpu family\t: 26\nmodel\t\t: 2\n"
-    cpu_named("AMD EPYC", numbers)
-    assert cpu_model() == "AMD EPYC family 26 model 2"
-    cpu_named("AMD EPYC 9655", numbers)
-    assert cpu_model() == "AMD EPYC 9655"
 
 
 def test_slugs(cpu_named: Naming, monkeypatch: pytest.MonkeyPatch) -> None:
