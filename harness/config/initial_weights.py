@@ -65,8 +65,9 @@ def _resolved(text: str) -> GivenWeights:
             f"encoder weights {text!r}: {error.strerror}; give none, imagenet, a .safetensors or .pth file, or a "
             "folder that `harness weights` made"
         ) from None
-    weights = InitialWeights(kind="file", sha256=digest, title=_title(path))
-    return GivenWeights(weights=weights, file=path.resolve())
+    # the file's own word for what it holds, else its name
+    title = " ".join(_metadata(path).get("source", "").split()) or path.name
+    return GivenWeights(weights=InitialWeights(kind="file", sha256=digest, title=title), file=path.resolve())
 
 
 def fitted(info: architectures.ArchitectureInfo, given: Sequence[GivenWeights]) -> InitialWeights:
@@ -185,11 +186,6 @@ def check_trained_input(path: Path, protocol: Protocol) -> None:
             f"{path}: its model was trained on images with {wrong[0]} {found.get(wrong[0])}, protocol "
             f"{protocol.title} has {own[wrong[0]]}; choose a protocol with the same input, or other weights"
         )
-
-
-def _title(path: Path) -> str:
-    """The file's own word for what it holds (safetensors metadata `source`), else its name."""
-    return " ".join(_metadata(path).get("source", "").split()) or path.name
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -1,23 +1,19 @@
 """Several runs at once on this machine, as a user starts them."""
 
 import io
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
 
-from harness.launchers.base import until
 from harness.launchers.local import LocalLauncher, gpu_uuids, shares
 from harness.records.run import load_runs
 from harness.system.errors import UserError
+from tests.faults.processes import Harness
 from tests.harness.commands import assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
-from tests.harness.launchers.namespace import ROOT
 from tests.harness.launchers.runs import outcomes, request
 
 
@@ -83,20 +79,12 @@ def test_a_stop_leaves_a_checkpoint_of_each(tmp_path: Path, drawn_cache: Path) -
     arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "eval_interval=100000"]
     arguments += ["--threads", "2", "--jobs", "2", "--seeds", "0,1,2"]
     place = with_cache(tmp_path, drawn_cache)
-    with subprocess.Popen(
-        [sys.executable, "-m", "harness", *arguments],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as child:
-        training = until(lambda: len(list(place.glob("work/runs/*/position.json"))) == 2, 120.0)
-        os.killpg(child.pid, signal.SIGHUP)  # as a terminal does that is closed
-        said, _ = child.communicate(timeout=60)
-    assert training, said
-    assert child.returncode == 130
-    assert said.count("stopped at iteration") == 2
-    assert "1 not begun" in said
+    with Harness(*arguments, cwd=place) as running:
+        running.wait_for(lambda: len(list(place.glob("work/runs/*/position.json"))) == 2)
+        running.signal_all(signal.SIGHUP)  # as a terminal does that is closed
+        done = running.done()
+    assert done.returncode == 130, done
+    assert done.stdout.count("stopped at iteration") == 2
+    assert "1 not begun" in done.stdout
     assert len(list(place.glob("work/runs/*/checkpoint.pt"))) == 2
     assert load_runs(place / "results") == ([], [])

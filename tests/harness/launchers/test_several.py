@@ -69,7 +69,7 @@ def workers(running: Harness) -> list[int]:
 def test_one_command_leaves_one_record_of_each_run(tmp_path: Path, drawn_cache: Path) -> None:
     place = with_cache(tmp_path, drawn_cache)
     done = harness(*tiny("segnet-basic", "bilinear-interpolation"), *TWO, cwd=place)
-    assert done.code == 0, done
+    assert done.returncode == 0, done
     found = records(place)
     assert sorted(found) == ["bilinear-interpolation", "segnet-basic"]
     for record in found.values():
@@ -77,9 +77,9 @@ def test_one_command_leaves_one_record_of_each_run(tmp_path: Path, drawn_cache: 
         assert record.distributed.world_sizes == (2,) and record.distributed.backend == "gloo"
         assert record.distributed.batch_norm == "synchronized"
         assert record.device.endswith(", 2 processes")
-    assert done.out.count("iteration 3 of 3") == 2  # said once, not by both
+    assert done.stdout.count("iteration 3 of 3") == 2  # said once, not by both
     again = harness(*tiny("segnet-basic", "bilinear-interpolation"), *TWO, cwd=place)
-    assert again.code == 0 and again.out.count("nothing to do") == 2
+    assert again.returncode == 0 and again.stdout.count("nothing to do") == 2
 
 
 STOPPED = [*tiny("segnet-basic", iterations=60), *TWO]
@@ -87,7 +87,7 @@ STOPPED = [*tiny("segnet-basic", iterations=60), *TWO]
 
 def trained(place: Path) -> None:
     done = harness(*STOPPED, cwd=place)
-    assert done.code == 0, done
+    assert done.returncode == 0, done
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_stopped_and_gone_on_with_is_the_undisturbed_run(
         running.wait_for(lambda: list(place.glob("work/runs/*/position.json")))
         children = workers(running)
         os.kill(running.pid, number)
-        code = running.done().code
+        code = running.done().returncode
         until = time.monotonic() + 60.0
         while any(Path(f"/proc/{pid}").exists() for pid in children):
             assert time.monotonic() < until, "they go on"
@@ -130,7 +130,7 @@ def test_a_killed_process_is_the_run_s_reason_and_the_next_run_goes_on(tmp_path:
         os.kill(workers(running)[1], signal.SIGKILL)
         running.wait_for(lambda: list(place.glob("work/runs/bilinear*/position.json")))
         os.kill(running.pid, signal.SIGTERM)
-        assert running.done().code == 130
+        assert running.done().returncode == 130
     (record,) = records(place).values()
     assert record.spec.architecture == "segnet-basic" and record.failure is not None
     assert record.failure.kind == "killed" and "SIGKILL" in record.failure.message
@@ -152,7 +152,7 @@ def test_a_network_that_ends_its_process_is_a_row(tmp_path: Path, drawn_cache: P
         "    return Leaving(3, num_classes, 1)\n"
     )
     done = harness(*tiny("leaving"), "--plugin", "leaving:leaving", *TWO, cwd=place)
-    assert done.code == 1, done
+    assert done.returncode == 1, done
     (record,) = records(place).values()
     assert record.failure is not None
     assert record.failure.message == "SystemExit: the code of the network called sys.exit(0) (rank 1)"
