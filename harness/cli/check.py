@@ -7,7 +7,6 @@ results in the file: whatever the code of a network does to the process, without
 import json
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -46,7 +45,7 @@ def _results(name: str, device: str, precision: str) -> list[tuple[str, bool, st
         line = error_line(said.read().decode("utf-8", errors="replace"))
         if not output.exists():
             return [("the process", False, f"{ended} and left no result{f': {line}' if line else ''}")]
-        return [(one["name"], one["passed"], one["found"]) for one in json.loads(output.read_text("utf-8"))]
+        return [(name, passed, found) for name, passed, found in json.loads(output.read_text("utf-8"))]
 
 
 def main(name: str, device: str, precision: str, output: str) -> None:
@@ -55,7 +54,7 @@ def main(name: str, device: str, precision: str, output: str) -> None:
 
     settle_output()
     results = check_architecture_contract(name, "cuda" if device == "cuda" else "cpu", precision_named(precision))
-    Path(output).write_text(json.dumps([asdict(result) for result in results]), "utf-8")
+    Path(output).write_text(json.dumps(results), "utf-8")
 
 
 if __name__ == "__main__":  # the processes that score BF begin with this module too: it imports no torch

@@ -27,24 +27,17 @@ def compare_architectures(
     suite: Suites = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """Print the tables.
-
-    Raises:
-        UserError: unknown suite, or networks that can't be compared.
-    """
+    """Print the tables; UserError for an unknown suite, or networks that can't be compared."""
     for name in suite or ():
         load_suite(name)
     frame, console = compare(results, first, second, suite or suite_names()), terminal()
     for (group, reduced), part in frame.groupby(["group", "reduced"], sort=False):
         say(console, f"{group}{f'; {reduced}' if reduced else ''}")
-        say(console, _who(part, title(first), title(second)))
+        seeds = part.iloc[0]
+        sides = (("A", first, seeds["first_seeds"]), ("B", second, seeds["second_seeds"]))
+        say(console, ", ".join(f"{side}: {title(name)} (seeds: {ran})" for side, name, ran in sides))
         console.print(_table(part), highlight=False)
     say(console, _NOTE.format(block=BLOCK))
-
-
-def _who(part: pd.DataFrame, first: str, second: str) -> str:
-    seeds = part.iloc[0]
-    return f"A: {first} (seeds: {seeds['first_seeds']}), B: {second} (seeds: {seeds['second_seeds']})"
 
 
 def _table(part: pd.DataFrame) -> Table:
@@ -60,7 +53,7 @@ def _table(part: pd.DataFrame) -> Table:
         table.add_row(
             row["checkpoint"],
             f"{row['metric']} {row['class']}".strip(),
-            *(_mean(row[f"{side}"], row[f"{side}_std"]) for side in ("first", "second")),
+            *(_mean(row[side], row[f"{side}_std"]) for side in ("first", "second")),
             signed(row["difference"]),
             interval,
             _HIGHER.get(row["higher"], row["higher"]),

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ _CURES = {
     "odd size": "if it wants multiples of a number, tell it: @architectures.declare(divisor=32)",
     "each image by itself": "in evaluation mode an image's logits must not depend on the others of its batch",
     "logits, not probabilities": "take softmax out: the loss takes it",
-    "same seed, same network": ("draw parameters from torch's global generator, and nothing in evaluation mode"),
+    "same seed, same network": "draw parameters from torch's global generator, and nothing in evaluation mode",
     "save and load": "register what belongs to the network as parameters or buffers",
     "trained": "its parameters must be of kinds that the optimizer takes, and its code must run in training mode",
     "gone on with": "what changes in training must be parameters or buffers, dense and each with memory of its own",
@@ -38,8 +39,7 @@ _CURES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     """One thing that was tried."""
 
     name: str
@@ -53,7 +53,6 @@ class _Subject:
 
     name: str
     size: tuple[int, int]
-    odd_size: tuple[int, int]
     device: torch.device
     precision: Precision
 
@@ -71,31 +70,16 @@ class _Subject:
 def check_architecture_contract(name: str, device: Device, precision: Precision = "fp32") -> list[CheckResult]:
     """Try an architecture on random input: shapes, an odd size, training, determinism, saving, counting, whole runs.
 
-    Args:
-        name: an architecture of this package, of another library or of a plugin.
-        device: to compute on.
-        precision: of the runs.
-
-    Returns:
-        what was tried, in order; an exception in one is its finding and does not stop the others, but where
-        the network can't be built nothing else is tried, and without logits no run.
-
-    Raises:
-        UserError: no room for what a run writes.
+    An exception in one is its finding and does not stop the others, but where the network can't be built nothing else
+    is tried, and without logits no run. UserError: there is no room for what a run writes.
     """
     least = architectures.info(name).min_size
     height, width = (max(side, least) for side in SIZE)
     odd_height, odd_width = (side if side >= least else least + 13 for side in ODD_SIZE)
-    subject = _Subject(
-        name=name,
-        size=(height, width),
-        odd_size=(odd_height, odd_width),
-        device=torch.device(device),
-        precision=precision,
-    )
+    subject = _Subject(name=name, size=(height, width), device=torch.device(device), precision=precision)
     tries: list[tuple[str, Callable[[_Subject], str]]] = [
         ("output shape", lambda one: _shape(one, one.size)),
-        ("odd size", lambda one: _shape(one, one.odd_size)),
+        ("odd size", lambda one: _shape(one, (odd_height, odd_width))),
         ("logits, not probabilities", _logits),
         ("each image by itself", _by_itself),
         ("two training steps", _training),

@@ -32,11 +32,7 @@ def logits(
     results: cli.Results = cli.DEFAULT_RESULTS,
     work: cli.Work = cli.DEFAULT_WORK,
 ) -> None:
-    """Write them.
-
-    Raises:
-        UserError: no such run, a split that there is not, other data, or weights that are gone.
-    """
+    """Write them; UserError for no such run or split, other data, or weights that are gone."""
     stored = _stored(results, run)
     spec = stored.record.spec
     known = tuple(spec.dataset_info.splits)
@@ -80,11 +76,7 @@ def crf(
     results: cli.Results = cli.DEFAULT_RESULTS,
     work: cli.Work = cli.DEFAULT_WORK,
 ) -> None:
-    """Carry out the runs that refine these.
-
-    Raises:
-        UserError: no such run, or one that trained no network.
-    """
+    """Carry out the runs that refine these; UserError for no such run, or one that trained no network."""
     limits = {
         "deadline_s": cli.deadline(budget),
         "heartbeat_timeout_s": parse_time(heartbeat_timeout, "heartbeat-timeout"),

@@ -1,6 +1,6 @@
 """`data`: fetch, prepare and check datasets; how a command finds the dataset that it is given."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -13,27 +13,18 @@ import datasets
 from datasets import DatasetInfo, folder
 from datasets.check import CheckReport, SplitCheck, check
 from datasets.folder.check import FolderReport, check_folder
+from harness.cli import options
 from harness.cli.options import DataRoot, DatasetName, DatasetOrFolder, DataTarget, Plugins, Release
 from harness.config.suite import OWN, QUICK, Suite, load_suite, on_own_data, suite_names
 from harness.system.console import progress, say, terminal
 from harness.system.errors import UserError, printable
-from harness.system.surroundings import expanded
 
 PROBLEMS_SHOWN = 20  # of each kind
-Overlays = Annotated[
-    Path,
-    typer.Option(
-        help="Folder for eight pictures of own data with their labels, to look at.", parser=expanded, metavar="FOLDER"
-    ),
-]
+Overlays = Annotated[Path, options.folder("Folder for eight pictures of own data with their labels, to look at.")]
 
 
 def dataset_named(name: str, root: str | None, console: Console) -> tuple[DatasetInfo, str | None]:
-    """The description of a dataset, `folder:PATH` too, and its data root; says what was found in a folder.
-
-    Raises:
-        datasets.DatasetError: an unknown name, or bad data.
-    """
+    """The description of a dataset, `folder:PATH` too, and its data root; says what was found in a folder."""
     known, root = datasets.resolve(name, root)
     if not folder.is_name(known):
         return datasets.info(known, root), root
@@ -124,6 +115,13 @@ def prepare(name: DatasetName, data_root: DataTarget = "data", release: Release 
     say(console, f"{made.folder}: {made.made} pairs made, {made.before} were there already")
 
 
+def _say_problems(console: Console, kind: str, lines: Sequence[str]) -> None:
+    for line in lines[:PROBLEMS_SHOWN]:
+        say(console, f"{kind}: {printable(line)}")
+    if len(lines) > PROBLEMS_SHOWN:
+        say(console, f"{kind}: and {len(lines) - PROBLEMS_SHOWN:,} more")
+
+
 def print_check(report: CheckReport, console: Console) -> int:
     """Print what a check found; returns 0 if all is sound, else 1."""
     info = report.info
@@ -131,10 +129,7 @@ def print_check(report: CheckReport, console: Console) -> int:
     say(console, f"content {report.content_hash or 'not taken'}: {report.variant or 'no variant'}")
     for split in report.splits:
         console.print(_histogram(split, info.classes))
-    for problem in report.problems[:PROBLEMS_SHOWN]:
-        say(console, f"problem: {printable(problem)}")
-    if len(report.problems) > PROBLEMS_SHOWN:
-        say(console, f"and {len(report.problems) - PROBLEMS_SHOWN} more problems")
+    _say_problems(console, "problem", report.problems)
     console.print("sound" if report.sound else f"{len(report.problems)} problems", style="bold")
     return 0 if report.sound else 1
 
@@ -156,7 +151,6 @@ def _histogram(split: SplitCheck, classes: tuple[str, ...]) -> Table:
 
 def print_folder(report: FolderReport, console: Console) -> int:
     """Print what the check of own data found; returns 0 if all is sound, else 1."""
-
     read = report.folder
     say(console, f"{read.info.title}: {read.path}")
     say(console, f"layout: {read.layout}; settings: {report.origin}; content {report.content_hash or 'not taken'}")
@@ -166,10 +160,7 @@ def print_folder(report: FolderReport, console: Console) -> int:
     for note in read.notes:
         say(console, f"note: {note}")
     for kind, lines in read.problems.items():
-        for line in lines[:PROBLEMS_SHOWN]:
-            say(console, f"{kind}: {line}")
-        if len(lines) > PROBLEMS_SHOWN:
-            say(console, f"{kind}: and {len(lines) - PROBLEMS_SHOWN:,} more")
+        _say_problems(console, kind, lines)
     for path in report.overlays:
         say(console, f"look at: {path}")
     counts = ", ".join(f"{len(lines):,} of {kind}" for kind, lines in read.problems.items())

@@ -20,11 +20,7 @@ from harness.system.quantities import NotMeasured
 def print_plan(specs: Sequence[RunSpec], results: Path, console: Console, machine: Machine | NotMeasured) -> None:
     """The plan for a terminal of any width: what all runs share, a table of the rest, hours of what is left to do.
 
-    Args:
-        specs: the runs.
-        results: the results folder, whose records tell what is finished and how fast the machine is.
-        console: where to print.
-        machine: whose time is estimated, or why none is.
+    The records in the results folder tell what is finished and how fast the machine is.
     """
     each = [_traits(spec) for spec in specs]
     shared = [text for text in each[0] if all(text in traits for traits in each)]
@@ -79,15 +75,12 @@ def _on_hours(left: Sequence[Estimate | NotMeasured], machine: Machine | NotMeas
 def _traits(spec: RunSpec) -> list[str]:
     """What a run is, but for its network, which its id begins with."""
     protocol = spec.protocol
-    compiled = [] if spec.compiled == "no" else [f"compiled ({spec.compiled})"]
-    changes = [f"{field}={value}" for field, value in protocol.overrides.items()]
-    start = f"initial weights {spec.initial_weights.title}"
     return [
         f"data {spec.dataset_variant}",
         f"protocol {protocol.name}",
-        *changes,
+        *(f"{field}={value}" for field, value in protocol.overrides.items()),
         f"seed {spec.seed}",
         spec.precision,
-        *compiled,
-        start,
+        *([] if spec.compiled == "no" else [f"compiled ({spec.compiled})"]),
+        f"initial weights {spec.initial_weights.title}",
     ]

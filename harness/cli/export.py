@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DEFAULT_RESULTS, DEFAULT_WORK, DataRoot, Force, Plugins, Results, Threads, Work
-from harness.system.surroundings import expanded
+from harness.cli.options import DEFAULT_RESULTS, DEFAULT_WORK, DataRoot, Force, Output, Plugins, Results, Threads, Work
 
 Models = Annotated[
     list[str],
@@ -26,9 +25,7 @@ def export(
     dynamic: Annotated[
         bool, typer.Option("--dynamic", help="For images of any size, not for the size of training alone.")
     ] = False,
-    output: Annotated[Path, typer.Option(help="Folder to write to.", parser=expanded, metavar="FOLDER")] = Path(
-        "exports"
-    ),
+    output: Output = Path("exports"),
     size: Annotated[str, typer.Option(help="Of architectures with drawn weights: height x width.")] = "360x480",
     classes: Annotated[int, typer.Option(help="Of architectures with drawn weights.", min=2)] = 11,
     data_root: DataRoot = None,
@@ -46,12 +43,12 @@ def export(
     from harness.cli.options import writable
     from harness.config.protocol import parse_size
     from harness.deploy.weights import check_names, find_or_draw
-    from harness.system.console import terminal
+    from harness.system.console import say, terminal
     from harness.system.environment import available_cores
     from harness.system.errors import UserError, one_of
 
     console, names = terminal(), ("onnx", "openvino", "torch-export")
-    kinds = [one_of(one, names, "format") for one in dict.fromkeys(kind or ("onnx",))]
+    kinds = [one_of(one, names, "format") for one in kind or ("onnx",)]
     sources = [find_or_draw(one, results, work, parse_size(size), classes) for one in models]
     check_names(sources)
     writable(output, "--output")
@@ -102,10 +99,8 @@ def export(
         )
     console.print(table)
     for what, reason in reasons.items():
-        console.print(f"{what}: {reason}", highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        "Differences are of logits, beside the logits' standard deviation; each file has its own as FILE.json.",
-        highlight=False,
-        soft_wrap=True,
+        say(console, f"{what}: {reason}")
+    say(
+        console, "Differences are of logits, beside the logits' standard deviation; each file has its own as FILE.json."
     )
     raise typer.Exit(1 if any(row.failure for row in rows) else 0)

@@ -1,5 +1,7 @@
 """`list`: what there is to choose from. Imports no torch, and of plugins nothing."""
 
+from collections.abc import Iterator
+
 from rich.table import Table
 
 import architectures
@@ -10,67 +12,54 @@ from harness.config.protocol import load_protocol, toml_names
 from harness.config.suite import load_suite, suite_names
 from harness.system.console import terminal
 
+Row = tuple[str, ...]
+
 
 def list_names(plugin: Plugins = None) -> None:
     """Print architectures, libraries and plugins, datasets, protocols and suites, a table each."""
     console = terminal()
-    for table in (_architectures(), _elsewhere(), _datasets(), _protocols(), _suites()):
+    for title, columns, rows in (
+        ("architectures", ("name", "title", "output stride", "input size", "summary"), _architectures()),
+        ("architectures from elsewhere", ("name", "from", "networks"), _elsewhere()),
+        ("datasets", ("name", "classes", "size", "train / val / test", "source"), _datasets()),
+        ("protocols", ("name", "dataset", "iterations", "batch", "learning rate", "summary"), _protocols()),
+        ("suites", ("name", "dataset", "protocol", "architectures", "title"), _suites()),
+    ):
+        table = Table(title=title, title_justify="left")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
         console.print(table)
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _architectures() -> Table:
-    table = _table("architectures", "name", "title", "output stride", "input size", "summary")
-    for name in architectures.names():
-        info = architectures.info(name)
+def _architectures() -> Iterator[Row]:
+    for info in map(architectures.info, architectures.names()):
         size = "the one it is built for" if info.fixed_size else f"from {info.min_size} x {info.min_size}"
-        table.add_row(name, info.title, str(info.output_stride), size, info.summary)
-    return table
+        yield info.name, info.title, str(info.output_stride), size, info.summary
 
 
-def _elsewhere() -> Table:
-    table = _table("architectures from elsewhere", "name", "from", "networks")
+def _elsewhere() -> Iterator[Row]:
     for library in libraries.libraries():
-        table.add_row(library.pattern, library.title, ", ".join(library.networks))
+        yield library.pattern, library.title, ", ".join(library.networks)
     for name, target in plugins.targets().items():
-        table.add_row(name, f"plugin {target}", "")
-    return table
+        yield name, f"plugin {target}", ""
 
 
-def _datasets() -> Table:
-    table = _table("datasets", "name", "classes", "size", "train / val / test", "source")
+def _datasets() -> Iterator[Row]:
     for name in datasets.names():
         info = datasets.info(name)
         counts = " / ".join(str(count) for count in info.splits.values())
-        table.add_row(name, str(len(info.classes)), f"{info.size[0]} x {info.size[1]}", counts, info.source)
-    return table
+        yield name, str(len(info.classes)), f"{info.size[0]} x {info.size[1]}", counts, info.source
 
 
-def _protocols() -> Table:
-    table = _table("protocols", "name", "dataset", "iterations", "batch", "learning rate", "summary")
-    for name in toml_names("protocols"):
-        protocol = load_protocol(name)
+def _protocols() -> Iterator[Row]:
+    for protocol in map(load_protocol, toml_names("protocols")):
         rate = f"{protocol.lr:g} {protocol.lr_scheduler}"
-        table.add_row(
-            name,
-            protocol.dataset,
-            f"{protocol.iterations:,}",
-            str(protocol.batch_size),
-            rate,
-            protocol.summary,
-        )
-    return table
+        iterations, batch = f"{protocol.iterations:,}", str(protocol.batch_size)
+        yield protocol.name, protocol.dataset, iterations, batch, rate, protocol.summary
 
 
-def _suites() -> Table:
-    table = _table("suites", "name", "dataset", "protocol", "architectures", "title")
-    for name in suite_names():
-        suite = load_suite(name)
-        table.add_row(name, suite.dataset, suite.protocol, ", ".join(suite.architectures), suite.title)
-    return table
+def _suites() -> Iterator[Row]:
+    for suite in map(load_suite, suite_names()):
+        yield suite.name, suite.dataset, suite.protocol, ", ".join(suite.architectures), suite.title

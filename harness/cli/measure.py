@@ -19,18 +19,14 @@ from harness.profiling.scheduler import Request
 from harness.records.measurement import PHASES, MeasureSpec, Optimizer, Option, Preset
 from harness.system.console import say, status, terminal
 from harness.system.environment import available_cores
-from harness.system.errors import UserError, one_of
+from harness.system.errors import UserError, one_of, some_of
 from harness.system.locks import measuring_on_this_machine
 
 
 def shape_of(
     dataset: str | None, data_root: str | None, sizes: Sequence[str] | None, classes: int | None
 ) -> tuple[list[tuple[int, int]], int]:
-    """Sizes and number of classes to measure at: those given, else the dataset's, else the paper's.
-
-    Raises:
-        datasets.DatasetError: an unknown dataset, or bad data.
-    """
+    """Sizes and number of classes to measure at: those given, else the dataset's, else the paper's."""
     default, number = "360x480", 11
     if dataset is not None:
         info, _ = dataset_named(dataset, data_root, terminal())
@@ -171,8 +167,7 @@ def measure(
             "threads": threads or available_cores(),
         },
     )
-    wanted = {one_of(one, PHASES, "phase") for one in phase}
-    phases = [one for one in PHASES if one in wanted]
+    phases = some_of(phase, PHASES, "phase")
     requests = [Request(spec=spec, keys=measurement_keys(spec, phases, step_batch, up_to_batch)) for spec in specs]
     folder = cli.writable(results, "--results")
     raise typer.Exit(steps.measure_all(requests, folder, terminal(), force=force, deadline_s=deadline_s).exit_code)

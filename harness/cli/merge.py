@@ -8,11 +8,7 @@ from harness.system.console import say, terminal
 
 
 def merge(folders: ResultsFolders, results: Results = DEFAULT_RESULTS) -> None:
-    """Exit code 0, or 1 if a record was refused.
-
-    Raises:
-        UserError: a folder that is no results folder, or a target that can't be written.
-    """
+    """Exit code 0, or 1 if a record was refused."""
     console = terminal()
     merged = records.merge(writable(results, "--results"), folders)
     for line in merged.refused:

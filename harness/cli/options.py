@@ -3,14 +3,19 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
 from harness.config.run_spec import Precision
-from harness.system.errors import UserError
+from harness.system.errors import UserError, one_of
 from harness.system.signals import parse_time
 from harness.system.surroundings import expanded, unchanged
+
+
+def folder(text: str, *names: str, **more: Any) -> Any:
+    """An option that takes a folder, with its help; `~` is resolved."""
+    return typer.Option(*names, help=text, metavar="FOLDER", **{"parser": expanded, **more})
 
 
 def _expanded_text(text: str) -> str:
@@ -62,30 +67,22 @@ Plugins = Annotated[
 ]
 DataRoot = Annotated[
     str | None,
-    typer.Option(
-        help="Folder that holds the dataset's own folder (data, for data/CamVid); of own data that folder itself.",
+    folder(
+        "Folder that holds the dataset's own folder (data, for data/CamVid); of own data that folder itself.",
         envvar="SEGNET_DATA_ROOT",
         parser=_expanded_text,
-        metavar="FOLDER",
     ),
 ]
 DataTarget = Annotated[
-    str,
-    typer.Option(
-        "--data-root", help="Folder to put it in.", envvar="SEGNET_DATA_ROOT", parser=_expanded_text, metavar="FOLDER"
-    ),
+    str, folder("Folder to put it in.", "--data-root", envvar="SEGNET_DATA_ROOT", parser=_expanded_text)
 ]
 Release = Annotated[
-    str | None,
-    typer.Option(
-        help="Folder of the official release; default: the data root.", parser=_expanded_text, metavar="FOLDER"
-    ),
+    str | None, folder("Folder of the official release; default: the data root.", parser=_expanded_text)
 ]
-Results = Annotated[Path, typer.Option(help="Folder of the records.", parser=expanded, metavar="FOLDER")]
-Reports = Annotated[Path, typer.Option(help="Folder of the reports.", parser=expanded, metavar="FOLDER")]
-Work = Annotated[
-    Path, typer.Option(help="Folder of caches, checkpoints and weights.", parser=expanded, metavar="FOLDER")
-]
+Results = Annotated[Path, folder("Folder of the records.")]
+Reports = Annotated[Path, folder("Folder of the reports.")]
+Work = Annotated[Path, folder("Folder of caches, checkpoints and weights.")]
+Output = Annotated[Path, folder("Folder to write to.")]
 ResultsFolders = Annotated[
     list[Path], typer.Argument(help="Results folders of other machines.", parser=expanded, metavar="FOLDERS...")
 ]
@@ -122,22 +119,14 @@ def parts(values: Sequence[str] | None) -> list[str]:
 
 
 def chosen(names: list[str] | None, everything: bool) -> tuple[str, ...]:
-    """The architectures that were named; empty for all.
-
-    Raises:
-        UserError: names and --all.
-    """
+    """The architectures that were named; empty for all, which may be said by --all, but not both."""
     if names and everything:
         raise UserError("give names or --all, not both")
     return tuple(names or ())
 
 
 def pairs(values: list[str] | None, option: str) -> dict[str, str]:
-    """Values such as name=value, by name.
-
-    Raises:
-        UserError: one without an equals sign.
-    """
+    """Values such as name=value, by name; UserError for one without an equals sign."""
     found = {}
     for item in values or ():
         name, mark, value = item.partition("=")
@@ -148,32 +137,18 @@ def pairs(values: list[str] | None, option: str) -> dict[str, str]:
 
 
 def deadline(budget: str | None) -> float | None:
-    """The end of a budget such as 25m by time.monotonic; none without one.
-
-    Raises:
-        UserError: it is no time.
-    """
+    """The end of a budget such as 25m by time.monotonic; none without one."""
     return time.monotonic() + parse_time(budget, "budget") if budget else None
 
 
 def precision_named(value: str) -> Precision:
-    """The precision of that name.
-
-    Raises:
-        UserError: there is none.
-    """
-    for known in get_args(Precision):
-        if value == known:
-            return known  # type: ignore[no-any-return]
-    raise UserError(f"precision {value!r}: must be one of {', '.join(get_args(Precision))}")
+    """The precision of that name; UserError where there is none."""
+    found: Precision = one_of(value, get_args(Precision), "precision")
+    return found
 
 
 def writable(folder: Path, option: str) -> Path:
-    """The folder, made if need be and tried by writing to it.
-
-    Raises:
-        UserError: it can't be written.
-    """
+    """The folder, made if need be and tried by writing to it; UserError, which names the option, if that fails."""
     probe = folder / ".write-test"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,15 +7,12 @@ from typing import Annotated
 import typer
 
 from harness.cli import options as cli
-from harness.system.surroundings import expanded
 
 
 def predict(
     model: cli.Trained,
     paths: Annotated[list[str], typer.Argument(help="Pictures, folders, videos, or a webcam: '<video0>'.")],
-    output: Annotated[Path, typer.Option(help="Folder to write to.", parser=expanded, metavar="FOLDER")] = Path(
-        "predictions"
-    ),
+    output: cli.Output = Path("predictions"),
     native: Annotated[
         bool, typer.Option("--native", help="Run at each picture's own size, not at the size of training.")
     ] = False,

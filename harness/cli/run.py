@@ -107,7 +107,11 @@ def _plan(request: RunRequest, console: Console) -> Plan:
 def _print_plan(request: RunRequest) -> int:
     specs = _plan(request, terminal()).specs
     check_sharing(request.gpus_per_run, specs)
-    machine = _planned_machine(request)
+    machine: Machine | NotMeasured
+    try:  # a plan may be of another machine's runs
+        machine = this_machine(steps.pick_device(request.device), request.threads or available_cores())
+    except UserError as error:
+        machine = NotMeasured(reason=str(error))
     if request.launcher == "local" and isinstance(machine, Machine) and machine.device == "cpu":
         check_precision(request.precision, "cpu")
         check_compiling(request.compiled, "cpu")
@@ -132,7 +136,8 @@ def _run(request: RunRequest) -> int:
         check_precision(request.precision, str(resolved["device"]))
         request = request.model_copy(update=resolved)
         check_compiling(request.compiled, "cuda" if request.device == "cuda" else "cpu")
-        _say_if_slow(request, console)
+        if request.device == "cpu" and request.precision == "bf16" and emulates_bfloat16():
+            say(console, "note: this CPU has no bfloat16 instructions; --precision fp32 is many times faster")
         return _carry_out(planned, request, launcher, console)
 
 
@@ -196,21 +201,6 @@ def _seeds(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 
-def _planned_machine(request: RunRequest) -> Machine | NotMeasured:
-    """This machine's device that the runs would be made on; a plan may be of another machine's runs."""
-    try:
-        return this_machine(steps.pick_device(request.device), request.threads or available_cores())
-    except UserError as error:
-        return NotMeasured(reason=str(error))
-
-
 def _compiled(value: str | None) -> Compiled:
-    if value is None:
-        return "no"
-    return "graphs" if one_of(value, ("default", "graphs"), "compile") == "graphs" else "default"
-
-
-def _say_if_slow(request: RunRequest, console: Console) -> None:
-    """bfloat16 without instructions for it is emulated, and many times slower than float32."""
-    if request.device == "cpu" and request.precision == "bf16" and emulates_bfloat16():
-        say(console, "note: this CPU has no bfloat16 instructions; --precision fp32 is many times faster")
+    known: tuple[Compiled, ...] = ("default", "graphs")
+    return "no" if value is None else one_of(value, known, "compile")

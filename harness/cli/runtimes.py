@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from rich.table import Table
 
@@ -11,8 +11,8 @@ from harness.cli.options import writable
 from harness.deploy.weights import build, check_names, find_or_draw
 from harness.records.measurement import Preset
 from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimePrecision, RuntimeRecord
-from harness.system.console import terminal
-from harness.system.errors import UserError, one_of
+from harness.system.console import say, terminal
+from harness.system.errors import UserError, one_of, some_of
 from harness.system.locks import measuring_on_this_machine
 from harness.system.quantities import Quantity
 
@@ -29,27 +29,20 @@ def measure_in_runtimes(
     results: Path,
     work: Path,
 ) -> int:
-    """`measure --runtime`: 0, or 1 where nothing but failures came of a model.
+    """Carry out `measure --runtime`; gives 0, or 1 where nothing but failures came of a model.
 
     Args:
-        names: of runs, folders of weights, or architectures.
-        chosen: runtimes; each text may hold several, by comma.
-        precisions: likewise.
-        shape: size and number of classes of architectures.
-        preset: how long is measured.
-        threads: of each runtime.
-        data_root: as of `measure`.
-        results: likewise.
-        work: likewise.
+        names: of runs, folders of weights, or architectures, which get size (H, W) and number of classes of `shape`.
+        chosen: runtimes; the other arguments are those of `measure`.
 
     Raises:
         UserError: a bad option, or something else trains or measures here.
     """
     if not names:
         raise UserError("--runtime: name what to measure: ids of runs, folders that `weights` made, or architectures")
-    runtimes = _listed(chosen, get_args(RuntimeName), "runtime")
-    kinds = _listed(precisions, get_args(RuntimePrecision), "precision")
-    one_of(preset, get_args(Preset), "preset")
+    length: Preset = one_of(preset, get_args(Preset), "preset")
+    runtimes = some_of(chosen, get_args(RuntimeName), "runtime")
+    kinds = some_of(precisions, get_args(RuntimePrecision), "precision")
     sources = [find_or_draw(name, results, work, *shape) for name in names]
     check_names(sources)
     results = writable(results, "--results")
@@ -75,7 +68,7 @@ def measure_in_runtimes(
                 source=source,
                 runtimes=runtimes,
                 precisions=kinds,
-                preset=preset,  # type: ignore[arg-type]  # checked above
+                preset=length,
                 threads=threads,
                 data=data,
                 train=train,
@@ -93,21 +86,10 @@ def measure_in_runtimes(
             console.print(_table(source.name, records))
             for record in records:
                 if record.failure:
-                    line = f"{record.runtime} {record.precision}: {record.failure}"
-                    console.print(line, highlight=False, markup=False, soft_wrap=True)
+                    say(console, f"{record.runtime} {record.precision}: {record.failure}")
             asked = [one for one in records if one.runtime in runtimes and one.precision in kinds]
             code = 1 if all(one.failure for one in asked) else code
     return code
-
-
-def _listed(texts: Sequence[str], known: tuple[Any, ...], what: str) -> list[Any]:
-    """Those of the known values that the texts name, in their own order.
-
-    Raises:
-        UserError: another one.
-    """
-    named = {one_of(text, known, what) for text in texts}
-    return [one for one in known if one in named]
 
 
 def _table(title: str, records: list[RuntimeRecord]) -> Table:

@@ -3,15 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from harness.cli.options import DEFAULT_RESULTS, DataRoot, Results, Suites
+from harness.cli.options import DEFAULT_RESULTS, DataRoot, Results, Suites, folder
 from harness.system.console import say, status, terminal
-from harness.system.surroundings import expanded
 
-Out = Annotated[
-    Path, typer.Option(help="Folder of the site; an earlier one there is replaced.", parser=expanded, metavar="FOLDER")
-]
+Out = Annotated[Path, folder("Folder of the site; an earlier one there is replaced.")]
 
 
 def site(

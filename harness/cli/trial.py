@@ -45,16 +45,7 @@ def noise_of_check(split: str, root: str | None) -> Sequence[tuple[Pixels, Pixel
 
 
 class Trial:
-    """One run of an architecture under one optimizer, a step at a time; each gives what it found.
-
-    Args:
-        name: of the architecture.
-        size: (height, width) of the pictures.
-        device: to compute on.
-        precision: as of `run`.
-        optimizer: of a protocol.
-        folder: for all that a run writes.
-    """
+    """One run of an architecture under one optimizer, on pictures of a size (H, W), a step at a time."""
 
     def __init__(
         self, name: str, size: tuple[int, int], device: Device, precision: Precision, optimizer: str, folder: Path

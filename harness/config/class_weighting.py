@@ -24,11 +24,7 @@ _RELEASED = {
 
 
 def check_class_weighting(class_weighting: ClassWeighting, dataset: str) -> None:
-    """Refuse a class weighting that does not exist for a dataset.
-
-    Raises:
-        UserError: `segnet-release` for a dataset without published weights.
-    """
+    """Refuse, by a UserError, `segnet-release` for a dataset without published weights."""
     if class_weighting == "segnet-release" and dataset not in _RELEASED:
         known = ", ".join(_RELEASED)
         raise UserError(f"class_weighting segnet-release: no weights were published for {dataset}; only for {known}")
@@ -76,8 +72,7 @@ def median_frequency_weights(pixels: NDArray[np.int64], areas: NDArray[np.int64]
 def inverse_root_weights(pixels: NDArray[np.int64]) -> Weights:
     """Class weights frequency ** -1/2, (K,) float32, scaled so that labeled pixels weigh 1 on average.
 
-    Args:
-        pixels: labeled pixels of each class, (K,); a class without any weighs 0.
+    A class without any of the labeled pixels (K,) weighs 0.
     """
     share = pixels / pixels.sum()
     raw = np.divide(1.0, np.sqrt(share), out=np.zeros_like(share), where=share > 0)

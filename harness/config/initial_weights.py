@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 import architectures
 from architectures.architecture_info import EncoderMismatch
@@ -64,8 +65,9 @@ def _resolved(text: str) -> GivenWeights:
             f"encoder weights {text!r}: {error.strerror}; give none, imagenet, a .safetensors or .pth file, or a "
             "folder that `harness weights` made"
         ) from None
-    weights = InitialWeights(kind="file", sha256=digest, title=_title(path))
-    return GivenWeights(weights=weights, file=path.resolve())
+    # the file's own word for what it holds, else its name
+    title = " ".join(_metadata(path).get("source", "").split()) or path.name
+    return GivenWeights(weights=InitialWeights(kind="file", sha256=digest, title=title), file=path.resolve())
 
 
 def fitted(info: architectures.ArchitectureInfo, given: Sequence[GivenWeights]) -> InitialWeights:
@@ -107,13 +109,10 @@ def _fitted(info: architectures.ArchitectureInfo, given: GivenWeights) -> Initia
 
         check_timm_file(given.file, info)
         return weights
-    named, others = weights.title, "imagenet (its library's own) or none"
+    named = str(given.file or weights.title)
     if given.file is not None and info.imagenet == "own":
-        named = f"{given.file}, which takes an encoder of timm (smp:DECODER/tu-NAME)"
-    elif given.file is not None:
-        named = str(given.file)
-    if info.imagenet == "none":
-        others = "none"
+        named += ", which takes an encoder of timm (smp:DECODER/tu-NAME)"
+    others = "none" if info.imagenet == "none" else "imagenet (its library's own) or none"
     raise UserError(f"{info.name} can't start from {named}: give --encoder-weights {others}")
 
 
@@ -123,16 +122,13 @@ def takes_own(info: architectures.ArchitectureInfo, weights: InitialWeights) -> 
 
 
 def check_input(name: str, protocol: Protocol, mean: Channels, std: Channels) -> None:
-    """Refuse a protocol whose input is not what a library's weights were trained on.
+    """Refuse, by a UserError, a protocol whose input is not what a library's weights were trained on.
 
     Args:
         name: of the architecture.
         protocol: that it is trained with.
         mean: what the weights want subtracted, in gray levels of 0..255.
         std: what they want it divided by.
-
-    Raises:
-        UserError: the input is another.
     """
     far = any(abs(a - b) > MEAN_TOLERANCE for a, b in zip(protocol.input_mean, mean, strict=True))
     far |= any(abs(a / b - 1) > STD_TOLERANCE for a, b in zip(protocol.input_std, std, strict=True))
@@ -145,14 +141,9 @@ def check_input(name: str, protocol: Protocol, mean: Channels, std: Channels) ->
 
 
 def check_convertible(name: str, protocol: Protocol) -> None:
-    """Refuse a protocol whose input no scale and shift turn into what weights by timm's names want.
+    """Refuse, by a UserError, a protocol whose input no scale and shift turn into what weights by timm's names want.
 
-    Args:
-        name: of the architecture.
-        protocol: that it is trained with.
-
-    Raises:
-        UserError: the protocol normalizes each image by itself, or locally.
+    That is one which normalizes each image by itself, or locally.
     """
     if protocol.standardize or protocol.local_response_norm:
         raise UserError(
@@ -169,16 +160,12 @@ def locate(specs: Sequence[RunSpec], given: Sequence[GivenWeights]) -> dict[str,
     """
     wanted = {spec.initial_weights.key for spec in specs}
     found = {one.weights.key: one.file for one in given if one.file is not None and one.weights.key in wanted}
-    if any(_loads_torchvision(spec) for spec in specs):
+    pretrained = {spec.architecture for spec in specs if spec.initial_weights.kind == "imagenet"}
+    if any(architectures.info(name).imagenet == "vgg16" for name in pretrained):
         from architectures.encoders.weights import imagenet_vgg16
 
         found[IMAGENET.key] = imagenet_vgg16()
     return found
-
-
-def _loads_torchvision(spec: RunSpec) -> bool:
-    info = architectures.info(spec.architecture)
-    return spec.initial_weights.kind == "imagenet" and info.imagenet == "vgg16"
 
 
 def trained_input(path: Path) -> dict[str, Any] | None:
@@ -191,11 +178,7 @@ def trained_input(path: Path) -> dict[str, Any] | None:
 
 
 def check_trained_input(path: Path, protocol: Protocol) -> None:
-    """Refuse weights of a trained model whose images were normalized otherwise than the protocol's.
-
-    Raises:
-        UserError: they were.
-    """
+    """Refuse, by a UserError, weights of a model whose images were normalized otherwise than the protocol's."""
     found = trained_input(path) or {}
     own = protocol.model_dump(mode="json", include=set(INPUT_FIELDS))
     if wrong := [field for field in INPUT_FIELDS if found.get(field) != own[field]]:
@@ -205,21 +188,10 @@ def check_trained_input(path: Path, protocol: Protocol) -> None:
         )
 
 
-def _title(path: Path) -> str:
-    """The file's own word for what it holds (safetensors metadata `source`), else its name."""
-    source = _metadata(path).get("source")
-    return " ".join(source.split()) if isinstance(source, str) and source.strip() else path.name
-
-
-def _metadata(path: Path) -> dict[str, Any]:
+def _metadata(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file; empty where there are none, or it is no such file."""
-    if path.suffix != ".safetensors":
-        return {}
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, 10**6)))
-        found = header.get("__metadata__", {})
-    except (OSError, struct.error, ValueError, AttributeError):
+        with safe_open(path, "np") as file:
+            return file.metadata() or {}
+    except (OSError, SafetensorError):
         return {}  # whoever loads it says what is wrong with it
-    return found if isinstance(found, dict) else {}

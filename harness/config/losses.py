@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.config.class_weighting import ClassWeighting
-from harness.system.errors import UserError
 from harness.system.registry import Registry, entries_of_package
 
 if TYPE_CHECKING:
@@ -33,31 +31,3 @@ class Loss:
 
 
 LOSSES: Registry[Loss] = Registry("loss", entries_of_package("harness.training.losses", "LOSS"))
-
-
-def check_loss(loss: str, class_weighting: ClassWeighting) -> None:
-    """Refuse a loss that can't weight classes where the protocol does.
-
-    Raises:
-        UserError: one line.
-    """
-    if class_weighting != "natural" and not LOSSES[loss].class_weights:
-        able = ", ".join(name for name in LOSSES if LOSSES[name].class_weights)
-        raise UserError(
-            f"class_weighting {class_weighting}: the loss {loss} takes no class weights; write natural, or choose one "
-            f"of {able}"
-        )
-
-
-def check_splits(loss: str, processes: int) -> None:
-    """Refuse a loss that several processes can't split exactly.
-
-    Raises:
-        UserError: one line.
-    """
-    if not LOSSES[loss].splits:
-        able = ", ".join(name for name in LOSSES if LOSSES[name].splits)
-        raise UserError(
-            f"loss {loss}: it is no sum over pixels, so that {processes} processes can't split a batch exactly; start "
-            f"one process, or choose one of {able}"
-        )

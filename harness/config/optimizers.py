@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from harness.system.errors import UserError
 from harness.system.registry import Registry
 
 _FUSED = MappingProxyType({"fused": True})
@@ -66,13 +65,3 @@ LR_SCHEDULERS: Registry[Callable[[Any, int], float]] = Registry(
         ("poly", "harness.training.lr_schedulers:poly"),
     ],
 )
-
-
-def check_momentum(optimizer: str, momentum: float) -> None:
-    """Refuse a momentum that the optimizer has no use for.
-
-    Raises:
-        UserError: one line.
-    """
-    if OPTIMIZERS[optimizer].momentum is None and momentum:
-        raise UserError(f"momentum {momentum:g}: the optimizer {optimizer} has none; write 0")

@@ -30,11 +30,7 @@ class Plan:
 
 
 def plan(request: RunRequest, suite: Suite | None = None) -> Plan:
-    """Turn a request into runs.
-
-    Args:
-        request: as the user made it.
-        suite: none: the one that the request names, or `quick`; it must name its dataset.
+    """Turn a request into runs of a suite; none: the one that the request names, or `quick`, which names its dataset.
 
     Raises:
         UserError: an option that can't be used, or an architecture that can't take the size or the weights.
@@ -103,19 +99,17 @@ def planned_protocols(request: RunRequest, suite: Suite) -> list[Protocol]:
     Raises:
         UserError: a protocol of another suite, or a change that it does not allow.
     """
-    protocol = _protocol(request, suite)
+    protocol, changes = _asked(request, suite)
     if protocol.name not in suite.protocols:
         known = ", ".join(suite.protocols)
         raise UserError(f"protocol {protocol.title!r} is not of suite {suite.name!r}; that has: {known}")
-    changes = _changes(request, suite, protocol)
     found = [protocol.override({**variant, **changes}) for variant in suite.variants]
     return list({one.title: one for one in found}.values())
 
 
 def further_rows(request: RunRequest, suite: Suite) -> list[tuple[str, Protocol]]:
     """The suite's further rows, unless a class weighting is asked for: that one replaces all."""
-    protocol = _protocol(request, suite)
-    changes = _changes(request, suite, protocol)
+    protocol, changes = _asked(request, suite)
     if "class_weighting" in changes:
         return []
     return [
@@ -125,22 +119,19 @@ def further_rows(request: RunRequest, suite: Suite) -> list[tuple[str, Protocol]
     ]
 
 
-def _protocol(request: RunRequest, suite: Suite) -> Protocol:
-    """The suite's protocol, or the one asked for; where it counts in epochs, for the suite's dataset."""
+def _asked(request: RunRequest, suite: Suite) -> tuple[Protocol, Mapping[str, str]]:
+    """The suite's protocol, or the one asked for, for the suite's dataset, and what is to be changed in it."""
     protocol = load_protocol(request.protocol or suite.protocol)
-    return protocol if protocol.epochs is None else protocol.for_images(suite.dataset_info.splits["train"])
-
-
-def _changes(request: RunRequest, suite: Suite, protocol: Protocol) -> Mapping[str, str]:
-    """What the request changes in the protocol: field -> value."""
+    if protocol.epochs is not None:
+        protocol = protocol.for_images(suite.dataset_info.splits["train"])
     given = []
     for item in request.overrides:
         field, mark, value = item.partition("=")
         if not mark:
             raise UserError(f"override {item!r}: write field=value, such as lr=0.02")
         given.append((field.strip(), value.strip()))
-    given += [("size", request.size)] if request.size is not None else []
-    given += [("iterations", str(request.iterations))] if request.iterations is not None else []
+    own = {"size": request.size, "iterations": request.iterations}
+    given += [(field, str(value)) for field, value in own.items() if value is not None]
     changes = dict(given)
     for field, value in given:
         if (other := changes[field]) != value:
@@ -150,4 +141,4 @@ def _changes(request: RunRequest, suite: Suite, protocol: Protocol) -> Mapping[s
         changes["size"] = f"{height}x{width}"
         if (height, width) == suite.dataset_info.size and protocol.size is None:
             del changes["size"]
-    return changes
+    return protocol, changes

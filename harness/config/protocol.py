@@ -15,8 +15,8 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, Field, PositiveFloat, ValidationError, ValidationInfo, field_validator, model_validator
 
 from harness.config.class_weighting import ClassWeighting, check_class_weighting
-from harness.config.losses import LOSSES, check_loss
-from harness.config.optimizers import LR_SCHEDULERS, OPTIMIZERS, check_momentum
+from harness.config.losses import LOSSES
+from harness.config.optimizers import LR_SCHEDULERS, OPTIMIZERS
 from harness.system.errors import UserError, nearest
 from harness.system.quantities import Frozen
 from harness.system.registry import Registry
@@ -130,10 +130,16 @@ class Protocol(Frozen):
             raise ValueError(f"report_at {self.report_at} must name iterations from 1 to {self.iterations}")
         try:
             check_class_weighting(self.class_weighting, self.dataset)
-            check_loss(self.loss, self.class_weighting)
-            check_momentum(self.optimizer, self.momentum)
         except UserError as error:
             raise ValueError(str(error)) from None
+        if self.class_weighting != "natural" and not LOSSES[self.loss].class_weights:
+            able = ", ".join(name for name in LOSSES if LOSSES[name].class_weights)
+            raise ValueError(
+                f"class_weighting {self.class_weighting}: the loss {self.loss} takes no class weights; "
+                f"write natural, or choose one of {able}"
+            )
+        if OPTIMIZERS[self.optimizer].momentum is None and self.momentum:
+            raise ValueError(f"momentum {self.momentum:g}: the optimizer {self.optimizer} has none; write 0")
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"size {self.size} must be positive")
         if self.scale_min > self.scale_max:
@@ -187,18 +193,8 @@ class Protocol(Frozen):
         Raises:
             UserError: unknown field, or a value that the field refuses.
         """
-        fixed = {
-            "name",
-            "overrides",
-            "summary",
-            "source",
-            "dataset",
-            "report_at",
-            "score_test",
-            "quick",
-            "epochs",
-            "epoch_images",
-        }
+        fixed = {"name", "overrides", "summary", "source", "dataset"}
+        fixed |= {"report_at", "score_test", "quick", "epochs", "epoch_images"}
         allowed = sorted(set(Protocol.model_fields) - fixed)
         for field in changes:
             if field not in allowed:
@@ -215,7 +211,7 @@ class Protocol(Frozen):
             optional = Protocol.model_fields[field].default is None
             values[field] = None if optional and value == "none" else value
         if "iterations" in changes:
-            values.update(base._rescaled(changes))
+            values |= base._rescaled(changes)
         changed = validated(Protocol, values, where)
         overrides = {
             field: written(getattr(changed, field))
@@ -235,20 +231,15 @@ class Protocol(Frozen):
             return {}
         rows = load_protocol(self.name).report_at  # those of the file, since moved ones are rounded
         last = max(rows.values())
-        moved: dict[str, Any] = {
-            "report_at": {label: max(1, math.ceil(at * iterations / last)) for label, at in rows.items()}
-        }
-        if "eval_interval" not in changes:
-            scaled = self.eval_interval * iterations / max(self.report_at.values())
-            moved["eval_interval"] = max(math.ceil(scaled), math.ceil(iterations / 2), 1)
-        return moved
+        moved = {label: max(1, math.ceil(at * iterations / last)) for label, at in rows.items()}
+        if "eval_interval" in changes:
+            return {"report_at": moved}
+        scaled = self.eval_interval * iterations / max(self.report_at.values())
+        interval = max(math.ceil(scaled), math.ceil(iterations / 2), 1)
+        return {"report_at": moved, "eval_interval": interval}
 
     def reductions(self, full_size: tuple[int, int]) -> list[str]:
-        """Why a run of this protocol is a reduced one, in words; empty for a full run.
-
-        Args:
-            full_size: the dataset's (height, width).
-        """
+        """Why a run of this protocol on a dataset of that (H, W) is a reduced one, in words; empty for a full run."""
         original = self.original()
         found = []
         size = self.size or full_size
@@ -272,11 +263,7 @@ def written(value: object) -> str:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """`"90x120"` -> (90, 120), height first.
-
-    Raises:
-        UserError: not two whole numbers with an x between them.
-    """
+    """`"90x120"` -> (90, 120), height first; UserError for other text."""
     found = re.fullmatch(r"\s*([0-9]{1,6})\s*x\s*([0-9]{1,6})\s*", text.lower())
     if found is None:
         raise UserError(f"size {text!r}: write height x width, such as 90x120")
@@ -296,8 +283,7 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Mode
         given = given if len(given) <= _SHOWN_SIGNS else f"{given[:_SHOWN_SIGNS]} ..."
         shown = "" if first["type"] in ("missing", "value_error") else f" (got {given})"
         hint = nearest(field, model.model_fields).rstrip() if first["type"] == "extra_forbidden" else ""
-        near = f"; {hint}" if hint else ""
-        raise UserError(f"{where}: {field}: {first['msg']}{shown}{near}") from None
+        raise UserError(f"{where}: {field}: {first['msg']}{shown}{hint and f'; {hint}'}") from None
 
 
 def read_toml(folder: str, name: str, kind: str) -> dict[str, Any]:
@@ -310,16 +296,7 @@ def read_toml(folder: str, name: str, kind: str) -> dict[str, Any]:
 
 
 def parse_toml(content: bytes, what: str, path: str) -> dict[str, Any]:
-    """The values of a protocol's or suite's file, which has its name from the file.
-
-    Args:
-        content: of the file.
-        what: it is, for the error.
-        path: of the file, for the error.
-
-    Raises:
-        UserError: no TOML, or a name of its own.
-    """
+    """The values of a protocol's or suite's file; UserError, which says what and where, for no TOML or a `name`."""
     try:
         values = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of 5,000 digits
@@ -336,10 +313,6 @@ def toml_names(folder: str) -> list[str]:
 
 
 def load_protocol(name: str) -> Protocol:
-    """The protocol of that name, such as `camvid@1`.
-
-    Raises:
-        UserError: unknown name, or a file that does not fit.
-    """
+    """The protocol of that name, such as `camvid@2`; UserError for an unknown one, or a file that does not fit."""
     values = read_toml("protocols", name, "protocol")
     return validated(Protocol, {"name": name, **values}, f"protocol {name}")

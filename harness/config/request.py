@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config.run_spec import Compiled, Precision
 
-HEARTBEAT_TIMEOUT_S = 1800.0
-
 
 class RunRequest(BaseModel):
     """Which runs, where they are read and written, and how they are carried out.
@@ -48,4 +46,4 @@ class RunRequest(BaseModel):
     measure: bool = Field(True, description="measure the architectures after training")
     report: bool = Field(True, description="write reports and site at the end")
     deadline_s: float | None = Field(None, description="end of the budget by time.monotonic; none without one")
-    heartbeat_timeout_s: float = Field(HEARTBEAT_TIMEOUT_S, gt=0, description="a run that hangs is ended after it")
+    heartbeat_timeout_s: float = Field(1800.0, gt=0, description="a run that hangs is ended after it")

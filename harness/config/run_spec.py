@@ -107,11 +107,7 @@ class RunSpec(Frozen):
 
     @property
     def dataset_info(self) -> DatasetInfo:
-        """The dataset's description.
-
-        Raises:
-            datasets.DatasetError: a name that is not known here.
-        """
+        """The dataset's description; DatasetError for a name that is not known here."""
         return self.own_data or datasets.info(self.dataset)
 
     @property
@@ -133,11 +129,7 @@ class RunSpec(Frozen):
 
 
 def check_precision(precision: Precision, device: str) -> Precision:
-    """The precision, if the device has it.
-
-    Raises:
-        UserError: TF32 on a CPU.
-    """
+    """The precision, if the device has it; UserError for TF32 on a CPU."""
     if precision == "tf32" and device == "cpu":
         raise UserError(TF32_ON_CPU)
     return precision
@@ -149,11 +141,7 @@ def refined(spec: RunSpec) -> RunSpec:
 
 
 def check_compiling(compiled: Compiled, device: str) -> None:
-    """Refuse what cannot be compiled here.
-
-    Raises:
-        UserError: CUDA graphs on a CPU, or no C++ compiler for a CPU.
-    """
+    """Refuse, by a UserError, CUDA graphs on a CPU, and to compile for a CPU without a C++ compiler."""
     if device != "cpu" or compiled == "no":
         return
     if compiled == "graphs":

@@ -73,11 +73,7 @@ class Suite(Frozen):
 
     @property
     def dataset_info(self) -> DatasetInfo:
-        """The dataset's description.
-
-        Raises:
-            datasets.DatasetError: own data that nobody has named.
-        """
+        """The dataset's description; DatasetError for own data that nobody has named."""
         return self.own_data or datasets.info(self.dataset)
 
     @property

@@ -1,14 +1,11 @@
-"""The processes that carry out a run together, as torch's launcher starts them: which one this is.
-
-Importing this module does not import torch.
-"""
+"""The processes that carry out a run together, as torch's launcher starts them: which one this is. Imports no torch."""
 
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from harness.config.losses import check_splits
+from harness.config.losses import LOSSES
 from harness.config.run_spec import RunSpec
 from harness.system.errors import UserError
 
@@ -45,7 +42,12 @@ def check_sharing(world_size: int, specs: Iterable[RunSpec]) -> None:
                 f"--gpus-per-run {world_size}: protocol {spec.protocol.title} has batches of "
                 f"{spec.protocol.batch_size} images; give at most --gpus-per-run {spec.protocol.batch_size}"
             )
-        check_splits(spec.protocol.loss, world_size)
+        if not LOSSES[spec.protocol.loss].splits:
+            raise UserError(
+                f"loss {spec.protocol.loss}: it is no sum over pixels, so that {world_size} processes can't split a "
+                "batch exactly; start one process, or choose one of "
+                f"{', '.join(name for name in LOSSES if LOSSES[name].splits)}"
+            )
         if spec.compiled != "no":
             raise UserError(
                 f"compile {spec.compiled!r}: steps that several processes share are not compiled; "

@@ -38,11 +38,7 @@ class RunningRun(Protocol):
     """A run that was started."""
 
     def poll(self) -> Ending | None:
-        """How it ended; none while it goes on.
-
-        Raises:
-            UserError: it could not be carried out.
-        """
+        """How it ended; none while it goes on. UserError: it could not be carried out."""
         ...
 
     def stop(self) -> None:
@@ -65,11 +61,7 @@ class Launcher(ABC):
     remote: bool = True
 
     def __enter__(self) -> Self:
-        """Get hold of the machines.
-
-        Raises:
-            UserError: they can't be had.
-        """
+        """Get hold of the machines; UserError if they can't be had."""
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -77,11 +69,7 @@ class Launcher(ABC):
         return None
 
     def pick_device(self, wanted: str) -> Device:
-        """What to compute on; `auto` takes CUDA devices if there are any.
-
-        Raises:
-            UserError: cuda was asked for and is not there.
-        """
+        """What to compute on; `auto` takes CUDA devices if there are any. UserError: there is no cuda as asked for."""
         return steps.pick_device(wanted)
 
     @abstractmethod
@@ -105,11 +93,7 @@ class Launcher(ABC):
         return _Schedule(self, specs, request, console).execute()
 
     def measure(self, requests: Sequence[Request], request: RunRequest, console: Console) -> PlanResult:
-        """Measure what is not measured yet, on this machine.
-
-        Raises:
-            UserError: bad input.
-        """
+        """Measure what is not measured yet, on this machine; UserError for bad input."""
         return steps.measure_all(requests, request.results, console, wait=True, deadline_s=request.deadline_s)
 
 
@@ -127,11 +111,7 @@ _EXTRAS = {"ray": "ray", "submitit": "slurm"}  # module -> this project's extra 
 
 
 def check_launcher(request: RunRequest) -> None:
-    """Refuse an unknown launcher, or another one's option; nothing is imported.
-
-    Raises:
-        UserError: one of both.
-    """
+    """Refuse, by a UserError, an unknown launcher, or another one's option; nothing is imported."""
     LAUNCHERS.check(request.launcher)
     for option, owner in _OPTIONS.items():
         default = RunRequest.model_fields[option].default

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
 from harness.system.console import say, text_column
+from harness.system.files import mtime_ns
 from harness.training.progress import position_file, read_position
 
 
@@ -25,18 +26,16 @@ class Tail:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = path.stat().st_size if path.exists() else 0
-        self._rest = b""
 
     def lines(self) -> list[str]:
         """Those since the last time."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._read)
-                new = file.read()
+                *whole, rest = file.read().split(b"\n")
+                self._read = file.tell() - len(rest)
         except FileNotFoundError:
             return []
-        self._read += len(new)
-        *whole, self._rest = (self._rest + new).split(b"\n")
         return [line.decode("utf-8", errors="replace") for line in whole]
 
 
@@ -47,17 +46,14 @@ class _Followed:
         self.folder = folder
         self.prefixes = prefixes
         self.tail = Tail(log_file(folder))
-        self.before = _moment(position_file(folder))  # an earlier segment's position is no news
+        self.before = mtime_ns(position_file(folder))  # an earlier segment's position is no news
         self.bar: TaskID | None = None
 
 
 class Display:
-    """What goes on in several runs; `refresh` brings it up to date.
+    """What goes on in several runs, `total` in all; `refresh` brings it up to date.
 
-    Args:
-        console: where to show it; without a terminal there are lines alone.
-        total: how many runs there are.
-        bars: whether to show them; a run that has the terminal shows its own.
+    Without a terminal there are lines alone, and no bars where a run has the terminal and shows its own.
     """
 
     def __init__(self, console: Console, total: int, bars: bool = True) -> None:
@@ -83,13 +79,7 @@ class Display:
             self.refresh()
 
     def follow(self, name: str, folder: Path, prefixes: tuple[str, ...] = ()) -> None:
-        """Show what happens in a folder from now on.
-
-        Args:
-            name: said with each line.
-            folder: of the run.
-            prefixes: of lines, left out: they only repeat the name.
-        """
+        """Show a run's folder from now on, each line after its name; prefixes that only repeat that are left out."""
         self._followed[name] = _Followed(folder, prefixes)
 
     def ended(self, name: str) -> None:
@@ -119,7 +109,7 @@ class Display:
             for prefix in followed.prefixes:
                 line = line.removeprefix(prefix)
             self.say(name, line)
-        if _moment(position_file(followed.folder)) == followed.before:
+        if mtime_ns(position_file(followed.folder)) == followed.before:
             return
         position = read_position(followed.folder)
         if position is None:
@@ -127,10 +117,3 @@ class Display:
         if followed.bar is None:
             followed.bar = self._bars.add_task(name, total=position.total, note="")
         self._bars.update(followed.bar, completed=position.done, note=position.note)
-
-
-def _moment(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
@@ -25,8 +24,7 @@ for card in range(torch.cuda.device_count()):
 class LocalLauncher(Launcher):
     """Each run in a process of its own on this machine, `jobs` of them at once.
 
-    Args:
-        request: with more than one job each run has GPUs of its own, or its share of the threads.
+    With more than one job each run has GPUs of its own, or its share of the threads.
     """
 
     remote = False
@@ -34,59 +32,40 @@ class LocalLauncher(Launcher):
     def __init__(self, request: RunRequest) -> None:
         self.places = request.jobs
         self.foreground = request.jobs == 1
-        self._shares: list[Share] = []
+        self._variables: list[Mapping[str, str]] = []
         self._runs: dict[int, RunProcess] = {}
 
     def prepare(self, request: RunRequest) -> RunRequest:
         """See `Launcher`."""
         device: Device = "cuda" if request.device == "cuda" else "cpu"
         threads = request.threads or available_cores()
-        self._shares = shares(request.jobs, request.gpus_per_run, device, threads)
-        return request.model_copy(update={"threads": self._shares[0].threads})
+        each, self._variables = shares(request.jobs, request.gpus_per_run, device, threads)
+        return request.model_copy(update={"threads": each})
 
     def start(self, job: WorkerJob) -> RunProcess:
         """See `Launcher`. A run that another process works on is left to that one."""
-        place = next(n for n in range(len(self._shares)) if n not in self._runs or self._runs[n].ended)
+        place = next(n for n in range(len(self._variables)) if n not in self._runs or self._runs[n].ended)
         log = None if self.foreground else log_file(job.folder)
-        self._runs[place] = RunProcess(job, log=log, variables=self._shares[place].variables)
+        self._runs[place] = RunProcess(job, log=log, variables=self._variables[place])
         return self._runs[place]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """What one run at a time has of the machine.
-
-    threads: torch's threads on the CPU.
-    variables: of the environment, so that it sees no other GPU.
-    """
-
-    threads: int
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-
-def shares(jobs: int, gpus_per_run: int, device: Device, threads: int) -> list[Share]:
-    """Shares for so many runs at once.
-
-    Args:
-        jobs: how many.
-        gpus_per_run: of each, where the device is a GPU.
-        device: what they compute on.
-        threads: that all of them have together.
+def shares(jobs: int, gpus_per_run: int, device: Device, threads: int) -> tuple[int, list[Mapping[str, str]]]:
+    """torch's threads of each of so many runs at once, and each one's variables, so that it sees no other's GPUs.
 
     Raises:
         UserError: more GPUs, or threads, than there are.
     """
     if jobs > threads:
         raise UserError(f"--jobs {jobs}: {threads} threads can't be shared by so many; give at most --jobs {threads}")
-    share = threads // jobs
     if device == "cpu" or jobs == gpus_per_run == 1:
-        return [Share(threads=share)] * jobs
+        return threads // jobs, [{}] * jobs
     uuids = gpu_uuids()
     if jobs * gpus_per_run > len(uuids):
         wanted = f"--jobs {jobs}" if gpus_per_run == 1 else f"--jobs {jobs} --gpus-per-run {gpus_per_run}"
         raise UserError(f"{wanted}: that takes {jobs * gpus_per_run} GPUs, and there are {len(uuids)} here; give less")
     cards = [uuids[n * gpus_per_run : (n + 1) * gpus_per_run] for n in range(jobs)]
-    return [Share(threads=share, variables={"CUDA_VISIBLE_DEVICES": ",".join(each)}) for each in cards]
+    return threads // jobs, [{"CUDA_VISIBLE_DEVICES": ",".join(each)} for each in cards]
 
 
 def gpu_uuids() -> list[str]:

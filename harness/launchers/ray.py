@@ -33,12 +33,7 @@ STORE_BYTES = 100 * 2**20  # of Ray's object store where we start it: nothing la
 
 
 class RayLauncher(Launcher):
-    """Runs on a Ray cluster.
-
-    Args:
-        request: its `ray_address` names an existing cluster; none: one is started on this machine, and ended
-            afterwards.
-    """
+    """Runs on a Ray cluster: an existing one (`ray_address`), or one that is started on this machine, and ended."""
 
     retries = 5
 
@@ -84,9 +79,7 @@ class RayLauncher(Launcher):
 
     def pick_device(self, wanted: str) -> Device:
         """See `Launcher`; a GPU anywhere in the cluster counts."""
-        if wanted == "cpu":
-            return "cpu"
-        if ray.cluster_resources().get("GPU", 0) >= 1:
+        if wanted != "cpu" and ray.cluster_resources().get("GPU", 0) >= 1:
             return "cuda"
         if wanted == "cuda":
             raise UserError("device cuda: no machine of the Ray cluster has a GPU; use --device cpu")
@@ -94,9 +87,7 @@ class RayLauncher(Launcher):
 
     def prepare(self, request: RunRequest) -> RunRequest:
         """See `Launcher`: a run on a GPU takes at most its card's share of a machine's cores."""
-        if self._mark is not None:
-            self._mark.withdraw()
-        self._mark = Mark.put(request)
+        self._mark = self._mark or Mark.put(request)
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         fitting = [has for has in machines if has.get("GPU", 0) >= request.gpus_per_run or request.device == "cpu"]
         if not fitting:
@@ -179,11 +170,7 @@ def _measure(requests: Sequence[Request], results: Any, log: str) -> PlanResult:
 
 
 def check_reachable(address: str) -> None:
-    """Refuse an address such as 10.0.0.1:6379 where nothing listens: Ray itself tries for minutes.
-
-    Raises:
-        UserError: nothing answers there.
-    """
+    """Refuse, by a UserError, an address such as 10.0.0.1:6379 where nothing listens: Ray tries for minutes."""
     host, mark, port = address.rpartition(":")
     if "://" in address or not mark or not (port.isascii() and port.isdigit()):
         return  # one of Ray's own words, such as auto

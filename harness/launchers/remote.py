@@ -43,11 +43,7 @@ class Mark:
 
     @classmethod
     def put(cls, request: RunRequest) -> "Mark":
-        """A new one in both folders of a request.
-
-        Raises:
-            UserError: a folder can't be written.
-        """
+        """A new one in both folders of a request; UserError if one can't be written."""
         results, work = request.results.resolve(), request.work.resolve()
         mark = cls(results=results, work=work, token=secrets.token_hex(8), digest=code_digest())
         for path in mark.files:
@@ -75,11 +71,7 @@ class Mark:
                 path.unlink()
 
     def check(self) -> None:
-        """Refuse a machine that can't take part.
-
-        Raises:
-            UserError: it has other code, or does not share the folders.
-        """
+        """Refuse, by a UserError, a machine that has other code, or does not share the folders."""
         if code_digest() != self.digest:
             raise UserError(f"{os.uname().nodename} has another version of the harness; install the same one")
         for option, path in zip(("--results", "--work"), self.files, strict=True):

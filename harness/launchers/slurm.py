@@ -8,7 +8,6 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
@@ -31,12 +30,8 @@ _OWN = ("partition", "time", "gpus", "cpus", "memory", "setup")  # the rest are 
 class SlurmLauncher(Launcher):
     """Runs as jobs of a SLURM cluster.
 
-    Args:
-        request: its `slurm` holds partition, time (8h), gpus, cpus, memory (in GB), setup (a line of shell), and
-            any option of sbatch by its name.
-
-    Raises:
-        UserError: a value that can't be used, or this machine is no part of a cluster.
+    The request's `slurm` holds partition, time (8h), gpus, cpus, memory (in GB), setup (a line of shell), and any
+    option of sbatch by its name. UserError: a value that can't be used.
     """
 
     retries = 20
@@ -61,26 +56,23 @@ class SlurmLauncher(Launcher):
 
     def prepare(self, request: RunRequest) -> RunRequest:
         """See `Launcher`."""
-        if self._mark is not None:
-            self._mark.withdraw()
-        self._mark = Mark.put(request)
+        self._mark = self._mark or Mark.put(request)
         options = request.slurm
-        parameters: dict[str, Any] = {"timeout_min": self._minutes, "name": "segnet-harness"}
-        if request.device == "cuda":
-            parameters["gpus_per_node"] = self._gpus
-        if self._cpus:
-            parameters["cpus_per_task"] = self._cpus
-        if self._memory_gb:
-            parameters["mem_gb"] = self._memory_gb
-        if "partition" in options:
-            parameters["slurm_partition"] = options["partition"]
-        variables = [f"export PYTHONPATH={shlex.quote(child_environment()['PYTHONPATH'])}"]
-        parameters["slurm_setup"] = [*variables, *([options["setup"]] if "setup" in options else [])]
-        if more := {key: value for key, value in options.items() if key not in _OWN}:
-            parameters["slurm_additional_parameters"] = more
+        variables = f"export PYTHONPATH={shlex.quote(child_environment()['PYTHONPATH'])}"
+        parameters = {
+            "timeout_min": self._minutes,
+            "name": "segnet-harness",
+            "gpus_per_node": self._gpus if request.device == "cuda" else None,
+            "cpus_per_task": self._cpus or None,
+            "mem_gb": self._memory_gb or None,
+            "slurm_partition": options.get("partition"),
+            "slurm_setup": [variables, *([options["setup"]] if "setup" in options else [])],
+            "slurm_additional_parameters": {key: value for key, value in options.items() if key not in _OWN} or None,
+        }
+        asked = {name: value for name, value in parameters.items() if value is not None}
         try:
             self._executor = submitit.AutoExecutor(folder=request.work.resolve() / "slurm", cluster=self.cluster)
-            self._executor.update_parameters(**parameters)
+            self._executor.update_parameters(**asked)
         except RuntimeError as error:
             raise UserError(f"launcher slurm: {error}; start the command on a machine of the cluster") from None
         # not the cores of the machine that the command runs on; without a number the job takes those it is given

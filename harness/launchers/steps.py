@@ -102,17 +102,15 @@ def measurement_requests(specs: Sequence[RunSpec], request: RunRequest, preset: 
     """
     wanted = {}
     adamw: tuple[Option, ...] = ("adamw",)
-    variants = [(one, options) for one in specs for options in ((), adamw)]
-    for spec, options in variants:
+    for spec, options in [(one, options) for one in specs for options in ((), adamw)]:
         if options == adamw and spec.protocol.optimizer != "adamw":
             continue
-        size = spec.protocol.size or spec.dataset_info.size
         measured = MeasureSpec(
             architecture=spec.architecture,
             architecture_revision=spec.architecture_revision,
             architecture_source=spec.architecture_source,
             num_classes=spec.num_classes,
-            size=size,
+            size=spec.protocol.size or spec.dataset_info.size,
             precision=spec.precision,
             options=options,
             device="cuda" if request.device == "cuda" else "cpu",
@@ -140,15 +138,9 @@ def measure_all(
     """Measure what is not finished yet, and show how far it is.
 
     Args:
-        requests: what to measure.
-        results: the results folder.
-        console: where to say what is going on.
         force: measure even what was measured before.
-        wait: until other processes of the harness have ended.
+        wait: until other processes of the harness have ended; else that these train or measure is a UserError.
         deadline_s: end of the budget by time.monotonic; none without one.
-
-    Raises:
-        UserError: others train or measure here, and waiting is not wanted.
     """
     result = PlanResult()
 

@@ -8,11 +8,7 @@ NAME = "SHA256SUMS"
 
 
 def checksums(files: Mapping[str, bytes]) -> bytes:
-    """The content of SHA256SUMS.
-
-    Args:
-        files: name -> content.
-    """
+    """The content of SHA256SUMS, of files by their names."""
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())]
     return "".join(lines).encode()
 

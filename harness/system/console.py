@@ -30,9 +30,7 @@ def text_column(template: str) -> TextColumn:
 def progress(console: Console, *columns: ProgressColumn) -> Progress:
     """Bars that go when they are done, and are not there where the console is no terminal.
 
-    Args:
-        console: where.
-        columns: none: description, bar, how many of how many.
+    Without columns: description, bar, how many of how many.
     """
     chosen = columns or (text_column("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(*chosen, console=console, transient=True, disable=not console.is_terminal)

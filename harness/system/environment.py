@@ -16,6 +16,7 @@ from typing import Any, Literal
 from harness.system.errors import UserError
 from harness.system.nvml import driver_version, is_wsl
 from harness.system.quantities import Quantity
+from harness.system.surroundings import ROOT
 
 Device = Literal["cpu", "cuda"]
 
@@ -35,7 +36,6 @@ VARIABLES = (
     "SEGNET_PLUGINS",
 )
 COMMIT = "SEGNET_COMMIT"  # the code's, for copies of it without their repository, as in a container image
-_ROOT = Path(__file__).resolve().parents[2]
 _CODE = ("architectures", "datasets", "harness")
 _CONTAINER_GROUPS = re.compile(r"docker|kubepods|containerd|libpod|lxc")
 
@@ -55,7 +55,7 @@ def environment() -> dict[str, Any]:
         "driver": driver_version(),
         "cpu_model": cpu_model(),
         "cpu_cores": available_cores(),
-        "ram_bytes": _ram_bytes(),
+        "ram_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "system": platform.system(),
         "kernel": platform.release(),
         "processor": platform.machine(),
@@ -68,11 +68,7 @@ def environment() -> dict[str, Any]:
 
 
 def device_name(device: Device) -> str:
-    """The device as a reader knows it, such as "NVIDIA H200" or "AMD EPYC 7763 (2 cores)".
-
-    Raises:
-        UserError: "cuda" where torch finds no CUDA device.
-    """
+    """The device for readers: "NVIDIA H200", "AMD EPYC 7763 (2 cores)"; UserError for "cuda" where torch finds none."""
     if device == "cpu":
         cores = available_cores()
         return f"{cpu_model()} ({cores} core{'s' if cores > 1 else ''})"
@@ -84,19 +80,15 @@ def device_name(device: Device) -> str:
 
 
 def may_have_gpu() -> bool:
-    """Whether the driver of some GPU that torch may use is loaded; true wherever that can't be told."""
+    """Whether the driver of some GPU that torch may use is loaded."""
     marks = ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/nvmap", "/dev/dxg", "/dev/kfd")
-    return platform.system() != "Linux" or any(Path(mark).exists() for mark in marks)
+    return any(Path(mark).exists() for mark in marks)
 
 
 def device_slug(device: Device) -> str:
-    """The device as a folder's name, such as "cuda-nvidia-h200" or "cpu-amd-epyc-7763-2c".
-
-    Raises:
-        UserError: "cuda" where torch finds no CUDA device.
-    """
+    """The device as a folder's name, such as "cuda-nvidia-h200" or "cpu-amd-epyc-7763-2c"; errors of `device_name`."""
     name = f"{cpu_model()} {available_cores()}c" if device == "cpu" else device_name(device)
-    return f"{device}-{_slug(name)}"
+    return f"{device}-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}"
 
 
 def gpu_uuid(index: int = 0) -> str:
@@ -174,32 +166,17 @@ def _torch_state() -> dict[str, Any]:
     import torch
 
     cudnn = torch.backends.cudnn
-    state: dict[str, Any] = {
+    card = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
+    return {
         "torch": torch.__version__,
         "torch_threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
         "cudnn": cudnn.version() if cudnn.is_available() else None,  # type: ignore[no-untyped-call]
-        "gpu_name": None,
-        "gpu_uuid": None,
-        "gpu_memory_bytes": None,
-        "gpu_capability": None,
+        "gpu_name": card.name if card else None,
+        "gpu_uuid": gpu_uuid() if card else None,
+        "gpu_memory_bytes": card.total_memory if card else None,
+        "gpu_capability": f"{card.major}.{card.minor}" if card else None,
     }
-    if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        state |= {
-            "gpu_name": properties.name,
-            "gpu_uuid": gpu_uuid(),
-            "gpu_memory_bytes": properties.total_memory,
-            "gpu_capability": f"{properties.major}.{properties.minor}",
-        }
-    return state
-
-
-def _ram_bytes() -> int | None:
-    names = getattr(os, "sysconf_names", {})
-    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @cache
@@ -210,7 +187,7 @@ def _git_state() -> tuple[str | None, bool | None]:
     """
     top = _git("rev-parse", "--show-toplevel")
     # an installed copy may lie inside somebody else's repository
-    if top is None or Path(top).resolve() != _ROOT:
+    if top is None or Path(top).resolve() != ROOT:
         return os.environ.get(COMMIT) or None, None
     changes = _git("status", "--porcelain", "--", *_CODE)
     return _git("rev-parse", "--verify", "HEAD"), None if changes is None else bool(changes)
@@ -221,7 +198,7 @@ def _git(*arguments: str) -> str | None:
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=_ROOT, env=own, capture_output=True, encoding="utf-8", errors="replace", timeout=30
+            ["git", *arguments], cwd=ROOT, env=own, capture_output=True, encoding="utf-8", errors="replace", timeout=30
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -232,10 +209,6 @@ def _cpu_field(text: str, name: str) -> str | None:
     """A line's value in what /proc/cpuinfo holds of the first core."""
     found = re.search(rf"^{name}[ \t]*:[ \t]*(.+)$", text, re.MULTILINE)
     return found[1] if found else None
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _read(path: str) -> str:

@@ -3,17 +3,12 @@
 import difflib
 import errno
 from collections.abc import Iterable
+from typing import TypeVar
+
+Choice = TypeVar("Choice", bound=str)
 
 # What the system says where a disk is full, over its quota, broken, or not to be written to.
-_STORAGE = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-)
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class UserError(Exception):
@@ -49,12 +44,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {by_lower[found[0]]!r}? " if found else ""
 
 
-def one_of(value: str, allowed: tuple[str, ...], what: str) -> str:
-    """The value, if it is one of those allowed.
-
-    Raises:
-        UserError: it is not.
-    """
+def one_of(value: str, allowed: tuple[Choice, ...], what: str) -> Choice:
+    """The value, if it is one of those allowed, such as the arguments of a Literal; else UserError, which names all."""
     if value not in allowed:
         raise UserError(f"{what} {value!r}: must be one of {', '.join(allowed)}")
-    return value
+    return allowed[allowed.index(value)]
+
+
+def some_of(values: Iterable[str], allowed: tuple[Choice, ...], what: str) -> list[Choice]:
+    """Those of the allowed values that are named, in their own order; UserError for another one."""
+    named = {one_of(value, allowed, what) for value in values}
+    return [one for one in allowed if one in named]

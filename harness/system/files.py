@@ -39,30 +39,20 @@ def replacing(path: Path, advice: str, what: str = "") -> Iterator[Path]:
     # torch's writer reports a full disk as RuntimeError
     except (OSError, RuntimeError) as error:
         reason = _reason(error, temporary)
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         if reason is None:
             raise
         named = f"{what} {path}" if what else str(path)
         raise UserError(f"can't write {named}: {reason}; {advice}") from error
-    except BaseException:
+    finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
 def replacing_folder(folder: Path, advice: str) -> Iterator[Path]:
     """An empty folder beside the target, to be filled in the block, which then takes the target's place at once.
 
-    An error leaves the target as it was, and no temporary folder.
-
-    Args:
-        folder: the target; its parent is made if need be.
-        advice: what to do about an error.
-
-    Raises:
-        UserError: the disk is full or the folder can't be written.
+    An error leaves the target as it was, and no temporary folder. Arguments and errors are those of `replacing`.
     """
     staging, former = (folder.with_name(f".{folder.name}.{os.getpid()}{end}.tmp") for end in ("", ".old"))
     try:
@@ -79,6 +69,14 @@ def replacing_folder(folder: Path, advice: str) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def mtime_ns(path: Path) -> int | None:
+    """When a file was last written to, in nanoseconds; none where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def _reason(error: OSError | RuntimeError, temporary: Path) -> str | None:
     """Why a file could not be written. torch's writer does not say; writing a little more does, or works: none."""
     if isinstance(error, OSError):
@@ -92,31 +90,18 @@ def _reason(error: OSError | RuntimeError, temporary: Path) -> str | None:
 
 
 def remove_leftovers(folder: Path, target: str = "") -> None:
-    """Remove what killed processes had begun to write in a folder.
+    """Remove what killed processes had begun to write in a folder, for one target or for all; it need not exist.
 
     Only for who holds the lock of the targets: a living process may be about to put its file in place.
-
-    Args:
-        folder: need not exist.
-        target: its name; none: of all targets there.
-
-    Raises:
-        OSError: something can't be removed.
     """
-    start = f".{target}." if target else "."
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name.startswith(start) and path.name.endswith(".tmp"):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+    for path in folder.glob(f".{target}.*.tmp" if target else ".*.tmp"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
+    """Write a whole file or nothing; raises UserError where that fails."""
     with replacing(path, "free or choose another folder") as temporary:
         temporary.write_bytes(data)

@@ -4,62 +4,43 @@ A run is worked on by one process at a time; others leave it to that one. Measur
 it is refused while something trains or measures here, and training waits for it to be over.
 """
 
+import fcntl
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from harness.system.errors import UserError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-
 LOOK_S = 1.0  # between looks whether a measurement has ended
 
 
-@contextmanager
-def run_lock(folder: Path, run_id: str) -> Iterator[bool]:
-    """Hold a run of a results folder, or of a work folder; false if another process holds it.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
-    with _held(folder / ".locks" / run_id, shared=False) as own:
-        yield own
+def run_lock(folder: Path, run_id: str) -> AbstractContextManager[bool]:
+    """Hold a run of a results or work folder; false if another process does. UserError: it can't be written."""
+    return _held(folder / ".locks" / run_id, shared=False)
 
 
-@contextmanager
-def training_on_this_machine(on_wait: Callable[[], None], on_look: Callable[[], None] = lambda: None) -> Iterator[None]:
+def training_on_this_machine(
+    on_wait: Callable[[], None], on_look: Callable[[], None] = lambda: None
+) -> AbstractContextManager[None]:
     """Train beside others that train, once no measurement has the machine.
 
     Args:
         on_wait: called before waiting.
         on_look: called every second while waiting.
     """
-    with _machine_held(shared=True, on_wait=on_wait, on_look=on_look):
-        yield
+    return _machine_held(shared=True, on_wait=on_wait, on_look=on_look)
 
 
-@contextmanager
 def measuring_on_this_machine(
     on_wait: Callable[[], None] | None = None, on_look: Callable[[], None] = lambda: None
-) -> Iterator[None]:
-    """Have the machine alone.
-
-    Args:
-        on_wait: called before waiting; without it nobody waits.
-        on_look: called every second while waiting.
-
-    Raises:
-        UserError: something of ours trains or measures here, and nobody wants to wait.
+) -> AbstractContextManager[None]:
+    """Have the machine alone. Without `on_wait` nobody waits: where something of ours trains or measures here, it
+    raises UserError.
     """
-    with _machine_held(shared=False, on_wait=on_wait or _refuse, on_look=on_look):
-        yield
+    return _machine_held(shared=False, on_wait=on_wait or _refuse, on_look=on_look)
 
 
 def _refuse() -> None:
@@ -71,9 +52,11 @@ def _refuse() -> None:
 
 @contextmanager
 def _machine_held(*, shared: bool, on_wait: Callable[[], None], on_look: Callable[[], None]) -> Iterator[None]:
+    # one file a machine and user, whatever results folder is written to
+    path = Path(tempfile.gettempdir()) / f"segnet-harness-{os.getuid()}.lock"
     waiting = False
     while True:
-        with _held(_machine(), shared=shared) as own:
+        with _held(path, shared=shared) as own:
             if own:
                 yield
                 return
@@ -84,18 +67,9 @@ def _machine_held(*, shared: bool, on_wait: Callable[[], None], on_look: Callabl
         time.sleep(LOOK_S)
 
 
-def _machine() -> Path:
-    """One file a machine and user, whatever results folder is written to."""
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"segnet-harness-{user}.lock"
-
-
 @contextmanager
 def _held(path: Path, *, shared: bool) -> Iterator[bool]:
-    """Hold a lock; false if that would mean waiting. True where locks don't exist."""
-    if fcntl is None:
-        yield True
-        return
+    """Hold a lock; false if that would mean waiting."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -73,14 +73,24 @@ class Card:
     def look(self) -> Look:
         """All that changes while it works."""
         library, handle = self.library, self.handle
-        reasons = self._clock_reasons()
+        reasons: tuple[str, ...] | NotMeasured
+        try:
+            mask = library.nvmlDeviceGetCurrentClocksEventReasons(handle)
+            reasons = tuple(name for bit, name in CLOCK_REASONS.items() if mask & bit)
+        except library.NVMLError as error:
+            reasons = NotMeasured(reason=f"NVML: {error}")
+        busy: bool | None
+        try:
+            busy = bool(library.nvmlDeviceGetUtilizationRates(handle).gpu > 0)
+        except library.NVMLError:
+            busy = None if isinstance(reasons, NotMeasured) else "idle" not in reasons
         return Look(
             sm_clock_mhz=self._ask(lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_SM)),
             memory_clock_mhz=self._ask(lambda: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_MEM)),
             temperature_c=self.temperature_c(),
             power_w=self._ask(lambda: library.nvmlDeviceGetPowerUsage(handle) / 1000),  # of milliwatts
             clock_reasons=reasons,
-            busy=self._busy(reasons),
+            busy=busy,
         )
 
     def temperature_c(self) -> Quantity:
@@ -89,28 +99,11 @@ class Card:
         return self._ask(lambda: self.library.nvmlDeviceGetTemperature(self.handle, sensor))
 
     def energy_mj(self) -> int:
-        """Millijoules since the driver was loaded.
-
-        Raises:
-            Unavailable: this card has no such counter.
-        """
+        """Millijoules since the driver was loaded; Unavailable where this card has no such counter."""
         try:
             return int(self.library.nvmlDeviceGetTotalEnergyConsumption(self.handle))
         except self.library.NVMLError as error:
             raise Unavailable(f"NVML gives no energy of this GPU (only from Volta on): {error}") from error
-
-    def _busy(self, reasons: tuple[str, ...] | NotMeasured) -> bool | None:
-        try:
-            return bool(self.library.nvmlDeviceGetUtilizationRates(self.handle).gpu > 0)
-        except self.library.NVMLError:
-            return None if isinstance(reasons, NotMeasured) else "idle" not in reasons
-
-    def _clock_reasons(self) -> tuple[str, ...] | NotMeasured:
-        try:
-            mask = self.library.nvmlDeviceGetCurrentClocksEventReasons(self.handle)
-        except self.library.NVMLError as error:
-            return NotMeasured(reason=f"NVML: {error}")
-        return tuple(name for bit, name in CLOCK_REASONS.items() if mask & bit)
 
     def _ask(self, question: Callable[[], float]) -> Quantity:
         try:

@@ -36,11 +36,7 @@ class Registry(Generic[Entry]):
         return iter(self._table)
 
     def check(self, name: str) -> str:
-        """The name, if it is registered; nothing is imported.
-
-        Raises:
-            UserError: it is not; suggests the nearest, and lists all.
-        """
+        """The name, if it is registered; else UserError, with the nearest and all. Nothing is imported."""
         if name not in self._table:
             raise UserError(f"unknown {self._kind} {name!r}; {nearest(name, self._table)}known: {', '.join(self)}")
         return name
@@ -57,11 +53,6 @@ class Registry(Generic[Entry]):
 
 
 def entries_of_package(package: str, attribute: str) -> list[tuple[str, str]]:
-    """(name, "module:attribute") of every module in a package, by name; imports the package, none of its modules.
-
-    Args:
-        package: dotted name.
-        attribute: what each of its modules registers.
-    """
+    """(name, "module:attribute") of every module in a package, by name; imports none of the modules."""
     names = sorted(module.name for module in iter_modules(import_module(package).__path__))
     return [(name, f"{package}.{name}:{attribute}") for name in names]

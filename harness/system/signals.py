@@ -37,15 +37,7 @@ STOP_SIGNALS = tuple(sorted(number for number in signal.valid_signals() if numbe
 
 
 def parse_time(text: str, what: str) -> float:
-    """A length of time such as 90s, 25m or 1.5h, in seconds.
-
-    Args:
-        text: as given.
-        what: named in the error, such as "budget".
-
-    Raises:
-        UserError: it is none.
-    """
+    """A length of time such as 90s, 25m or 1.5h, in seconds; UserError, which names `what`, where it is none."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip(), re.ASCII)
     if found is None or float(found[1]) == 0:
         raise UserError(f"{what} {text!r}: write a number and s, m or h, such as 25m")
@@ -97,12 +89,6 @@ def heartbeat(folder: Path) -> Path:
     return folder / "heartbeat"
 
 
-def supervisor_has_gone() -> bool:
-    """Whether the process that started this one, and was to watch over it, has ended."""
-    supervisor = os.environ.get(SUPERVISOR)
-    return supervisor is not None and supervisor != str(os.getppid())
-
-
 class StopRequest:
     """Asked after each step and each evaluated batch whether to stop there.
 
@@ -139,15 +125,12 @@ class StopRequest:
             self._beaten_s = now_s
         if self._deadline_s is not None and now_s + 2 * self._longest_s + RESERVE_S >= self._deadline_s:
             self.time_limit_reached = True
-        self.asked |= supervisor_has_gone()
+        parent = str(os.getppid())  # another one once the process that was to watch over this one has ended
+        self.asked |= os.environ.get(SUPERVISOR, parent) != parent
         return self.asked or self.time_limit_reached
 
     def raise_if_asked(self) -> None:
-        """The same question, where nothing is to be saved.
-
-        Raises:
-            Interrupted: it is to stop.
-        """
+        """The same question, where nothing is to be saved: raises Interrupted if it is to stop."""
         if self():
             raise Interrupted
 

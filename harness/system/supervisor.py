@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from harness.system.files import mtime_ns
 from harness.system.signals import SUPERVISOR
 from harness.system.surroundings import ROOT, cleaned
 
@@ -113,20 +114,14 @@ class Heartbeat:
     def __init__(self, path: Path, timeout_s: float) -> None:
         self._path = path
         self._timeout_s = timeout_s
-        self._touched, self._since_s = self._moment(), time.monotonic()
+        self._touched, self._since_s = mtime_ns(path), time.monotonic()
 
     def has_stopped(self) -> bool:
         """Whether it has not been touched for too long."""
-        now = self._moment()
+        now = mtime_ns(self._path)
         if now != self._touched:
             self._touched, self._since_s = now, time.monotonic()
         return time.monotonic() - self._since_s > self._timeout_s
-
-    def _moment(self) -> int | None:
-        try:
-            return self._path.stat().st_mtime_ns
-        except OSError:
-            return None
 
 
 def error_line(said: str) -> str:

@@ -50,11 +50,7 @@ def cleaned(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def refuse_torchrun() -> None:
-    """Refuse to be one of several processes that torch's launcher has started.
-
-    Raises:
-        UserError: it was; several commands would do the same work.
-    """
+    """Refuse, by a UserError, to be one of several processes of torch's launcher: they would do the same work."""
     size = os.environ.get("WORLD_SIZE", "")
     if "TORCHELASTIC_RUN_ID" not in os.environ or not (size.isascii() and size.isdigit() and int(size) > 1):
         return
@@ -67,11 +63,7 @@ def refuse_torchrun() -> None:
 
 
 def refuse_another_datasets() -> None:
-    """Refuse to run where another package `datasets`, such as Hugging Face's, has been installed over ours.
-
-    Raises:
-        UserError: it was.
-    """
+    """Refuse, by a UserError, to run where another package `datasets`, such as Hugging Face's, lies over ours."""
     ours = ROOT / "datasets" / "__init__.py"
     if f'PROJECT = "{PROJECT}"' not in (ours.read_text("utf-8") if ours.is_file() else ""):
         raise UserError(
@@ -191,11 +183,7 @@ class _Outlet(io.RawIOBase):
 
 
 def expanded(path: str) -> Path:
-    """The path with `~` and `~user` resolved, as every option and variable that takes a path is read.
-
-    Raises:
-        UserError: no such user.
-    """
+    """The path with `~` and `~user` resolved, as all options and variables are read; UserError for no such user."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -23,7 +23,7 @@ def undisturbed(made_once: MakeOnce, drawn_cache: Path) -> Place:
 
     def make(folder: Path) -> None:
         done = harness(*tiny(), cwd=prepared(folder, drawn_cache).folder)
-        assert done.code == 0, done
+        assert done.returncode == 0, done
 
     return Place(folder=made_once("undisturbed", make))
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.harness.commands import ROOT
+
 NETWORK = "bilinear-interpolation"
 LONG_S = 600.0  # no command here takes as long, but on a machine that does much else
 
@@ -27,18 +28,13 @@ def tiny(*more: str, iterations: int = 12, every: int = 4, size: str = "24x32") 
     return ["run", NETWORK, "--size", size, *changes, "--device", "cpu", "--threads", "1", *more]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Done:
+class Done(subprocess.CompletedProcess[str]):
     """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
 
     @property
     def said(self) -> str:
         """All that it printed."""
-        return self.out + self.err
+        return self.stdout + self.stderr
 
 
 class Harness:
@@ -50,6 +46,7 @@ class Harness:
         prefix: a command that starts it, such as `nsenter ...`.
         variables: of its environment.
         root: folder of the packages.
+        start: what Python is given before the arguments.
     """
 
     def __init__(
@@ -59,8 +56,9 @@ class Harness:
         prefix: Sequence[str] = (),
         variables: dict[str, str] | None = None,
         root: Path = ROOT,
+        start: Sequence[str] = ("-m", "harness"),
     ) -> None:
-        self._command = [*prefix, sys.executable, "-m", "harness", *arguments]
+        self._command = [*prefix, sys.executable, *start, *arguments]
         self._cwd = cwd
         plain = {"COLUMNS": "200", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
         self._environment = {**os.environ, **plain, **(variables or {})}
@@ -124,7 +122,7 @@ class Harness:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"did not end in {seconds:.0f} s: {self.said}") from None
-        return Done(code=code, out=_text(self._out), err=_text(self._err))
+        return Done(self._command, code, _text(self._out), _text(self._err))
 
 
 def harness(*arguments: str, cwd: Path, **how: Any) -> Done:
@@ -136,7 +134,7 @@ def harness(*arguments: str, cwd: Path, **how: Any) -> Done:
 def trained(place: "Place", *arguments: str, **how: Any) -> str:
     """Run a command, which must succeed; gives what it said."""
     done = harness(*arguments, cwd=place.folder, **how)
-    assert done.code == 0, done
+    assert done.returncode == 0, done
     return done.said
 
 
@@ -153,16 +151,6 @@ def in_session(session: int) -> list[int]:
         if int(its) == session and state not in "ZX":
             found.append(int(entry.name))
     return found
-
-
-def assert_one_line(done: Done, *says: str) -> None:
-    """It ended with code 2 and one line of error that holds these texts."""
-    assert done.code == 2, done
-    assert "Traceback" not in done.said, done.said
-    lines = done.err.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), done.err
-    for text in says:
-        assert text in lines[0], lines[0]
 
 
 @dataclass(frozen=True, kw_only=True)

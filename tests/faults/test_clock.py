@@ -40,7 +40,7 @@ def test_a_clock_that_runs_backwards_changes_nothing(
     with Harness(*tiny("--heartbeat-timeout", "60s"), cwd=place.folder, variables=backwards) as running:
         running.wait_for(place.checkpoints)
         running.signal_all(signal.SIGTERM)
-        assert running.done().code == 130
+        assert running.done().returncode == 130
     (beat,) = place.work.glob("runs/*/heartbeat")
     assert beat.stat().st_mtime < time.time() - 20
     for path in (*place.results.rglob("*"), *place.work.rglob("*")):
@@ -50,4 +50,4 @@ def test_a_clock_that_runs_backwards_changes_nothing(
     timing = place.records()[0]["timing"]
     assert min(timing["train_s"], timing["evaluate_s"]) >= 0 and 0 < timing["total_s"] < 200
     again = harness(*tiny(), cwd=place.folder, variables=backwards)
-    assert again.code == 0 and "finished before, nothing to do" in again.out
+    assert again.returncode == 0 and "finished before, nothing to do" in again.stdout

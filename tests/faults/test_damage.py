@@ -10,7 +10,8 @@ import architectures
 from harness.records.measurement import MeasureSpec, measurement_path
 from harness.records.run import finished, load_runs
 from harness.report.frames import load_results
-from tests.faults.processes import NETWORK, Harness, Place, assert_one_line, flip, harness, outcome, tiny, trained
+from tests.faults.processes import NETWORK, Harness, Place, flip, harness, outcome, tiny, trained
+from tests.harness.commands import assert_one_line
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +55,7 @@ def test_damaged_best_weights_are_not_scored(place: Place) -> None:
     (best,) = checkpoint.parent.glob("best-*.safetensors")
     assert best.name == "best-000004.safetensors"
     flip(best, 0.9)
-    assert harness(*still, cwd=place.folder).code == 1
+    assert harness(*still, cwd=place.folder).returncode == 1
     (record,) = place.records()
     assert record["failure"]["kind"] == "data"
     assert record["failure"]["message"].startswith("best-000004.safetensors: damaged weights; remove ")
@@ -98,7 +99,7 @@ def test_what_is_damaged_is_listed_and_stops_no_report(undisturbed: Place, tmp_p
         (place.results / name).parent.mkdir(parents=True)
         (place.results / name).write_text("{", "utf-8")
     done = harness("report", cwd=tmp_path)
-    assert done.code == 0 and "Traceback" not in done.said, done
+    assert done.returncode == 0 and "Traceback" not in done.said, done
     said = "".join(page.read_text("utf-8") for page in (tmp_path / "reports").rglob("README.md"))
     for name, kind in others.items():
         assert f"- unreadable: {name}: not {kind}" in said
@@ -137,6 +138,6 @@ def test_a_damaged_record_is_refused_by_merge(undisturbed: Place, tmp_path: Path
     (scores,) = (tmp_path / "there").glob("runs/*/scores.npz")
     flip(scores)
     done = harness("merge", str(tmp_path / "there"), cwd=tmp_path)
-    assert done.code == 1 and "Traceback" not in done.said, done
-    assert f"{scores}: damaged" in done.out and "1 refused" in done.out
+    assert done.returncode == 1 and "Traceback" not in done.said, done
+    assert f"{scores}: damaged" in done.stdout and "1 refused" in done.stdout
     assert not list((tmp_path / "results").glob("runs/*"))

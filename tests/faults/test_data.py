@@ -1,5 +1,6 @@
 """Data that can't be written, changes, or is hostile."""
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -7,13 +8,34 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.faults.data import SIZE, camvid_run, write_camvid
 from tests.faults.namespaces import mounted, read_only
-from tests.faults.packages import copy_packages
 from tests.faults.pictures import big_picture, deep_picture
-from tests.faults.processes import NETWORK, Harness, Place, assert_one_line, harness, tiny, trained
+from tests.faults.processes import NETWORK, ROOT, Harness, Place, harness, tiny, trained
+from tests.harness.commands import assert_one_line
 
 pytestmark = pytest.mark.slow
+
+SIZE = (360, 480)
+
+
+def write_camvid(root: Path, image_ids: tuple[str, ...] = ("a", "b")) -> Path:
+    """A folder CamVid under `root` with these images in each split, of noise; gives the folder."""
+    random = np.random.default_rng(0)
+    folder = root / "CamVid"
+    for split in ("train", "val", "test"):
+        for name, shape, top in ((split, (*SIZE, 3), 256), (f"{split}annot", SIZE, 12)):
+            (folder / name).mkdir(parents=True)
+            for stem in image_ids:
+                pixels = random.integers(0, top, shape).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / name / f"{stem}.png", compress_level=1)
+    return folder
+
+
+def camvid_run(root: Path, *more: str) -> list[str]:
+    """Arguments of a run of seconds on it."""
+    places = ["--suite", "camvid", "--data-root", str(root), "--encoder-weights", "none"]
+    small = ["--size", "24x32", "--iterations", "2", "--override", "batch_size=2", "--device", "cpu"]
+    return ["run", NETWORK, *places, *small, "--threads", "1", "--no-measure", "--no-report", *more]
 
 
 def test_read_only_data_is_enough(tmp_path: Path) -> None:
@@ -80,8 +102,8 @@ def test_hostile_pictures_and_names_are_each_a_line(tmp_path: Path) -> None:
     Image.fromarray(plain).save(train / "two\nlines.png")
     Path((train.as_posix().encode() + b"/bytes-\xe9.png").decode("utf-8", "surrogateescape")).touch()
     done = harness("data", "check", "camvid", "--data-root", str(tmp_path / "data"), cwd=tmp_path)
-    assert done.code == 1 and "Traceback" not in done.said, done
-    lines = [line for line in done.out.splitlines() if line.startswith("problem: ")]
+    assert done.returncode == 1 and "Traceback" not in done.said, done
+    lines = [line for line in done.stdout.splitlines() if line.startswith("problem: ")]
     hostile = [*pictures, "deep.png", "bomb.png", "cut.png", "text.png", "trainannot/a.png"]
     for name in [*hostile, "trainannot/with blanks.png", "two\\nlines.png", "bytes-\\udce9.png"]:
         assert len([line for line in lines if f"{name}" in line]) == 1, (name, lines)
@@ -98,15 +120,17 @@ def test_names_with_blanks_and_signs_of_other_languages_are_fine(tmp_path: Path)
     trained(place, *arguments)
     assert list((place.folder / "Ergebnisse ü").glob("runs/[!.]*/record.json"))
     done = harness("report", "--results", "Ergebnisse ü", "--reports", "Bericht é", cwd=place.folder)
-    assert done.code == 0, done
+    assert done.returncode == 0, done
 
 
 def test_an_architecture_that_raises_on_import_is_a_row(place: Place) -> None:
     """Whoever adds one by the registry's table: `list` does not import it, its run fails, and says how."""
-    root = copy_packages(place.folder / "packages")
+    root = place.folder / "packages"
+    for name in ("architectures", "datasets", "harness"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     broken = root / "architectures" / "bilinear_interpolation.py"
     broken.write_text("raise RuntimeError('not on this machine')\n", "utf-8")
-    assert NETWORK in harness("list", cwd=place.folder, root=root).out
+    assert NETWORK in harness("list", cwd=place.folder, root=root).stdout
     assert "FAILED: RuntimeError: not on this machine" in harness(*tiny(), cwd=place.folder, root=root).said
     (record,) = place.records()
     assert record["failure"]["message"] == "RuntimeError: not on this machine"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.namespaces import mounted, read_only, small_disk
-from tests.faults.processes import Harness, Place, assert_one_line, harness, outcome, tiny
+from tests.faults.processes import Harness, Place, harness, outcome, tiny
+from tests.harness.commands import assert_one_line
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,7 @@ def test_no_room_for_a_checkpoint(place: Place, undisturbed: Place, drawn_cache:
         with Harness(*tiny(), cwd=place.folder, prefix=prefix) as running:
             running.wait_for(work.checkpoints)
             running.signal_all(signal.SIGTERM)
-            assert running.done().code == 130
+            assert running.done().returncode == 130
         (checkpoint,) = work.checkpoints()
         before = bytes_below(checkpoint.parent)
         ballast = inside.fill(place.work)
@@ -38,8 +39,8 @@ def test_no_room_for_a_checkpoint(place: Place, undisturbed: Place, drawn_cache:
         assert place.records() == []
         inside.run("rm", str(ballast))
         done = harness(*tiny(), cwd=place.folder, prefix=prefix)
-        assert done.code == 0, done
-        assert "goes on from iteration" in done.out
+        assert done.returncode == 0, done
+        assert "goes on from iteration" in done.stdout
         shutil.copytree(checkpoint.parent, place.work / "runs" / checkpoint.parent.name)
     assert outcome(place) == outcome(undisturbed)
 
@@ -55,8 +56,8 @@ def test_no_room_for_a_record(place: Place, undisturbed: Place) -> None:
         assert seen.records() == [] and seen.leftovers() == []
         inside.run("rm", str(ballast))
         done = harness(*tiny(), cwd=place.folder, prefix=prefix)
-        assert done.code == 0, done
-        assert "goes on from iteration 12 of 12" in done.out  # nothing is trained again
+        assert done.returncode == 0, done
+        assert "goes on from iteration 12 of 12" in done.stdout  # nothing is trained again
         shutil.copytree(seen.results, place.folder / "found" / "results")
     (place.folder / "found" / "work").symlink_to(place.work)
     assert outcome(Place(folder=place.folder / "found")) == outcome(undisturbed)
@@ -76,7 +77,7 @@ def test_no_room_for_a_report(undisturbed: Place, tmp_path: Path) -> None:
     arguments = ["report", "--results", str(undisturbed.results), "--reports", str(tmp_path / "reports")]
     with mounted(small_disk(tmp_path / "reports", "8m")) as inside:
         prefix = inside.prefix(tmp_path)
-        assert harness(*arguments, cwd=tmp_path, prefix=prefix).code == 0
+        assert harness(*arguments, cwd=tmp_path, prefix=prefix).returncode == 0
         reports = inside.seen(tmp_path / "reports")
         before = bytes_below(reports)
         ballast = inside.fill(tmp_path / "reports")

@@ -17,12 +17,12 @@ def test_a_diverging_run_stops_at_its_iteration_and_keeps_the_last_good_state(pl
     """With SGD and this rate weight decay makes weights grow tenfold a step, until a product is no float."""
     absurd = ("--override", "optimizer=sgd", "--override", "lr=1e3", "--override", "lr_scheduler=fixed")
     done = harness(*tiny(*absurd, iterations=400, every=2), cwd=place.folder)
-    assert done.code == 1, done
+    assert done.returncode == 1, done
     (record,) = place.records()
     failure = record["failure"]
     assert failure["kind"] == "diverged"
     assert failure["message"].endswith(f"not finite at iteration {failure['iteration']}")
-    assert failure["message"] in done.out
+    assert failure["message"] in done.stdout
     (checkpoint,) = place.checkpoints()
     stored = load_checkpoint(checkpoint)
     assert stored is not None
@@ -40,5 +40,5 @@ def test_a_diverging_run_stops_at_its_iteration_and_keeps_the_last_good_state(pl
 def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     for value in ("nan", "inf", "-inf", "1e400"):
         done = harness(*tiny("--override", f"lr={value}"), cwd=tmp_path)
-        assert done.code == 2 and "Traceback" not in done.said, done
-        assert "lr: Input should be" in done.err
+        assert done.returncode == 2 and "Traceback" not in done.said, done
+        assert "lr: Input should be" in done.stderr

@@ -18,7 +18,7 @@ from datasets.files import read_list
 from datasets.folder.labels import apply_table, class_table, read_raw
 from datasets.folder.settings import Settings, read_settings
 from datasets.pictures import read_image, read_label
-from tests.faults.fuzzing import bounded, changes, one_line
+from tests.faults.fuzzing import bounded, changes, result_of
 
 
 def picture(kind: str, shape: tuple[int, ...], top: int) -> bytes:
@@ -34,12 +34,8 @@ def picture(kind: str, shape: tuple[int, ...], top: int) -> bytes:
 def test_images(tmp_path: Path, kind: str, change: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(change(picture(kind, (20, 24, 3), 256)))
-    try:
-        found = read_image(path)
-    except DatasetError as error:
-        assert one_line(error) and str(path) in str(error)
-    else:
-        assert found.dtype == np.uint8 and found.ndim == 3 and found.shape[2] == 3
+    found = result_of(lambda: read_image(path), DatasetError, path)
+    assert found is None or (found.dtype == np.uint8 and found.ndim == 3 and found.shape[2] == 3)
 
 
 @given(change=changes())
@@ -47,12 +43,8 @@ def test_images(tmp_path: Path, kind: str, change: Callable[[bytes], bytes]) -> 
 def test_labels(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(change(picture("PNG", (20, 24), 12)))
-    try:
-        found = read_label(path, 11, 11)
-    except DatasetError as error:
-        assert one_line(error) and str(path) in str(error)
-    else:
-        assert found.ndim == 2 and np.isin(found, [*range(11), 255]).all()
+    found = result_of(lambda: read_label(path, 11, 11), DatasetError, path)
+    assert found is None or (found.ndim == 2 and np.isin(found, [*range(11), 255]).all())
 
 
 LABEL_FILES = {
@@ -76,19 +68,12 @@ def test_labels_of_own_data(tmp_path: Path, name: str, change: Callable[[bytes],
     path.write_bytes(change(target.getvalue()))
     colors = {(int(r), int(g), int(b)): n for n, (r, g, b) in enumerate(LABEL_FILES["colors"][0][0])}
     settings_ = Settings(origin=tmp_path / "dataset.toml", label_colors=colors)
-    try:
-        values, of_colors = read_raw(path, settings_)
-    except DatasetError as error:
-        assert one_line(error) and str(path) in str(error)
-    else:
+    if (raw := result_of(lambda: read_raw(path, settings_), DatasetError, path)) is not None:
+        values, of_colors = raw
         assert values.ndim == 2 and values.dtype == np.uint16
         assert not of_colors or np.isin(values, range(8)).all()
-        try:
-            found = apply_table(values, class_table(settings_, 8), path)
-        except DatasetError as error:
-            assert one_line(error)
-        else:
-            assert np.isin(found, [*range(8), 255]).all()
+        found = result_of(lambda: apply_table(values, class_table(settings_, 8), path), DatasetError)
+        assert found is None or np.isin(found, [*range(8), 255]).all()
 
 
 SETTINGS_FILES = {
@@ -104,24 +89,11 @@ SETTINGS_FILES = {
     "class_dict.csv": b'name,r,g,b\n"a, b",10,20,30\ncar,200,0,0\n',
     "label_colors.txt": b"10 20 30\troad\n200 0 0\tcar one\n",
 }
-YAML_SIGNS = [
-    "&a",
-    "*a",
-    "!!python/object:os.system",
-    "{",
-    "[",
-    ": ",
-    "- ",
-    "? ",
-    "1e999",
-    ".nan",
-    "2001-01-01",
-    "\x00",
-]
+SIGNS = ["&a", "*a", "!!python/object:os.system", "{", "[", ": ", "- ", "? ", "1e999", ".nan", "2001-01-01", "\x00"]
 
 
 @pytest.mark.parametrize("name", SETTINGS_FILES)
-@given(change=changes(), word=st.sampled_from([*YAML_SIGNS, "255", "-1", "''", "\n", "="]), place=st.floats(0, 1))
+@given(change=changes(), word=st.sampled_from([*SIGNS, "255", "-1", "''", "\n", "="]), place=st.floats(0, 1))
 @settings(bounded, max_examples=60)
 def test_settings_of_own_data(
     tmp_path: Path, name: str, change: Callable[[bytes], bytes], word: str, place: float
@@ -130,11 +102,8 @@ def test_settings_of_own_data(
     at = int(place * len(whole))
     for data in (change(whole), whole[:at] + word.encode() + whole[at:]):
         (tmp_path / name).write_bytes(data)
-        try:
-            found = read_settings(tmp_path)
-        except DatasetError as error:
-            assert one_line(error) and str(tmp_path) in str(error)
-        else:
+        found = result_of(lambda: read_settings(tmp_path), DatasetError, tmp_path)
+        if found is not None:
             assert not found.classes or 2 <= len(found.classes) <= 254
             assert class_table(found, 3).shape == (65536,)
 
@@ -164,11 +133,7 @@ def test_archives(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
     path, out = tmp_path / "a.zip", tmp_path / "out"
     path.write_bytes(change(target.getvalue()))
     shutil.rmtree(out, ignore_errors=True)
-    try:
-        unpack(path, out, "CamVid")
-    except DatasetError as error:
-        assert one_line(error)
-    else:
+    if result_of(lambda: unpack(path, out, "CamVid") or True, DatasetError):
         for file in (file for file in out.rglob("*") if file.is_file()):
             assert file.read_text("utf-8") in {name * 20 for name in ("train/a.png", "trainannot/a.png", "train.txt")}
     assert {path.name for path in tmp_path.iterdir()} <= {"a.zip", "out"}

@@ -1,6 +1,7 @@
 """What is typed, and what the code of a plugin gives: a valid result or one of our errors."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from harness.config.protocol import Protocol, load_protocol, parse_size, parse_t
 from harness.config.suite import Suite
 from harness.system.errors import UserError
 from harness.system.signals import parse_time
-from tests.faults.fuzzing import bounded, changes, one_line
+from tests.faults.fuzzing import bounded, changes, result_of
 
 PROTOCOLS = Path(__file__).resolve().parent.parent.parent / "harness" / "config" / "protocols"
 WORDS = [
@@ -43,6 +44,10 @@ WORDS = [
 ]
 
 
+def read_protocol(content: bytes) -> Protocol:
+    return validated(Protocol, {"name": "x", **parse_toml(content, "protocol x", "x.toml")}, "protocol x")
+
+
 @given(change=changes(), word=st.sampled_from(WORDS), place=st.floats(0, 1), lines=st.integers(0, 40))
 @settings(bounded, max_examples=400)
 def test_protocols(change: Callable[[bytes], bytes], word: str, place: float, lines: int) -> None:
@@ -50,13 +55,8 @@ def test_protocols(change: Callable[[bytes], bytes], word: str, place: float, li
     at = int(place * len(text))
     mistyped = text[:at] + word.encode() + text[at:]
     for content in (change(text), mistyped, b"\n".join(text.splitlines()[:lines])):
-        try:
-            values = parse_toml(content, "protocol x", "x.toml")
-            protocol = validated(Protocol, {"name": "x", **values}, "protocol x")
-        except UserError as error:
-            assert one_line(error)
-        else:
-            assert protocol.evaluation_points() and protocol.lr > 0
+        protocol = result_of(partial(read_protocol, content), UserError)
+        assert protocol is None or (protocol.evaluation_points() and protocol.lr > 0)
 
 
 @given(
@@ -67,29 +67,20 @@ def test_protocols(change: Callable[[bytes], bytes], word: str, place: float, li
 )
 @bounded
 def test_suites(values: dict[str, object]) -> None:
-    try:
-        validated(Suite, {"name": "x", **values}, "suite x")
-    except UserError as error:
-        assert one_line(error)
+    result_of(lambda: validated(Suite, {"name": "x", **values}, "suite x"), UserError)
 
 
 @given(text=st.one_of(st.text(), st.from_regex(r"\d+[xX]\d+"), st.from_regex(r"\d+[smh]")))
 @settings(bounded, max_examples=300)
 def test_sizes_and_times(text: str) -> None:
-    for read in (parse_size, lambda text: parse_time(text, "budget")):
-        try:
-            read(text)
-        except UserError as error:
-            assert one_line(error)
+    result_of(lambda: parse_size(text), UserError)
+    result_of(lambda: parse_time(text, "budget"), UserError)
 
 
 @given(changed=st.dictionaries(st.sampled_from([*Protocol.model_fields, "other"]), st.text(max_size=12), max_size=3))
 @settings(bounded, max_examples=300)
 def test_overrides(changed: dict[str, str]) -> None:
-    try:
-        load_protocol("quick@2").override(changed)
-    except UserError as error:
-        assert one_line(error)
+    result_of(lambda: load_protocol("quick@2").override(changed), UserError)
 
 
 # -- what plugins give --------------------------------------------------------------------------------------
@@ -140,12 +131,8 @@ def network() -> PluginNetwork:
 @bounded
 def test_outputs_of_a_network(network: PluginNetwork, output: Any) -> None:
     network.network.output = output  # type: ignore[assignment]
-    try:
-        logits = network(torch.zeros(2, 3, 32, 40))
-    except ArchitectureError as error:
-        assert one_line(error)
-    else:
-        assert logits.shape == (2, 3, 32, 40) and logits.is_floating_point()
+    logits = result_of(lambda: network(torch.zeros(2, 3, 32, 40)), ArchitectureError)
+    assert logits is None or (logits.shape == (2, 3, 32, 40) and logits.is_floating_point())
 
 
 ARRAYS = st.one_of(
@@ -159,10 +146,8 @@ ITEMS = st.one_of(st.tuples(ARRAYS, ARRAYS), ARRAYS, st.none(), st.lists(st.one_
 @bounded
 def test_items_of_a_dataset(item: Any) -> None:
     plugin = Plugin("given", "here:given", lambda split, root: [item], Declaration(classes=("a", "b")))
-    try:
-        image, label = plugin.checked(plugin.items("train", None), "train", 0)
-    except DatasetError as error:
-        assert one_line(error)
-    else:
+    pair = result_of(lambda: plugin.checked(plugin.items("train", None), "train", 0), DatasetError)
+    if pair is not None:
+        image, label = pair
         assert image.dtype == label.dtype == np.uint8 and image.shape == (*label.shape, 3)
         assert np.isin(label, (0, 1, 255)).all()

@@ -20,8 +20,8 @@ def test_a_hung_worker_is_ended_and_the_others_run(place: Place) -> None:
         (worker,) = running.workers()
         os.kill(worker, signal.SIGSTOP)
         done = running.done()
-    assert done.code == 1, done
-    assert "no sign of life for 0.333 minutes: the process was ended" in done.err
+    assert done.returncode == 1, done
+    assert "no sign of life for 0.333 minutes: the process was ended" in done.stderr
     hung, other = sorted(place.records(), key=lambda record: record["spec"]["seed"])
     assert (hung["failure"]["kind"], other["status"]) == ("killed", "finished")
     assert "no sign of life" in hung["failure"]["message"]
@@ -37,5 +37,5 @@ def test_who_waits_for_a_measurement_is_not_taken_for_hung(place: Place) -> None
             time.sleep(14)
             assert running.alive and "FAILED" not in running.said
             running.signal_all(signal.SIGTERM)
-            assert running.done().code == 130
+            assert running.done().returncode == 130
     assert place.records() == []

@@ -54,8 +54,8 @@ def test_the_worker_alone_killed_is_a_row_and_the_others_run(place: Place, undis
         running.wait_for(place.checkpoints)
         to_the_worker(running, signal.SIGKILL)
         done = running.done()
-    assert done.code == 1, done
-    assert "FAILED: the process was ended by SIGKILL" in done.err
+    assert done.returncode == 1, done
+    assert "FAILED: the process was ended by SIGKILL" in done.stderr
     assert [one["status"] for one in place.records()] in (["failed", "finished"], ["finished", "failed"])
     assert "goes on from iteration" in trained(place, *both)
     assert outcome(place) == outcome(undisturbed)
@@ -96,8 +96,8 @@ def test_a_stop_leaves_a_checkpoint_and_the_same_command_goes_on(
         running.wait_for(place.checkpoints)
         send(running, number)
         done = running.done()
-    assert done.code == 130, done
-    assert "stopped at iteration" in done.out
+    assert done.returncode == 130, done
+    assert "stopped at iteration" in done.stdout
     assert place.records() == []
     assert "goes on from iteration" in trained(place, *tiny())
     assert outcome(place) == outcome(undisturbed)
@@ -110,7 +110,7 @@ def test_a_stop_before_training_is_no_failure(place: Place, number: signal.Signa
         time.sleep(after_s)
         running.signal_all(number)
         done = running.done()
-    assert done.code == 130, done
+    assert done.returncode == 130, done
     assert place.records() == []
 
 
@@ -120,8 +120,8 @@ def test_a_budget_ends_the_run_in_time_with_a_checkpoint(place: Place) -> None:
     began = time.monotonic()
     done = harness(*endless, cwd=place.folder)
     assert time.monotonic() - began < 75
-    assert done.code == 75, done
-    assert "the budget is used up at iteration" in done.out
+    assert done.returncode == 75, done
+    assert "the budget is used up at iteration" in done.stdout
     assert len(place.checkpoints()) == 1
     assert place.records() == []
 

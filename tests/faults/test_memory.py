@@ -21,7 +21,7 @@ def large_and_small(place: Place, prefix: list[str]) -> str:
     arguments = tiny(size="32x40")
     arguments.insert(1, LARGE)
     done = harness(*arguments, cwd=place.folder, prefix=prefix)
-    assert done.code == 1 and len(place.records()) == 2, done
+    assert done.returncode == 1 and len(place.records()) == 2, done
     return done.said
 
 

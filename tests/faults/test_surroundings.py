@@ -53,7 +53,7 @@ def run() -> list[str]:
 def test_a_network_that_ends_its_process_in_a_run_is_a_failed_row(place: Place, where: str, does: str) -> None:
     plugin(place.folder, where, does)
     done = harness(*run(), cwd=place.folder)
-    assert done.code == 1, done
+    assert done.returncode == 1, done
     (record,) = place.records()
     assert record["status"] == "failed" and record["failure"]["kind"] == "error"
 
@@ -97,7 +97,7 @@ def test_what_looks_like_markup_is_printed_and_kept_as_it_is(place: Place) -> No
     plugin(place.folder, "forward", f"raise RuntimeError({text!r})")
     for _ in range(2):
         done = harness(*run(), cwd=place.folder)
-        assert done.code == 1 and text in done.said, done
+        assert done.returncode == 1 and text in done.said, done
     assert text in place.records()[0]["failure"]["message"]
     checked = forked("check", "leaving", *PLUGIN, cwd=place.folder)
     assert checked.returncode == 1 and "[/pytorch/" in checked.stdout
@@ -138,7 +138,7 @@ def test_what_a_shell_sets_changes_no_record(place: Place, undisturbed: Place) -
         "LC_ALL": "C",
     }
     done = harness(*tiny(), cwd=place.folder, variables=variables)
-    assert done.code == 0, done
+    assert done.returncode == 0, done
     assert outcome(place) == outcome(undisturbed)
     (record,), (calm, *_) = place.records(), undisturbed.records()
     assert record["environment"] == calm["environment"]
@@ -152,7 +152,7 @@ def test_commands_answer_in_a_terminal_of_no_width_and_few_signs(command: str, c
     write_camvid(tmp_path)
     variables = {"COLUMNS": "0", "LINES": "x", "PYTHONIOENCODING": "ascii", "WORLD_SIZE": "0", "GIT_DIR": "/nowhere"}
     done = harness(*command.split(), cwd=tmp_path, variables=variables)
-    assert done.code == code and done.out, done
+    assert done.returncode == code and done.stdout, done
 
 
 def test_home_in_options_and_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """The suite `modern`, and networks from elsewhere from the command line to the report."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,19 +24,13 @@ from harness.config.planning import plan
 from harness.config.protocol import load_protocol
 from harness.config.request import RunRequest
 from harness.config.run_spec import InitialWeights
-from harness.config.suite import Suite, load_suite
+from harness.config.suite import load_suite
 from harness.system.errors import UserError
 from tests.harness.commands import ROOT, assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
 
 FILE = InitialWeights(kind="file", sha256="ab" * 32, title="some.pth")
 CHANNELS = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-
-
-def test_references_must_be_of_the_suite() -> None:
-    values = {"name": "s", "title": "t", "dataset": "roads", "protocol": "quick@2"}
-    with pytest.raises(ValueError, match="must be among the architectures"):
-        Suite.model_validate({**values, "architectures": ["segnet"], "references": ["fcn8s"]})
 
 
 def test_a_plan_names_how_each_network_starts() -> None:
@@ -118,19 +114,9 @@ def test_list_names_libraries_and_plugins_without_torch(tmp_path: Path) -> None:
     code = "import sys; sys.argv = ['harness', 'list', '--plugin', 'light:net']\n"
     code += "import harness.__main__ as m\ntry: m.main()\nexcept SystemExit: pass\n"
     code += "print('torch' in sys.modules, 'light' in sys.modules)"
-    shown = run_code(code, tmp_path)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "SEGNET_PLUGINS": ""}
+    shown = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path, env=environment)
     assert shown.endswith("False True\n")
-
-
-def run_code(code: str, folder: Path) -> str:
-    import os
-    import subprocess
-
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}", "SEGNET_PLUGINS": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=environment, check=True
-    )
-    return done.stdout
 
 
 def example() -> str:

@@ -17,7 +17,7 @@ from torch import nn
 
 
 class Simple(nn.Module):
-    """Two convolutions; subclasses break one thing each."""
+    """Two convolutions; what is below breaks one thing each."""
 
     def __init__(self, num_classes):
         super().__init__()
@@ -25,50 +25,55 @@ class Simple(nn.Module):
         self.norm = nn.BatchNorm2d(8)
         self.last = nn.Conv2d(8, num_classes, 1)
 
+    def maps(self, images):
+        return self.norm(self.first(images)).relu()
+
     def forward(self, images):
-        return self.last(self.norm(self.first(images)).relu())
+        return self.last(self.maps(images))
 
 
-class Good(Simple):
-    pass
+def changed(forward):
+    """The same with its forward changed: network, images, its logits -> output."""
+
+    class Changed(Simple):
+        def forward(self, images):
+            return forward(self, images, super().forward(images))
+
+    return Changed
 
 
-class GoodDictionary(Simple):
-    def forward(self, images):
-        return {"out": super().forward(images), "aux": images}
+Good = Simple
+GoodDictionary = changed(lambda network, images, logits: {"out": logits, "aux": images})
+Probable = changed(lambda network, images, logits: logits.softmax(1))
+Endless = changed(lambda network, images, logits: logits / 0)
+Raising = changed(lambda network, images, logits: network.nothing(images))
+# normalizes over the batch in evaluation mode too
+Mixing = changed(lambda network, images, logits: logits - logits.mean((0, 2, 3), keepdim=True))
+# draws its attention from gradients, which evaluation does not take
+Graded = changed(
+    lambda network, images, logits: logits
+    if network.training or torch.is_inference_mode_enabled()
+    else logits[:, :, :0]
+)
+# squeezes a batch of one image away, outside of the batches that shapes are tried with
+SingleImage = changed(
+    lambda network, images, logits: logits if images.shape[2] != 64 or len(images) > 1 else logits.squeeze()
+)
 
 
 class Unpadded(Simple):
     """A U of two levels, which wants even sizes."""
 
     def forward(self, images):
-        maps = self.norm(self.first(images)).relu()
+        maps = self.maps(images)
         small = nn.functional.max_pool2d(maps, 2)
         return self.last(torch.add(maps, nn.functional.interpolate(small, scale_factor=2)))
-
-
-class Probable(Simple):
-    def forward(self, images):
-        return super().forward(images).softmax(1)
-
-
-class Mixing(Simple):
-    """Normalizes over the batch in evaluation mode too."""
-
-    def forward(self, images):
-        maps = self.first(images)
-        return self.last(maps - maps.mean((0, 2, 3), keepdim=True))
 
 
 class Idle(Simple):
     def __init__(self, num_classes):
         super().__init__(num_classes)
         self.unused = nn.Linear(10, 10)
-
-
-class Endless(Simple):
-    def forward(self, images):
-        return super().forward(images) / 0
 
 
 class Unseeded(Simple):
@@ -88,11 +93,6 @@ class Forgetful(Simple):
 
     def forward(self, images):
         return super().forward(images) + self.shift
-
-
-class Raising(Simple):
-    def forward(self, images):
-        return self.nothing(images)
 
 
 class Unbuilt(Simple):
@@ -132,22 +132,6 @@ class Shared(Simple):
 
     def forward(self, images):
         return self.last(self.third(self.frozen(self.second(self.norm(self.first(images))).relu())))
-
-
-class Graded(Simple):
-    """Draws its attention from gradients, which evaluation does not take."""
-
-    def forward(self, images):
-        logits = super().forward(images)
-        return logits if self.training or torch.is_inference_mode_enabled() else logits[:, :, :0]
-
-
-class SingleImage(Simple):
-    """Squeezes a batch of one image away, outside of the batches that shapes are tried with."""
-
-    def forward(self, images):
-        maps = self.norm(self.first(images)).relu()
-        return self.last(maps) if images.shape[2] != 64 or len(images) > 1 else self.last(maps).squeeze()
 
 
 class Ticking(Simple):

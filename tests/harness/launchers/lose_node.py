@@ -4,42 +4,13 @@ Arguments: those of `python -m harness`. Its exit code is that of the command.
 """
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 from ray.cluster_utils import Cluster
-
-
-def parents() -> dict[int, int]:
-    """Every process's parent."""
-    found = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                status = (folder / "stat").read_text()
-            except OSError:
-                continue  # it has ended meanwhile
-            found[int(folder.name)] = int(status.rpartition(")")[2].split()[1])
-    return found
-
-
-def below(root: int) -> list[int]:
-    """A process and all that it started, and what they did."""
-    links, found = parents(), [root]
-    for one in found:
-        found += [child for child, parent in links.items() if parent == one]
-    return found
-
-
-def trains(pid: int) -> bool:
-    """Whether a process carries out a run."""
-    try:
-        return b"harness.launchers.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 def main() -> int:
@@ -51,11 +22,12 @@ def main() -> int:
         while len(list(Path("work/runs").glob("*/checkpoint.pt"))) < 2:
             assert driver.poll() is None, "the command ended before both runs had a checkpoint"
             time.sleep(0.1)
-        first = machines[0].all_processes["raylet"][0].process.pid
-        lost = below(first)
-        assert sum(map(trains, lost)) == 1, "each machine carries out one run"
-        for pid in lost:
-            os.kill(pid, signal.SIGKILL)
+        first = psutil.Process(machines[0].all_processes["raylet"][0].process.pid)
+        lost = [first, *first.children(recursive=True)]
+        training = ["harness.launchers.worker" in process.cmdline() for process in lost]
+        assert sum(training) == 1, "each machine carries out one run"
+        for process in lost:
+            process.kill()
         print(f"LOST a machine of {len(lost)} processes", flush=True)
         code = driver.wait()
     cluster.shutdown()

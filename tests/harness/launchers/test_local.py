@@ -1,30 +1,26 @@
 """Several runs at once on this machine, as a user starts them."""
 
 import io
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
 
-from harness.launchers.base import until
-from harness.launchers.local import LocalLauncher, Share, gpu_uuids, shares
+from harness.launchers.local import LocalLauncher, gpu_uuids, shares
 from harness.records.run import load_runs
 from harness.system.errors import UserError
+from tests.faults.processes import Harness
 from tests.harness.commands import assert_one_line, harness, tiny, with_cache
 from tests.harness.helpers import spec, tiny_protocol
-from tests.harness.launchers.namespace import ROOT
 from tests.harness.launchers.runs import outcomes, request
 
 
 @pytest.mark.parametrize(("jobs", "threads", "each"), [(1, 7, 7), (2, 7, 3), (3, 7, 2), (7, 7, 1)])
 def test_threads_of_a_cpu_are_shared(jobs: int, threads: int, each: int) -> None:
-    assert shares(jobs, 1, "cpu", threads) == [Share(threads=each)] * jobs
-    assert shares(jobs, 2, "cpu", threads) == [Share(threads=each)] * jobs
+    for gpus_per_run in (1, 2):
+        assert shares(jobs, gpus_per_run, "cpu", threads) == (each, [{}] * jobs)
 
 
 def test_more_runs_than_threads_or_cards_are_refused() -> None:
@@ -37,9 +33,8 @@ def test_more_runs_than_threads_or_cards_are_refused() -> None:
 
 def test_each_run_sees_its_own_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.launchers.local.gpu_uuids", lambda: ["GPU-a", "GPU-b", "GPU-c", "GPU-d"])
-    found = shares(2, 2, "cuda", 8)
-    assert [share.variables["CUDA_VISIBLE_DEVICES"] for share in found] == ["GPU-a,GPU-b", "GPU-c,GPU-d"]
-    assert [share.threads for share in found] == [4, 4]
+    variables = [{"CUDA_VISIBLE_DEVICES": cards} for cards in ("GPU-a,GPU-b", "GPU-c,GPU-d")]
+    assert shares(2, 2, "cuda", 8) == (4, variables)
     with pytest.raises(UserError, match="--jobs 2 --gpus-per-run 3: that takes 6 GPUs, and there are 4 here"):
         shares(2, 3, "cuda", 8)
 
@@ -84,20 +79,12 @@ def test_a_stop_leaves_a_checkpoint_of_each(tmp_path: Path, drawn_cache: Path) -
     arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "eval_interval=100000"]
     arguments += ["--threads", "2", "--jobs", "2", "--seeds", "0,1,2"]
     place = with_cache(tmp_path, drawn_cache)
-    with subprocess.Popen(
-        [sys.executable, "-m", "harness", *arguments],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as child:
-        training = until(lambda: len(list(place.glob("work/runs/*/position.json"))) == 2, 120.0)
-        os.killpg(child.pid, signal.SIGHUP)  # as a terminal does that is closed
-        said, _ = child.communicate(timeout=60)
-    assert training, said
-    assert child.returncode == 130
-    assert said.count("stopped at iteration") == 2
-    assert "1 not begun" in said
+    with Harness(*arguments, cwd=place) as running:
+        running.wait_for(lambda: len(list(place.glob("work/runs/*/position.json"))) == 2)
+        running.signal_all(signal.SIGHUP)  # as a terminal does that is closed
+        done = running.done()
+    assert done.returncode == 130, done
+    assert done.stdout.count("stopped at iteration") == 2
+    assert "1 not begun" in done.stdout
     assert len(list(place.glob("work/runs/*/checkpoint.pt"))) == 2
     assert load_runs(place / "results") == ([], [])

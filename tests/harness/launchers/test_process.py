@@ -69,22 +69,21 @@ def test_the_ending_that_was_left_comes_back(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "results" / "runs").exists()
 
 
-@pytest.mark.parametrize("deaf", ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN); "])
-def test_a_process_without_a_heartbeat_is_ended(deaf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    running = run(tmp_path, monkeypatch, f"{deaf}time.sleep(60)", {"heartbeat_timeout_s": 1.5})
-    assert ended(running, 20.0).code == FAILED
-    assert "no sign of life" in failure(tmp_path).message
+LEFT = Ending(code=STOPPED, line="stopped at iteration 3").model_dump_json()
 
 
-def test_one_that_heeds_its_end_for_want_of_a_heartbeat_is_no_stop_of_the_plan(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = Ending(code=STOPPED, line="stopped at iteration 3").model_dump_json()
-    script = (
-        f"signal.signal(signal.SIGTERM, lambda *_: (job.with_name('ending.json').write_text({left!r}), os._exit(130)))"
-    )
-    running = run(tmp_path, monkeypatch, f"{script}; time.sleep(60)", {"heartbeat_timeout_s": 1.5})
-    assert ended(running, 20.0).code == FAILED
+@pytest.mark.parametrize(
+    "handler",
+    [
+        "signal.SIG_DFL",
+        "signal.SIG_IGN",
+        # it heeds the signal, which was sent for want of a heartbeat: that is no stop of the plan
+        f"lambda *_: (job.with_name('ending.json').write_text({LEFT!r}), os._exit(130))",
+    ],
+)
+def test_a_process_without_a_heartbeat_is_ended(handler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = f"signal.signal(signal.SIGTERM, {handler}); time.sleep(60)"
+    assert ended(run(tmp_path, monkeypatch, script, {"heartbeat_timeout_s": 1.5}), 20.0).code == FAILED
     assert "no sign of life" in failure(tmp_path).message
 
 

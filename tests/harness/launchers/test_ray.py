@@ -22,8 +22,8 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
     disturbed = with_cache(tmp_path / "disturbed", drawn_cache)
     arguments = [*tiny("segnet-basic", iterations=40), "--override", "eval_interval=10", "--seeds", "0,1"]
     arguments += ["--override", "optimizer=sgd"]  # measured once; a run by AdamW is by both
-    done = isolated(str(HERE / "lose_node.py"), *arguments, "--launcher", "ray", cwd=disturbed, limit_s=540.0)
-    assert done.returncode == 0, done.stdout
+    done = isolated(*arguments, "--launcher", "ray", cwd=disturbed, limit_s=540.0, start=[str(HERE / "lose_node.py")])
+    assert done.returncode == 0, done
     assert "LOST a machine" in done.stdout
     assert done.stdout.count("its machine was lost (1 of 5 times allowed); goes on from") == 1
     assert done.stdout.count("goes on from iteration") == 1
@@ -43,8 +43,8 @@ def test_a_lost_machine_costs_time_alone(tmp_path: Path, drawn_cache: Path) -> N
 def test_ctrl_c_stops_a_cluster_of_our_own_with_checkpoints(tmp_path: Path, drawn_cache: Path) -> None:
     arguments = [*tiny("segnet-basic", iterations=100_000), "--override", "eval_interval=100000"]
     place = with_cache(tmp_path, drawn_cache)
-    done = isolated(str(HERE / "interrupt.py"), *arguments, "--launcher", "ray", cwd=place, limit_s=540.0)
-    assert done.returncode == 130, done.stdout
+    done = isolated(*arguments, "--launcher", "ray", cwd=place, limit_s=540.0, start=[str(HERE / "interrupt.py")])
+    assert done.returncode == 130, done
     assert "stopped at iteration" in done.stdout
     assert "WORKERS LEFT: 0" in done.stdout
     assert list(place.glob("work/runs/*/checkpoint.pt"))
@@ -60,7 +60,6 @@ def test_a_temporary_folder_too_long_for_sockets_is_one_line(
     long.mkdir()
     monkeypatch.setenv("RAY_TMPDIR", str(long))
     arguments = tiny("segnet-basic", iterations=4)
-    done = isolated("-m", "harness", *arguments, "--launcher", "ray", cwd=place, limit_s=120.0)
-    assert done.returncode == 2, done.stdout
-    assert done.stdout.rstrip().splitlines()[-1].endswith("name a shorter folder with the variable RAY_TMPDIR")
-    assert "Traceback" not in done.stdout
+    done = isolated(*arguments, "--launcher", "ray", cwd=place, limit_s=120.0)
+    assert done.returncode == 2 and "Traceback" not in done.said, done
+    assert done.stderr.rstrip().endswith("name a shorter folder with the variable RAY_TMPDIR")

@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from harness.config.world import WorldInfo, check_sharing
@@ -56,27 +59,17 @@ def records(cwd: Path) -> dict[str, RunRecord]:
 
 
 def workers(running: Harness) -> list[int]:
-    """The processes of a run, by rank: torch's launcher leads their session."""
-    found: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"harness.launchers.worker" not in (entry / "cmdline").read_bytes():
-                continue
-            variables = dict(line.split(b"=", 1) for line in (entry / "environ").read_bytes().split(b"\0") if line)
-            launcher = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            command = int(Path(f"/proc/{launcher}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue
-        if command == running.pid and b"RANK" in variables:
-            found[int(variables[b"RANK"])] = int(entry.name)
-    return [found[rank] for rank in sorted(found)]
+    """The processes of a run, by rank; torch's launcher, which starts them, is a child of the command."""
+    started = [child for launcher in psutil.Process(running.pid).children() for child in launcher.children()]
+    ranks = {child.environ()["RANK"]: child.pid for child in started if "harness.launchers.worker" in child.cmdline()}
+    return [ranks[rank] for rank in sorted(ranks)]
 
 
 @pytest.mark.slow
 def test_one_command_leaves_one_record_of_each_run(tmp_path: Path, drawn_cache: Path) -> None:
     place = with_cache(tmp_path, drawn_cache)
     done = harness(*tiny("segnet-basic", "bilinear-interpolation"), *TWO, cwd=place)
-    assert done.code == 0, done
+    assert done.returncode == 0, done
     found = records(place)
     assert sorted(found) == ["bilinear-interpolation", "segnet-basic"]
     for record in found.values():
@@ -84,9 +77,9 @@ def test_one_command_leaves_one_record_of_each_run(tmp_path: Path, drawn_cache: 
         assert record.distributed.world_sizes == (2,) and record.distributed.backend == "gloo"
         assert record.distributed.batch_norm == "synchronized"
         assert record.device.endswith(", 2 processes")
-    assert done.out.count("iteration 3 of 3") == 2  # said once, not by both
+    assert done.stdout.count("iteration 3 of 3") == 2  # said once, not by both
     again = harness(*tiny("segnet-basic", "bilinear-interpolation"), *TWO, cwd=place)
-    assert again.code == 0 and again.out.count("nothing to do") == 2
+    assert again.returncode == 0 and again.stdout.count("nothing to do") == 2
 
 
 STOPPED = [*tiny("segnet-basic", iterations=60), *TWO]
@@ -94,7 +87,7 @@ STOPPED = [*tiny("segnet-basic", iterations=60), *TWO]
 
 def trained(place: Path) -> None:
     done = harness(*STOPPED, cwd=place)
-    assert done.code == 0, done
+    assert done.returncode == 0, done
 
 
 @pytest.mark.slow
@@ -109,7 +102,7 @@ def test_stopped_and_gone_on_with_is_the_undisturbed_run(
         running.wait_for(lambda: list(place.glob("work/runs/*/position.json")))
         children = workers(running)
         os.kill(running.pid, number)
-        code = running.done().code
+        code = running.done().returncode
         until = time.monotonic() + 60.0
         while any(Path(f"/proc/{pid}").exists() for pid in children):
             assert time.monotonic() < until, "they go on"
@@ -137,7 +130,7 @@ def test_a_killed_process_is_the_run_s_reason_and_the_next_run_goes_on(tmp_path:
         os.kill(workers(running)[1], signal.SIGKILL)
         running.wait_for(lambda: list(place.glob("work/runs/bilinear*/position.json")))
         os.kill(running.pid, signal.SIGTERM)
-        assert running.done().code == 130
+        assert running.done().returncode == 130
     (record,) = records(place).values()
     assert record.spec.architecture == "segnet-basic" and record.failure is not None
     assert record.failure.kind == "killed" and "SIGKILL" in record.failure.message
@@ -159,7 +152,7 @@ def test_a_network_that_ends_its_process_is_a_row(tmp_path: Path, drawn_cache: P
         "    return Leaving(3, num_classes, 1)\n"
     )
     done = harness(*tiny("leaving"), "--plugin", "leaving:leaving", *TWO, cwd=place)
-    assert done.code == 1, done
+    assert done.returncode == 1, done
     (record,) = records(place).values()
     assert record.failure is not None
     assert record.failure.message == "SystemExit: the code of the network called sys.exit(0) (rank 1)"
@@ -167,9 +160,6 @@ def test_a_network_that_ends_its_process_is_a_row(tmp_path: Path, drawn_cache: P
 
 def test_what_torchrun_started_is_refused(tmp_path: Path) -> None:
     """By its variables and the parent's command line; leftover variables alone are nobody's launcher."""
-    import subprocess
-    import sys
-
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"}
     command = [sys.executable, "-m", "harness", "list"]
     script = f"import subprocess, sys; sys.exit(subprocess.run({command!r}).returncode)"

@@ -88,13 +88,13 @@ def test_ctrl_c_takes_jobs_back_and_the_same_command_goes_on(tmp_path: Path, dra
         running.wait_for(lambda: list(place.glob("work/runs/*/position.json")))
         os.kill(running.pid, signal.SIGINT)
         done = running.done(120.0)
-    assert done.code == 130, done
-    assert "stopped at iteration" in done.out
+    assert done.returncode == 130, done
+    assert "stopped at iteration" in done.stdout
     assert list(place.glob("work/runs/*/checkpoint.pt"))
     with Harness(*arguments, cwd=place, variables=variables) as again:
         again.wait_for(lambda: "goes on from iteration" in again.said)
         os.kill(again.pid, signal.SIGINT)
-        assert again.done(120.0).code == 130
+        assert again.done(120.0).returncode == 130
 
 
 @pytest.mark.slow
@@ -108,9 +108,9 @@ def test_a_job_that_reaches_its_time_limit_is_queued_again(tmp_path: Path, drawn
         (pid,) = Path(variables["FAKE_SLURM"]).glob("*/pid")
         os.kill(int(pid.read_text()), signal.SIGUSR2)
         done = running.done()
-    assert done.code == 0, done
-    assert "it was stopped where it ran (1 of 20 times allowed); goes on from its last checkpoint" in done.out
-    assert "goes on from iteration" in done.out
+    assert done.returncode == 0, done
+    assert "it was stopped where it ran (1 of 20 times allowed); goes on from its last checkpoint" in done.stdout
+    assert "goes on from iteration" in done.stdout
     runs, _ = load_runs(place / "results")
     assert [run.record.status for run in runs] == ["finished"]
     assert not list(place.glob("*/.cluster-*"))

@@ -153,18 +153,19 @@ def test_another_package_datasets_over_ours_is_refused(tmp_path: Path, monkeypat
             surroundings.refuse_another_datasets()
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "os._exit(0)",
-        "os.execv('/bin/true', ['true'])",
-        "os.execl('/bin/true', 'true')",
-    ],
-)
+def python(code: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """The code in a process of its own."""
+    environment = {**os.environ, **variables}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("code", ["os._exit(0)", "os.execv('/bin/true', ['true'])", "os.execl('/bin/true', 'true')"])
 def test_nobody_else_ends_this_process_with_a_code_of_his(code: str) -> None:
     begin = "import os; from harness.system.surroundings import guard_exit, leave; guard_exit()\n"
     tried = f"{begin}try:\n    {code}\nexcept SystemExit as error:\n    print(error)\n    leave(7)\n"
-    done = subprocess.run([sys.executable, "-c", tried], cwd=ROOT, capture_output=True, text=True)
+    done = python(tried)
     assert done.returncode == 7 and done.stdout.startswith("os."), done
 
 
@@ -179,8 +180,8 @@ def test_nobody_else_ends_this_process_with_a_code_of_his(code: str) -> None:
 def test_what_was_left_behind_neither_holds_nor_changes_the_end(left: str) -> None:
     code = "import atexit, os, sys, threading; from harness.system.surroundings import guard_exit, leave\n"
     code += f"guard_exit()\n{left}\nprint('said')\nleave(3)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=-1, timeout=60)
-    assert (done.returncode, done.stdout) == (3, b"said\n")
+    done = python(code)
+    assert (done.returncode, done.stdout) == (3, "said\n")
 
 
 def test_a_child_ends_as_it_likes() -> None:
@@ -189,7 +190,7 @@ def test_a_child_ends_as_it_likes() -> None:
     code += (
         "child = os.fork()\nif not child:\n    os._exit(5)\nprint(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=-1).stdout == b"5\n"
+    assert python(code).stdout == "5\n"
 
 
 def test_what_a_module_sets_for_the_process_is_put_back(tmp_path: Path) -> None:
@@ -210,6 +211,5 @@ def test_what_a_module_sets_for_the_process_is_put_back(tmp_path: Path) -> None:
 def test_warnings_of_libraries_are_no_errors(value: str) -> None:
     code = "from harness.system.surroundings import settle; settle(); import warnings, os\n"
     code += "warnings.warn('old', DeprecationWarning); warnings.warn('odd'); print(os.environ.get('PYTHONWARNINGS'))"
-    variables = {**os.environ, "PYTHONWARNINGS": value}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
+    done = python(code, PYTHONWARNINGS=value)
     assert (done.returncode, done.stdout) == (0, "None\n"), done
