@@ -184,6 +184,13 @@ def test_what_depends_on_the_processor_is_judged_on_the_same_device_only(changes
     assert bool(regressions(record(before), record(now, device_slug="cpu-other-2c"))) == (not changes)
 
 
+def test_another_device_is_judged_by_a_record_with_an_earlier_name_of_the_baseline_too() -> None:
+    before = record(entry(opponent="the plain way"))
+    assert len(regressions(before, record(slower(2), device_slug="cpu-other-2c"))) == 1
+    failed = entry(ours_s=(), opponent_s=(), failure="no module")
+    assert len(regressions(before, record(failed, device_slug="cpu-other-2c"))) == 1
+
+
 def test_on_another_device_what_beats_the_baseline_is_no_regression() -> None:
     before = entry(ours_s=(1.0, 1.0, 1.0), opponent_s=(10.0, 10.0, 10.0))
     beats, loses = entry(), slower(1.5)
