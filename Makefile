@@ -26,21 +26,22 @@ bench: $(STAMP)  ## smoke benchmarks; the figures go to work/benchmarks.json
 	mkdir -p work
 	$(BIN)/python -m pytest -q tests/benchmarks --benchmark-only --benchmark-json=work/benchmarks.json
 
-# CamVid is looked for in SEGNET_DATA_ROOT, ../shared/data and data. WEIGHTS: safetensors of a trained SegNet,
-# whose predictions are scored; WEIGHTS_SIZE: the input size of its training.
-PERFORMANCE := $(BIN)/python -m tests.benchmarks.performance
-WEIGHTED := $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(WEIGHTS_SIZE),--weights-size $(WEIGHTS_SIZE))
+# CamVid is looked for in SEGNET_DATA_ROOT, ../shared/data and data.
+PERFORMANCE := $(BIN)/python -m pytest -q -raP -o cache_dir=work/performance/cache --benchmark-only \
+    --benchmark-columns=median,iqr,rounds tests/benchmarks/bench_performance.py
 
 performance: $(STAMP)  ## the comparison with the PyTorch baseline at 360x480, and its report; half an hour alone
-	$(PERFORMANCE) measure $(WEIGHTED)
+	$(PERFORMANCE) --performance=full
 	$(BIN)/python -m harness report
 
 performance-baseline: $(STAMP)  ## the same at 90x120, which performance-check judges by
-	$(PERFORMANCE) measure --small
+	$(PERFORMANCE) --performance=small
 	$(BIN)/python -m harness report
 
+# what is worse is measured once more before it counts: something else may have run
 performance-check: $(STAMP)  ## fails where a ratio at 90x120 is worse than the committed one by more than 25 %
-	$(PERFORMANCE) check
+	$(PERFORMANCE) --performance=check || \
+	    { test $$? -eq 1 && $(PERFORMANCE) --performance=check --last-failed --last-failed-no-failures=none; }
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -18,12 +18,6 @@ from harness.records.store import Manifest, Shelf, Stored, with_manifests
 from harness.system.environment import Device
 from harness.system.quantities import Frozen
 
-# Explains a slow bfloat16 where `harness.system.environment.emulates_bfloat16`.
-EMULATED = (
-    "this CPU has no bfloat16 instructions (neither avx512_bf16 nor amx_bf16 is among its flags), so "
-    "that products in bfloat16 are emulated"
-)
-
 
 class Target(Frozen):
     """What an entry should reach: a median ratio, or a median of our seconds, of at most so much."""
@@ -139,22 +133,14 @@ class PerformanceRecord(Stored):
 
 
 def joined(old: PerformanceRecord | None, new: PerformanceRecord) -> PerformanceRecord:
-    """One record with the entries of both; an entry of the new one takes the place of the old one's.
-
-    Raises:
-        ValueError: records of different devices or sizes.
-    """
+    """One record with the entries of two of one device and size; a new entry takes the place of an old one."""
     if old is None:
         return new
-    if old.file_name != new.file_name:
-        raise ValueError(f"{old.file_name} and {new.file_name} are not of one device and size")
-    replaced = {entry.name for entry in new.entries}
-    kept = [entry for entry in old.entries if entry.name not in replaced]
+    kept = [entry for entry in old.entries if new.entry(entry.name) is None]
     parts, manifests = with_manifests(((kept, old.environments), (new.entries, new.environments)))
     found = {entry.name: entry for entry in parts}
-    order = dict.fromkeys(entry.name for entry in (*old.entries, *new.entries))
-    entries = tuple(found[name] for name in order)
-    return PerformanceRecord.model_validate({**dict(new), "entries": entries, "environments": manifests})
+    names = dict.fromkeys(entry.name for entry in (*old.entries, *new.entries))
+    return new.model_copy(update={"entries": tuple(found[name] for name in names), "environments": manifests})
 
 
 PERFORMANCE = Shelf(PerformanceRecord, "performance", "a comparison with the PyTorch baseline")

@@ -1,18 +1,13 @@
 """The report on the comparison with the PyTorch baseline: a table for each record in `results/performance/`."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness.records.speed import (
-    PERFORMANCE,
-    Entry,
-    PerformanceRecord,
-    Target,
-    spread,
-)
+from harness.records.speed import PERFORMANCE, Entry, PerformanceRecord, Spread, spread
 from harness.report.comparisons import comparison_files
 from harness.report.grouping import extent
 from harness.report.plots.performance import compared, ratios_plot
@@ -50,30 +45,33 @@ def performance_files(results: Path) -> dict[str, bytes]:
 
 def frame(record: PerformanceRecord) -> pd.DataFrame:
     """One row an entry: both sides' median seconds, the ratio with its quartiles, the target, whether met."""
-    rows = []
-    for entry in record.entries:
-        ratio = spread(entry.ratios) if entry.ratios else None
-        target = entry.target
-        rows.append(
-            {
-                "device": record.device_name,
-                "threads": record.threads,
-                "size": f"{record.size[0]}x{record.size[1]}",
-                "entry": entry.name,
-                "images": entry.images,
-                "n": len(entry.ours_s),
-                "ours_s": spread(entry.ours_s).median if entry.ours_s else None,
-                "opponent": entry.opponent,
-                "opponent_s": spread(entry.opponent_s).median if entry.opponent_s else None,
-                "ratio": ratio.median if ratio else None,
-                "ratio_low": ratio.low if ratio else None,
-                "ratio_high": ratio.high if ratio else None,
-                "target": f"{target.quantity} at most {target.at_most:g}" if target else None,
-                "met": _met(entry.met) if target else None,
-                "failure": entry.failure,
-            }
-        )
-    return pd.DataFrame(rows).astype({"images": "Int64"})
+    return pd.DataFrame([_row(record, entry) for entry in record.entries]).astype({"images": "Int64"})
+
+
+def _row(record: PerformanceRecord, entry: Entry) -> dict[str, Any]:
+    ours, opponent, ratio = (_spread(values) for values in (entry.ours_s, entry.opponent_s, entry.ratios))
+    target = entry.target
+    return {
+        "device": record.device_name,
+        "threads": record.threads,
+        "size": f"{record.size[0]}x{record.size[1]}",
+        "entry": entry.name,
+        "images": entry.images,
+        "n": len(entry.ours_s),
+        "ours_s": ours.median,
+        "opponent": entry.opponent,
+        "opponent_s": opponent.median,
+        "ratio": ratio.median,
+        "ratio_low": ratio.low,
+        "ratio_high": ratio.high,
+        "target": f"{target.quantity} at most {target.at_most:g}" if target else None,
+        "met": _met(entry.met) if target else None,
+        "failure": entry.failure,
+    }
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return spread(values) if values else Spread(low=math.nan, median=math.nan, high=math.nan)
 
 
 def targets_table(records: Sequence[PerformanceRecord]) -> pd.DataFrame:
@@ -84,16 +82,9 @@ def targets_table(records: Sequence[PerformanceRecord]) -> pd.DataFrame:
         for entry in record.entries:
             if entry.target is not None:
                 row = aims.setdefault(entry.name, {"what": entry.title, "target": _target(entry)})
-                row[head] = _reached(entry, entry.target)
+                found, unit = (entry.ratios, "") if entry.target.quantity == "ratio" else (entry.ours_s, " s")
+                row[head] = f"{_figure(spread(found).median)}{unit}: {_met(entry.met)}" if found else "n/a: NOT met"
     return pd.DataFrame(list(aims.values())).fillna("–")
-
-
-def _reached(entry: Entry, target: Target) -> str:
-    if not entry.ours_s:
-        return "n/a: NOT met"
-    ratio = target.quantity == "ratio"
-    found = _figure(spread(entry.ratios).median) if ratio else f"{_figure(spread(entry.ours_s).median)} s"
-    return f"{found}: {_met(entry.met)}"
 
 
 def picture_name(record: PerformanceRecord) -> str:
@@ -127,22 +118,20 @@ def _times(record: PerformanceRecord) -> str:
         what=[entry.title for entry in record.entries], aim=[_target(entry) for entry in record.entries]
     )
 
-    def ratio(row: Row) -> str:
-        if pd.isna(row["ratio"]):
-            return "–" if pd.isna(row["opponent"]) else "n/a"
-        return "{} [{}, {}]".format(*(_figure(row[name]) for name in ("ratio", "ratio_low", "ratio_high")))
+    def against(form: str, *names: str) -> Callable[[Row], str]:
+        def cell(row: Row) -> str:
+            if pd.isna(row[names[0]]):
+                return "–" if pd.isna(row["opponent"]) else "n/a"
+            return form.format(*(_figure(row[name]) for name in names))
 
-    def theirs(row: Row) -> str:
-        if pd.isna(row["opponent_s"]):
-            return "–" if pd.isna(row["opponent"]) else "n/a"
-        return _figure(row["opponent_s"])
+        return cell
 
     columns = [
         column("what", "what", text=True),
         column("rounds", "n", lambda count: str(count or "n/a")),
         column("ours, s", "ours_s", _figure, missing="n/a"),
-        Column(header="opponent, s", cell=theirs),
-        Column(header="ratio", cell=ratio),
+        Column(header="opponent, s", cell=against("{}", "opponent_s")),
+        Column(header="ratio", cell=against("{} [{}, {}]", "ratio", "ratio_low", "ratio_high")),
         column("target", "aim"),
         column("met", "met"),
     ]

@@ -1,260 +1,152 @@
 """The jobs of our side: what the harness does in training, evaluation and scoring, called as it calls it."""
 
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor, nn
 
-import architectures
 import datasets
 import datasets.cache
+from architectures.folding import fold_batch_norm
 from datasets import VOID
-from harness.config.initial_weights import HE
-from harness.config.protocol import Protocol, load_protocol
+from harness.config.planning import plan
 from harness.config.request import RunRequest
-from harness.config.run_spec import RunSpec
 from harness.config.worker_job import WorkerJob
-from harness.data.split import DeviceDataset, batch_indices
+from harness.data.split import batch_indices
 from harness.metrics import BoundaryPool, dataset_bf, scores
-from harness.profiling.roofline import measure_peaks, moved_bytes
-from harness.profiling.timing import synchronize
-from harness.training.amp import apply_precision, autocast
-from harness.training.evaluator import image_matrices, label_maps
+from harness.training.amp import autocast
+from harness.training.evaluator import image_matrices
 from harness.training.losses.cross_entropy import masked_cross_entropy
-from harness.training.model import build_network
-from harness.training.optimizers import build_optimizer
 from harness.training.progress import RunProgress
 from harness.training.trainer import Trainer
 from tests.benchmarks.sides import Job, JobTable, Settings, seconds, timed
 
-SEED = 0
-# How far made-up predictions are moved against the labels, in pixels down and right.
-SHIFT = (3, 3)
-
-
-def protocol_of(settings: Settings) -> Protocol:
-    """CamVid's protocol at the wanted size and batch."""
-    height, width = settings.size
-    return load_protocol("camvid@2").override({"size": f"{height}x{width}", "batch_size": str(settings.batch)})
-
-
-def run_job(settings: Settings) -> WorkerJob:
-    """A run of SegNet on CamVid, as a worker process is handed it."""
-    data = datasets.load("camvid", "train", settings.data_root)
-    spec = RunSpec(
-        architecture="segnet",
-        architecture_revision=architectures.info("segnet").revision,
-        dataset="camvid",
-        dataset_variant=data.variant,
-        dataset_hash=data.content_hash,
-        num_classes=data.info.num_classes,
-        protocol=protocol_of(settings),
-        seed=SEED,
-        initial_weights=HE,
-        precision=settings.precision,
-    )
-    return WorkerJob(
-        spec=spec,
-        request=RunRequest(
-            device=settings.device,
-            threads=settings.threads,
-            results=settings.work / "results",
-            work=settings.work,
-            data_root=str(settings.data_root),
-        ),
-    )
-
-
-def split(settings: Settings, name: str) -> DeviceDataset:
-    """A split as a run opens it, decoded into the cache if it is not there yet."""
-    dataset = datasets.load("camvid", name, settings.data_root)
-    return DeviceDataset(dataset, protocol_of(settings), settings.work / "cache", torch.device(settings.device))
-
-
-class BareStep:
-    """Forward, loss, backward and optimizer on one batch at hand, and nothing else."""
-
-    def __init__(self, settings: Settings) -> None:
-        job, data = run_job(settings), split(settings, "train")
-        torch.set_num_threads(settings.threads)
-        apply_precision(settings.precision)
-        torch.manual_seed(SEED)
-        self._precision = settings.precision
-        self._device = torch.device(settings.device)
-        self._model, _ = build_network(job, data.label_size)
-        self._model.train()
-        self._optimizer = build_optimizer(self._model, job.spec.protocol)
-        indices = np.arange(settings.batch)
-        self._images, self._targets = data.images(indices), data.targets(indices, settings.size)
-        torch.backends.cudnn.benchmark = True  # shapes are fixed
-
-    def __call__(self) -> float:
-        """One step; its loss."""
-        with autocast(self._precision, self._device):
-            logits = self._model(self._images)
-        loss = masked_cross_entropy(logits, self._targets)
-        self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        self._optimizer.step()
-        return loss.item()
+ROOT = Path(__file__).resolve().parent.parent.parent
+SHIFT = (3, 3)  # of predictions against the labels, in pixels down and right
 
 
 class _EndOfStep(Exception):
     """Leaves the training loop after one step, without the checkpoint of a stop."""
 
 
-def overhead(settings: Settings) -> Job:
-    """One step of a run's own training loop, and one bare step beside it; interleaved, the order swapped."""
-    bare = BareStep(settings)
-    job = run_job(settings)
-    progress = RunProgress(Console(stderr=True), "segnet", job.spec.protocol.iterations, settings.batch)
+def run_of(settings: Settings) -> Trainer:
+    """A run of SegNet on CamVid, ready to train; its training ends with each step, by _EndOfStep."""
+    request = RunRequest(
+        suite="camvid",
+        protocol="camvid@2",
+        architectures=("segnet",),
+        encoder_weights=("none",),
+        size="{}x{}".format(*settings.size),
+        overrides=(f"batch_size={settings.batch}",),
+        precision=settings.precision,
+        device="cpu",
+        threads=settings.threads,
+        work=settings.work,
+        data_root=str(settings.data_root),
+    )
+    [spec] = plan(request).specs
+    progress = RunProgress(Console(file=io.StringIO()), "segnet", spec.protocol.iterations, settings.batch)
 
     def stop() -> bool:
         raise _EndOfStep
 
-    run = Trainer(job, progress, stop)
+    run = Trainer(WorkerJob(spec=spec, request=request), progress, stop)
     run.prepare()
-    rounds = 0
+    return run
+
+
+def bare_step(run: Trainer) -> Callable[[], float]:
+    """Forward, loss, backward and optimizer on one batch at hand, and nothing else; gives its loss."""
+    data, indices = run.data["train"], np.arange(run.protocol.batch_size)
+    images, targets = data.images(indices), data.targets(indices, data.input_size)
+    run.model.train()
+
+    def step() -> float:
+        with autocast(run.spec.precision, run.device):
+            logits = run.model(images)
+        loss = masked_cross_entropy(logits, targets)
+        run.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        run.optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def overhead(settings: Settings) -> Job:
+    """One step of a run's own training loop, and one bare step beside it; the order is swapped each time."""
+    run = run_of(settings)
+    bare = bare_step(run)
 
     def loop() -> None:
-        try:
+        with suppress(_EndOfStep):
             run.train()
-        except _EndOfStep:
-            return
 
     def step() -> tuple[float, ...]:
-        nonlocal rounds
-        rounds += 1
-        if rounds % 2:
-            own = seconds(loop)
-            return own, seconds(bare)
-        other = seconds(bare)
-        return seconds(loop), other
+        if run.state.iteration % 2:
+            other = seconds(bare)
+            return seconds(loop), other
+        return seconds(loop), seconds(bare)
 
     return Job(step=step)
 
 
-def network(settings: Settings) -> nn.Module:
-    """SegNet in evaluation mode, folded and in the layout that is wanted."""
-    torch.set_num_threads(settings.threads)
-    apply_precision(settings.precision)
-    torch.manual_seed(SEED)
-    model: nn.Module = architectures.build("segnet", 11, settings.size)
-    model.eval()
-    if settings.folded:
-        from architectures.folding import fold_batch_norm
-
-        model = fold_batch_norm(model)
-    if settings.channels_last:
-        model.to(memory_format=torch.channels_last)
-    return model.to(settings.device)
-
-
 def inference(settings: Settings) -> Job:
-    """A forward pass as `harness.training.evaluator` has it, on a batch at hand."""
-    model = network(settings)
-    images = split(settings, "train").images(np.arange(settings.batch))
-    if settings.channels_last:
-        images = images.contiguous(memory_format=torch.channels_last)
+    """A forward pass as `harness.training.evaluator` has it, on a batch at hand, with folded batch norm if wanted."""
+    run = run_of(settings)
+    images = run.data["train"].images(np.arange(settings.batch))
+    model = fold_batch_norm(run.model.eval()) if settings.folded else run.model.eval()
 
     @torch.inference_mode()
     def forward() -> None:
-        with autocast(settings.precision, images.device):
+        with autocast(settings.precision, run.device):
             model(images)
-        synchronize(images.device)
 
     return timed(forward)
 
 
-def share_of_peak(settings: Settings) -> Job:
-    """A bare training step, and the time that its operations would take at the device's matrix peak.
+def _epoch(settings: Settings, images: int, read: Callable[[Any], object]) -> Job:
+    def epoch() -> None:
+        for iteration in range(-(-images // settings.batch)):
+            read(batch_indices(0, iteration, settings.batch, images))
 
-    The peak is that of a matrix product in the same precision, timed in the same process beside each step.
-    """
-    bare, device = BareStep(settings), torch.device(settings.device)
-    flop, _ = moved_bytes(
-        lambda: architectures.build("segnet", 11, settings.size),
-        settings.size,
-        batch=settings.batch,
-        training=True,
-        num_classes=11,
-        precision=settings.precision,
-    )
-
-    def step() -> tuple[float, ...]:
-        taken = seconds(bare)
-        return taken, flop / (measure_peaks(device, settings.precision).matmul_tflops * 1e12)
-
-    return Job(step=step)
+    return timed(epoch)
 
 
 def reading(settings: Settings) -> Job:
-    """An epoch of the training split out of the cache: pixels and labels, uint8, in shuffled batches."""
-    protocol = protocol_of(settings)
-    dataset = datasets.load("camvid", "train", settings.data_root)
-    stored = datasets.cache.open_split(dataset, protocol.size, settings.work / "cache")
-
-    def epoch() -> int:
-        read = 0
-        for iteration in range(-(-len(stored) // settings.batch)):
-            indices = batch_indices(SEED, iteration, settings.batch, len(stored))
-            read += len(stored.images[indices]) + len(stored.labels[indices])
-        return read
-
-    return timed(epoch)
+    """An epoch of the training split out of the cache in shuffled batches: pixels and labels, uint8."""
+    size = None if settings.size == (360, 480) else settings.size
+    stored = datasets.cache.open_split(
+        datasets.load("camvid", "train", settings.data_root), size, settings.work / "cache"
+    )
+    return _epoch(settings, len(stored), lambda indices: (stored.images[indices], stored.labels[indices]))
 
 
 def batches(settings: Settings) -> Job:
-    """An epoch of the training split as the network and the loss take it: float32 and int64."""
-    torch.set_num_threads(settings.threads)
-    data = split(settings, "train")
-
-    def epoch() -> int:
-        read = 0
-        for iteration in range(-(-len(data) // settings.batch)):
-            indices = batch_indices(SEED, iteration, settings.batch, len(data))
-            read += len(data.images(indices)) + len(data.targets(indices, settings.size))
-        return read
-
-    return timed(epoch)
-
-
-def predict(settings: Settings) -> Job:
-    """Put the predictions of test images and their labels into the file of predictions.
-
-    With weights: SegNet's, at the size it was trained at. Without: the labels themselves, moved.
-    """
-    data = split(settings, "test")
-    model = None
-    if settings.weights is not None:
-        from harness.training.checkpoint import load_weights
-
-        model = network(settings)
-        load_weights(settings.weights, model, None)
-
-    @torch.inference_mode()
-    def write() -> None:
-        predictions, labels = [], []
-        for number in range(settings.images):
-            label = data.labels(np.array([number]))
-            if model is None:
-                moved = torch.where(label == VOID, 0, label).roll(SHIFT, (1, 2))
-                predictions.append(moved[0].numpy())
-            else:
-                logits: Tensor = model(data.images(np.array([number])))
-                predictions.append(label_maps(logits, data.label_size)[0].numpy())
-            labels.append(label[0].numpy())
-        np.savez(settings.predictions, predictions=np.stack(predictions), labels=np.stack(labels))
-
-    return timed(write)
+    """The same as the network and the loss take it: float32 and int64."""
+    data = run_of(settings).data["train"]
+    return _epoch(settings, len(data), lambda indices: (data.images(indices), data.targets(indices, settings.size)))
 
 
 def scoring(settings: Settings) -> Job:
-    """G, C, mIoU and exact BF of predictions at hand, as `harness.training.evaluator` scores them."""
+    """G, C, mIoU and exact BF, as `harness.training.evaluator` scores them, of predictions that both sides get.
+
+    They are made up: labels of the test split, moved.
+    """
     torch.set_num_threads(settings.threads)
-    with np.load(settings.predictions) as stored:
-        predictions, labels = stored["predictions"], stored["labels"]
-    found: list[str] = []
+    test = datasets.load("camvid", "test", settings.data_root)
+    labels = np.stack([test[index][1] for index in range(settings.images)])
+    predictions = np.roll(np.where(labels == VOID, 0, labels), SHIFT, (1, 2))
+    np.savez(settings.predictions, predictions=predictions, labels=labels)
+    found: list[float] = []
 
     def score() -> None:
         matrices = []
@@ -266,22 +158,29 @@ def scoring(settings: Settings) -> Job:
                     pool.submit(one, other)
             boundary = pool.results()
         result = scores(np.concatenate(matrices).sum(0))
-        values = (result.global_accuracy, result.class_accuracy, result.miou, dataset_bf(boundary))
-        found[:] = [f"{value:.4f}" for value in values]
+        found[:] = [result.global_accuracy, result.class_accuracy, result.miou, dataset_bf(boundary)]
 
     def explain() -> list[str]:
-        return ["the scores themselves: G {}, C {}, mIoU {}, BF {}".format(*found)] if found else []
+        return ["the scores themselves: G {:.4f}, C {:.4f}, mIoU {:.4f}, BF {:.4f}".format(*found)]
 
     return timed(score, explain)
 
 
+def command(settings: Settings) -> Job:
+    """`python -m harness WORDS` in the repository with the default environment, its output dropped."""
+    # a report is made from the records alone: no panels from a dataset that happens to be there
+    environment = {name: value for name, value in os.environ.items() if name != "SEGNET_DATA_ROOT"}
+    words = [sys.executable, "-m", "harness", *settings.words]
+    quiet = subprocess.DEVNULL
+    return timed(lambda: subprocess.run(words, check=True, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet))
+
+
 JOBS: JobTable = {
-    "training": lambda settings: timed(BareStep(settings)),
-    "share-of-peak": share_of_peak,
+    "training": lambda settings: timed(bare_step(run_of(settings))),
     "overhead": overhead,
     "inference": inference,
     "reading": reading,
     "batches": batches,
-    "predict": predict,
     "scoring": scoring,
+    "command": command,
 }

@@ -1,33 +1,32 @@
-"""Interleaved pairs for pytest-benchmark: two sides, each in a process of its own, one computing at a time.
+"""Sides of a comparison: each a job in a process of its own, which computes only when it is asked to.
 
-A side's job is an entry of its module's `JOBS`: settings -> what is carried out at each step.
+A process since glibc reads the variables that the harness sets for its runs, and the PyTorch baseline goes without,
+when a process starts. A job is an entry of its module's `JOBS`: settings -> what is carried out at each step.
 """
 
 import importlib
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from unittest.mock import patch
 
-from pydantic import BaseModel, ConfigDict
-from pytest_benchmark.fixture import BenchmarkFixture
-
-from harness.launchers.process import KEEP_MEMORY
-
 PAUSE_S = 0.05  # threads of the side that has just finished still spin for a moment before they sleep
-LEAVE_S = 10.0  # for a process to end by itself
 
 
-class Settings(BaseModel):
-    """What a job is about; each job takes what it needs. Sizes are (height, width)."""
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a job is about; each job takes what it needs.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    size: of images, (height, width). workers: of the PyTorch baseline's DataLoader. work: folder of caches.
+    words: of a command.
+    """
 
     size: tuple[int, int] = (360, 480)
     device: Literal["cpu", "cuda"] = "cpu"
@@ -37,13 +36,14 @@ class Settings(BaseModel):
     workers: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     folded: bool = False
-    channels_last: bool = False
     data_root: Path = Path("data")
     work: Path = Path("work")
-    predictions: Path = Path("predictions.npz")
-    weights: Path | None = None
-    results: Path = Path("results")
-    suite: str = ""
+    words: tuple[str, ...] = ()
+
+    @property
+    def predictions(self) -> Path:
+        """File of the predictions that are scored; our side makes it."""
+        return self.work / "predictions.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,7 @@ class Job:
 
 
 JobTable = dict[str, Callable[[Settings], Job]]
+Ask = Callable[[str], Any]  # "step" or "explain" -> what the job's function of that name returns
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -73,132 +74,26 @@ def timed(work: Callable[[], object], explain: Callable[[], list[str]] = list) -
     return Job(step=lambda: (seconds(work),), explain=explain)
 
 
-class SideError(Exception):
-    """A side that failed: one line that says which and why."""
+@contextmanager
+def side(module: str, job: str, settings: Settings, variables: Mapping[str, str]) -> Iterator[Ask]:
+    """A job in a process with this one's environment and those of `variables` that it lacks, prepared.
 
-
-class Side:
-    """A job in a process of its own, which computes only when it is asked to: a context manager.
-
-    Args:
-        module: where the job is; it has a table `JOBS`.
-        job: the job's name there.
-        settings: handed to the job.
-        variables: of the environment, beside this process's own.
-
-    Raises:
-        SideError: the job failed or its process ended, on entering or later.
+    What the job raises is raised here; BrokenProcessPool: its process ended.
     """
-
-    def __init__(self, module: str, job: str, settings: Settings, variables: Mapping[str, str]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._title, self._variables = f"{module}: {job}", variables
-        self._answers, theirs = context.Pipe()
-        self._theirs = theirs
-        self._process = context.Process(target=_serve, args=(theirs, module, job, settings))
-
-    def __enter__(self) -> Self:
-        with patch.dict(os.environ, self._variables):
-            self._process.start()
-        self._theirs.close()
-        try:
-            self._answer()
-        except SideError:
-            self._end()
-            raise
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._end()
-
-    def step(self) -> tuple[float, ...]:
-        """One sample: its seconds as the side itself took them."""
-        time.sleep(PAUSE_S)
-        found: tuple[float, ...] = self._ask("step")
-        return found
-
-    def explain(self) -> list[str]:
-        """What the side has to say about its samples."""
-        found: list[str] = self._ask("explain")
-        return found
-
-    def _ask(self, question: str) -> Any:
-        with suppress(BrokenPipeError):  # the answer, which there is not, says why
-            self._answers.send(question)
-        return self._answer()
-
-    def _answer(self) -> Any:
-        try:
-            answer = self._answers.recv()
-        except (EOFError, ConnectionResetError):
-            self._process.join(LEAVE_S)
-            answer = SideError(f"exit code {self._process.exitcode}")
-        if isinstance(answer, SideError):
-            raise SideError(f"{self._title}: {answer}")
-        return answer
-
-    def _end(self) -> None:
-        """Let the process end, or end it."""
-        self._answers.close()
-        self._process.join(LEAVE_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        with patch.dict(os.environ, {**variables, **os.environ}):
+            pool.submit(_answer, module, job, settings).result()
+        yield lambda question: pool.submit(_answer, module, job, settings, question).result()
 
 
-def _serve(connection: Connection, module: str, name: str, settings: Settings) -> None:
-    """The body of a side's process: prepares the job and answers until the other end closes."""
-    try:
-        job = importlib.import_module(module).JOBS[name](settings)
-        connection.send(None)
-        while True:
-            connection.send(getattr(job, connection.recv())())
-    except EOFError:
-        return
-    except Exception as error:  # of whatever kind: it is passed on, and the process ends
-        connection.send(SideError(f"{type(error).__name__}: {error}".splitlines()[0]))
+def _answer(module: str, job: str, settings: Settings, question: str = "") -> Any:
+    prepared = _prepared(module, job, settings)
+    answer = getattr(prepared, question)() if question else None
+    time.sleep(PAUSE_S)
+    return answer
 
 
-@dataclass(frozen=True, kw_only=True)
-class Samples:
-    """Seconds of both sides by round."""
-
-    ours_s: tuple[float, ...] = ()
-    opponent_s: tuple[float, ...] = ()
-
-
-def interleave(benchmark: BenchmarkFixture, ours: Side, other: Side | None, *, rounds: int, warmup: int) -> Samples:
-    """Rounds of a pair under pytest-benchmark; in every other one the second side goes first.
-
-    Args:
-        benchmark: times our side's steps, which are its target; the other's are its setup or teardown.
-        ours: our side; without another, its steps may give an opponent's seconds too.
-        other: what it is compared with.
-        rounds: that count.
-        warmup: rounds before them.
-    """
-    ours_s: list[float] = []
-    opponent_s: list[float] = []
-
-    def step() -> None:
-        own, *opponent = ours.step()
-        ours_s.append(own)
-        opponent_s.extend(opponent)
-
-    def before() -> None:
-        if other is not None and len(ours_s) % 2 == 0:
-            opponent_s.extend(other.step())
-
-    def after() -> None:
-        if other is not None and len(opponent_s) < len(ours_s):
-            opponent_s.extend(other.step())
-
-    benchmark.pedantic(  # type: ignore[no-untyped-call]
-        step, setup=before, teardown=after, rounds=rounds, warmup_rounds=warmup
-    )
-    return Samples(ours_s=tuple(ours_s[warmup:]), opponent_s=tuple(opponent_s[warmup:]))
-
-
-def harness_variables() -> Mapping[str, str]:
-    """What `harness.launchers` adds to the environment of processes that train and evaluate."""
-    return {name: value for name, value in KEEP_MEMORY.items() if name not in os.environ}
+@cache
+def _prepared(module: str, job: str, settings: Settings) -> Job:
+    prepared: Job = importlib.import_module(module).JOBS[job](settings)
+    return prepared

@@ -1,73 +1,29 @@
 """The report on the comparison with the PyTorch baseline, from made-up records with figures to check by hand."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from harness.records.speed import (
-    PERFORMANCE,
-    Entry,
-    PerformanceRecord,
-    Target,
-)
+from harness.records.speed import PERFORMANCE, PerformanceRecord, Target
 from harness.report.performance import frame, performance_files, targets_table
+from tests.harness.records.test_speed import ALONE, FAILED, entry, record
 
 
-def entry(name: str, **changes: Any) -> Entry:
-    values: dict[str, Any] = {
-        "name": name,
-        "title": name.capitalize(),
-        "what": "one sample",
-        "opponent": "the PyTorch baseline",
-        "precision": "fp32",
-        "images": 5,
-        "ours_s": (20.0, 22.0, 21.0),
-        "opponent_s": (25.0, 22.0, 20.0),
-        "target": Target(quantity="ratio", at_most=0.93),
-        "notes": ("most of it is in convolutions",),
-        "flags": (),
-        "measured_at": "2026-01-01T00:00:00+00:00",
-        "wall_s": 30.0,
-        "load_average_before": 0.1,
-        "load_average_after": 2.0,
-        **changes,
-    }
-    return Entry(**values)
-
-
-def record(size: tuple[int, int] = (360, 480), **changes: Any) -> PerformanceRecord:
-    alone: dict[str, Any] = {
-        "opponent": None,
-        "opponent_s": (),
-        "precision": None,
-        "images": None,
-        "notes": (),
-    }
-    values: dict[str, Any] = {
-        "device": "cpu",
-        "device_name": "Made-up CPU",
-        "device_slug": "cpu-made-up",
-        "threads": 2,
-        "size": size,
-        "reduced": size != (360, 480),
-        "entries": (
-            entry("training-fp32"),
-            entry("reading", ours_s=(0.01, 0.012), opponent_s=(1.0, 1.0), flags=("the machine was busy",)),
-            entry("inference", target=None, notes=()),
-            entry("help", **alone, ours_s=(0.2,), target=Target(quantity="seconds", at_most=0.5)),
-            entry("report", **alone, ours_s=(11.0,), target=Target(quantity="seconds", at_most=10)),
-            entry("folded", ours_s=(), opponent_s=(), failure="No module named 'folding'"),
-        ),
-        "environments": ({"torch": "2.15.0", "git_commit": "a" * 40, "git_dirty": True},),
-        "settings": {},
-        **changes,
-    }
-    return PerformanceRecord(**values)
+def made_up(size: tuple[int, int] = (360, 480)) -> PerformanceRecord:
+    """An entry of each kind: met, missed, without a target, without an opponent, failed."""
+    return record(
+        entry("training-fp32"),
+        entry("reading", ours_s=(0.01, 0.012), opponent_s=(1.0, 1.0), flags=("the machine was busy",)),
+        entry("inference", target=None, notes=()),
+        entry("help", **ALONE, ours_s=(0.2,), target=Target(quantity="seconds", at_most=0.5)),
+        entry("report", **ALONE, ours_s=(11.0,), target=Target(quantity="seconds", at_most=10)),
+        entry("folded", **FAILED),
+        size=size,
+    )
 
 
 def test_figures_are_medians_and_ratios_those_of_rounds() -> None:
-    rows = frame(record()).set_index("entry")
+    rows = frame(made_up()).set_index("entry")
     # 20/25, 22/22, 21/20
     assert list(rows.loc["training-fp32", ["ratio_low", "ratio", "ratio_high"]]) == pytest.approx([0.9, 1.0, 1.025])
     assert rows.loc["training-fp32", "ours_s"] == 21.0 and rows.loc["training-fp32", "opponent_s"] == 22.0
@@ -76,8 +32,8 @@ def test_figures_are_medians_and_ratios_those_of_rounds() -> None:
 
 
 def test_each_size_has_rows_a_plot_and_its_failures(tmp_path: Path) -> None:
-    PERFORMANCE.save(tmp_path, record((90, 120)))
-    PERFORMANCE.save(tmp_path, record())
+    PERFORMANCE.save(tmp_path, made_up((90, 120)))
+    PERFORMANCE.save(tmp_path, made_up())
     files = performance_files(tmp_path)
     assert list(files) == ["README.md", "performance.csv", "cpu-made-up-360x480.png", "cpu-made-up-90x120.png"]
     page = files["README.md"].decode()
@@ -88,9 +44,8 @@ def test_each_size_has_rows_a_plot_and_its_failures(tmp_path: Path) -> None:
 
 def test_targets_of_several_machines_stand_side_by_side() -> None:
     faster = entry("training-fp32", ours_s=(10.0, 11.0, 10.0))
-    entries = (faster, entry("reading", target=None))
-    other = record(entries=entries, device_name="Another CPU", device_slug="cpu-another")
-    found = targets_table([other, record()]).set_index("what")
+    other = record(faster, entry("reading", target=None), device_name="Another CPU", device_slug="cpu-another")
+    found = targets_table([other, made_up()]).set_index("what")
     theirs, own = "Another CPU, 2 threads, 360 x 480", "Made-up CPU, 2 threads, 360 x 480"
     assert found.loc["Training-fp32", [theirs, own]].tolist() == ["0.500: met", "1.00: NOT met"]
     assert found.loc["Reading", [theirs, own]].tolist() == ["–", "0.0110: met"]

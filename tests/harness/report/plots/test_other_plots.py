@@ -16,7 +16,7 @@ from harness.report.resources import MeasurementGroup, Series
 from tests.harness.report.made_up import MIOU_PART, Store
 from tests.harness.report.made_up_measurements import INPUT_MIB, KEPT_MIB, WEIGHTS_MIB, measured
 from tests.harness.report.plots.conftest import Data
-from tests.harness.report.test_performance import record
+from tests.harness.report.test_performance import made_up
 from tests.harness.report.test_table1 import CODES, KEPT, SUITE, add, all_sections, made
 
 COLORS = palette(load_suite("camvid"), [])
@@ -120,8 +120,8 @@ def test_rates_have_a_line_a_network_and_optimizer_sgd_hollow(store: Store, camv
 
 
 def test_ratios_of_what_has_an_opponent() -> None:
-    made_up = record()
-    (axes,) = ratios_figure(made_up).axes
-    assert [text.get_text() for text in axes.get_yticklabels()] == [entry.title for entry in compared(made_up)]
+    record = made_up()
+    (axes,) = ratios_figure(record).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == [entry.title for entry in compared(record)]
     # ratios of the rounds: 0.8, 1.0, 1.05
     assert axes.texts[0].get_text() == "1.00"

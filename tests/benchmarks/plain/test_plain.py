@@ -1,102 +1,19 @@
-"""The sides of the comparison with the PyTorch baseline: steps, what is compared, and the plain network itself."""
+"""The PyTorch baseline computes what ours does."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import architectures
 from harness.metrics import confusion_matrix as exact_matrix
-from harness.training.checkpoint import save_weights
-from tests.benchmarks import ours as our_side
-from tests.benchmarks.comparisons import on
 from tests.benchmarks.plain.data import CamVid, loader
 from tests.benchmarks.plain.scores import boundary_score, confusion_matrix, score
 from tests.benchmarks.plain.segnet import SegNet
-from tests.benchmarks.sides import Samples, Settings, Side, SideError, harness_variables, interleave
-
-TINY = "tests.benchmarks.tiny"
-
-
-class Pedantic:
-    """pytest-benchmark's rounds, untimed: its fixture would skip these tests wherever benchmarks are skipped."""
-
-    def pedantic(
-        self,
-        target: Callable[[], None],
-        setup: Callable[[], None],
-        teardown: Callable[[], None],
-        rounds: int,
-        warmup_rounds: int,
-    ) -> None:
-        for _ in range(warmup_rounds + rounds):
-            setup()
-            target()
-            teardown()
-
-
-PEDANTIC: Any = Pedantic()
-
-
-# -- sides --------------------------------------------------------------------------------------------------
-
-
-def test_the_order_is_swapped_each_round_and_warm_up_leaves_no_sample(tmp_path: Path) -> None:
-    settings = Settings(work=tmp_path)
-    with (
-        Side(TINY, "noted", settings, {}) as ours,
-        Side(TINY, "noted", settings.model_copy(update={"workers": 1}), {}) as plain,
-    ):
-        samples = interleave(PEDANTIC, ours, plain, rounds=3, warmup=1)
-        assert ours.explain() == ["it was noted"]
-    assert (tmp_path / "steps").read_text() == "PooPPooP"
-    assert len(samples.ours_s) == len(samples.opponent_s) == 3
-    assert min(*samples.ours_s, *samples.opponent_s) > 0
-
-
-def test_a_side_that_fails_says_why_in_one_line() -> None:
-    with Side(TINY, "failing", Settings(), {}) as side:
-        assert interleave(PEDANTIC, side, None, rounds=1, warmup=0) == Samples(ours_s=(1.0,), opponent_s=(2.0,))
-        with pytest.raises(SideError, match=f"^{TINY}: failing: StopIteration"):
-            side.step()
-    with pytest.raises(SideError, match="unknown: KeyError: 'unknown'"), Side(TINY, "unknown", Settings(), {}):
-        pass
-
-
-def test_predictions_of_a_trained_network_and_without_one(shared: Path, tmp_path: Path) -> None:
-    settings = Settings(
-        size=(32, 40), images=2, data_root=shared / "data", work=tmp_path, predictions=tmp_path / "made.npz"
-    )
-    trained = tmp_path / "trained.safetensors"
-    save_weights(trained, our_side.network(settings))
-    found = []
-    for weights in (trained, None):
-        our_side.predict(settings.model_copy(update={"weights": weights})).step()
-        with np.load(settings.predictions) as stored:
-            assert stored["predictions"].shape == stored["labels"].shape == (2, 360, 480)
-            found.append(stored["predictions"])
-    assert not np.array_equal(*found)
-
-
-def test_our_side_alone_has_the_harness_s_allocator() -> None:
-    assert "MALLOC_MMAP_MAX_" in harness_variables() and "MALLOC_MMAP_MAX_" not in os.environ
-
-
-# -- what is compared ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_comparisons_have_names_of_their_own(device: Any) -> None:
-    names = [one.name for one in on(device)]
-    assert len(set(names)) == len(names) > 0
-
-
-# -- the PyTorch baseline ------------------------------------------------------------------------------------------
 
 
 def norms(network: nn.Module) -> Sequence[nn.BatchNorm2d]:
@@ -159,8 +76,6 @@ def test_the_plain_boundary_score_by_hand() -> None:
 
 
 def test_the_plain_loader_decodes_every_pair(tmp_path: Path) -> None:
-    from PIL import Image
-
     for folder in ("train", "trainannot"):
         (tmp_path / folder).mkdir()
     for number in range(3):
