@@ -49,6 +49,12 @@ class Roads(Dataset):
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 
 
+def info(root: Path | str | None = None) -> DatasetInfo:
+    """The description; the data root is not needed."""
+    del root
+    return INFO
+
+
 def load(split: str, root: Path | str | None = None) -> Roads:
     """One split; the data root is not needed."""
     del root
