@@ -36,7 +36,7 @@ def _architectures() -> Table:
 
 def _elsewhere() -> Table:
     table = _table("architectures from elsewhere", "name", "from", "networks")
-    for library in libraries.libraries():
+    for library in libraries.LIBRARIES:
         table.add_row(library.pattern, library.title, ", ".join(library.networks))
     for name, target in plugins.targets().items():
         table.add_row(name, f"plugin {target}", "")
