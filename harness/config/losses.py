@@ -32,7 +32,10 @@ class Loss:
     splits: bool
 
 
-LOSSES: Registry[Loss] = Registry("loss", entries_of_package("harness.training.losses", "LOSS"))
+_OF_SMP = [
+    (name, f"harness.training.smp_losses:{name.upper()}") for name in ("dice", "focal", "jaccard", "lovasz", "tversky")
+]
+LOSSES: Registry[Loss] = Registry("loss", sorted([*entries_of_package("harness.training.losses", "LOSS"), *_OF_SMP]))
 
 
 def check_loss(loss: str, class_weighting: ClassWeighting) -> None:
