@@ -50,11 +50,11 @@ class ArchitectureInfo:
     title: str
     target: str
     revision: int
-    output_stride: int
-    fixed_size: bool
     min_size: int
     reference: str
     summary: str
+    output_stride: int = 1
+    fixed_size: bool = False
     imagenet: Literal["vgg16", "own", "none"] = "vgg16"
     timm_encoder: str = ""
     fully_connected: tuple[str, ...] = ()

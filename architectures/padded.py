@@ -65,14 +65,6 @@ class PaddedConvTranspose2d(nn.ConvTranspose2d):
         return maps[:, : self.out_channels]
 
 
-def set_padded(network: nn.Module, padded: bool | None) -> int:
-    """Switch padding on or off in all layers that know it, on any device; None: on CUDA devices. How many."""
-    layers = [one for one in network.modules() if isinstance(one, PaddedConv2d | PaddedConvTranspose2d)]
-    for layer in layers:
-        layer.padded = padded
-    return len(layers)
-
-
 def _pads(layer: PaddedConv2d | PaddedConvTranspose2d, input: Tensor) -> bool:
     wanted = input.is_cuda if layer.padded is None else layer.padded
     # groups take their channels in order, so that zeros at the end would not do

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from architectures.architecture_info import ArchitectureError, ArchitectureInfo
@@ -27,11 +26,8 @@ def info(name: str) -> ArchitectureInfo:
     if (entry := plugins.find(name)) is not None:
         return entry
     known = [*TABLE, *plugins.targets()]
-    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    suggestion = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise ArchitectureError(
-        f"unknown architecture {name!r}{suggestion} (known are {', '.join([*known, *libraries.patterns()])})"
-    )
+    listed = ", ".join([*known, *libraries.patterns()])
+    raise ArchitectureError(f"unknown architecture {name!r}{libraries.nearest(name, known)} (known are {listed})")
 
 
 def build(
@@ -52,12 +48,10 @@ def build(
     that there are not or that can't be had.
     """
     entry = info(name)
-    module, _, attribute = entry.target.partition(":")
-    make = getattr(import_module(module), attribute)
     if own_weights and entry.imagenet != "own":
         raise ArchitectureError(f"{name}: no library has ImageNet weights of its own for it")
     further = {"own_weights": True} if own_weights else {}
-    architecture: Architecture = make(entry, num_classes, image_size, **further)
+    architecture: Architecture = resolve_name(entry.target)(entry, num_classes, image_size, **further)
     return architecture
 
 
@@ -68,8 +62,7 @@ def verify(name: str) -> None:
     """
     entry = info(name)
     if entry.wraps:
-        module, _, attribute = entry.target.partition(":")
-        getattr(import_module(module), attribute).verify(entry)
+        resolve_name(entry.target).verify(entry)
 
 
 def pretrained_release(name: str) -> str:
@@ -78,10 +71,7 @@ def pretrained_release(name: str) -> str:
     Asks the library, which is imported; nothing is downloaded. Empty where there are none.
     """
     entry = info(name)
-    if entry.imagenet != "own":
-        return ""
-    module, _, attribute = entry.target.partition(":")
-    return str(getattr(import_module(module), attribute).pretrained_release(entry))
+    return str(resolve_name(entry.target).pretrained_release(entry)) if entry.imagenet == "own" else ""
 
 
 def file_name(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,8 @@ LONGEST_ID = 227
 Size = tuple[int, int]
 Color = tuple[int, int, int]
 Pixels = NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+"""Called with (done, in all): images, pairs or pictures."""
 
 ROAD_CLASSES = (
     "Sky",

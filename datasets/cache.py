@@ -2,8 +2,8 @@
 
 An entry is a folder `<dataset>-<hash>/<split>-<height>x<width>/` with `images.npy` (brought to that size by
 area averaging), `labels.npy` (always at their own size; where sizes differ, one after another in one row) and
-`manifest.json` with their checksums. It is built in
-a folder beside it and renamed when complete, so that nobody sees half an entry; a damaged one is rebuilt.
+`manifest.json` with their checksums. It is built in a folder beside it and renamed when complete, so that nobody
+sees half an entry; one that is damaged, as by a loss of power, is rebuilt.
 """
 
 import fcntl
@@ -14,27 +14,24 @@ import os
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import Dataset, DatasetError, Pixels, Size, one_line
+from datasets.base import Dataset, DatasetError, Pixels, Progress, Size, one_line
 
 FORMAT = 1
 _LARGE = 4 << 20  # values of an image
 _THREADS = 4  # that decode at once
 _MANIFEST = "manifest.json"
 _IMAGES, _LABELS = "images.npy", "labels.npy"
-
-Progress = Callable[[int, int], None]
-"""Called with (images done, images in all) while an entry is built."""
 
 
 class RaggedLabels:
@@ -200,12 +197,11 @@ class _Entry:
         """The entry's maps if it is there and whole, else None."""
         try:
             manifest = json.loads((self.path / _MANIFEST).read_text("utf-8"))
-            if not isinstance(manifest, dict) or any(manifest.get(k) != v for k, v in self.key().items()):
+            if any(manifest.get(k) != v for k, v in self.key().items()):
                 return None
             maps = {name: self._map(name, manifest["sha256"][name]) for name in self.shapes}
-        except (OSError, ValueError, KeyError, TypeError):
-            # Missing, or damaged in whatever way: it is built again either way.
-            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None  # missing, or damaged in whatever way: it is built again either way
         labels: Pixels | RaggedLabels = maps[_LABELS]
         if not self._label_size:
             labels = RaggedLabels(maps[_LABELS], self.dataset.sizes or ())
@@ -217,8 +213,6 @@ class _Entry:
             if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
                 raise ValueError(f"{name}: wrong checksum")
         array: Pixels = np.load(self.path / name, mmap_mode="r", allow_pickle=False)
-        if array.shape != self.shapes[name] or array.dtype != np.uint8:
-            raise ValueError(f"{name}: wrong shape")
         return array
 
     @contextmanager
@@ -252,11 +246,8 @@ class _Entry:
         work.mkdir()
         try:
             checksums = self._write_arrays(work, progress)
-            with (work / _MANIFEST).open("w", encoding="utf-8") as file:
-                json.dump({**self.key(), "sha256": checksums}, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            _sync_folder(work)
+            manifest = json.dumps({**self.key(), "sha256": checksums}, indent=1)
+            (work / _MANIFEST).write_text(manifest, "utf-8")
             self._put_in_place(work)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -264,16 +255,21 @@ class _Entry:
     def _write_arrays(self, work: Path, progress: Progress | None) -> dict[str, str]:
         """Decode the split into the two array files; their checksums."""
         # Written, not mapped: on a full disk a write fails with an error, a map kills the process.
-        with (work / _IMAGES).open("wb") as images, (work / _LABELS).open("wb") as labels:
-            writers = {_IMAGES: _Writer(images), _LABELS: _Writer(labels)}
+        with (work / _IMAGES).open("wb+") as images, (work / _LABELS).open("wb+") as labels:
+            files = {_IMAGES: images, _LABELS: labels}
             for name, shape in self.shapes.items():
-                writers[name].header(shape)
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(files[name], header)
             for index, (image, label) in enumerate(self._decoded()):
-                writers[_IMAGES].write(image.tobytes())
-                writers[_LABELS].write(label.tobytes())
+                images.write(image.tobytes())
+                labels.write(label.tobytes())
                 if progress is not None:
                     progress(index + 1, len(self.dataset))
-            return {name: writer.close() for name, writer in writers.items()}
+            checksums = {}
+            for name, file in files.items():
+                file.seek(0)
+                checksums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            return checksums
 
     def _decoded(self) -> Iterator[tuple[Pixels, Pixels]]:
         """Images at the entry's size and labels, decoded on several threads a few ahead."""
@@ -304,36 +300,3 @@ class _Entry:
                 self.path.rename(old)
             work.rename(self.path)
             shutil.rmtree(old, ignore_errors=True)
-        _sync_folder(self.path.parent)
-
-
-class _Writer:
-    """Writes a .npy file and takes its checksum on the way."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-
-    def header(self, shape: tuple[int, ...]) -> None:
-        """Write the header of a uint8 array."""
-        np.lib.format.write_array_header_1_0(self, {"descr": "|u1", "fortran_order": False, "shape": shape})
-
-    def write(self, data: bytes) -> int:
-        """Append bytes."""
-        self._hash.update(data)
-        return self._file.write(data)
-
-    def close(self) -> str:
-        """Bring everything to the disk; the checksum."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return self._hash.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,21 +1,20 @@
 """Checks a dataset: counts, sizes, label values, content hash and the share of the classes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import SPLITS, VOID, DatasetError, DatasetInfo, Pair, Size
+from datasets.base import VOID, Dataset, DatasetError, DatasetInfo, Pair, Pixels, Progress, Size
 from datasets.files import FileModule
 from datasets.pictures import read_size
 from datasets.registry import content_hash, file_module, info, load
 
 Histogram = tuple[int, ...]
-Progress = Callable[[int, int], None]
-"""Called with (pictures read, pictures in all)."""
 
 EXPECTED_PIXELS: Mapping[str, Mapping[str, Histogram]] = MappingProxyType(
     {
@@ -67,29 +66,64 @@ class CheckReport:
         return not self.problems
 
 
+Read = Callable[[set[Size]], Pixels]
+"""Reads a label and adds its image's size to those seen."""
+
+
 def check(name: str, root: Path | str | None = None, progress: Progress | None = None) -> CheckReport:
     """Read the whole dataset and report all that is wrong with it, each problem in one line with its file.
 
     DatasetError only if the name is unknown or there is no such folder at all.
     """
-    described = info(name, root)
-    problems: list[str] = []
-    source = file_module(name)
+    described, source = info(name, root), file_module(name)
     folder: Path | None = None
-    if source is None:
-        splits = _plain_splits(described, root, problems, progress)
-    else:
+    reads: dict[str, Sequence[Read]] = {}
+    wrong: dict[str, tuple[str, ...]] = {}
+    if source is not None:
         folder = source.locate(root)
-        splits = _file_splits(source, folder, problems, progress)
+        for split in described.splits:
+            pairs, wrong[split] = source.survey(folder, split)
+            reads[split] = [partial(_of_pair, source, pair) for pair in pairs]
+    else:
+        for split in described.splits:
+            dataset = load(name, split, root)
+            reads[split] = [partial(_of_item, dataset, index) for index in range(len(dataset))]
+    problems: list[str] = []
+    splits = []
+    done, total = 0, sum(map(len, reads.values()))
+    for split, labels in reads.items():
+        problems += wrong.get(split, ())
+        sizes: set[Size] = set()
+        pixels = np.zeros(described.num_classes + 1, np.int64)
+        for read in labels:
+            try:
+                pixels += _count(read(sizes), described.num_classes)
+            except DatasetError as error:
+                problems.append(str(error))
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        splits.append(_split_check(described, split, len(labels), sizes, pixels, problems))
     variant, digest = _identity(name, folder or root, source, problems)
     return CheckReport(
         info=described,
         folder=folder,
         variant=variant,
         content_hash=digest,
-        splits=splits,
+        splits=tuple(splits),
         problems=tuple(dict.fromkeys(problems)),
     )
+
+
+def _of_pair(source: FileModule, pair: Pair, sizes: set[Size]) -> Pixels:
+    sizes.add(read_size(pair.image))
+    return source.read_pair(pair, source.INFO.size)[1]
+
+
+def _of_item(dataset: Dataset, index: int, sizes: set[Size]) -> Pixels:
+    image, label = dataset[index]
+    sizes.add((image.shape[0], image.shape[1]))
+    return label
 
 
 def _identity(
@@ -106,62 +140,6 @@ def _identity(
     return variant, digest
 
 
-def _file_splits(
-    source: FileModule, folder: Path, problems: list[str], progress: Progress | None
-) -> tuple[SplitCheck, ...]:
-    described = source.INFO
-    surveys = {split: source.survey(folder, split) for split in SPLITS}
-    total = sum(len(pairs) for pairs, _ in surveys.values())
-    found: list[SplitCheck] = []
-    done = 0
-    for split, (pairs, wrong) in surveys.items():
-        problems += wrong
-        sizes: set[Size] = set()
-        pixels = np.zeros(described.num_classes + 1, np.int64)
-        for pair in pairs:
-            pixels += _file_pair(source, pair, sizes, problems)
-            done += 1
-            if progress is not None:
-                progress(done, total)
-        expected = EXPECTED_PIXELS.get(described.name, {}).get(split)
-        found.append(_split_check(described, split, len(pairs), sizes, pixels, expected, problems))
-    return tuple(found)
-
-
-def _file_pair(source: FileModule, pair: Pair, sizes: set[Size], problems: list[str]) -> NDArray[np.int64]:
-    """Label pixels a class of one pair; zeros and a problem where a file is damaged."""
-    num_classes = source.INFO.num_classes
-    try:
-        sizes.add(read_size(pair.image))
-        _, label = source.read_pair(pair, source.INFO.size)
-    except DatasetError as error:
-        problems.append(str(error))
-        return np.zeros(num_classes + 1, np.int64)
-    return _count(label, num_classes)
-
-
-def _plain_splits(
-    described: DatasetInfo, root: Path | str | None, problems: list[str], progress: Progress | None
-) -> tuple[SplitCheck, ...]:
-    """What a dataset that does not lie in files of ours gives: drawn ones, and plugins'."""
-    total = sum(described.splits.values())
-    found: list[SplitCheck] = []
-    done = 0
-    for split in described.splits:
-        dataset = load(described.name, split, root)
-        sizes: set[Size] = set()
-        pixels = np.zeros(described.num_classes + 1, np.int64)
-        for index in range(len(dataset)):
-            image, label = dataset[index]
-            sizes.add((image.shape[0], image.shape[1]))
-            pixels += _count(label, described.num_classes)
-            done += 1
-            if progress is not None:
-                progress(done, total)
-        found.append(_split_check(described, split, len(dataset), sizes, pixels, None, problems))
-    return tuple(found)
-
-
 def _count(label: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
     """Pixels of each class, void last."""
     counts = np.bincount(label.reshape(-1), minlength=VOID + 1)
@@ -174,11 +152,10 @@ def _split_check(
     images: int,
     sizes: set[Size],
     pixels: NDArray[np.int64],
-    expected: Histogram | None,
     problems: list[str],
 ) -> SplitCheck:
     """Put a split's findings together and add what differs from what is expected."""
-    wanted = described.splits[split]
+    wanted, expected = described.splits[split], EXPECTED_PIXELS.get(described.name, {}).get(split)
     if images != wanted:
         problems.append(f"{split}: {images} images with labels, expected {wanted}")
     counted = tuple(int(v) for v in pixels)

@@ -6,20 +6,12 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import requests
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from datasets import camvid
 from datasets.archive import unpack
@@ -39,18 +31,8 @@ _CHUNK_BYTES = 1 << 18
 _TIMEOUT_S = (15.0, 60.0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FetchResult:
-    """What a fetch left: the folder (None for drawn datasets), its variant, whether it was downloaded now."""
-
-    folder: Path | None
-    variant: str
-    downloaded: bool
-    message: str
-
-
-def fetch(name: str, root: Path | str | None, source: str | None = None) -> FetchResult:
-    """Download a dataset into the data root; `source` is another address of the archive.
+def fetch(name: str, root: Path | str | None, source: str | None = None) -> str:
+    """Download a dataset into the data root; says what lies there now. `source` is another address of the archive.
 
     Does nothing for a drawn dataset or where the complete dataset lies already. DatasetError in one line
     for whatever fails: an unknown name, another folder in the place, network, server, disk or content.
@@ -59,12 +41,7 @@ def fetch(name: str, root: Path | str | None, source: str | None = None) -> Fetc
     if described.by_hand:
         raise DatasetError(f"{name} is not downloaded by this program: {described.by_hand}")
     if described.synthetic:
-        return FetchResult(
-            folder=None,
-            variant=name,
-            downloaded=False,
-            message=f"{name} is embedded: drawn here, nothing to fetch",
-        )
+        return f"{name} is embedded: drawn here, nothing to fetch"
     base = data_folder(root, name)
     present = _present(base)
     if present is not None:
@@ -80,7 +57,7 @@ def fetch(name: str, root: Path | str | None, source: str | None = None) -> Fetc
         raise DatasetError(f"{base}: cannot store {name} there: {reason}") from error
 
 
-def _present(base: Path) -> FetchResult | None:
+def _present(base: Path) -> str | None:
     """The dataset that lies there already, None if there is nothing; DatasetError if it is something else."""
     target = base / camvid.FOLDER
     if not target.exists():
@@ -94,8 +71,7 @@ def _present(base: Path) -> FetchResult | None:
         raise DatasetError(f"{target} is no complete CamVid ({error}): move it away, then fetch again") from error
     if variant == camvid.UNKNOWN_VARIANT:
         raise DatasetError(f"{target} holds other files than CamVid's: move it away, then fetch again")
-    message = f"{target} is complete already ({variant}): nothing to fetch"
-    return FetchResult(folder=target, variant=variant, downloaded=False, message=message)
+    return f"{target} is complete already ({variant}): nothing to fetch"
 
 
 @contextmanager
@@ -111,7 +87,7 @@ def _staging(base: Path) -> Iterator[Path]:
         yield staging
 
 
-def _install(archive: Path, staging: Path, base: Path) -> FetchResult:
+def _install(archive: Path, staging: Path, base: Path) -> str:
     """Unpack, check and rename; what turns out wrong is deleted, so that the next fetch starts anew."""
     fresh, target = staging / "unpacked", base / camvid.FOLDER
     shutil.rmtree(fresh, ignore_errors=True)
@@ -127,20 +103,14 @@ def _install(archive: Path, staging: Path, base: Path) -> FetchResult:
         raise DatasetError(f"{target} has appeared meanwhile: it was left alone")
     fresh.rename(target)
     shutil.rmtree(staging)
-    return FetchResult(folder=target, variant=variant, downloaded=True, message=f"{target} is complete ({variant})")
+    return f"{target} is complete ({variant})"
 
 
 def _download(url: str, archive: Path) -> None:
     """Download to a file, going on where an earlier try broke off if the server can."""
     partial, note = archive.with_suffix(".part"), archive.with_suffix(".json")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress("{task.description}", *columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("CamVid", total=None)
         for attempt in range(1, _ATTEMPTS + 1):
             try:

@@ -83,6 +83,26 @@ class FileDataset(Dataset):
         return self._hash[1]
 
 
+@dataclass(frozen=True)
+class FileSource:
+    """A dataset that lies in files, by its data root."""
+
+    module: FileModule
+
+    def info(self, root: str | None) -> DatasetInfo:
+        """The description; its size and counts are those of the whole dataset."""
+        del root
+        return self.module.INFO
+
+    def load(self, split: str, root: str | None) -> FileDataset:
+        """One split."""
+        return FileDataset(self.module, split, root)
+
+    def content_hash(self, root: str | None) -> tuple[str, str]:
+        """(variant, SHA-256) of all splits."""
+        return self.module.hash_folder(self.module.locate(root))
+
+
 def find_folder(root: Path | str | None, info: DatasetInfo, name: str, fits: Callable[[Path], bool], how: str) -> Path:
     """The folder `name` under the data root, or the root itself if it is that; else DatasetError.
 

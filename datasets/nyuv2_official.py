@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from datasets.base import DatasetError, Pair, Pixels, data_folder, one_line
+from datasets.base import DatasetError, Pair, Pixels, Progress, data_folder, one_line
 from datasets.cache import nearest_exact_indices
 from datasets.nyuv2 import FOLDER, IMAGES, INFO, NAMING, folder_of, read_pair, split_numbers
-from datasets.release import Prepared, Progress, load_mat, open_hdf5, write_atomically
+from datasets.release import Prepared, convert, load_mat, open_hdf5, png, write_atomically
 
 LABELED_FILE, SPLIT_FILE = "nyu_depth_v2_labeled.mat", "splits.mat"
 CLASS_LIST = "nyuv2_classes.csv"
@@ -56,22 +56,18 @@ def prepare(root: Path | str | None, release: Path | str | None = None, progress
         if not (source / name).is_file():
             raise DatasetError(f"no official NYU Depth v2 in {source}: {name} is missing; {INFO.by_hand}")
     target = base / FOLDER
-    made = count = 0
     with open_hdf5(source / LABELED_FILE, _AGAIN) as file:
         images, labels = _arrays(file, source / LABELED_FILE)
-        count = len(images)
-        _check_split(source / SPLIT_FILE, count)
-        try:
-            for number in range(1, count + 1):
-                pair = _place(target, number)
-                if not _is_whole(pair):
-                    _write_pair(pair, *_read(images, labels, number, source / LABELED_FILE))
-                    made += 1
-                if progress is not None:
-                    progress(number, count)
-        except OSError as error:
-            raise DatasetError(f"{target}: cannot be written: {error.strerror or one_line(error)}") from error
-    return Prepared(folder=target, made=made, before=count - made)
+        _check_split(source / SPLIT_FILE, len(images))
+
+        def make(index: int) -> bool:
+            pair = _place(target, index + 1)
+            if _is_whole(pair):
+                return False
+            _write_pair(pair, *_read(images, labels, index + 1, source / LABELED_FILE))
+            return True
+
+        return convert(target, len(images), make, progress)
 
 
 @cache
@@ -183,9 +179,9 @@ def _write_pair(pair: Pair, image: Pixels, label: Pixels) -> None:
     small = Image.fromarray(cropped).resize(size[::-1], Image.Resampling.BILINEAR)
     inside = label[ROWS, COLUMNS]
     rows, columns = (nearest_exact_indices(n, k) for n, k in zip(inside.shape, size, strict=True))
-    jpeg, png = io.BytesIO(), io.BytesIO()
+    jpeg = io.BytesIO()
     small.save(jpeg, format="JPEG", quality=JPEG_QUALITY)
-    Image.fromarray(np.ascontiguousarray(inside[rows[:, None], columns])).save(png, format="PNG")
-    for path, data in ((pair.image, jpeg), (pair.label, png)):
+    label = np.ascontiguousarray(inside[rows[:, None], columns])
+    for path, data in ((pair.image, jpeg.getvalue()), (pair.label, png(label))):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data.getvalue())
+        write_atomically(path, data)

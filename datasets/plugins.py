@@ -98,8 +98,9 @@ class PluginDataset(Dataset):
         self._items = plugin.items(split, root)
         self.image_ids = plugin.ids(self._items, split)
         self.info = plugin.info(root)
-        shapes = plugin.shapes(split, root)
-        self.sizes = None if set(shapes) <= {self.info.size} else shapes
+        labels = (plugin.checked(self._items, split, index)[1] for index in range(len(self)))  # reads all
+        sizes = tuple((label.shape[0], label.shape[1]) for label in labels)
+        self.sizes = None if set(sizes) <= {self.info.size} else sizes
 
     def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
         """Image (H, W, 3) and label (H, W); IndexError past the end, DatasetError for what is no such pair."""
@@ -178,12 +179,6 @@ class Plugin:
             most = len(self.declared.classes) - 1
             raise DatasetError(f"{where}: label value {label[wrong][0]}; classes are 0 to {most} and void is {VOID}")
         return image, label
-
-    def shapes(self, split: str, root: str | None) -> tuple[Size, ...]:
-        """(height, width) of each image of a split; reads all."""
-        items = self.items(split, root)
-        shapes = (self.checked(items, split, index)[1].shape for index in range(len(items)))
-        return tuple((height, width) for height, width in shapes)
 
     def info(self, root: str | None) -> DatasetInfo:
         """The description; asks for all three splits."""

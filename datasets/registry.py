@@ -8,26 +8,34 @@ from types import MappingProxyType
 from typing import Protocol, cast
 
 from datasets import folder, plugins
-from datasets.base import Dataset, DatasetError, DatasetInfo
-from datasets.files import FileDataset, FileModule
+from datasets.base import Dataset, DatasetError, DatasetInfo, Progress
+from datasets.files import FileModule, FileSource
+from datasets.release import Prepared
 
-# Modules of datasets that lie in files offer what FileModule says, those of drawn ones what DrawnModule does.
+# Modules of datasets that lie in files offer what FileModule says, those of drawn ones what Source does.
 _IN_FILES: Mapping[str, str] = MappingProxyType(
     {"camvid": "datasets.camvid", "sunrgbd": "datasets.sunrgbd", "nyuv2": "datasets.nyuv2"}
 )
 _DRAWN: Mapping[str, str] = MappingProxyType({"roads": "datasets.roads"})
 
+# Modules with `prepare(root, release, progress)`.
+_OFFICIAL: Mapping[str, str] = MappingProxyType(
+    {"sunrgbd": "datasets.sunrgbd.official", "nyuv2": "datasets.nyuv2_official"}
+)
 
-class DrawnModule(Protocol):
-    """What the module of a dataset that a program draws offers."""
 
-    INFO: DatasetInfo
+class Source(Protocol):
+    """A dataset by its data root, which a drawn one does not need."""
 
-    def load(self, split: str, root: Path | str | None) -> Dataset:
+    def info(self, root: str | None) -> DatasetInfo:
+        """The description."""
+        ...
+
+    def load(self, split: str, root: str | None) -> Dataset:
         """One split."""
         ...
 
-    def content_hash(self, root: Path | str | None) -> tuple[str, str]:
+    def content_hash(self, root: str | None) -> tuple[str, str]:
         """(variant, SHA-256)."""
         ...
 
@@ -59,12 +67,7 @@ def info(name: str, root: Path | str | None = None) -> DatasetInfo:
     DatasetError if the name is unknown.
     """
     name, root = resolve(name, root)
-    if folder.is_name(name):
-        return folder.info(folder.place_of(root))
-    source = file_module(name)
-    if source is not None:
-        return source.INFO
-    return _drawn(name).INFO if name in _DRAWN else plugins.find(name, _unknown).info(root)
+    return _source(name).info(root)
 
 
 def load(name: str, split: str, root: Path | str | None = None) -> Dataset:
@@ -73,27 +76,38 @@ def load(name: str, split: str, root: Path | str | None = None) -> Dataset:
     DatasetError if name or split is unknown, or the files are missing or do not fit together.
     """
     name, root = resolve(name, root)
-    if folder.is_name(name):
-        return folder.load(split, folder.place_of(root))
-    source = file_module(name)
-    if source is not None:
-        return FileDataset(source, split, root)
-    return _drawn(name).load(split, root) if name in _DRAWN else plugins.find(name, _unknown).load(split, root)
+    return _source(name).load(split, root)
 
 
 def content_hash(name: str, root: Path | str | None = None) -> tuple[str, str]:
     """(variant, SHA-256 in hex) of a dataset's content, all splits together; reads every file."""
     name, root = resolve(name, root)
+    return _source(name).content_hash(root)
+
+
+def prepare(
+    name: str, root: Path | str | None, release: Path | str | None = None, progress: Progress | None = None
+) -> Prepared:
+    """Make the folder that a dataset is read from under the data root, out of its official release.
+
+    `release` is where that lies; none: under the data root too. DatasetError if the dataset is unknown or needs no
+    such step, and for whatever is wrong with the release.
+    """
+    described = info(name)
+    if name not in _OFFICIAL:
+        done = "drawn by this program" if described.synthetic else f"made ready by `data fetch {name}`"
+        raise DatasetError(f"{name} needs no preparing: it is {done}; only {' and '.join(_OFFICIAL)} do")
+    made: Prepared = importlib.import_module(_OFFICIAL[name]).prepare(root, release, progress)
+    return made
+
+
+def _source(name: str) -> Source:
     if folder.is_name(name):
-        return folder.content_hash(folder.place_of(root))
-    source = file_module(name)
-    if source is not None:
-        return source.hash_folder(source.locate(root))
-    return _drawn(name).content_hash(root) if name in _DRAWN else plugins.find(name, _unknown).content_hash(root)
-
-
-def _drawn(name: str) -> DrawnModule:
-    return cast(DrawnModule, importlib.import_module(_DRAWN[name]))
+        return folder
+    if name in _DRAWN:
+        return cast(Source, importlib.import_module(_DRAWN[name]))
+    module = file_module(name)
+    return plugins.find(name, _unknown) if module is None else FileSource(module)
 
 
 def _unknown(name: str) -> DatasetError:

@@ -1,5 +1,6 @@
 """What the conversion of an official release needs: MATLAB's two file formats, and files that are whole."""
 
+import io
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -8,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets.base import DatasetError, one_line
+from PIL import Image
 
-Progress = Callable[[int, int], None]
-"""Called with (pairs done, pairs in all)."""
+from datasets.base import DatasetError, Pixels, Progress, one_line
 
 # Of chunks that were read, in bytes: one that holds parts of many images is then not unpacked for each.
 _CHUNK_CACHE = 128 << 20
@@ -36,10 +36,8 @@ def open_hdf5(path: Path, advice: str) -> Iterator[Any]:
     try:
         import h5py
     except ImportError as error:
-        raise DatasetError(
-            f"{path} is HDF5 and needs h5py to be read: pip install '.[prepare]' in the project's folder"
-        ) from error
-
+        what = f"{path} is HDF5 and needs h5py to be read"
+        raise DatasetError(f"{what}: pip install '.[prepare]' in the project's folder") from error
     try:
         file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE, rdcc_nslots=_CHUNK_SLOTS)
     except OSError as error:
@@ -57,23 +55,40 @@ def load_mat(path: Path, names: Sequence[str], advice: str) -> list[list[Any]]:
     from scipy.io.matlab import MatReadError
 
     # What loadmat raises for a damaged file or one of MATLAB 7.3, and what a missing variable ends in.
-    broken = (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        NotImplementedError,
-        zlib.error,
-        MatReadError,
-    )
+    broken = (OSError, ValueError, LookupError, TypeError, NotImplementedError, zlib.error, MatReadError)
     try:
         found = loadmat(path, variable_names=list(names))
         return [list(found[name].flat) for name in names]
     except broken as error:
-        raise DatasetError(
-            f"{path}: no readable list of {' and '.join(names)} ({one_line(error)}): {advice}"
-        ) from error
+        what = f"{path}: no readable list of {' and '.join(names)} ({one_line(error)})"
+        raise DatasetError(f"{what}: {advice}") from error
+
+
+def convert(target: Path, count: int, make: Callable[[int], bool], progress: Progress | None) -> Prepared:
+    """Make so many pairs in a folder.
+
+    Args:
+        target: the folder.
+        count: of pairs.
+        make: makes one, by its place from 0, unless it is there; says whether it did.
+        progress: told how far it is.
+    """
+    made = 0
+    try:
+        for index in range(count):
+            made += make(index)
+            if progress is not None:
+                progress(index + 1, count)
+    except OSError as error:
+        raise DatasetError(f"{target}: cannot be written: {error.strerror or one_line(error)}") from error
+    return Prepared(folder=target, made=made, before=count - made)
+
+
+def png(label: Pixels) -> bytes:
+    """A label (H, W) as the content of an 8-bit PNG file."""
+    packed = io.BytesIO()
+    Image.fromarray(label).save(packed, format="PNG")
+    return packed.getvalue()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

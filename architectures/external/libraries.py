@@ -43,7 +43,7 @@ class Library:
         return f"{self.scheme}:{'DECODER/ENCODER' if self.with_encoder else 'NETWORK'}"
 
 
-_LIBRARIES = (
+LIBRARIES = (
     Library(
         scheme="smp",
         title="segmentation_models.pytorch",
@@ -90,14 +90,9 @@ _LIBRARIES = (
 )
 
 
-def libraries() -> tuple[Library, ...]:
-    """All libraries, in the order in which `list` shows them."""
-    return _LIBRARIES
-
-
 def patterns() -> list[str]:
     """What the URIs of each library look like."""
-    return [library.pattern for library in _LIBRARIES]
+    return [library.pattern for library in LIBRARIES]
 
 
 def describe(uri: str) -> ArchitectureInfo:
@@ -107,7 +102,7 @@ def describe(uri: str) -> ArchitectureInfo:
     many.
     """
     scheme, _, rest = uri.partition(":")
-    library = next((one for one in _LIBRARIES if one.scheme == scheme), None)
+    library = next((one for one in LIBRARIES if one.scheme == scheme), None)
     if library is None:
         raise ArchitectureError(f"unknown architecture {uri!r}: known are {', '.join(patterns())}")
     network, slash, encoder = rest.partition("/")
@@ -125,8 +120,6 @@ def describe(uri: str) -> ArchitectureInfo:
         title=uri,
         target=library.target,
         revision=REVISION,
-        output_stride=1,
-        fixed_size=False,
         min_size=library.networks[network],
         reference=library.reference,
         summary=f"{network}{f' with encoder {encoder}' if encoder else ''} of {library.title}",

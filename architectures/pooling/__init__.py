@@ -87,9 +87,6 @@ class IndexPool(nn.Module):
         values, indices = max_pool(x, self.storage)
         return values, Pooled(indices, (height, width))
 
-    def extra_repr(self) -> str:
-        return f"storage={self.storage!r}"
-
 
 def set_storage(network: nn.Module, storage: Storage) -> None:
     """Let every `IndexPool` of a network store its indices so."""

@@ -9,7 +9,6 @@ remembers what was read, and `reading.py` puts it together and says what is wron
 from pathlib import Path
 
 from datasets.base import Dataset, DatasetError, DatasetInfo, Pixels, require_split
-from datasets.folder.index import Progress
 from datasets.folder.labels import apply_table, class_table, read_raw
 from datasets.folder.reading import NAMED, PREFIX, Folder, fitted, name_of, palette, read_folder, sizes_differ
 from datasets.folder.settings import read_settings
@@ -92,22 +91,23 @@ def known_as(place: Path) -> str:
     return name_of(place, read_settings(place))
 
 
-def info(place: Path, progress: Progress | None = None) -> DatasetInfo:
+def info(root: str | None) -> DatasetInfo:
     """The description of a sound folder, which is read for it the first time; DatasetError otherwise."""
-    folder = read_folder(place, progress)
-    folder.require_sound()
-    return folder.info
+    return _sound(root).info
 
 
-def load(split: str, place: Path) -> FolderDataset:
+def load(split: str, root: str | None) -> FolderDataset:
     """One split of a sound folder; DatasetError otherwise."""
-    folder = read_folder(place)
-    folder.require_sound()
-    return FolderDataset(folder, split)
+    return FolderDataset(_sound(root), split)
 
 
-def content_hash(place: Path) -> tuple[str, str]:
+def content_hash(root: str | None) -> tuple[str, str]:
     """(variant, SHA-256) of a sound folder; DatasetError otherwise."""
-    folder = read_folder(place)
-    folder.require_sound()
+    folder = _sound(root)
     return folder.info.name, folder.content_hash()
+
+
+def _sound(root: str | None) -> Folder:
+    folder = read_folder(place_of(root))
+    folder.require_sound()
+    return folder

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from datasets.base import SPLITS, VOID, DatasetError, DatasetInfo, Pair, Pixels, one_line
+from datasets.base import SPLITS, VOID, DatasetError, DatasetInfo, Pair, Pixels, Progress, one_line
 from datasets.folder import Folder, FolderDataset, read_folder
-from datasets.folder.index import Progress
 
 OVERLAYS = 8
 _LONGEST = 640  # pixels of an overlay's longer edge

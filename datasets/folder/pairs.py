@@ -127,8 +127,7 @@ def _bare(key: str, ends: Sequence[str]) -> str:
 
 def _no_labels(folder: Path) -> str:
     """What to do where a folder of labels holds no pictures."""
-    others = (path for path in folder.rglob("*") if path.suffix.lower() in (".txt", ".json", ".xml"))
-    polygons = next(others, None)
+    polygons = next((path for path in folder.rglob("*") if path.suffix.lower() in (".txt", ".json", ".xml")), None)
     if polygons is None:
         return f"{folder}: holds no label ({', '.join(LABEL_SUFFIXES)})"
     return (
@@ -169,24 +168,12 @@ def in_order(pool: Pool, listing: Path | None, found: Findings, train: Pool) -> 
 def whole(pool: Pool, found: Findings) -> list[Pair]:
     """All pairs, by name; every file without the other is a problem."""
     if pool.labels:
-        found.add(
-            "pairs",
-            *(
-                f"{pool.images[key]}: image without label: add it, or remove the image"
-                for key in pool.images
-                if key not in pool.match
-            ),
-        )
+        alone = [path for key, path in pool.images.items() if key not in pool.match]
+        found.add("pairs", *(f"{path}: image without label: add it, or remove the image" for path in alone))
     if pool.images:
         used = set(pool.match.values())
-        found.add(
-            "pairs",
-            *(
-                f"{path}: label without image: add it, or remove the label"
-                for key, path in pool.labels.items()
-                if key not in used
-            ),
-        )
+        alone = [path for key, path in pool.labels.items() if key not in used]
+        found.add("pairs", *(f"{path}: label without image: add it, or remove the label" for path in alone))
     return [pool.pair(image, label) for image, label in sorted(pool.match.items())]
 
 
@@ -275,11 +262,8 @@ def in_two_splits(pairs: Mapping[str, Sequence[Pair]], content: Mapping[Path, st
         for pair in chosen:
             other_split, other = first.setdefault(content[pair.image], (split, pair.image))
             if other_split != split:
-                found.add(
-                    "splits",
-                    f"{pair.image} (in {split}) is the same picture as {other} (in {other_split}): "
-                    "leave it in one of them",
-                )
+                what = f"{pair.image} (in {split}) is the same picture as {other} (in {other_split})"
+                found.add("splits", f"{what}: leave it in one of them")
             elif other != pair.image:
                 twice += 1
     if twice:

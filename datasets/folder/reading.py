@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import SPLITS, VOID, Color, DatasetError, DatasetInfo, Pair, Size
-from datasets.folder.index import FileFacts, Progress, read_files
+from datasets.base import SPLITS, VOID, Color, DatasetError, DatasetInfo, Pair, Progress, Size
+from datasets.folder.index import FileFacts, read_files
 from datasets.folder.labels import WRONG, class_table, count_classes
 from datasets.folder.layout import find_layout
 from datasets.folder.pairs import (
@@ -99,7 +99,10 @@ def read_folder(place: Path, progress: Progress | None = None, *, whole_images: 
     for kind, lines in reading.errors.items():
         found.add(kind, *lines)
     facts = reading.facts
-    sound = {split: tuple(pair for pair in pairs.get(split, ()) if _known(pair, facts)) for split in SPLITS}
+    sound = {
+        split: tuple(pair for pair in pairs.get(split, ()) if pair.image in facts and pair.label in facts)
+        for split in SPLITS
+    }
     described = _describe(place, settings, sound, facts, found)
     folder = Folder(
         path=place,
@@ -116,10 +119,6 @@ def read_folder(place: Path, progress: Progress | None = None, *, whole_images: 
         found.notes.append(write_lists(place, {split: pairs[split] for split in drawn}))
     problems = {kind: tuple(lines) for kind, lines in found.problems.items() if lines}
     return replace(folder, problems=problems, notes=tuple(found.notes))
-
-
-def _known(pair: Pair, facts: Mapping[Path, FileFacts]) -> bool:
-    return pair.image in facts and pair.label in facts
 
 
 def _pairs(place: Path, settings: Settings, found: Findings) -> tuple[str, dict[str, list[Pair]], tuple[str, ...]]:
@@ -158,16 +157,17 @@ def _describe(
             values.update(facts[pair.label].values)
     binary = set(values) == {0, 255} and not settings.ignore_said and 255 in settings.ignore
     if binary:
-        found.add("labels", _binary(settings))
+        both = "write there `mapping = { 255 = 1 }` if 255 is a class, or `ignore = 255` if 255 is none"
+        what = f"{settings.origin}: the labels hold 0 and 255 alone: {both}"
+        found.add("labels", f"{what}; then name both classes, classes = [...]")
     classes = settings.classes
     if not classes:
         count = 2 if binary else _count(values, settings, found)
         classes = tuple(f"class {number}" for number in range(count))
     sizes = [facts[pair.label].size for pair in pairs["train"]]
     height, width = (int(statistics.median(size[axis] for size in sizes or [LARGEST])) for axis in (0, 1))
-    name = name_of(place, settings)
     return DatasetInfo(
-        name=name,
+        name=name_of(place, settings),
         title=settings.title or settings.name or place.name,
         classes=classes,
         colors=settings.colors or palette(len(classes)),
@@ -204,14 +204,6 @@ def palette(count: int) -> tuple[Color, ...]:
                 color[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
         colors.append((color[0], color[1], color[2]))
     return tuple(colors)
-
-
-def _binary(settings: Settings) -> str:
-    """Both ways to mean masks of 0 and 255."""
-    return (
-        f"{settings.origin}: the labels hold 0 and 255 alone: write there `mapping = {{ 255 = 1 }}` if 255 is a class, "
-        "or `ignore = 255` if 255 is none; then name both classes, classes = [...]"
-    )
 
 
 def _count(values: Mapping[int, int], settings: Settings, found: Findings) -> int:
@@ -251,8 +243,9 @@ def sizes_differ(pair: Pair, image: Size, label: Size) -> str:
 
 def _judge(folder: Folder, found: Findings) -> None:
     """What the files say once all are read."""
-    settings, info_, facts = folder.settings, folder.info, folder.facts
-    table = folder.table
+    settings, facts, table = folder.settings, folder.facts, folder.table
+    first = 1 if settings.zero == "ignore" else 0
+    allowed = f"{first} to {folder.info.num_classes - 1 + first}"
     named_wrong = bool(found.problems["labels"])
     colored = next((pair.label for pair in _all(folder) if facts[pair.label].classes), None)
     if colored is not None and (said := _of_indices(settings)):
@@ -270,12 +263,11 @@ def _judge(folder: Folder, found: Findings) -> None:
             shown = ", ".join(f"{value} ({label.values[value]:,} pixels)" for value in wrong[:4])
             found.add(
                 "labels",
-                f"{pair.label}: label value {shown}, but classes are {_range(settings, info_)}: name it in classes, "
+                f"{pair.label}: label value {shown}, but classes are {allowed}: name it in classes, "
                 f"or write mapping = {{ {wrong[0]} = … }} or ignore = [{wrong[0]}] in {settings.origin}"
                 f"{_on_cityscapes(pair)}",
             )
-    by_content = {path: one.sha256 for path, one in facts.items()}
-    in_two_splits(folder.pairs, by_content, found)
+    in_two_splits(folder.pairs, {path: one.sha256 for path, one in facts.items()}, found)
     if not any(found.problems.values()):
         _note_classes(folder, found)
 
@@ -288,11 +280,6 @@ def _of_indices(settings: Settings) -> str:
     """The first key that has no meaning for labels in colors."""
     said = {"zero": settings.zero == "ignore", "mapping": settings.mapping, "ignore": settings.ignore - {VOID}}
     return next((key for key, value in said.items() if value), "")
-
-
-def _range(settings: Settings, described: DatasetInfo) -> str:
-    first = 1 if settings.zero == "ignore" else 0
-    return f"{first} to {described.num_classes - 1 + first}"
 
 
 def _on_cityscapes(pair: Pair) -> str:

@@ -1,6 +1,8 @@
 """Light of the drawn road scenes: time of day, sky, haze and the camera's own flaws."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ from datasets.roads.canvas import (
     tinted,
     value_noise,
 )
+
+Option = TypeVar("Option")
 
 LEAVES: tuple[Color, ...] = (
     (0.16, 0.26, 0.10),
@@ -76,10 +80,11 @@ class Light:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Studio:
-    """What drawing any scene needs: random numbers, canvas, light and noise textures in -1..1."""
+class Stage:
+    """What drawing a scene needs: random numbers, camera, canvas, light and noise textures in -1..1."""
 
     rng: np.random.Generator
+    camera: Camera
     canvas: Canvas
     light: Light
     coarse: Floats
@@ -93,18 +98,19 @@ class Studio:
         """True with this probability."""
         return bool(self.rng.random() < probability)
 
+    def side(self, left: float = 0.5) -> int:
+        """-1, for the left, with this probability, else 1."""
+        return -1 if self.chance(left) else 1
+
+    def pick(self, options: Sequence[Option]) -> Option:
+        """One of several that are equally likely."""
+        return options[int(self.rng.integers(len(options)))]
+
     def patch(self, texture: Floats, rows: int, columns: int) -> Floats:
         """A random cut (rows, columns) of a noise texture."""
         top = int(self.rng.integers(0, ROWS - rows + 1))
         left = int(self.rng.integers(0, COLUMNS - columns + 1))
         return texture[top : top + rows, left : left + columns]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage(Studio):
-    """What the drawing functions of road scenes share."""
-
-    camera: Camera
 
 
 def mix(a: Color, b: Color, share: float) -> Color:
@@ -172,7 +178,7 @@ def paint_sky(stage: Stage) -> None:
     stage.canvas.picture[:, :rows] = sky
 
 
-def develop(stage: Studio) -> NDArray[np.uint8]:
+def develop(stage: Stage) -> NDArray[np.uint8]:
     """The final picture (HEIGHT, WIDTH, 3): the canvas under haze, exposure, cast, lens and sensor noise."""
     light, canvas, rng = stage.light, stage.canvas, stage.rng
     depth = canvas.depth[::SCALE, ::SCALE]
@@ -193,7 +199,7 @@ def develop(stage: Studio) -> NDArray[np.uint8]:
     return np.ascontiguousarray(levels.transpose(1, 2, 0))
 
 
-def _seen_by_camera(stage: Studio, picture: Floats) -> Floats:
+def _seen_by_camera(stage: Stage, picture: Floats) -> Floats:
     """The picture (3, HEIGHT, WIDTH) as one of many cameras gives it: white balance, contrast, gain.
 
     All are pale, some wholly gray, and what is bright in one is dark in another: color alone is a poor guide
@@ -209,7 +215,7 @@ def _seen_by_camera(stage: Studio, picture: Floats) -> Floats:
     return (middle + (seen - middle) * contrast) * gain
 
 
-def _uneven(stage: Studio) -> Floats:
+def _uneven(stage: Stage) -> Floats:
     """Brightness (HEIGHT, WIDTH) of the lens: darker corners and a slant that no object explains."""
     y = np.linspace(-1.0, 1.0, HEIGHT, dtype=np.float32)[:, None]
     x = np.linspace(-1.0, 1.0, WIDTH, dtype=np.float32)[None, :]

@@ -64,6 +64,10 @@ class Sprite:
         """Draw an ellipse given in metres."""
         self.fill(ellipse(x, y, radius_x, radius_y), color)
 
+    def rectangle(self, x0: float, y0: float, x1: float, y1: float, color: Color) -> None:
+        """Draw an upright rectangle given by two corners in metres."""
+        self.fill([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], color)
+
     def bar(self, start: tuple[float, float], end: tuple[float, float], width: float, color: Color) -> None:
         """Draw a stroke given in metres."""
         self.fill(limb(*start, *end, width, width), color)
@@ -180,18 +184,14 @@ def paint_sign(stage: Stage, side: float, ahead: float, kind: str) -> None:
             (0.9, 0.9, 0.87),
             (0.85, 0.7, 0.1),
         )
-        face = colors[int(stage.rng.integers(len(colors)))]
+        face = stage.pick(colors)
         ink = (0.95, 0.95, 0.93) if face[0] < 0.5 else (0.1, 0.1, 0.12)
-        low = top - tall
-        plate.fill([(-half, low), (half, low), (half, top + tall), (-half, top + tall)], face)
+        plate.rectangle(-half, top - tall, half, top + tall, face)
         for line in (0.35, -0.1, -0.55):
             end = half * stage.between(0.2, 0.8)
             plate.bar((-half * 0.8, top + tall * line), (end, top + tall * line), tall * 0.22, ink)
     else:
-        plate.fill(
-            [(-0.22, top - 0.35), (0.22, top - 0.35), (0.22, top + 0.75), (-0.22, top + 0.75)],
-            (0.07, 0.07, 0.08),
-        )
+        plate.rectangle(-0.22, top - 0.35, 0.22, top + 0.75, (0.07, 0.07, 0.08))
         lit = int(stage.rng.integers(3))
         lamps: tuple[Color, ...] = ((0.15, 1.1, 0.6), (1.3, 0.75, 0.1), (1.3, 0.15, 0.1))
         for k, lamp in enumerate(lamps):
@@ -201,7 +201,7 @@ def paint_sign(stage: Stage, side: float, ahead: float, kind: str) -> None:
 def paint_clutter(stage: Stage, side: float, ahead: float) -> None:
     """Draw something that belongs to no class (a bin, a skip, a kiosk): its pixels are void."""
     wide, tall = stage.between(0.5, 1.5), stage.between(0.8, 1.9)
-    color = CLOTHES[int(stage.rng.integers(len(CLOTHES)))]
+    color = stage.pick(CLOTHES)
     figure = sprite(stage, side, ahead, VOID, stage.light.front)
     ground_shadow(stage, side, ahead, wide * 0.6)
     lean = wide * stage.between(0.34, 0.5)

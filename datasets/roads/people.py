@@ -13,11 +13,10 @@ SKINS: tuple[Color, ...] = ((0.86, 0.68, 0.56), (0.72, 0.52, 0.40), (0.48, 0.33,
 
 def paint_pedestrian(stage: Stage, side: float, ahead: float) -> None:
     """Draw a person on foot, standing or walking."""
-    rng = stage.rng
     tall = stage.between(1.45, 1.9)
     figure = sprite(stage, side, ahead, PEDESTRIAN, stage.light.front * stage.between(0.85, 1.1))
-    coat, legs = CLOTHES[int(rng.integers(len(CLOTHES)))], CLOTHES[int(rng.integers(len(CLOTHES)))]
-    skin, hair = SKINS[int(rng.integers(len(SKINS)))], scaled((0.3, 0.22, 0.15), stage.between(0.3, 1.6))
+    coat, legs = stage.pick(CLOTHES), stage.pick(CLOTHES)
+    skin, hair = stage.pick(SKINS), scaled((0.3, 0.22, 0.15), stage.between(0.3, 1.6))
     stride = stage.between(0.02, 0.26)
     ground_shadow(stage, side, ahead, 0.4)
     hip, shoulder = tall * 0.48, tall * 0.82
@@ -33,25 +32,16 @@ def paint_pedestrian(stage: Stage, side: float, ahead: float) -> None:
         figure.fill(limb(arm * wide * 0.95, shoulder - 0.03, hand + arm * 0.08, hip, 0.13, 0.09), scaled(coat, 0.85))
         figure.disc(hand + arm * 0.08, hip - 0.02, 0.05, 0.05, skin)
     if stage.chance(0.35):
-        figure.fill(
-            [
-                (wide * 0.6, hip + 0.1),
-                (wide * 1.5, hip + 0.1),
-                (wide * 1.5, hip - 0.25),
-                (wide * 0.6, hip - 0.25),
-            ],
-            hair,
-        )
+        figure.rectangle(wide * 0.6, hip + 0.1, wide * 1.5, hip - 0.25, hair)
     figure.disc(0.0, tall * 0.91, 0.105, tall * 0.075, skin)
     figure.disc(0.0, tall * 0.945, 0.115, tall * 0.05, hair)
 
 
 def paint_bicyclist(stage: Stage, side: float, ahead: float, view: str) -> None:
     """Draw a person on a bicycle, from the "side" or from "behind"; wheels count to their rims."""
-    rng = stage.rng
     figure = sprite(stage, side, ahead, BICYCLIST, stage.light.front * stage.between(0.85, 1.1))
-    coat, legs = CLOTHES[int(rng.integers(len(CLOTHES)))], CLOTHES[int(rng.integers(len(CLOTHES)))]
-    skin, frame = SKINS[int(rng.integers(len(SKINS)))], CLOTHES[int(rng.integers(len(CLOTHES)))]
+    coat, legs = stage.pick(CLOTHES), stage.pick(CLOTHES)
+    skin, frame = stage.pick(SKINS), stage.pick(CLOTHES)
     tyre: Color = (0.06, 0.06, 0.07)
     ground_shadow(stage, side, ahead, 0.6)
     if view == "behind":
@@ -84,4 +74,4 @@ def paint_bicyclist(stage: Stage, side: float, ahead: float, view: str) -> None:
         figure.fill(limb(0.14 * turn, 1.4, 0.4 * turn, 1.02, 0.12, 0.08), scaled(coat, 0.85))
         head = (0.24 * turn, 1.62)
     figure.disc(head[0], head[1], 0.11, 0.13, skin)
-    figure.disc(head[0], head[1] + 0.06, 0.13, 0.09, CLOTHES[int(rng.integers(len(CLOTHES)))])
+    figure.disc(head[0], head[1] + 0.06, 0.13, 0.09, stage.pick(CLOTHES))

@@ -102,10 +102,10 @@ def _paint_distance(stage: Stage, street: Street) -> None:
             fine = stage.patch(stage.fine, *shape)
             if leafy:
                 mask = up < np.sqrt(np.maximum(1.0 - across * across * 0.8, 0.0)) + 0.25 * fine
-                color: Color = LEAVES[int(stage.rng.integers(len(LEAVES)))]
+                color: Color = stage.pick(LEAVES)
             else:
                 mask = np.broadcast_to(up < 0.8, shape) & (np.abs(across) < 1.0)
-                color = WALLS[int(stage.rng.integers(len(WALLS)))]
+                color = stage.pick(WALLS)
             shade = (stage.light.front * (1.0 + 0.3 * fine)).astype(np.float32)
             picture = tinted(color, shade)
             stage.canvas.put(Region(rows, columns, mask), picture, TREE if leafy else BUILDING, depth)
@@ -143,9 +143,9 @@ def _paint_borders(stage: Stage, street: Street, which: int) -> None:
             long = stage.between(5.0, 14.0)
             if not street.open_at(which, near, near + long):
                 if stage.chance(0.4):
-                    paint_fence(stage, line, near, near + long, kinds[int(stage.rng.integers(3))])
+                    paint_fence(stage, line, near, near + long, stage.pick(kinds))
                 elif stage.chance(0.4):
-                    paint_hedge(stage, line, near, near + long, LEAVES[int(stage.rng.integers(len(LEAVES)))])
+                    paint_hedge(stage, line, near, near + long, stage.pick(LEAVES))
             near += long + stage.between(0.0, 5.0)
     elif stage.chance(0.45):
         near = stage.between(4.0, 14.0)
@@ -158,12 +158,12 @@ def _paint_trees(stage: Stage, street: Street, which: int) -> None:
     """Draw the trees of one side: at the kerb, in gardens or as a wood."""
     side = street.side(which)
     count = {"terrace": (0, 4), "houses": (2, 7), "green": (5, 10)}[side.kind]
-    leaf = LEAVES[int(stage.rng.integers(len(LEAVES)))]
+    leaf = stage.pick(LEAVES)
     for _ in range(int(stage.rng.integers(*count))):
         ahead = stage.between(7.0, 55.0)
         away = stage.between(0.6, 1.4) if side.kind == "terrace" else side.pavement_m + stage.between(0.5, 7.0)
         if not street.open_at(which, ahead - 1.0, ahead + 1.0):
-            other = LEAVES[int(stage.rng.integers(len(LEAVES)))]
+            other = stage.pick(LEAVES)
             green = mix(leaf, other, stage.between(0.0, 0.6))
             paint_tree(stage, which * (street.half_m + away), ahead, stage.between(4.5, 11.0), green)
 
@@ -181,21 +181,11 @@ def _paint_traffic(stage: Stage, street: Street) -> None:
                 paint_vehicle(stage, place, near, model, oncoming=which > 0)
             near += model.length_m + stage.between(0.8, 6.0)
     if stage.chance(0.65):
-        paint_vehicle(
-            stage,
-            -street.half_m * stage.between(0.3, 0.5),
-            stage.between(6.0, 20.0),
-            sample_model(stage),
-            False,
-        )
+        place, ahead = -street.half_m * stage.between(0.3, 0.5), stage.between(6.0, 20.0)
+        paint_vehicle(stage, place, ahead, sample_model(stage), oncoming=False)
     if stage.chance(0.4):
-        paint_vehicle(
-            stage,
-            street.half_m * stage.between(0.35, 0.5),
-            stage.between(8.0, 40.0),
-            sample_model(stage),
-            True,
-        )
+        place, ahead = street.half_m * stage.between(0.35, 0.5), stage.between(8.0, 40.0)
+        paint_vehicle(stage, place, ahead, sample_model(stage), oncoming=True)
     if street.crossing is not None and stage.chance(0.45):
         which, start, end = street.crossing
         place = which * (street.half_m * stage.between(0.0, 2.6))
@@ -205,7 +195,7 @@ def _paint_traffic(stage: Stage, street: Street) -> None:
 def _paint_furniture(stage: Stage, street: Street) -> None:
     """Draw lamp posts, bollards, signs and clutter on the pavements."""
     height, ahead = stage.between(5.0, 8.5), stage.between(5.0, 12.0)
-    which = -1 if stage.chance(0.5) else 1
+    which = stage.side()
     for _ in range(int(stage.rng.integers(1, 5))):
         if not street.open_at(which, ahead, ahead):
             paint_lamp_post(stage, which * (street.half_m + 0.5), ahead, height)
@@ -213,15 +203,15 @@ def _paint_furniture(stage: Stage, street: Street) -> None:
         which = -which if stage.chance(0.4) else which
     kinds = ("round", "triangle", "board", "lights")
     for _ in range(int(stage.rng.integers(1, 5))):
-        which = -1 if stage.chance(0.6) else 1
+        which = stage.side(0.6)
         place = which * (street.half_m + stage.between(0.4, street.side(which).pavement_m))
-        paint_sign(stage, place, stage.between(6.0, 17.0), kinds[int(stage.rng.integers(4))])
+        paint_sign(stage, place, stage.between(6.0, 17.0), stage.pick(kinds))
     if stage.chance(0.3):
-        which = -1 if stage.chance(0.5) else 1
+        which = stage.side()
         count = int(stage.rng.integers(2, 6))
         paint_bollards(stage, which * (street.half_m + 0.45), stage.between(5.0, 12.0), count)
     for _ in range(int(stage.rng.integers(0, 3))):
-        which = -1 if stage.chance(0.5) else 1
+        which = stage.side()
         place = which * (street.half_m + stage.between(0.8, street.side(which).pavement_m))
         paint_clutter(stage, place, stage.between(5.0, 16.0))
 
@@ -229,7 +219,7 @@ def _paint_furniture(stage: Stage, street: Street) -> None:
 def _paint_people(stage: Stage, street: Street) -> None:
     """Draw pedestrians on the pavements and now and then on the road, and bicyclists."""
     for _ in range(int(stage.rng.integers(0, 6))):
-        which = -1 if stage.chance(0.5) else 1
+        which = stage.side()
         away = stage.between(0.4, street.side(which).pavement_m)
         place = which * (street.half_m + away) if stage.chance(0.85) else stage.between(-3.0, 3.0)
         paint_pedestrian(stage, place, stage.between(5.5, 22.0))

@@ -74,7 +74,7 @@ def sample_street(stage: Stage) -> Street:
     crossing = None
     if stage.chance(0.4):
         start = stage.between(9.0, 26.0)
-        crossing = (-1 if stage.chance(0.5) else 1, start, start + stage.between(6.0, 9.0))
+        crossing = (stage.side(), start, start + stage.between(6.0, 9.0))
     base = stage.between(0.26, 0.56)
     tint = mix((1.04, 1.0, 0.95), (0.95, 1.0, 1.07), stage.between(0.0, 1.0))
     slab = base * stage.between(1.15, 1.6)
@@ -86,8 +86,8 @@ def sample_street(stage: Stage) -> Street:
         end_m=stage.between(55.0, 120.0),
         tarmac=scaled(tint, base),
         paving=scaled(warm, min(slab, 0.85)),
-        grass=LEAVES[int(stage.rng.integers(len(LEAVES)))],
-        markings=("dashes", "edges", "both", "none")[int(stage.rng.integers(4))],
+        grass=stage.pick(LEAVES),
+        markings=stage.pick(("dashes", "edges", "both", "none")),
         zebra_m=stage.between(7.0, 22.0) if stage.chance(0.15) else None,
     )
 

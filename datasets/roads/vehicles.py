@@ -43,6 +43,11 @@ class Model:
         return max(along for along, _ in self.side)
 
 
+def _mirrored(*left: tuple[float, float]) -> Outline:
+    """An outline that is the same on both sides, by its left half from below."""
+    return (*left, *((-across, up) for across, up in reversed(left)))
+
+
 HATCH = Model(
     half_m=0.87,
     side=(
@@ -62,17 +67,8 @@ HATCH = Model(
     ),
     wheels=(0.75, 3.25),
     wheel_m=0.31,
-    rear=(
-        (-0.85, 0.3),
-        (-0.87, 0.62),
-        (-0.84, 0.94),
-        (-0.64, 1.45),
-        (0.64, 1.45),
-        (0.84, 0.94),
-        (0.87, 0.62),
-        (0.85, 0.3),
-    ),
-    rear_glass=((-0.7, 0.97), (-0.58, 1.36), (0.58, 1.36), (0.7, 0.97)),
+    rear=_mirrored((-0.85, 0.3), (-0.87, 0.62), (-0.84, 0.94), (-0.64, 1.45)),
+    rear_glass=_mirrored((-0.7, 0.97), (-0.58, 1.36)),
 )
 SALOON = Model(
     half_m=0.88,
@@ -94,17 +90,8 @@ SALOON = Model(
     ),
     wheels=(0.9, 3.7),
     wheel_m=0.32,
-    rear=(
-        (-0.86, 0.3),
-        (-0.88, 0.62),
-        (-0.84, 0.96),
-        (-0.62, 1.42),
-        (0.62, 1.42),
-        (0.84, 0.96),
-        (0.88, 0.62),
-        (0.86, 0.3),
-    ),
-    rear_glass=((-0.66, 1.02), (-0.56, 1.34), (0.56, 1.34), (0.66, 1.02)),
+    rear=_mirrored((-0.86, 0.3), (-0.88, 0.62), (-0.84, 0.96), (-0.62, 1.42)),
+    rear_glass=_mirrored((-0.66, 1.02), (-0.56, 1.34)),
 )
 VAN = Model(
     half_m=0.98,
@@ -121,8 +108,8 @@ VAN = Model(
     glass=(((3.0, 1.35), (3.0, 1.95), (3.5, 1.95), (4.1, 1.35)),),
     wheels=(0.95, 4.15),
     wheel_m=0.36,
-    rear=((-0.97, 0.35), (-0.98, 0.8), (-0.94, 2.2), (0.94, 2.2), (0.98, 0.8), (0.97, 0.35)),
-    rear_glass=((-0.78, 1.4), (-0.76, 2.0), (0.76, 2.0), (0.78, 1.4)),
+    rear=_mirrored((-0.97, 0.35), (-0.98, 0.8), (-0.94, 2.2)),
+    rear_glass=_mirrored((-0.78, 1.4), (-0.76, 2.0)),
 )
 BUS = Model(
     half_m=1.24,
@@ -133,8 +120,8 @@ BUS = Model(
     ),
     wheels=(2.2, 7.6),
     wheel_m=0.48,
-    rear=((-1.22, 0.4), (-1.24, 3.0), (-1.1, 3.1), (1.1, 3.1), (1.24, 3.0), (1.22, 0.4)),
-    rear_glass=((-1.05, 1.7), (-1.05, 2.7), (1.05, 2.7), (1.05, 1.7)),
+    rear=_mirrored((-1.22, 0.4), (-1.24, 3.0), (-1.1, 3.1)),
+    rear_glass=_mirrored((-1.05, 1.7), (-1.05, 2.7)),
 )
 
 
@@ -158,41 +145,36 @@ def paint_vehicle(stage: Stage, side: float, ahead: float, model: Model, oncomin
     """Draw a vehicle on or beside the road whose nearer end is `ahead` metres away, in perspective."""
     paint, glass = sample_paint(stage), _glass(stage)
     length = model.length_m
+    wide = model.half_m
     shadow = stage.camera.project(
-        np.array([side - model.half_m - 0.15, side - model.half_m, side + model.half_m, side + model.half_m + 0.15]),
+        np.array([side - wide - 0.15, side - wide, side + wide, side + wide + 0.15]),
         0.0,
         np.array([ahead - 0.25, ahead + length, ahead + length, ahead - 0.25]),
     )
     stage.canvas.darken(shadow, 0.35, ahead - 0.9)
-    turned = 1 if side < stage.camera.offset_m else -1
-    _paint_flank(stage, side + turned * model.half_m, ahead, model, paint, glass, (turned, oncoming))
+    turned = 1 if side < stage.camera.offset_m else -1  # the flank that the camera sees
+    bright = stage.light.wall(-turned) * 0.95
+
+    def fill(outline: Outline | Doubles, color: Color) -> None:
+        points = np.asarray(outline, np.float64)
+        along = length - points[:, 0] if oncoming else points[:, 0]
+        place = stage.camera.project(side + turned * wide, points[:, 1], ahead + along)
+        stage.canvas.fill(place, color, CAR, ahead - 0.4)
+
+    fill(model.side, scaled(paint, bright))
+    fill(((0.0, 0.3), (0.0, 0.55), (length, 0.55), (length, 0.3)), scaled(paint, bright * 0.72))
+    for pane in model.glass:
+        fill(pane, scaled(glass, bright))
+    for wheel in model.wheels:
+        fill(_disc(model, wheel, 1.0), TYRE)
+        fill(_disc(model, wheel, 0.55), scaled((0.5, 0.5, 0.52), bright))
     _paint_end(stage, side, ahead, model, paint, glass, oncoming)
 
 
-def _paint_flank(
-    stage: Stage, side: float, ahead: float, model: Model, paint: Color, glass: Color, way: tuple[int, bool]
-) -> None:
-    """Draw the flank that the camera sees; `way` is (which way it faces, whether it comes towards us)."""
-    turned, oncoming = way
-    bright = stage.light.wall(-turned) * 0.95
-    depth = ahead - 0.4
-
-    def place(outline: Outline | Doubles) -> Doubles:
-        points = np.asarray(outline, np.float64)
-        along = model.length_m - points[:, 0] if oncoming else points[:, 0]
-        return stage.camera.project(side, points[:, 1], ahead + along)
-
-    fill = stage.canvas.fill
-    fill(place(model.side), scaled(paint, bright), CAR, depth)
-    low = np.array([(0.0, 0.3), (0.0, 0.55), (model.length_m, 0.55), (model.length_m, 0.3)])
-    fill(place(low), scaled(paint, bright * 0.72), CAR, depth)
-    for pane in model.glass:
-        fill(place(pane), scaled(glass, bright), CAR, depth)
-    for wheel in model.wheels:
-        rim = CIRCLE * (model.wheel_m, model.wheel_m) + (wheel, model.wheel_m)
-        fill(place(rim), TYRE, CAR, depth)
-        hub = CIRCLE * (model.wheel_m * 0.55, model.wheel_m * 0.55) + (wheel, model.wheel_m)
-        fill(place(hub), scaled((0.5, 0.5, 0.52), bright), CAR, depth)
+def _disc(model: Model, wheel: float, share: float) -> Doubles:
+    """A part of a wheel around its hub, in metres."""
+    radius = model.wheel_m * share
+    return CIRCLE * (radius, radius) + (wheel, model.wheel_m)
 
 
 def _paint_end(
@@ -204,22 +186,22 @@ def _paint_end(
     wide = model.half_m
     for tyre in (-1.0, 1.0):
         x = tyre * (wide - 0.14)
-        end.fill([(x - 0.11, 0.0), (x + 0.11, 0.0), (x + 0.11, 0.4), (x - 0.11, 0.4)], TYRE)
+        end.rectangle(x - 0.11, 0.0, x + 0.11, 0.4, TYRE)
     end.fill(model.rear, paint)
     end.fill(model.rear_glass, glass)
     high = model.rear_glass[0][1]
-    end.fill([(-wide, 0.3), (wide, 0.3), (wide, 0.52), (-wide, 0.52)], mix(paint, (0.12, 0.12, 0.13), 0.6))
+    end.rectangle(-wide, 0.3, wide, 0.52, mix(paint, (0.12, 0.12, 0.13), 0.6))
     lamp: Color = (0.62, 0.07, 0.07)
     if oncoming:
         lamp = (1.5, 1.45, 1.25) if stage.light.lamps else (0.86, 0.87, 0.88)
-        end.fill([(-0.45, 0.55), (0.45, 0.55), (0.45, 0.7), (-0.45, 0.7)], (0.12, 0.12, 0.13))
+        end.rectangle(-0.45, 0.55, 0.45, 0.7, (0.12, 0.12, 0.13))
     elif stage.light.lamps or stage.chance(0.25):
         lamp = (1.5, 0.15, 0.1)
     level = min(high - 0.12, 0.98)
     for x in (-wide + 0.16, wide - 0.16):
-        end.fill([(x - 0.13, level - 0.2), (x + 0.13, level - 0.2), (x + 0.13, level), (x - 0.13, level)], lamp)
+        end.rectangle(x - 0.13, level - 0.2, x + 0.13, level, lamp)
     plate: Color = (0.85, 0.84, 0.8) if oncoming else (0.82, 0.72, 0.2)
-    end.fill([(-0.26, 0.4), (0.26, 0.4), (0.26, 0.5), (-0.26, 0.5)], plate)
+    end.rectangle(-0.26, 0.4, 0.26, 0.5, plate)
 
 
 def paint_crossing_vehicle(stage: Stage, side: float, ahead: float, model: Model) -> None:
@@ -236,12 +218,9 @@ def paint_crossing_vehicle(stage: Stage, side: float, ahead: float, model: Model
         figure.points([(-middle, 0.12), (middle, 0.12), (middle, -0.12), (-middle, -0.12)]), 0.4, ahead - 1.0
     )
     figure.fill(flat(model.side), paint)
-    figure.fill([(-middle, 0.3), (middle, 0.3), (middle, 0.52), (-middle, 0.52)], scaled(paint, 0.7))
+    figure.rectangle(-middle, 0.3, middle, 0.52, scaled(paint, 0.7))
     for pane in model.glass:
         figure.fill(flat(pane), glass)
     for wheel in model.wheels:
-        figure.fill(flat(CIRCLE * (model.wheel_m, model.wheel_m) + (wheel, model.wheel_m)), TYRE)
-        figure.fill(
-            flat(CIRCLE * (model.wheel_m * 0.5, model.wheel_m * 0.5) + (wheel, model.wheel_m)),
-            (0.5, 0.5, 0.52),
-        )
+        figure.fill(flat(_disc(model, wheel, 1.0)), TYRE)
+        figure.fill(flat(_disc(model, wheel, 0.5)), (0.5, 0.5, 0.52))

@@ -92,14 +92,13 @@ class Facade:
 
 def sample_facade(stage: Stage, height: float) -> Facade:
     """Draw the looks of one building about so high."""
-    rng = stage.rng
-    wall = WALLS[int(rng.integers(len(WALLS)))]
-    wall = mix(wall, WALLS[int(rng.integers(len(WALLS)))], stage.between(0.0, 0.35))
+    wall = stage.pick(WALLS)
+    wall = mix(wall, stage.pick(WALLS), stage.between(0.0, 0.35))
     sky = mix(stage.light.sky_low, (0.2, 0.24, 0.3), stage.between(0.45, 0.95))
     pitched = stage.chance(0.6)
     return Facade(
         wall=wall,
-        roof=ROOFS[int(rng.integers(len(ROOFS)))],
+        roof=stage.pick(ROOFS),
         height_m=height,
         roof_m=stage.between(1.0, 2.4) if pitched else 0.0,
         gable_m=stage.between(4.0, 8.0) if pitched and stage.chance(0.35) else 0.0,
@@ -107,7 +106,7 @@ def sample_facade(stage: Stage, height: float) -> Facade:
         bay_m=stage.between(1.8, 3.6),
         window=(stage.between(0.3, 0.62), stage.between(0.35, 0.6)),
         glass=sky,
-        shop=SHOPS[int(rng.integers(len(SHOPS)))] if stage.chance(0.45) else None,
+        shop=stage.pick(SHOPS) if stage.chance(0.45) else None,
     )
 
 
@@ -166,7 +165,7 @@ def _facade_color(stage: Stage, look: Facade, along: Floats, up: Floats, bright:
     if look.shop is None:
         door = ground & (bay % 3 == 1) & (across < 0.2) & (upward < 0.72)
         shown |= pane & ground & (bay % 3 != 1)
-        _tint(color, door, scaled(SHOPS[int(stage.rng.integers(len(SHOPS)))], 0.7 * bright))
+        _tint(color, door, scaled(stage.pick(SHOPS), 0.7 * bright))
     else:
         shown |= ground & (upward > 0.15) & (upward < 0.74) & (across < 0.45)
         _tint(color, ground & (upward > 0.78), scaled(look.shop, bright))
@@ -222,7 +221,7 @@ def paint_fence(stage: Stage, side: float, near: float, far: float, kind: str) -
         (0.16, 0.24, 0.19),
         (0.42, 0.32, 0.22),
     )
-    base = dark[int(stage.rng.integers(len(dark)))] if kind != "planks" else (0.46, 0.36, 0.26)
+    base = stage.pick(dark) if kind != "planks" else (0.46, 0.36, 0.26)
     bright = stage.light.wall(-1 if side < 0 else 1)
     shape = up.shape
     shade = 1.0 + stage.patch(stage.fine, *shape) * np.float32(0.12)

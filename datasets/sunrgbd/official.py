@@ -16,7 +16,6 @@ Source: SUNRGBDtoolbox (readme.txt, demo.m; scripts that loop over `[alltest,all
 with h5py: github.com/ankurhanda/sunrgbd-meta-data, issue 9, and ESANet's prepare_dataset.py for SUN RGB-D.
 """
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +23,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from datasets.base import DatasetError, Pixels, data_folder, one_line
+from datasets.base import DatasetError, Pixels, Progress, data_folder, one_line
 from datasets.pictures import read_bytes, read_size
-from datasets.release import Prepared, Progress, load_mat, open_hdf5, write_atomically
+from datasets.release import Prepared, convert, load_mat, open_hdf5, png, write_atomically
 from datasets.sunrgbd import FOLDER, INFO, TEST_IMAGES, TRAIN_IMAGES, label_number
 
 SCENES, TOOLBOX = "SUNRGBD", "SUNRGBDtoolbox"
@@ -56,18 +54,8 @@ def prepare(root: Path | str | None, release: Path | str | None = None, progress
     source = base if release is None else Path(release)
     scenes = _scenes(source)
     target = base / FOLDER
-    made = 0
-    try:
-        for folder in ("train", "test", "labels"):
-            (target / folder).mkdir(parents=True, exist_ok=True)
-        with _labels(source / TOOLBOX / LABEL_FILE, len(scenes)) as label_of:
-            for index, scene in enumerate(scenes):
-                made += _make_pair(scene, index, label_of, target)
-                if progress is not None:
-                    progress(index + 1, len(scenes))
-    except OSError as error:
-        raise DatasetError(f"{target}: cannot be written: {error.strerror or one_line(error)}") from error
-    return Prepared(folder=target, made=made, before=len(scenes) - made)
+    with _labels(source / TOOLBOX / LABEL_FILE, len(scenes)) as label_of:
+        return convert(target, len(scenes), lambda index: _make_pair(scenes[index], index, label_of, target), progress)
 
 
 def _scenes(source: Path) -> list[Scene]:
@@ -168,11 +156,10 @@ def _make_pair(scene: Scene, index: int, label_of: Callable[[int], Pixels], targ
             f"{LABEL_FILE.name}) has {label.shape[0]} x {label.shape[1]} (height x width): {SPLIT_FILE.name} "
             f"and {LABEL_FILE.name} must be of one release, their splits not swapped"
         )
-    packed = io.BytesIO()
-    Image.fromarray(label).save(packed, format="PNG")
-    write_atomically(image, read_bytes(original))
     # The label comes last: where it is, its image is too.
-    write_atomically(picture, packed.getvalue())
+    for path, data in ((image, read_bytes(original)), (picture, png(label))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
     return True
 
 

@@ -83,7 +83,7 @@ def fetch(name: DatasetName, data_root: DataTarget = "data") -> None:
     """Download a dataset from its public source."""
     from datasets.fetch import fetch
 
-    say(terminal(), fetch(name, data_root).message)
+    say(terminal(), fetch(name, data_root))
 
 
 @data.command("check")
@@ -107,7 +107,7 @@ def check_data(
 @data.command()
 def prepare(name: DatasetName, data_root: DataTarget = "data", release: Release = None) -> None:
     """Convert a dataset's official release to the layout that is read. Goes on where it was broken off."""
-    from datasets.prepare import prepare
+    from datasets.registry import prepare
 
     console = terminal()
     with _reading(name, console) as show:

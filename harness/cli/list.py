@@ -40,7 +40,7 @@ def _architectures() -> Iterator[Row]:
 
 
 def _elsewhere() -> Iterator[Row]:
-    for library in libraries.libraries():
+    for library in libraries.LIBRARIES:
         yield library.pattern, library.title, ", ".join(library.networks)
     for name, target in plugins.targets().items():
         yield name, f"plugin {target}", ""

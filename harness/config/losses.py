@@ -30,4 +30,7 @@ class Loss:
     splits: bool
 
 
-LOSSES: Registry[Loss] = Registry("loss", entries_of_package("harness.training.losses", "LOSS"))
+_OF_SMP = [
+    (name, f"harness.training.smp_losses:{name.upper()}") for name in ("dice", "focal", "jaccard", "lovasz", "tversky")
+]
+LOSSES: Registry[Loss] = Registry("loss", sorted([*entries_of_package("harness.training.losses", "LOSS"), *_OF_SMP]))

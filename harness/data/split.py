@@ -36,7 +36,6 @@ GPU_SHARE = 0.25  # of a GPU's free memory that one of a split's two arrays may 
 _AT_ONCE = 64 << 20  # bytes that are copied to a GPU at once
 
 Indices = NDArray[np.int64] | Tensor
-Mirrored = NDArray[np.bool_] | Tensor
 
 
 def batch_indices(seed: int, iteration: int, batch: int, images: int) -> NDArray[np.int64]:
@@ -147,6 +146,11 @@ class BatchSampler:
             self._drawn = sent(np.stack(stretch), self._device)  # (STRETCH, B, 6)
 
 
+def _mirrored(maps: Tensor, chosen: Tensor) -> Tensor:
+    """The maps (B, H, W, ...), those chosen (B,) mirrored left to right."""
+    return torch.where(chosen.view(-1, *([1] * (maps.dim() - 1))), maps.flip(2), maps)
+
+
 class DeviceDataset:
     """One split, ready to be cut into batches.
 
@@ -197,14 +201,14 @@ class DeviceDataset:
         """Pixels of each label, void ones too, (N,)."""
         return np.asarray([self._host_labels[index].size for index in range(len(self))], dtype=np.int64)
 
-    def images(self, indices: Indices, mirrored: Mirrored | None = None, augmented: Augmented | None = None) -> Tensor:
+    def images(self, indices: Indices, mirrored: Tensor | None = None, augmented: Augmented | None = None) -> Tensor:
         """Network input (B, 3, h, w), float32: (RGB - mean) / std, normalized further as the protocol says.
 
         Channels-last on a GPU.
         """
         pixels = self._take(self._images, indices)
         if mirrored is not None:
-            pixels = self._mirror(pixels, mirrored)
+            pixels = _mirrored(pixels, mirrored)
         if augmented is not None and augmented.colors is not None:
             pixels = colored(pixels.float(), augmented.colors)
         images = self._normalize(pixels).permute(0, 3, 1, 2)  # (B, h, w, 3) in memory is channels-last already
@@ -227,7 +231,7 @@ class DeviceDataset:
         self,
         indices: Indices,
         size: tuple[int, int],
-        mirrored: Mirrored | None = None,
+        mirrored: Tensor | None = None,
         augmented: Augmented | None = None,
         reach: Reach = WHOLE,
     ) -> Tensor:
@@ -241,7 +245,7 @@ class DeviceDataset:
             return self._ragged_targets(indices, size, mirrored, augmented, reach)
         full = self.labels(indices)
         if mirrored is not None:
-            full = self._mirror(full, mirrored)
+            full = _mirrored(full, mirrored)
         if augmented is not None and augmented.windows is not None:
             return window_of_labels(full, augmented.windows, size, reach).long()
         for axis, (wanted, part) in enumerate(zip(size, reach, strict=True), start=1):
@@ -253,17 +257,17 @@ class DeviceDataset:
         self,
         indices: Indices,
         size: tuple[int, int],
-        mirrored: Mirrored | None,
+        mirrored: Tensor | None,
         augmented: Augmented | None,
         reach: Reach,
     ) -> Tensor:
         """The same of labels of several sizes, taken on the host one by one."""
         chosen = indices.cpu().numpy() if isinstance(indices, Tensor) else indices
-        flip = None if mirrored is None else np.asarray(mirrored.cpu() if isinstance(mirrored, Tensor) else mirrored)
+        flip = [False] * len(chosen) if mirrored is None else mirrored.tolist()
         windows = None if augmented is None or augmented.windows is None else augmented.windows.cpu()
         maps = []
         for place, label in enumerate(self.host_labels(chosen)):
-            label = label[:, ::-1] if flip is not None and flip[place] else label
+            label = label[:, ::-1] if flip[place] else label
             if windows is not None:
                 whole = torch.from_numpy(np.array(label))[None]
                 maps.append(window_of_labels(whole, windows[place : place + 1], size, reach)[0].numpy())
@@ -283,11 +287,6 @@ class DeviceDataset:
             return source[indices if isinstance(indices, Tensor) else sent(indices, self.device)]
         chosen = indices.cpu() if isinstance(indices, Tensor) else indices
         return sent(source[np.asarray(chosen)], self.device)
-
-    def _mirror(self, maps: Tensor, mirrored: Mirrored) -> Tensor:
-        """Mirror the chosen maps (B, H, W, ...) left to right."""
-        chosen = mirrored if isinstance(mirrored, Tensor) else sent(mirrored, self.device)
-        return torch.where(chosen.view(-1, *([1] * (maps.dim() - 1))), maps.flip(2), maps)
 
     def in_order(
         self, batch: int, wrap: bool = False, order: NDArray[np.int64] | None = None

@@ -148,7 +148,7 @@ def _leave_it(job: WorkerJob, world: WorldInfo, code: int) -> Ending:
         from harness.training.distributed import join
 
         group = join(job, world)
-        group.broadcast(code)
+        group.gather_objects(code)
         group.leave()
     return Ending(code=code)
 
@@ -172,7 +172,7 @@ def execute(
     progress = _progress(job, console, world)
     try:
         group = join(job, world)
-        code = group.broadcast(None)  # rank 0 may find that there is nothing to do
+        code, *_ = group.gather_objects(None)  # rank 0 may find that there is nothing to do
         if code is not None:
             group.leave()
             return Ending(code=code)

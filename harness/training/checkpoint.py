@@ -59,7 +59,8 @@ def load_checkpoint(
             continue
         try:
             _check_sums(one)
-            return _read(one)
+            content = torch.load(one, map_location="cpu", weights_only=True)
+            return dict(content["tensors"]), dict(json.loads(content["values"]))
         except UNREADABLE as error:
             if is_out_of_memory(error):  # the sums are right: it is whole, and worth keeping
                 raise
@@ -76,11 +77,6 @@ def _check_sums(path: Path) -> None:
         raise zipfile.BadZipFile("its table is damaged") from error
     if bad is not None:
         raise zipfile.BadZipFile(f"{bad} is damaged")
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(content["tensors"]), dict(json.loads(content["values"]))
 
 
 def are_finite(model: nn.Module) -> bool:

@@ -26,18 +26,15 @@ def training_call(network: nn.Module, compiled: Compiled) -> Callable[[Tensor], 
     mode = "reduce-overhead" if compiled == "graphs" else "default"
     # all batches of a run have one shape
     call: Callable[[Tensor], Tensor] = torch.compile(network, mode=mode, dynamic=False)
-    return _Replayed(call) if compiled == "graphs" else call
+    if compiled != "graphs":
+        return call
 
-
-class _Replayed:
-    """Marks where a step begins: from there on the memory of the last step's graphs is used again."""
-
-    def __init__(self, call: Callable[[Tensor], Tensor]) -> None:
-        self._call = call
-
-    def __call__(self, images: Tensor) -> Tensor:
+    def replayed(images: Tensor) -> Tensor:
+        """Marks where a step begins: from there on the memory of the last step's graphs is used again."""
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        return self._call(images)
+        return call(images)
+
+    return replayed
 
 
 class CompileClock:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -110,21 +110,6 @@ class Group:
         dist.all_gather_object(found, value)
         return found  # type: ignore[return-value]
 
-    def broadcast(self, tree: Value) -> Value:
-        """Rank 0's dicts and lists of tensors (on the CPU) and plain values, in all processes."""
-        if self.world_size == 1:
-            return tree
-        tensors: list[Tensor] = []
-        outline = [_outline(tree, tensors) if self.is_main_process else None]
-        dist.broadcast_object_list(outline, src=0)
-        tree = tree if self.is_main_process else _allocated(outline[0], tensors)
-        for tensor in (tensor for tensor in tensors if tensor.numel()):
-            dense = tensor.contiguous()
-            dist.broadcast(dense, src=0)
-            if dense is not tensor:
-                tensor.copy_(dense)
-        return tree
-
     def training_call(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
         """What a training step calls for its logits; gradients are summed over processes, not averaged."""
         shared = DistributedDataParallel(network, gradient_as_bucket_view=True)
@@ -170,36 +155,3 @@ def _summed(state: object, bucket: dist.GradBucket) -> torch.futures.Future[torc
     """What DistributedDataParallel does with a bucket of gradients, whose own way is the mean."""
     work = dist.all_reduce(bucket.buffer(), async_op=True)
     return work.get_future().then(lambda done: done.value()[0])
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """A tensor without its values."""
-
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    dtype: torch.dtype
-
-
-def _outline(tree: Any, tensors: list[Tensor]) -> Any:
-    """The tree with its tensors' shapes in their place; they go to `tensors`."""
-    if isinstance(tree, Tensor):
-        tensors.append(tree)
-        return _Shape(tuple(tree.shape), tree.stride(), tree.dtype)
-    if isinstance(tree, dict):
-        return {key: _outline(value, tensors) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return type(tree)(_outline(value, tensors) for value in tree)
-    return tree
-
-
-def _allocated(outline: Any, tensors: list[Tensor]) -> Any:
-    """The tree of an outline, its tensors yet to be filled; they go to `tensors` in the outline's order."""
-    if isinstance(outline, _Shape):
-        tensors.append(torch.empty_strided(outline.size, outline.stride, dtype=outline.dtype))
-        return tensors[-1]
-    if isinstance(outline, dict):
-        return {key: _allocated(value, tensors) for key, value in outline.items()}
-    if isinstance(outline, list | tuple):
-        return type(outline)(_allocated(value, tensors) for value in outline)
-    return outline

@@ -108,23 +108,23 @@ def image_matrices(predictions: Tensor, labels: Tensor, num_classes: int) -> Ten
     return counts.view(images, -1)[:, :cells].reshape(-1, num_classes, num_classes).int()
 
 
-class _MapsToHost:
-    """Label maps (B, H, W) uint8 on their way to the host."""
+class HostCopy:
+    """A tensor on its way to the host."""
 
-    def __init__(self, maps: Tensor) -> None:
-        self._maps = maps
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
         self._arrived: torch.cuda.Event | None = None
-        if maps.device.type == "cuda":
-            self._maps = torch.empty(maps.shape, dtype=maps.dtype, pin_memory=True)
-            self._maps.copy_(maps, non_blocking=True)
+        if tensor.device.type == "cuda":
+            self._tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            self._tensor.copy_(tensor, non_blocking=True)
             self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._arrived.record()
 
-    def get(self) -> NDArray[np.uint8]:
-        """The maps; waits for them."""
+    def get(self) -> Tensor:
+        """The tensor; waits for it."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        return self._maps.numpy()
+        return self._tensor
 
 
 @torch.inference_mode()
@@ -161,7 +161,7 @@ def evaluate(
     done: list[NDArray[np.int64]] = []
     matrices: list[Tensor] = []
     kept: dict[int, NDArray[np.uint8]] = {}
-    waiting: deque[tuple[NDArray[np.int64], list[_MapsToHost]]] = deque()
+    waiting: deque[tuple[NDArray[np.int64], list[HostCopy]]] = deque()
     size = data.label_size
     together = size is not None and batch * size[0] * size[1] <= MOST_PIXELS
     finite = torch.ones((), dtype=torch.bool, device=data.device)
@@ -169,7 +169,7 @@ def evaluate(
 
         def take_oldest() -> None:
             indices, on_their_way = waiting.popleft()
-            maps = [one for part in on_their_way for one in part.get()]
+            maps = [one for part in on_their_way for one in part.get().numpy()]
             if boundary:
                 for one, other in zip(maps, data.host_labels(indices), strict=True):
                     pool.submit(one, other)
@@ -188,7 +188,7 @@ def evaluate(
                     matrices += counts
                 done.append(indices)
                 if boundary or any(int(i) in keep for i in indices):
-                    waiting.append((indices, [_MapsToHost(part) for part in predicted]))
+                    waiting.append((indices, [HostCopy(part) for part in predicted]))
                 if len(waiting) > 1:
                     take_oldest()
             on_batch(turn.images)

@@ -64,11 +64,10 @@ def reestimate(
     passed = _Calls(norms)
     hooks = [norm.register_forward_hook(passed.note) for norm in norms]
     momenta = [norm.momentum for norm in norms]
-    before = [buffer.clone() for norm in norms for buffer in _buffers(norm)]
-    # torch's count of training batches, which the passes made here don't belong to
-    counts = [buffer for name, buffer in model.named_buffers() if name.endswith("num_batches_tracked")]
-    counted = [count.clone() for count in counts]
-    sums = torch.zeros_like(passed.taken())
+    # with torch's count of training batches, which the passes made here don't belong to
+    buffers = [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
+    before = [buffer.clone() for buffer in buffers]
+    sums = passed.taken()  # zeros
     try:
         for norm in norms:
             norm.train()
@@ -83,10 +82,8 @@ def reestimate(
                 sums += statistics
             on_batch(turn.images)
     finally:
-        for count, was in zip(counts, counted, strict=True):
-            count.copy_(was)
-        for place, values in zip((b for norm in norms for b in _buffers(norm)), before, strict=True):
-            place.copy_(values)
+        for buffer, values in zip(buffers, before, strict=True):
+            buffer.copy_(values)
         for norm, momentum, hook in zip(norms, momenta, hooks, strict=True):
             norm.momentum = momentum
             norm.eval()
@@ -108,42 +105,32 @@ def _set_apart(norms: list[BatchNorm], apart: bool) -> None:
 
 
 class _Calls:
-    """Means and biased variances of the calls of each norm, summed up, and how many calls there were."""
+    """Of each norm its calls' means (C,) and biased variances (C,), summed up, and how many they were; in one row."""
 
     def __init__(self, norms: list[BatchNorm]) -> None:
-        self._norms = norms
-        self._sums: dict[BatchNorm, Tensor] = {}
-        self._calls = dict.fromkeys(norms, 0)
-        self._clear()
-
-    def _clear(self) -> None:
-        for norm in self._norms:
-            self._sums[norm] = torch.zeros_like(torch.cat(_buffers(norm)), dtype=torch.float64)
-            self._calls[norm] = 0
+        self._sizes = [2 * len(_buffers(norm)[0]) + 1 for norm in norms]
+        self._row = torch.zeros(sum(self._sizes), dtype=torch.float64, device=_buffers(norms[0])[0].device)
+        self._parts = dict(zip(norms, torch.split(self._row, self._sizes), strict=True))  # views
 
     def note(self, norm: BatchNorm, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """A norm's forward hook: add what this call found."""
         values = inputs[0].numel() // inputs[0].shape[1]
         mean, variance = _buffers(norm)
         # torch stores the unbiased variance; over a single value ours stores 0
-        self._sums[norm] += torch.cat([mean.double(), variance.double() * ((values - 1) / values)])
-        self._calls[norm] += 1
+        found = mean.double(), variance.double() * ((values - 1) / values), self._row.new_ones(1)
+        self._parts[norm] += torch.cat(found)
 
     def taken(self) -> Tensor:
-        """Sums of mean (C,) and variance (C,) of each norm in turn, then its calls; begins anew."""
-        device = self._sums[self._norms[0]].device
-        calls = torch.tensor([self._calls[norm] for norm in self._norms], dtype=torch.float64, device=device)
-        statistics = torch.cat([*(self._sums[norm] for norm in self._norms), calls])
-        self._clear()
-        return statistics
+        """The row; begins anew."""
+        row = self._row.clone()
+        self._row.zero_()
+        return row
 
-    def replace(self, sums: Tensor) -> None:
-        """Put the means over all calls of such a vector, added up, into the norms' buffers."""
-        sizes = [2 * len(_buffers(norm)[0]) for norm in self._norms]
-        *statistics, calls = torch.split(sums, [*sizes, len(self._norms)])
-        for norm, of_norm, count in zip(self._norms, statistics, calls.tolist(), strict=True):
-            if count:
-                for place, values in zip(_buffers(norm), (of_norm / count).chunk(2), strict=True):
+    def replace(self, row: Tensor) -> None:
+        """Put the means over all calls of such a row into the norms' buffers."""
+        for norm, part in zip(self._parts, torch.split(row, self._sizes), strict=True):
+            if part[-1]:
+                for place, values in zip(_buffers(norm), (part[:-1] / part[-1]).chunk(2), strict=True):
                     place.copy_(values)
 
 

@@ -14,15 +14,6 @@ def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _missing_images(run: Trainer) -> list[str]:
-    """Which splits lack images of the dataset, in words."""
-    wanted = run.spec.dataset_info.splits
-    counts = {split: len(data) for split, data in run.data.items()}
-    return [
-        f"{found:,} of {wanted[split]:,} {split} images" for split, found in counts.items() if found < wanted[split]
-    ]
-
-
 def run_record(run: Trainer, environment: dict[str, Any]) -> tuple[RunRecord, dict[str, bytes]]:
     """The record of a finished run and the files beside it, by name.
 
@@ -42,11 +33,14 @@ def run_record(run: Trainer, environment: dict[str, Any]) -> tuple[RunRecord, di
             validation=state.validations,
         )
     )
+    wanted = run.spec.dataset_info.splits
+    counts = {split: len(data) for split, data in run.data.items() if len(data) < wanted[split]}
+    missing = [f"{found:,} of {wanted[split]:,} {split} images" for split, found in counts.items()]
     record = RunRecord(
         run_id=run.spec.run_id,
         spec=run.spec,
         status="finished",
-        reduced=(*run.protocol.reductions(run.data["test"].full_size), *_missing_images(run)),
+        reduced=(*run.protocol.reductions(run.data["test"].full_size), *missing),
         layers_set=run.layers_set,
         encoder_layers=run.encoder_layers,
         parameters=parameter_count(run.model),

@@ -119,13 +119,7 @@ def synchronize(network: nn.Module, group: Group) -> None:
                 continue
             if not (isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats):
                 raise UserError(f"layer {name}, {module}, can't be synchronized over processes: start one process")
-            setattr(parent, name, _synchronized(module, group))
-
-
-def _synchronized(module: nn.BatchNorm2d, group: Group) -> SynchronizedBatchNorm2d:
-    layer = SynchronizedBatchNorm2d(module.num_features, group)
-    layer.eps, layer.momentum = module.eps, module.momentum
-    layer.weight, layer.bias = module.weight, module.bias
-    layer.running_mean, layer.running_var = module.running_mean, module.running_var
-    layer.num_batches_tracked = module.num_batches_tracked
-    return layer.train(module.training)
+            layer = SynchronizedBatchNorm2d(module.num_features, group)
+            for kept in ("eps", "momentum", "weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+                setattr(layer, kept, getattr(module, kept))
+            setattr(parent, name, layer.train(module.training))

@@ -1,18 +1,21 @@
 """How far a run is, in a form that a checkpoint can hold, and the losses still on their way there."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from harness.records.run import Evaluation, Validation
-from harness.training.evaluator import SplitScores
+from harness.training.evaluator import HostCopy, SplitScores
 
 _PICTURE = "png:"
+
+Step = tuple[int, float, float]
+"""Iteration, loss, learning rate."""
 
 
 class Diverged(Exception):
@@ -24,7 +27,7 @@ class Diverged(Exception):
 
 
 class PendingLosses:
-    """Losses of steps that are done or queued on the device, (iteration, loss, rate).
+    """Losses of steps that are done or queued on the device.
 
     They come to the host a stretch at a time, each stretch while the device computes the next one, so that
     the device never runs dry for want of a host that waits.
@@ -32,7 +35,7 @@ class PendingLosses:
 
     def __init__(self) -> None:
         self._steps: list[tuple[int, Tensor, float]] = []
-        self._sent: list[_Stretch] = []
+        self._sent: list[tuple[list[tuple[int, Tensor, float]], HostCopy]] = []
 
     def add(self, iteration: int, loss: Tensor, rate: float) -> None:
         """Take note of a step; `loss` is a scalar without a graph, on its device."""
@@ -41,10 +44,10 @@ class PendingLosses:
     def send(self) -> None:
         """Let the noted losses go to the host; does not wait."""
         if self._steps:
-            self._sent.append(_Stretch(self._steps))
+            self._sent.append((self._steps, HostCopy(torch.stack([loss for _, loss, _ in self._steps]))))
             self._steps = []
 
-    def arrived(self, last: bool) -> list[tuple[int, float, float]]:
+    def arrived(self, last: bool) -> list[Step]:
         """Losses that were sent, in order, but for the latest stretch unless `last`; waits for these.
 
         Raises:
@@ -52,45 +55,25 @@ class PendingLosses:
         """
         ready = self._sent if last else self._sent[:-1]
         self._sent = self._sent[len(ready) :]
-        entries = [entry for stretch in ready for entry in stretch.get()]
+        entries: list[Step] = []
+        for steps, losses in ready:
+            values = losses.get().tolist()
+            entries += [(iteration, loss, rate) for (iteration, _, rate), loss in zip(steps, values, strict=True)]
         for iteration, loss, _ in entries:
             if not math.isfinite(loss):
                 raise Diverged(iteration)
         return entries
 
 
-class _Stretch:
-    """Losses of a stretch of iterations on their way to the host."""
+class TrainState(BaseModel):
+    """How far a run is: all but weights, optimizer state and random numbers. `values` holds all but the last two."""
 
-    def __init__(self, steps: list[tuple[int, Tensor, float]]) -> None:
-        self._steps = steps
-        self._losses = torch.stack([loss for _, loss, _ in steps])
-        self._copied: torch.cuda.Event | None = None
-        if self._losses.device.type == "cuda":
-            on_device = self._losses
-            self._losses = torch.empty(on_device.shape, dtype=on_device.dtype, pin_memory=True)
-            self._losses.copy_(on_device, non_blocking=True)
-            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._copied.record()
-
-    def get(self) -> list[tuple[int, float, float]]:
-        """(iteration, loss, rate) of each step; waits for the copy."""
-        if self._copied is not None:
-            self._copied.synchronize()
-        losses = self._losses.tolist()
-        return [(iteration, loss, rate) for (iteration, _, rate), loss in zip(self._steps, losses, strict=True)]
-
-
-@dataclass
-class TrainState:
-    """How far a run is: all but weights, optimizer state and random numbers."""
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     iteration: int = 0
-    history: list[tuple[int, float, float]] = field(default_factory=list)
-    validations: list[Validation] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
-    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
-    predictions: dict[str, bytes] = field(default_factory=dict)
+    history: list[Step] = []
+    validations: list[Validation] = []
+    evaluations: list[Evaluation] = []
     best_iteration: int | None = None
     best_score: float = -1.0
     best_sha256: str | None = None
@@ -99,7 +82,9 @@ class TrainState:
     evaluate_s: float = 0.0
     compile_s: float = 0.0
     segments: int = 0
-    processes: list[int] = field(default_factory=list)
+    processes: list[int] = []
+    arrays: dict[str, NDArray[Any]] = Field(default={}, exclude=True)
+    predictions: dict[str, bytes] = Field(default={}, exclude=True)
 
     def begin_segment(self, processes: int) -> None:
         """Count a segment, and note how many processes share it where that is another number than before."""
@@ -136,32 +121,13 @@ class TrainState:
 
     def values(self) -> dict[str, Any]:
         """All the rest, as JSON can hold it."""
-        return {
-            "iteration": self.iteration,
-            "history": self.history,
-            "validations": [entry.model_dump(mode="json") for entry in self.validations],
-            "evaluations": [entry.model_dump(mode="json") for entry in self.evaluations],
-            "best_iteration": self.best_iteration,
-            "best_score": self.best_score,
-            "best_sha256": self.best_sha256,
-            "ended": self.ended,
-            "train_s": self.train_s,
-            "evaluate_s": self.evaluate_s,
-            "compile_s": self.compile_s,
-            "segments": self.segments,
-            "processes": self.processes,
-        }
+        return self.model_dump(mode="json")
 
-
-def restore(tensors: dict[str, Tensor], values: dict[str, Any]) -> TrainState:
-    """The progression that `tensors` and `values` were taken from."""
-    values = {"processes": [1], **values}  # checkpoints from before there could be several have none
-    values["history"] = [(int(i), float(loss), float(rate)) for i, loss, rate in values["history"]]
-    values["validations"] = [Validation.model_validate(entry) for entry in values["validations"]]
-    values["evaluations"] = [Evaluation.model_validate(entry) for entry in values["evaluations"]]
-    pictures = {name: t for name, t in tensors.items() if name.startswith(_PICTURE)}
-    return TrainState(
-        **values,
-        arrays={name: t.numpy() for name, t in tensors.items() if name not in pictures},
-        predictions={name.removeprefix(_PICTURE): t.numpy().tobytes() for name, t in pictures.items()},
-    )
+    @classmethod
+    def restore(cls, tensors: dict[str, Tensor], values: dict[str, Any]) -> Self:
+        """The state that `tensors` and `values` were taken from."""
+        pictures = {name: t for name, t in tensors.items() if name.startswith(_PICTURE)}
+        state = cls.model_validate({"processes": [1], **values})  # earlier checkpoints have none
+        state.arrays = {name: t.numpy() for name, t in tensors.items() if name not in pictures}
+        state.predictions = {name.removeprefix(_PICTURE): t.numpy().tobytes() for name, t in pictures.items()}
+        return state

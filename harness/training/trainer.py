@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
 
 import torch
 
 import datasets
+from harness.config.class_weighting import class_weights
 from harness.config.losses import LOSSES
 from harness.config.worker_job import WorkerJob
 from harness.data.split import BatchSampler, DeviceDataset
@@ -17,21 +17,19 @@ from harness.records.weights_files import all_logits, final_weights
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
 from harness.training.amp import apply_precision, autocast
-from harness.training.best_checkpoint import BestCheckpoint
-from harness.training.checkpoint import are_finite, load_checkpoint, save_checkpoint, save_weights
-from harness.training.class_weights import loss_weights
+from harness.training.checkpoint import are_finite, save_weights
 from harness.training.compile import CompileClock, training_call
 from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.evaluator import SplitScores, evaluate, kept_indices, label_png
 from harness.training.losses.cross_entropy import labeled_pixels
 from harness.training.lr_schedulers import learning_rate
 from harness.training.model import build_network
-from harness.training.optimizers import build_optimizer, restore_state, set_rate
+from harness.training.optimizers import build_optimizer, set_rate
 from harness.training.precise_bn import reestimate
 from harness.training.progress import RunProgress
-from harness.training.random_state import random_state, seed_follower, set_random_state
+from harness.training.run_checkpoints import RunCheckpoints
 from harness.training.tensorboard import TensorBoardLogger
-from harness.training.train_state import Diverged, PendingLosses, TrainState, restore
+from harness.training.train_state import Diverged, PendingLosses, TrainState
 
 CHECKPOINT_SECONDS = 600.0
 FLUSH_EVERY = 20  # iterations whose losses go to the host at once
@@ -55,8 +53,6 @@ class Trainer:
         self._stop_asked = stop_asked
         self.group = SINGLE_PROCESS
         self.state = TrainState()
-        self._checkpoint = job.folder / "checkpoint.pt"
-        self._best = BestCheckpoint(job.folder)
         self._pending = PendingLosses()
         self._evaluated_at = frozenset(self.protocol.evaluation_points())
         self._compiling = CompileClock(job.spec.compiled)
@@ -77,17 +73,26 @@ class Trainer:
         self.board = TensorBoardLogger(self.job.folder / "tensorboard" if self.job.request.tensorboard else None)
         apply_precision(self.spec.precision)
         self.data = {split: self._open(split) for split in ("train", "val", "test")}
-        self.loss = LOSSES[self.protocol.loss].build(loss_weights(self.spec, self.data["train"], self.device))
+        train, weights = self.data["train"], None
+        if (weighting := self.protocol.class_weighting) != "natural":  # which needs no count of pixels
+            pixels = train.class_pixels(self.spec.num_classes)
+            factors = class_weights(weighting, self.spec.dataset, pixels, train.areas())
+            weights = torch.from_numpy(factors).to(self.device)
+        self.loss = LOSSES[self.protocol.loss].build(weights)
         torch.manual_seed(self.spec.seed)
         self.model, self.layers_set = build_network(self.job, self.data["test"].full_size, group)
-        self._reach = self.model.info.reach(*self.data["train"].input_size)
+        self._reach = self.model.info.reach(*train.input_size)
         self.encoder_layers = len(self.model.encoder_layers()) or len(self.layers_set)
         several = group.world_size > 1
         self.call = group.training_call(self.model) if several else training_call(self.model, self.spec.compiled)
-        part, images = group.shard(self.protocol.batch_size), len(self.data["train"])
-        self.batches = BatchSampler(self.protocol, self.spec.seed, images, self.device, part)
+        part = group.shard(self.protocol.batch_size)
+        self.batches = BatchSampler(self.protocol, self.spec.seed, len(train), self.device, part)
         self.optimizer = build_optimizer(self.model, self.protocol)
-        self._resume()
+        self._checkpoints = RunCheckpoints(self.job.folder, self.model, self.optimizer, group, self.device)
+        self.state = self._checkpoints.resume(self.spec.seed, self.progress.say)
+        if self.state.segments:
+            self.progress.say(f"goes on from iteration {self.state.iteration:,} of {self.protocol.iterations:,}")
+        self.state.begin_segment(group.world_size)
 
     def _open(self, split: str) -> DeviceDataset:
         dataset = datasets.load(self.spec.dataset, split, self.job.request.data_root)
@@ -98,43 +103,6 @@ class Trainer:
                 "command anew, which plans a run of its own for the new content"
             )
         return DeviceDataset(dataset, self.protocol, self.job.cache, self.device)
-
-    def _resume(self) -> None:
-        damaged: list[str] = []
-        stored = load_checkpoint(self._checkpoint, damaged.append) if self.group.is_main_process else None
-        instead = "the previous one is used" if stored else "starting from the beginning"
-        for line in damaged:
-            self.progress.say(f"{line}; {instead}")
-        stored = self.group.broadcast(stored)
-        random = None
-        if stored is not None:
-            tensors, values = stored
-            self.model.load_state_dict(tensors["model"])
-            restore_state(self.optimizer, tensors["optimizer"])
-            self.state = restore(tensors["arrays"], values)
-            self._best.known(self.state.best_iteration)
-            random = tensors if self.group.is_main_process else tensors.get("followers_rng", {}).get(self.group.rank)
-            self.progress.say(f"goes on from iteration {self.state.iteration:,} of {self.protocol.iterations:,}")
-        if random is not None:
-            set_random_state(random, self.device)
-        elif not self.group.is_main_process:
-            seed_follower(self.spec.seed, self.group.rank, self.state.iteration)
-        self.state.begin_segment(self.group.world_size)
-
-    def _save(self) -> None:
-        """Write a checkpoint: rank 0 does, with the random numbers of all."""
-        random = self.group.gather_objects(random_state(self.device))
-        if not self.group.is_main_process:
-            return
-        tensors: dict[str, Any] = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            **random[0],
-            "followers_rng": dict(enumerate(random[1:], start=1)),
-            "arrays": self.state.tensors(),
-        }
-        save_checkpoint(self._checkpoint, tensors=tensors, values=self.state.values())
-        self._best.stored(self.state.best_iteration)
 
     # -- training ------------------------------------------------------------------------------------------
 
@@ -154,7 +122,7 @@ class Trainer:
             stop, due = self.group.any_rank(self._stop_asked(), due)
             if stop or due:
                 self._settle()
-                self._save()
+                self._checkpoints.save(self.state)
                 saved = time.monotonic()
             if stop:
                 raise Interrupted
@@ -191,11 +159,7 @@ class Trainer:
         self._pending.add(iteration + 1, self.group.all_reduce_sum(loss.detach()), rate)
 
     def _flush(self, last: bool = True) -> None:
-        """Bring pending losses into the history: all, or unless `last` those of earlier stretches.
-
-        Raises:
-            Diverged: one of them is not finite.
-        """
+        """Bring pending losses into the history: all, or unless `last` those of earlier stretches."""
         self._pending.send()
         arrived = self._pending.arrived(last)
         for entry in arrived:
@@ -205,11 +169,7 @@ class Trainer:
             self.progress.step(*arrived[-1])
 
     def _settle(self) -> None:
-        """Bring all losses to the host before the state is kept or scored, which a diverged one is not.
-
-        Raises:
-            Diverged: a loss, a weight or a batch-norm statistic is not finite.
-        """
+        """Bring all losses to the host before the state is kept or scored, which a diverged one is not."""
         self._flush()
         if not are_finite(self.model):
             raise Diverged(self.state.iteration, "a weight or batch-norm statistic was")
@@ -220,7 +180,7 @@ class Trainer:
         try:
             self._evaluate_if_due()
         except Interrupted:
-            self._save()  # the evaluation is done again on resuming
+            self._checkpoints.save(self.state)  # the evaluation is done again on resuming
             raise
 
     def _evaluate_if_due(self) -> None:
@@ -244,14 +204,15 @@ class Trainer:
             self.state.note_evaluation("val", at, labels, validated)
         if tested is not None:
             self.state.note_evaluation("test", at, labels, tested)
-            self._keep_pictures(tested)
+            image_ids = self.data["test"].image_ids
+            self.state.predictions |= {image_ids[n]: label_png(one) for n, one in tested.predictions.items()}
         if trained is not None:
             self.state.note_evaluation("train", at, labels, trained)
         self._note_validation(validated)
         self.state.ended = last
         self.state.evaluate_s += time.perf_counter() - started
         self.model.train()
-        self._save()
+        self._checkpoints.save(self.state)
 
     def _evaluation_due(self) -> bool:
         at = self.state.iteration
@@ -270,11 +231,9 @@ class Trainer:
         score = result.miou if self.protocol.select_by == "mIoU" else result.global_accuracy
         if score > self.state.best_score:
             self.state.best_score, self.state.best_iteration = score, at
-            if self.group.is_main_process:
-                self.state.best_sha256 = self._best.save(at, self.model)
-        loss = self.state.history[-1][1]
+            self._checkpoints.keep_best(self.state)
         self.progress.say(
-            f"iteration {at:,} of {self.protocol.iterations:,}: loss {loss:.3f}, "
+            f"iteration {at:,} of {self.protocol.iterations:,}: loss {self.state.history[-1][1]:.3f}, "
             f"val G {result.global_accuracy:.3f}  C {result.class_accuracy:.3f}  mIoU {result.miou:.3f}"
         )
 
@@ -311,11 +270,6 @@ class Trainer:
 
         return on_batch
 
-    def _keep_pictures(self, tested: SplitScores) -> None:
-        image_ids = self.data["test"].image_ids
-        for index, label_map in tested.predictions.items():
-            self.state.predictions[image_ids[index]] = label_png(label_map)
-
     def finish(self) -> None:
         """Score the iteration that val chose, where it was not scored already; keep the weights.
 
@@ -332,21 +286,13 @@ class Trainer:
         scored = {e.split for e in state.evaluations if e.iteration == best}
         more = {"test": self.protocol.score_test, "train": self.protocol.score_train_selected}
         wanted = {"val", *(split for split, asked in more.items() if asked)}
-        if not wanted <= scored:
-            started = time.perf_counter()
-            if best != state.iteration:
-                self._load_best(best)
-            for split in sorted(wanted - scored):
-                state.note_evaluation(split, best, (), self._score(split))
-            state.evaluate_s += time.perf_counter() - started
+        started = time.perf_counter()
+        if not wanted <= scored and best != state.iteration:
+            self._checkpoints.load_best(state)
+        for split in sorted(wanted - scored):
+            state.note_evaluation(split, best, (), self._score(split))
+        state.evaluate_s += time.perf_counter() - started
         state.evaluations = [
             e.model_copy(update={"labels": (*e.labels, BEST)}) if e.iteration == best and e.split in wanted else e
             for e in state.evaluations
         ]
-
-    def _load_best(self, iteration: int) -> None:
-        if self.group.is_main_process:
-            self._best.load(iteration, self.model, self.state.best_sha256)
-        if self.group.world_size > 1:
-            weights = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
-            self.model.load_state_dict(self.group.broadcast(weights))

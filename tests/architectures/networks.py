@@ -8,6 +8,7 @@ from torch import Tensor, nn
 import architectures
 from architectures import fcn8s
 from architectures.base import Architecture
+from architectures.padded import PaddedConv2d, PaddedConvTranspose2d
 from architectures.pooling import IndexPool, Storage, max_unpool
 
 
@@ -24,6 +25,14 @@ def fill_zero_scores(network: nn.Module) -> None:
         for parameter in network.parameters():
             if parameter.ndim == 4 and not parameter.any():
                 parameter.normal_(std=0.01)
+
+
+def set_padded(network: nn.Module, padded: bool) -> int:
+    """Switch padding of channels on or off in all layers that know it, on any device; how many."""
+    layers = [one for one in network.modules() if isinstance(one, PaddedConv2d | PaddedConvTranspose2d)]
+    for layer in layers:
+        layer.padded = padded
+    return len(layers)
 
 
 class Pair(nn.Module):

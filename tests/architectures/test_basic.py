@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,8 +46,8 @@ def built(name: str, size: tuple[int, int] = (360, 480)) -> BasicNetwork:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_totals_are_those_of_the_definitions(name: str, shared_file: Callable[[str], Path]) -> None:
-    with shared_file("reference/basic_variants.csv").open(newline="") as file:
+def test_totals_are_those_of_the_definitions(name: str, shared: Path) -> None:
+    with (shared / "reference/basic_variants.csv").open(newline="") as file:
         rows = {row["variant"]: row for row in csv.DictReader(file)}
     expected = rows[architectures.info(name).title]
     with torch.device("meta"):

@@ -73,23 +73,6 @@ def test_parameters_and_logits_are_the_library_s_own(name: str) -> None:
         assert torch.equal(ours(images), expected["out"] if isinstance(expected, dict) else expected)
 
 
-def test_parameters_are_those_that_torchvision_publishes() -> None:
-    """Its figures are for 21 classes, of FCN and DeepLab with an auxiliary classifier beside."""
-    tables = models.segmentation
-    lraspp = tables.LRASPP_MobileNet_V3_Large_Weights.DEFAULT.meta["num_params"]
-    assert count(fresh("torchvision:lraspp_mobilenet_v3_large", classes=21)) == lraspp
-    fcn = tables.FCN_ResNet50_Weights.DEFAULT.meta["num_params"]
-    auxiliary = 1024 * 256 * 9 + 2 * 256 + 256 * 21 + 21  # 3x3 convolution, batch norm, scores
-    assert count(fresh("torchvision:fcn_resnet50", classes=21)) == fcn - auxiliary
-
-
-def test_encoders_are_those_that_torchvision_publishes_without_their_classifier() -> None:
-    resnet34 = models.ResNet34_Weights.DEFAULT.meta["num_params"] - (512 * 1000 + 1000)
-    assert count(fresh("smp:FPN/resnet34").network.get_submodule("encoder")) == resnet34
-    mobilenet = models.MobileNet_V2_Weights.DEFAULT.meta["num_params"] - (1280 * 1000 + 1000)
-    assert count(fresh("smp:Unet/mobilenet_v2").network.get_submodule("encoder")) == mobilenet
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_any_size_is_taken(name: str) -> None:
     network = fresh(name)

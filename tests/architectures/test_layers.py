@@ -1,6 +1,7 @@
 """Batch norm, fillers and blocks."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -85,19 +86,12 @@ def test_batch_norm_takes_only_images() -> None:
         BatchNorm2d(3)(torch.zeros(1, 3))
 
 
-def test_he_filler_has_caffe_s_spread() -> None:
+@pytest.mark.parametrize(("fill", "std"), [(he_normal_, math.sqrt(2 / (64 * 9))), (gaussian_, 0.01)])
+def test_fillers_have_caffe_s_spread(fill: Callable[[nn.Conv2d], None], std: float) -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(64, 128, 3)
-    he_normal_(layer)
-    assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.02)
-    assert layer.bias is not None and not layer.bias.any()
-
-
-def test_gaussian_filler_has_std_one_hundredth() -> None:
-    torch.manual_seed(0)
-    layer = nn.ConvTranspose2d(64, 32, 3)
-    gaussian_(layer)
-    assert layer.weight.std().item() == pytest.approx(0.01, rel=0.02)
+    fill(layer)
+    assert layer.weight.std().item() == pytest.approx(std, rel=0.02)
     assert layer.bias is not None and not layer.bias.any()
 
 

@@ -53,7 +53,7 @@ def test_an_encoder_that_the_library_lacks_is_refused_before_it_is_built() -> No
 
 
 def test_every_library_s_example_is_a_uri_of_its_own() -> None:
-    for library in libraries.libraries():
+    for library in libraries.LIBRARIES:
         architectures.info(f"{library.scheme}:{library.example}")
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 import architectures
 from architectures import padded
 from architectures.base import Architecture
-from architectures.padded import PaddedConv2d, PaddedConvTranspose2d, set_padded
-from tests.architectures.networks import build, fill_zero_scores
+from architectures.padded import PaddedConv2d, PaddedConvTranspose2d
+from tests.architectures.networks import build, fill_zero_scores, set_padded
 from tests.harness.commands import forked
 
 LAYERS = {

@@ -1,16 +1,12 @@
 """The baselines that see no context: what their logits depend on, and that any size is taken."""
 
-import io
-import warnings
-
-import onnx
-import onnxruntime
 import pytest
 import torch
 
 import architectures
 from architectures.base import Architecture
 from architectures.pixel_mlp import positions
+from tests.architectures.test_onnx import exported, run
 
 CLASSES = 5
 BASELINES = [name for name in architectures.names() if architectures.info(name).context != "image"]
@@ -83,14 +79,6 @@ def test_one_pixel_is_an_image(name: str) -> None:
 def test_export_to_onnx(name: str) -> None:
     network = built(name).eval()
     images = torch.randn(1, 3, 9, 14)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(network, (images,), dynamo=True, verbose=False)
-    assert program is not None
-    target = io.BytesIO()
-    onnx.save(program.model_proto, target)
-    session = onnxruntime.InferenceSession(target.getvalue(), providers=["CPUExecutionProvider"])
-    # the exporter drops an input that nothing depends on, or keeps it
-    (found,) = session.run(None, {one.name: images.numpy() for one in session.get_inputs()})
+    (found,) = run(exported(network, images), images)
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(found), network(images), rtol=1e-4, atol=1e-5)

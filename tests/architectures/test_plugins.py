@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,17 +45,30 @@ def fixed_classes(num_classes):
 segnet = bare
 number = 5
 """
+DECLARED = "import architectures\n@architectures.declare({})\ndef f(k): ..."
 # Of this file's own name, so that no other test's module is met in sys.modules
 MODULE = "plugin_of_test_plugins"
 
 
 @pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Name of a module of plugins that can be imported; no plugin is known."""
-    (tmp_path / f"{MODULE}.py").write_text(TINY)
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Writes a module of plugins that can be imported, and gives its name; no plugin is known."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv(plugins.VARIABLE, "")
-    return MODULE
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def write_module(code: str) -> str:
+        (tmp_path / f"{MODULE}.py").write_text(code)
+        return MODULE
+
+    return write_module
+
+
+@pytest.fixture
+def module(write: Callable[[str], str]) -> str:
+    """Name of a module of all that is in TINY."""
+    return write(TINY)
 
 
 def test_a_plugin_is_an_architecture_like_any_other(module: str) -> None:
@@ -113,31 +127,21 @@ def test_a_plugin_that_names_nothing_is_one_line(module: str, target: str, says:
         (["ﬁne", "Fine"], "second"),
     ],
 )
-def test_two_of_one_title_are_refused(
-    titles: list[str], other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_of_one_title_are_refused(titles: list[str], other: str, write: Callable[[str], str]) -> None:
     """In any case, in any Unicode form, with any blanks."""
-    module = f"titled_{abs(hash(tuple(titles)))}"
     made = zip(("first", "second"), titles, strict=False)
     functions = "\n".join(f"@architectures.declare(title={text!r})\ndef {name}(k): ..." for name, text in made)
-    (tmp_path / f"{module}.py").write_text(f"import architectures\n{functions}\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv(plugins.VARIABLE, "")
+    module = write(f"import architectures\n{functions}\n")
     wanted = [f"{module}:{name}" for name in ("first", "second")[: len(titles)]]
     with pytest.raises(architectures.ArchitectureError, match=f"{other} has the title .* too; declare another one"):
         plugins.add(wanted)
 
 
 @pytest.mark.parametrize("name", ["x" * 81, "SEGNET", "ünet"])
-def test_a_name_that_would_clash_or_is_no_file_s_is_refused(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "named_plugin.py").write_text(f"def {name}(k): ...\n")
-    monkeypatch.delitem(sys.modules, "named_plugin", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv(plugins.VARIABLE, "")
+def test_a_name_that_would_clash_or_is_no_file_s_is_refused(name: str, write: Callable[[str], str]) -> None:
+    module = write(f"def {name}(k): ...\n")
     with pytest.raises(architectures.ArchitectureError, match=r"registered twice|write module|part of a file's name"):
-        plugins.add([f"named_plugin:{name}"])
+        plugins.add([f"{module}:{name}"])
 
 
 @pytest.mark.parametrize(
@@ -146,27 +150,13 @@ def test_a_name_that_would_clash_or_is_no_file_s_is_refused(
         ("raise RuntimeError('broken\\nhere')", "importing {} raised RuntimeError: broken here"),
         ("def f(:", "importing {} raised SyntaxError"),
         ("import missing_library_x", "{} needs missing_library_x, which is missing"),
-        (
-            "import architectures\n@architectures.declare(stride=2)\ndef f(k): ...",
-            "declare: stride given, but allowed are output_stride, divisor",
-        ),
-        (
-            "import architectures\n@architectures.declare(title='a\\nb')\ndef f(k): ...",
-            "title is 'a\\nb', but must be a line of at most",
-        ),
-        (
-            "import architectures\n@architectures.declare(divisor=0)\ndef f(k): ...",
-            "divisor is 0, but must be a whole number from 1",
-        ),
+        (DECLARED.format("stride=2"), "declare: stride given, but allowed are output_stride, divisor"),
+        (DECLARED.format("title='a\\nb'"), "title is 'a\\nb', but must be a line of at most"),
+        (DECLARED.format("divisor=0"), "divisor is 0, but must be a whole number from 1"),
     ],
 )
-def test_a_module_that_cannot_be_imported_is_one_line(
-    code: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = f"broken_plugin_{abs(hash(code))}"
-    (tmp_path / f"{name}.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv(plugins.VARIABLE, "")
+def test_a_module_that_cannot_be_imported_is_one_line(code: str, says: str, write: Callable[[str], str]) -> None:
+    name = write(code)
     with pytest.raises(architectures.ArchitectureError) as caught:
         plugins.add([f"{name}:f"])
     assert says.format(name) in str(caught.value) and "\n" not in str(caught.value)

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,10 +38,10 @@ def test_entry_is_complete(name: str) -> None:
         info.revision = 99  # type: ignore[misc]
 
 
-def test_titles_are_those_of_the_paper(shared_file: Callable[[str], Path]) -> None:
+def test_titles_are_those_of_the_paper(shared: Path) -> None:
     in_paper = set()
     for table, column in (("table3_camvid", "network"), ("table1_decoder_variants", "variant")):
-        with shared_file(f"paper/{table}.csv").open(newline="") as file:
+        with (shared / f"paper/{table}.csv").open(newline="") as file:
             in_paper |= {row[column] for row in csv.DictReader(file)}
     titles = {architectures.info(name).title for name in architectures.names(baselines=False)}
     assert titles == in_paper - {"DeepLab-LargeFOV-denseCRF"}

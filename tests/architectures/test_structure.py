@@ -1,7 +1,6 @@
 """Structure: parameter counts, map sizes, and layer by layer against the official definitions."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,8 +162,8 @@ def test_dropout_stands_where_the_paper_has_it(name: str, expected: list[tuple[t
     assert all(step.module.p == 0.5 for step in steps if step.kind == "dropout")
 
 
-def test_segnet_is_its_definition(shared_file: Callable[[str], Path]) -> None:
-    rows = read_rows(shared_file("reference/segnet.csv"), {"conv", "bn", "relu"})
+def test_segnet_is_its_definition(shared: Path) -> None:
+    rows = read_rows(shared / "reference/segnet.csv", {"conv", "bn", "relu"})
     steps = [step for step in trace("segnet") if step.kind != "dropout"]
     assert [step.kind for step in steps] == [row["type"] for row in rows]
     for row, step in zip(rows, steps, strict=True):
@@ -177,9 +176,9 @@ def test_segnet_is_its_definition(shared_file: Callable[[str], Path]) -> None:
             assert step.name == row["name"]
 
 
-def test_fcn8s_is_its_definition(shared_file: Callable[[str], Path]) -> None:
+def test_fcn8s_is_its_definition(shared: Path) -> None:
     """Padding and map sizes differ, as the header says."""
-    rows = read_rows(shared_file("reference/fcn8s.csv"), {"conv", "deconv"})
+    rows = read_rows(shared / "reference/fcn8s.csv", {"conv", "deconv"})
     steps = [step for step in trace("fcn8s", num_classes=21) if step.kind in ("conv", "deconv")]
     for row, step in zip(rows, steps, strict=True):
         assert (step.name, step.kind) == (row["name"], row["type"])
@@ -189,9 +188,9 @@ def test_fcn8s_is_its_definition(shared_file: Callable[[str], Path]) -> None:
         assert parameters(step.module) == int(row["params"])
 
 
-def test_deeplab_is_its_definition(shared_file: Callable[[str], Path]) -> None:
+def test_deeplab_is_its_definition(shared: Path) -> None:
     """At the definition's 321x321, where rounding up and down agree."""
-    rows = read_rows(shared_file("reference/deeplab_largefov.csv"), {"conv", "pool"})
+    rows = read_rows(shared / "reference/deeplab_largefov.csv", {"conv", "pool"})
     steps = [s for s in trace("deeplab-largefov", 21, (321, 321)) if s.kind in ("conv", "pool")]
     for row, step in zip(rows, steps, strict=True):
         assert step.kind == row["type"]
@@ -204,13 +203,13 @@ def test_deeplab_is_its_definition(shared_file: Callable[[str], Path]) -> None:
             assert parameters(step.module) == int(row["params"])
 
 
-def test_deconvnet_is_its_definition(shared_file: Callable[[str], Path]) -> None:
+def test_deconvnet_is_its_definition(shared: Path) -> None:
     """At the definition's 224x224, with 1024 features where it has 4096."""
 
     def narrowed(channels: str) -> int:
         return 1024 if channels == "4096" else int(channels)
 
-    rows = read_rows(shared_file("reference/deconvnet.csv"), {"conv", "deconv", "bn", "relu"})
+    rows = read_rows(shared / "reference/deconvnet.csv", {"conv", "deconv", "bn", "relu"})
     steps = [step for step in trace("deconvnet", 21, (224, 224)) if step.kind != "dropout"]
     for row, step in zip(rows, steps, strict=True):
         assert step.kind == row["type"]

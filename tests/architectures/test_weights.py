@@ -85,8 +85,8 @@ VGG_SIZED = ["segnet", "fcn8s", "deeplab-largefov", "deconvnet"]
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("fcn8s", "deconvnet"))) for n in VGG_SIZED]
 )
-def test_the_real_file_sets_the_whole_encoder(name: str, shared_file: Callable[[str], Path]) -> None:
-    path = shared_file("data/weights/vgg16_imagenet_conv1-conv5.fp16.safetensors")
+def test_the_real_file_sets_the_whole_encoder(name: str, shared: Path) -> None:
+    path = shared / "data/weights/vgg16_imagenet_conv1-conv5.fp16.safetensors"
     check_encoder_file(path, name)
     network = architectures.build(name, 11, (64, 64))
     layers = network.encoder_layers()

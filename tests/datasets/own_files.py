@@ -55,6 +55,23 @@ def write_splits(folder: Path, image: str, mask: str, count: int = 2) -> Path:
     return folder
 
 
+def rename_pair(folder: Path, old: str, new: str) -> None:
+    """Give an image of `write_flat` and its label another name."""
+    for kind in ("images", "masks"):
+        (folder / kind / f"{old}.png").rename(folder / kind / f"{new}.png")
+
+
+def write_lists(folder: Path, **lines: str) -> None:
+    """Lists of splits: `{split}.txt`."""
+    for split, text in lines.items():
+        (folder / f"{split}.txt").write_text(text, "utf-8")
+
+
+def ids(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The images' names, a split each."""
+    return {split: datasets.load(f"folder:{folder}", split).image_ids for split in datasets.SPLITS}
+
+
 def problems(folder: Path) -> dict[str, tuple[str, ...]]:
     """What is wrong with a folder, by kind."""
     return dict(read_folder(folder).problems)

@@ -118,7 +118,7 @@ def write_labels(root: Path, labels: Sequence[np.ndarray]) -> Path:
 def growth_kib(name: str, root: Path) -> float:
     """By how much the memory of a process grows that converts an official release."""
     code = (
-        "import resource, sys; from datasets.prepare import prepare; "
+        "import resource, sys; from datasets.registry import prepare; "
         "import h5py, scipy.io; before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
         "prepare(*sys.argv[1:]); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )

@@ -103,15 +103,8 @@ def refusal(root: Path, url: str) -> str:
     return line_of(lambda: fetch("camvid", root, url))
 
 
-def nothing_in_place(root: Path) -> bool:
-    return not (root / "CamVid").exists()
-
-
 def test_roads_needs_no_fetch() -> None:
-    result = fetch("roads", None)
-    assert not result.downloaded
-    assert "embedded" in result.message
-    assert "nothing to fetch" in result.message
+    assert fetch("roads", None) == "roads is embedded: drawn here, nothing to fetch"
 
 
 def test_the_address_names_a_full_commit() -> None:
@@ -123,25 +116,22 @@ def test_the_address_names_a_full_commit() -> None:
 def test_downloads_and_then_leaves_it_alone(known: Path, site: Site, tmp_path: Path, length: bool) -> None:
     site.length = length
     root = tmp_path / "new" / "place"
-    result = fetch("camvid", root, site.url)
-    assert (result.downloaded, result.variant, result.folder) == (True, "camvid", root / "CamVid")
+    assert fetch("camvid", root, site.url) == f"{root / 'CamVid'} is complete (camvid)"
     assert datasets.content_hash("camvid", root) == datasets.content_hash("camvid", known)
     assert datasets.load("camvid", "train", root).image_ids == datasets.load("camvid", "train", known).image_ids
     assert [p.name for p in root.iterdir()] == ["CamVid"]
-    again = fetch("camvid", root, site.url)
-    assert not again.downloaded
-    assert "complete already" in again.message
+    assert "complete already" in fetch("camvid", root, site.url)
     assert site.requests == [None]
 
 
 def test_a_root_that_is_the_folder_itself(known: Path, site: Site) -> None:
-    assert not fetch("camvid", known, site.url).downloaded
+    assert "complete already" in fetch("camvid", known, site.url)
     assert site.requests == []
 
 
 def test_goes_on_after_a_broken_connection(known: Path, site: Site, tmp_path: Path) -> None:
     site.breaks = [1000, 500]
-    assert fetch("camvid", tmp_path / "root", site.url).downloaded
+    assert "is complete (camvid)" in fetch("camvid", tmp_path / "root", site.url)
     assert site.requests == [None, "bytes=1000-", "bytes=1500-"]
 
 
@@ -152,7 +142,7 @@ def test_starts_over_where_the_server_cannot_resume(
     for name, value in how.items():
         setattr(site, name, value)
     site.breaks = [1000]
-    assert fetch("camvid", tmp_path / "root", site.url).downloaded
+    assert "is complete (camvid)" in fetch("camvid", tmp_path / "root", site.url)
     assert len(site.requests) == 2
 
 
@@ -160,8 +150,8 @@ def test_goes_on_in_the_next_command(known: Path, site: Site, tmp_path: Path) ->
     root = tmp_path / "root"
     site.breaks = [700, 100, 100, 100]
     assert "the connection failed 4 times" in refusal(root, site.url)
-    assert nothing_in_place(root)
-    assert fetch("camvid", root, site.url).downloaded
+    assert not (root / "CamVid").exists()
+    assert "is complete (camvid)" in fetch("camvid", root, site.url)
     assert site.requests[-1] == "bytes=1000-"
     assert [p.name for p in root.iterdir()] == ["CamVid"]
 
@@ -171,7 +161,7 @@ def test_another_edition_is_not_mixed_in(known: Path, site: Site, tmp_path: Path
     site.breaks = [700, 0, 0, 0]
     refusal(root, site.url)
     site.etag = '"two"'
-    assert fetch("camvid", root, site.url).downloaded
+    assert "is complete (camvid)" in fetch("camvid", root, site.url)
 
 
 def test_a_complete_part_is_fetched_again(known: Path, site: Site, tmp_path: Path) -> None:
@@ -179,14 +169,14 @@ def test_a_complete_part_is_fetched_again(known: Path, site: Site, tmp_path: Pat
     site.breaks = [700, 0, 0, 0]
     refusal(root, site.url)
     (root / ".camvid-fetch" / "archive.part").write_bytes(site.data)
-    assert fetch("camvid", root, site.url).downloaded
+    assert "is complete (camvid)" in fetch("camvid", root, site.url)
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
 def test_server_errors(known: Path, site: Site, tmp_path: Path, status: int) -> None:
     site.status = status
     assert f"the server answered {status}" in refusal(tmp_path / "root", site.url)
-    assert nothing_in_place(tmp_path / "root")
+    assert not (tmp_path / "root" / "CamVid").exists()
     assert len(site.requests) == 1
 
 
@@ -268,4 +258,4 @@ def test_two_fetches_at_once(known: Path, site: Site, tmp_path: Path) -> None:
     root.mkdir()
     with fetch_module._staging(root):
         assert "another fetch is at work" in refusal(root, site.url)
-    assert fetch("camvid", root, site.url).downloaded
+    assert "is complete (camvid)" in fetch("camvid", root, site.url)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import datasets
 from datasets import VOID, DatasetError, nyuv2_official
-from datasets.prepare import prepare
+from datasets.registry import prepare
 from tests.datasets.nyu_files import raw_image, raw_label, read_png, stamp, write_labeled, write_release, write_splits
 from tests.datasets.own_files import line_of
 from tests.datasets.sun_files import color_of, growth_kib
@@ -164,7 +164,7 @@ class TestGoingOn:
     def test_a_kill_leaves_only_whole_files(self, tmp_path: Path) -> None:
         write_release(tmp_path, count=20)
         code = (
-            "import os, signal, sys; from datasets.prepare import prepare; "
+            "import os, signal, sys; from datasets.registry import prepare; "
             "prepare('nyuv2', sys.argv[1], progress=lambda done, total: "
             "os.kill(os.getpid(), signal.SIGKILL) if done == 7 else None)"
         )

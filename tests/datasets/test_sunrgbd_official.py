@@ -9,7 +9,7 @@ from PIL import Image
 
 import datasets
 from datasets import VOID, DatasetError
-from datasets.prepare import prepare
+from datasets.registry import prepare
 from tests.datasets.own_files import line_of
 from tests.datasets.sun_files import SIZES, growth_kib, label_of, scene, write_labels, write_release, write_splits
 

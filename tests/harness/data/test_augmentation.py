@@ -162,7 +162,7 @@ def test_a_resumed_run_sees_the_same_batches(tmp_path: Path, drawn_cache: Path) 
     losses = losses_of(whole, 4)
     half = make_run(tmp_path / "b", drawn_cache, protocol=protocol, architecture=name)
     assert losses_of(half, 2) == losses[:2]
-    half._save()
+    half._checkpoints.save(half.state)
     resumed = make_run(tmp_path / "b", drawn_cache, protocol=protocol, architecture=name)
     assert resumed.state.iteration == 2
     assert losses_of(resumed, 2) == losses[2:]

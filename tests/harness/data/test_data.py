@@ -59,10 +59,9 @@ def test_the_stream_holds_each_iteration_s_batch_wherever_it_is_entered(flip: st
 
 
 def test_batches_are_the_same_from_tensors_as_from_arrays(data: DeviceDataset) -> None:
-    indices, mirrored = np.array([3, 1]), np.array([True, False])
-    tensors = torch.from_numpy(indices), torch.from_numpy(mirrored)
-    assert torch.equal(data.images(*tensors), data.images(indices, mirrored))
-    one, other = (data.targets(i, (32, 40), m) for i, m in (tensors, (indices, mirrored)))
+    indices = np.array([3, 1])
+    assert torch.equal(data.images(torch.from_numpy(indices)), data.images(indices))
+    one, other = (data.targets(i, (32, 40)) for i in (torch.from_numpy(indices), indices))
     assert torch.equal(one, other)
     assert np.array_equal(data.host_labels(indices), data.labels(indices).numpy())
 
@@ -114,7 +113,7 @@ def test_targets_are_taken_at_cell_centers(data: DeviceDataset) -> None:
 
 
 def test_image_and_target_are_mirrored_together(data: DeviceDataset) -> None:
-    indices, mirrored = np.array([0, 1]), np.array([True, False])
+    indices, mirrored = np.array([0, 1]), torch.tensor([True, False])
     plain, flipped = data.images(indices), data.images(indices, mirrored)
     assert torch.equal(flipped[0], plain[0].flip(2))
     assert torch.equal(flipped[1], plain[1])

@@ -79,7 +79,7 @@ def test_a_large_image_is_reduced_to_the_same(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_targets_are_taken_at_the_cells_centers_of_each_label(data: DeviceDataset) -> None:
-    indices, mirrored = np.array([2, 0, 1]), np.array([True, False, False])
+    indices, mirrored = np.array([2, 0, 1]), torch.tensor([True, False, False])
     found = data.targets(indices, (4, 6), mirrored)
     assert found.shape == (3, 4, 6) and found.dtype == torch.int64
     for place, label in enumerate(data.host_labels(indices)):

@@ -65,14 +65,9 @@ def test_a_compiled_run_learns_as_the_eager_one_and_keeps_compiling_s_time_apart
     torch.compiler.reset()
     runs: dict[str, Trainer] = {}
     for compiled in ("no", "default"):
-        work = tmp_path / compiled
-        runs[compiled] = make_run(
-            work,
-            drawn_cache,
-            architecture="bilinear-interpolation",
-            protocol=tiny_protocol(iterations="8", score_train="false"),
-            compiled=compiled,
-        )
+        protocol = tiny_protocol(iterations="8", score_train="false")
+        changes = {"architecture": "bilinear-interpolation", "protocol": protocol, "compiled": compiled}
+        runs[compiled] = make_run(tmp_path / compiled, drawn_cache, **changes)
     eager, other = runs["no"], runs["default"]
     assert eager.spec.run_id != other.spec.run_id
     expected = losses_of(eager, 8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,16 +56,7 @@ class _Split:
 def test_scores_are_those_of_each_image_by_itself(batch: int, boundary: bool) -> None:
     split = _Split(5)
     done: list[int] = []
-    found = evaluate(
-        nn.Identity(),
-        split,  # type: ignore[arg-type]
-        num_classes=CLASSES,
-        batch=batch,
-        precision="fp32",
-        boundary=boundary,
-        keep={1, 4},
-        on_batch=done.append,
-    )
+    found = _score(split, batch=batch, boundary=boundary, keep={1, 4}, on_batch=done.append)
     assert sum(done) == 5
     assert found.matrices.dtype == np.int32
     for n, (one, other) in enumerate(zip(split.predictions, split.truth, strict=True)):
@@ -84,8 +76,8 @@ def test_a_single_logit_that_is_not_finite_is_noticed(value: float) -> None:
     assert not _score(split).finite
 
 
-def _score(split: _Split) -> SplitScores:
-    return evaluate(nn.Identity(), split, num_classes=CLASSES, batch=2, precision="fp32")  # type: ignore[arg-type]
+def _score(split: _Split, batch: int = 2, **further: Any) -> SplitScores:
+    return evaluate(nn.Identity(), split, num_classes=CLASSES, batch=batch, precision="fp32", **further)  # type: ignore[arg-type]
 
 
 def test_a_matrix_by_hand() -> None:

@@ -31,15 +31,8 @@ def test_bf16_costs_no_accuracy_that_seeds_do_not(tmp_path: Path, drawn_cache: P
     for precision, seeds in (("fp32", FP32_SEEDS), ("bf16", BF16_SEEDS)):
         found[precision] = []
         for seed in seeds:
-            work = tmp_path / f"{precision}-{seed}"
-            run = make_run(
-                work,
-                drawn_cache,
-                architecture="bilinear-interpolation",
-                protocol=protocol,
-                precision=precision,
-                seed=seed,
-            )
+            changes = {"architecture": "bilinear-interpolation", "protocol": protocol, "precision": precision}
+            run = make_run(tmp_path / f"{precision}-{seed}", drawn_cache, seed=seed, **changes)
             losses_of(run, ITERATIONS)
             reestimate(run.model, run.data["train"], protocol.batch_size, run.spec.precision)
             found[precision].append(scores(run._score("val").matrices.sum(0)).miou)

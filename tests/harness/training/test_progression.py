@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from harness.training.train_state import Diverged, PendingLosses, TrainState, restore
+from harness.training.train_state import Diverged, PendingLosses, TrainState
 
 
 def noted(losses: PendingLosses, *values: float, start: int = 1) -> None:
@@ -44,16 +44,19 @@ def test_a_loss_that_is_not_finite_is_named_by_its_iteration(bad: float) -> None
     assert caught.value.iteration == 13
 
 
-def test_losses_of_nothing_do_not_fall() -> None:
+def test_a_fall_is_the_share_that_the_mean_loss_lost() -> None:
+    state = TrainState(history=[(i + 1, loss, 0.1) for i, loss in enumerate([9.0, 4.0, 2.0, 3.0, 1.5])])
+    assert state.fall(2) == pytest.approx(1 - 4.5 / 6)
+    assert state.fall(3) is None
     assert TrainState(history=[(1, 0.0, 1.0), (2, 0.0, 1.0)]).fall(1) == 0.0
 
 
 def test_a_progression_comes_back_from_a_checkpoint() -> None:
     state = TrainState(iteration=7, history=[(7, 0.5, 0.1)], train_s=2.0, compile_s=31.5, segments=2)
-    assert restore(state.tensors(), state.values()) == state
+    assert TrainState.restore(state.tensors(), state.values()) == state
 
 
 def test_a_checkpoint_from_before_compiling_was_an_option_can_be_read() -> None:
     values = TrainState(iteration=7).values()
     del values["compile_s"]
-    assert restore({}, values).compile_s == 0.0
+    assert TrainState.restore({}, values).compile_s == 0.0

@@ -19,7 +19,7 @@ from harness.system.errors import UserError
 from harness.system.signals import Interrupted
 from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
-from harness.training.train_state import Diverged, TrainState
+from harness.training.train_state import Diverged
 from harness.training.trainer import Trainer
 from tests.harness.commands import link_cache
 from tests.harness.helpers import spec, tiny_protocol
@@ -275,12 +275,8 @@ def test_where_test_is_not_scored_the_record_holds_val_alone(tmp_path: Path, dra
 
 def test_training_ends_where_the_loss_no_longer_falls(tmp_path: Path, drawn_cache: Path) -> None:
     """A fall of 99.9 % within two iterations is not to be had: the first test of it, at 4, ends the run."""
-    run = make_run(
-        tmp_path,
-        drawn_cache,
-        architecture="bilinear-interpolation",
-        protocol=decoders(early_stopping_min_delta="0.999"),
-    )
+    changes = {"architecture": "bilinear-interpolation", "protocol": decoders(early_stopping_min_delta="0.999")}
+    run = make_run(tmp_path, drawn_cache, **changes)
     run.train()
     assert run.state.iteration == 4 and run.state.ended
     assert [v.iteration for v in run.state.validations] == [2, 4]
@@ -293,12 +289,7 @@ def test_training_ends_where_the_loss_no_longer_falls(tmp_path: Path, drawn_cach
     accuracies = [scores(np.array(v.matrix)).global_accuracy for v in run.state.validations]
     chosen = run.state.validations[int(np.argmax(accuracies))].iteration
     assert best == {"val": chosen, "test": chosen, "train": chosen}
-    again = make_run(
-        tmp_path,
-        drawn_cache,
-        architecture="bilinear-interpolation",
-        protocol=decoders(early_stopping_min_delta="0.999"),
-    )
+    again = make_run(tmp_path, drawn_cache, **changes)
     again.train()  # nothing is left to do
     assert again.state.iteration == 4
 
@@ -319,21 +310,13 @@ def test_the_iteration_is_chosen_by_the_score_that_the_protocol_names(tmp_path: 
     assert chosen["G"] != chosen["mIoU"]
 
 
-def test_a_fall_is_the_share_that_the_mean_loss_lost() -> None:
-    state = TrainState(history=[(i + 1, loss, 0.1) for i, loss in enumerate([9.0, 4.0, 2.0, 3.0, 1.5])])
-    assert state.fall(2) == pytest.approx(1 - 4.5 / 6)
-    assert state.fall(3) is None
-
-
 @pytest.mark.gpu
 @pytest.mark.parametrize("compiled", ["no", "graphs"])
 def test_on_a_gpu_a_step_never_waits_for_the_device(compiled: str, tmp_path: Path, drawn_cache: Path) -> None:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    protocol = tiny_protocol(iterations="200", hflip="true")
-    run = make_run(
-        tmp_path, drawn_cache, device="cuda", architecture="deeplab-largefov", protocol=protocol, compiled=compiled
-    )
+    changes = {"architecture": "deeplab-largefov", "protocol": tiny_protocol(iterations="200", hflip="true")}
+    run = make_run(tmp_path, drawn_cache, device="cuda", compiled=compiled, **changes)
     losses_of(run, 41)  # compiles, and fills caches
     torch.cuda.set_sync_debug_mode("error")
     try:
