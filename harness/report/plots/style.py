@@ -14,6 +14,7 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.patheffects import withStroke
@@ -173,8 +174,11 @@ def _text_color(color: str) -> tuple[float, float, float]:
     return factor * red, factor * green, factor * blue
 
 
-def _figure_of(axes: Axes) -> Figure:
-    return cast(Figure, axes.get_figure(root=True))
+def _lay_out(axes: Axes) -> Figure:
+    """Put the axes of the figure in their places, as drawing it would; gives the figure."""
+    figure = cast(Figure, axes.get_figure(root=True))
+    cast(LayoutEngine, figure.get_layout_engine()).execute(figure)
+    return figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +201,7 @@ def label_points(axes: Axes, marks: Sequence[Mark], levels: Sequence[tuple[float
         marks: all points, those without a text too.
         levels: horizontal lines to keep clear of, each from x to x at y.
     """
-    figure = _figure_of(axes)
-    figure.draw_without_rendering()
+    figure = _lay_out(axes)
     figure.set_layout_engine("none")
     reach = 5 * DPI / 72
     bars = [((mark.x, mark.low), (mark.x, mark.high), reach) for mark in marks]
@@ -267,7 +270,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
         )
         for text, y, color in ends
     ]
-    _figure_of(axes).draw_without_rendering()
+    _lay_out(axes)
     left = axes.get_xlim()[1]
     heights = [float(axes.transData.transform((left, y))[1]) * 72 / DPI for _, y, _ in ends]
     for text, height, moved in zip(texts, heights, spread_apart(heights, 1.3 * SMALL), strict=True):
