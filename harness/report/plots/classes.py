@@ -95,7 +95,8 @@ def _draw_cells(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame) -> None:
     for (row, column), text in np.ndenumerate(texts.to_numpy()):
         if text:
             color = "w" if values.iat[row, column] > PALE_PERCENT else ".15"
-            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=color, fontsize=SMALL)
+            made = axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=color, fontsize=SMALL)
+            made.set_in_layout(False)  # it reaches over nothing, and measuring so many takes time
     axes.set_xticks(np.arange(columns) + 0.5, list(values.columns), rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(np.arange(rows) + 0.5, list(values.index), va="center")
     axes.grid(visible=False)
