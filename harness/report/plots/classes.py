@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.accuracy import confusion
+from harness.report.accuracy import confusion, scored_at
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import SMALL, key, new_figure, sign, styled
 from harness.report.store import title
@@ -62,7 +62,8 @@ def confusion_figure(context: PlotContext) -> Figure:
             if place >= len(names):
                 axes.set_axis_off()
                 continue
-            values = pd.DataFrame(confusion(context.group, names[place]), index=shown, columns=shown)
+            scored = scored_at(context.group.of(names[place]), "test", context.group.shown_label)
+            values = pd.DataFrame(confusion(scored, len(classes)), index=shown, columns=shown)
             texts = values.map(lambda value: "" if many or pd.isna(value) or value < 0.5 else f"{value:.0f}")
             _draw_cells(axes, values, texts)
             axes.set_title(title(names[place]), fontweight="bold")
@@ -81,9 +82,9 @@ def confusion_figure(context: PlotContext) -> Figure:
 
 def _draw_cells(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame) -> None:
     """A table of percentages as colored cells, `texts` written into them; gray where there is none."""
-    rows, columns = values.shape
+    shares, (rows, columns) = values.to_numpy(dtype=float), values.shape
     axes.pcolormesh(
-        np.ma.masked_invalid(values.to_numpy(dtype=float)),
+        np.ma.masked_invalid(shares),
         cmap="Blues",
         vmin=0,
         vmax=100,
@@ -94,7 +95,7 @@ def _draw_cells(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame) -> None:
     axes.spines[:].set_visible(False)
     for (row, column), text in np.ndenumerate(texts.to_numpy()):
         if text:
-            color = "w" if values.iat[row, column] > PALE_PERCENT else ".15"
+            color = "w" if shares[row, column] > PALE_PERCENT else ".15"
             made = axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=color, fontsize=SMALL)
             made.set_in_layout(False)  # it reaches over nothing, and measuring so many takes time
     axes.set_xticks(np.arange(columns) + 0.5, list(values.columns), rotation=45, ha="right", rotation_mode="anchor")

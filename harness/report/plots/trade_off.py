@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from harness import paper
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, MeasurementRecord, Phase
 from harness.records.run import BEST
-from harness.report.accuracy import PAPER_BEST, summarize
+from harness.report.accuracy import PAPER_BEST, Scores
 from harness.report.grouping import input_size
 from harness.report.measurement_frame import fact
 from harness.report.plots.base import Drawing, GroupData, NoPlot, Plot, PlotContext, bars_words, caption, drawing
@@ -87,12 +87,12 @@ def trade_off_frame(context: PlotContext, measured: MeasurementGroup | None, qua
     """
     group, cost, rows = context.group, cost_of(quantity, measured), []
     for name in group.networks:
-        summary = summarize(group.of(name), "test", group.shown_label)
+        found = Scores.of(group.of(name), "test", group.shown_label)
         value = cost.read(group.of(name), measured.of(name) if measured else None).value
-        if summary is None or value is None:
+        if found is None or value is None:
             continue
-        miou = summary.mean["mIoU"]
-        low, high = summary.interval.get("mIoU", (miou, miou))
+        miou = found.mean["mIoU"]
+        low, high = found.interval.get("mIoU", (miou, miou))
         rows.append(("here", title(name), value, miou, low, high))
     if rows and cost.published and context.with_paper:
         checkpoint = PAPER_BEST if group.shown_label == BEST else group.shown_label

@@ -36,6 +36,11 @@ class Quantity:
     batched: bool = False
     budget: bool = False
 
+    @property
+    def places(self) -> tuple[tuple[str, str, str], ...]:
+        """Where its value is, or the reason why there is none."""
+        return (self.where, (*self.where[:2], "value")) if self.where else ()
+
     def as_json(self) -> Row:
         """What scripts need of it; a score's `name` is its header, `interval` whether it has one."""
         metric = BY_NAME.get(self.key)
@@ -130,34 +135,26 @@ def costs(measurements: pd.DataFrame) -> list[Row]:
     """
     plain = measurements[(measurements["variant"] == "") & (measurements["outdated"] == "")]
     rows = []
-    keys = ["architecture", "height", "width", "classes", "device", "precision"]
-    for _, found in plain.groupby(keys):
-        name, height, width, classes, device, precision = found[keys].to_dict("split")["data"][0]
-        preset = min(found["preset"].unique(), key=_PRESETS.index)
-        one = found[found["preset"] == preset]
-        one = one[one["threads"] == one["threads"].max()]
-        values, why = _values(one)
-        record = f"records/measurements/{one['measurement_id'].iloc[0]}.json"
-        row = {"network": name, "size": f"{height} x {width}", "classes": classes, "device": device}
-        rows.append(row | {"precision": precision, "values": values, "why": why, "record": record})
+    for _, found in plain.groupby(["architecture", "height", "width", "classes", "device", "precision"]):
+        one = found[found["preset"] == min(found["preset"].unique(), key=_PRESETS.index)]
+        facts = records(one[one["threads"] == one["threads"].max()])
+        first = facts[0]
+        values: dict[str, float] = {}
+        why: dict[str, str] = {}
+        for quantity in QUANTITIES:
+            for fact in facts:
+                if (fact["phase"], fact["quantity"], fact["statistic"]) not in quantity.places:
+                    continue
+                key = f"{quantity.key}@{fact['batch']}" if quantity.batched else quantity.key
+                if math.isnan(fact["value"]):
+                    why[key] = str(fact["reason"])
+                else:
+                    values[key] = rounded(fact["value"])
+        row = {"network": first["architecture"], "size": f"{first['height']} x {first['width']}"}
+        row |= {name: first[name] for name in ("classes", "device", "precision")}
+        record = f"records/measurements/{first['measurement_id']}.json"
+        rows.append(row | {"values": values, "why": why, "record": record})
     return rows
-
-
-def _values(found: pd.DataFrame) -> tuple[dict[str, float], dict[str, str]]:
-    values: dict[str, float] = {}
-    why: dict[str, str] = {}
-    for quantity in QUANTITIES:
-        if quantity.where is None:
-            continue
-        phase, name, statistic = quantity.where
-        rows = found[(found["phase"] == phase) & (found["quantity"] == name)]
-        for row in records(rows[rows["statistic"].isin([statistic, "value"])]):
-            key = f"{quantity.key}@{row['batch']}" if quantity.batched else quantity.key
-            if math.isnan(row["value"]):
-                why[key] = str(row["reason"])
-            else:
-                values[key] = rounded(row["value"])
-    return values, why
 
 
 def devices(measurements: pd.DataFrame) -> list[Row]:

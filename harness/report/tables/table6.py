@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -186,6 +187,7 @@ def _no_difference(record: MeasurementRecord, base: MeasurementRecord | None, ph
     return None if isinstance(gap, NotMeasured) else gap.is_tie
 
 
+@lru_cache(maxsize=1)  # four tables are made of it
 def _values(section: Section) -> pd.DataFrame:
     if section.device is None:
         return pd.DataFrame()

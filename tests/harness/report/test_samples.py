@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.metrics.significance import Sample
-from harness.report.samples import tied
+from harness.report.accuracy import tied
 
 
 def scored(mean: float, resampled: bool = True) -> Sample:

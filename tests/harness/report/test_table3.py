@@ -9,7 +9,7 @@ from harness import paper
 from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
 from harness.records.run import Failure, History
-from harness.report.accuracy import confusion
+from harness.report.accuracy import confusion, scored_at
 from harness.report.card import card
 from harness.report.collect import collect
 from harness.report.sections import Section, sections
@@ -200,7 +200,7 @@ def test_classes_and_confusion(store: Store, camvid: Protocol) -> None:
     grid = class_grid(frame, "iou").set_index("class")
     cells = list(grid["SegNet"])
     assert (cells[0], cells[10]) == ("60.0", "absent")
-    shares = confusion(section(store).group, "segnet")
+    shares = confusion(scored_at(section(store).group.of("segnet"), "test", "end"), 11)
     assert shares[0, :2].tolist() == [60, 40]
     assert np.isnan(shares[10]).all()
 

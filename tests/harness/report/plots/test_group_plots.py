@@ -6,7 +6,7 @@ import pytest
 import datasets
 from harness import paper
 from harness.config.protocol import Protocol
-from harness.report.plots import Drawing, NoPlot, drawings, open_source
+from harness.report.plots import Drawing, NoPlot, drawings
 from harness.report.plots.classes import class_figure, confusion_figure
 from harness.report.plots.learning_curves import curves_figure, loss_frame, miou_frame
 from harness.report.plots.predictions import (
@@ -21,6 +21,7 @@ from harness.report.plots.predictions import (
 )
 from harness.report.plots.trade_off import cost_of, pareto_front, trade_off_frame
 from harness.report.resources import MeasurementGroup
+from harness.report.scored_data import open_source
 from tests.harness.report.made_up import MIOU_PART, PART, WHOLE, Store
 from tests.harness.report.made_up_measurements import measured
 from tests.harness.report.plots.conftest import Data
