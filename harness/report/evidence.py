@@ -9,13 +9,14 @@ from harness.metrics.significance import Sample, counted
 from harness.paper.judges import Figures
 from harness.paper.rules import Quantity, Subject, Table
 from harness.paper.verdicts import EvidenceGroup
-from harness.records.measurement import INFERENCE_BATCH, MeasurementRecord, Phase, Preset
+from harness.records.measurement import MeasurementRecord, Phase, Preset
 from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, Scores, status
 from harness.report.collect import SuiteRecords
 from harness.report.comparability import part_of, share_of_images
+from harness.report.costs import BY_NAME
 from harness.report.grouping import Group
-from harness.report.measurement_frame import MEMORY_CELLS, fact, storage_bytes, time_sample
+from harness.report.measurement_frame import storage_bytes, time_sample
 from harness.report.resources import MeasurementGroup, Measurements
 from harness.report.sections import sections
 from harness.report.store import Run, title
@@ -97,19 +98,17 @@ def _of_measurements(measurements: Measurements) -> list[EvidenceGroup]:
         return bool(group.reduced), group.first.spec.precision != "fp32", -shapes, group.first.spec.threads
 
     first = min(plain, key=best)
-    weights: dict[Quantity, _Read] = {
-        "weights": lambda record: fact(record, *MEMORY_CELLS["inference"], "live_weights_mib")
-    }
+    weights: dict[Quantity, _Read] = {"weights": BY_NAME["inference_weights_mib"].read}
     read = weights | {
-        "inference_memory": lambda record: fact(record, *MEMORY_CELLS["inference"], "live_peak_mib"),
-        "model_size": lambda record: fact(record, "shapes", INFERENCE_BATCH, "model_size_mb"),
+        "inference_memory": BY_NAME["inference_live_mib"].read,
+        "model_size": BY_NAME["model_size_mb"].read,
     }
     size = " x ".join(map(str, first.size))
     found = [_of_device(first, f"counted from shapes, input {size}", read, timed=False)]
     for group in _one_a_device(plain):
         by_nvml: dict[Quantity, _Read] = dict(weights)
         if group.first.spec.device == "cuda":
-            by_nvml["inference_memory"] = lambda record: fact(record, *MEMORY_CELLS["inference"], "nvml_mib")
+            by_nvml["inference_memory"] = BY_NAME["inference_nvml_mib"].read
         found.append(_of_device(group, group.heading, by_nvml, timed=True))
     return found
 

@@ -14,6 +14,7 @@ from harness.config.planning import logits_reach
 from harness.config.protocol import Protocol
 from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION, Compiled, InitialWeights, Precision, RunSpec
 from harness.config.suite import Suite, load_suite, suite_names
+from harness.records.measurement import MeasureSpec
 from harness.records.run import BEST, RunRecord
 from harness.report.store import REFINED_TITLES, Run, Store, architecture_info
 
@@ -183,15 +184,15 @@ def outdated(record: RunRecord) -> str:
     info, size = architecture_info(spec.architecture), spec.protocol.size  # full sizes of ours are multiples of strides
     if info and size and spec.logits_reach != logits_reach(info, size):
         return "its logits reach over the image; that is cut now, not pressed into it"
-    return outdated_architecture(spec.architecture, spec.architecture_revision, spec.architecture_source)
+    return outdated_architecture(spec)
 
 
-def outdated_architecture(name: str, revision: int, source: str) -> str:
+def outdated_architecture(spec: RunSpec | MeasureSpec) -> str:
     """Why a figure of an architecture's revision is out of date; empty where it is not, or nobody can say."""
-    info = architecture_info(name)
-    if info is None or source != info.source or revision == info.revision:
+    info = architecture_info(spec.architecture)
+    if info is None or spec.architecture_source != info.source or spec.architecture_revision == info.revision:
         return ""
-    return f"revision {revision} of {name}, now {info.revision}"
+    return f"revision {spec.architecture_revision} of {spec.architecture}, now {info.revision}"
 
 
 @cache

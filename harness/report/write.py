@@ -146,12 +146,14 @@ def _over_groups(records: SuiteRecords, results: pd.DataFrame) -> tuple[Files, l
     texts: list[str] = []
     if records.suite.table == "recipes":
         return files, texts
-    if not (stability := rank_stability(own)).empty:
-        files["rank-stability.csv"] = csv(stability).encode()
-        texts.append(rank_stability_text(stability))
-    if not (lengths := training_length(own)).empty:
-        files["training-length.csv"] = csv(lengths).encode()
-        texts.append(training_length_text(lengths))
+    compared = {
+        "rank-stability.csv": (rank_stability, rank_stability_text),
+        "training-length.csv": (training_length, training_length_text),
+    }
+    for name, (made_of, text_of) in compared.items():
+        if not (frame := made_of(own)).empty:
+            files[name] = csv(frame).encode()
+            texts.append(text_of(frame))
     return files, texts
 
 

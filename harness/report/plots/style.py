@@ -238,23 +238,11 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
 
 def spread_apart(places: Sequence[float], step: float) -> list[float]:
     """Places that are at least a step apart, in the same order and as near to the given ones as may be."""
-    order = sorted(range(len(places)), key=lambda at: places[at])
-    clusters: list[list[int]] = []
-    for at in order:
-        clusters.append([at])
-        while len(clusters) > 1 and _first(clusters[-1], places, step) - _last(clusters[-2], places, step) < step:
-            clusters[-2:] = [clusters[-2] + clusters[-1]]
-    result = [0.0] * len(places)
-    for cluster in clusters:
-        for number, at in enumerate(cluster):
-            result[at] = _first(cluster, places, step) + number * step
-    return result
-
-
-def _first(cluster: Sequence[int], places: Sequence[float], step: float) -> float:
-    """Lowest place of what stands together around its mean."""
-    return sum(places[at] for at in cluster) / len(cluster) - step * (len(cluster) - 1) / 2
-
-
-def _last(cluster: Sequence[int], places: Sequence[float], step: float) -> float:
-    return _first(cluster, places, step) + step * (len(cluster) - 1)
+    order, steps = np.argsort(places, kind="stable"), step * np.arange(len(places))
+    # less the steps before each they need only not fall: isotonic regression, by its min-max formula
+    wanted = np.asarray(places)[order] - steps
+    ends = range(len(places))
+    risen = [max(min(wanted[i : k + 1].mean() for k in ends[at:]) for i in ends[: at + 1]) for at in ends]
+    result = np.empty(len(places))
+    result[order] = risen + steps
+    return result.tolist()

@@ -178,7 +178,7 @@ def _group(group: SiteGroup, content: Content) -> Row:
         "colors": [list(color) for color in info.colors] if info else [],
         "checkpoints": list(group.checkpoints),
         "shown": group.shown,
-        "reduced": group.reduced,
+        "reduced": "; ".join(group.group.reduced),
         "badges": protocols.badges(group),
         "identity": dict(protocols.identity(group)),
         "paper": content.paper(group),

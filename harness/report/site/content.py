@@ -73,11 +73,6 @@ class SiteGroup:
         return _size(self.spec, self.info)
 
     @property
-    def reduced(self) -> str:
-        """Why these are reduced runs; empty for full ones."""
-        return "; ".join(self.group.reduced)
-
-    @property
     def synthetic(self) -> bool:
         """Whether the data is drawn."""
         return self.info is not None and self.info.synthetic
@@ -291,7 +286,7 @@ def _size(spec: RunSpec, info: datasets.DatasetInfo | None) -> tuple[int, int]:
 def _importance(group: SiteGroup) -> tuple[bool, bool, int, bool, str]:
     """Real data first, then scores of test by the present evaluation, then many networks, then full runs."""
     test = group.split == "test" and group.spec.evaluation_revision == EVALUATION_REVISION
-    return (group.synthetic, not test, -len(group.networks), bool(group.reduced), group.id)
+    return (group.synthetic, not test, -len(group.networks), bool(group.group.reduced), group.id)
 
 
 def _network_order(network: str) -> tuple[int, str]:

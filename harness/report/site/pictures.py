@@ -143,7 +143,7 @@ class Images:
             if self.source is not None:
                 image, truth = self.source[at]
                 maps["truth"] = _data_url(truth)
-                yield f"{self.folder}/{at}.jpg", _jpeg(image)
+                yield f"{self.folder}/{at}.jpg", _encoded(image, format="JPEG", quality=_JPEG_QUALITY)
             yield f"{self.group.id}/{at}.js", script(f'SITE.maps["{self.group.id}/{at}"]', maps)
 
 
@@ -194,12 +194,10 @@ def _packed(percent: NDArray[np.float64]) -> str:
 
 
 def _data_url(labels: _Pixels) -> str:
-    target = io.BytesIO()
-    Image.fromarray(labels).save(target, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(_encoded(labels, format='PNG', optimize=True)).decode()}"
 
 
-def _jpeg(image: _Pixels) -> bytes:
+def _encoded(pixels: _Pixels, **how: Any) -> bytes:
     target = io.BytesIO()
-    Image.fromarray(image).save(target, format="JPEG", quality=_JPEG_QUALITY)
+    Image.fromarray(pixels).save(target, **how)
     return target.getvalue()

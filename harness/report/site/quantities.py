@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from harness import paper
+from harness.report.costs import BY_NAME as costs_by_name
 from harness.report.frames import CHECKPOINTS
 from harness.report.metrics import BY_NAME
 
@@ -55,7 +56,9 @@ def _score(name: str) -> Quantity:
     return Quantity(key=name, label=label, kind="score", definition=metric.definition, digits=2, unit="%")
 
 
-def _cost(key: str, label: str, unit: str, where: tuple[str, str, str], definition: str, **more: Any) -> Quantity:
+def _cost(key: str, label: str, unit: str, cost: str, definition: str, **more: Any) -> Quantity:
+    phase, _, quantity, statistic = costs_by_name[cost].of
+    where = (phase, quantity, statistic)
     return Quantity(key=key, label=label, kind="cost", unit=unit, where=where, definition=definition, **more)
 
 
@@ -72,44 +75,44 @@ QUANTITIES: tuple[Quantity, ...] = (
         budget=True,
     ),
     _cost(
-        *("gmacs", "GMACs", "GMACs", ("shapes", "gmacs", "value")),
+        *("gmacs", "GMACs", "GMACs", "gmacs"),
         "multiply-accumulates of a forward pass, batch 1",
         digits=1,
     ),
     _cost(
-        *("memory_mib", "Memory, MiB", "MiB", ("inference-memory", "peak_allocated_mib", "value")),
+        *("memory_mib", "Memory, MiB", "MiB", "inference_allocated_mib"),
         "peak of the CUDA allocator in inference, batch 1",
         short="Inference memory",
         budget=True,
     ),
     _cost(
-        *("live_mib", "Live, MiB", "MiB", ("inference-memory", "live_peak_mib", "value")),
+        *("live_mib", "Live, MiB", "MiB", "inference_live_mib"),
         "peak of live tensors in inference, batch 1, counted from shapes",
         short="Live tensors",
         budget=True,
     ),
     _cost(
-        *("latency_ms", "Latency, ms", "ms", ("forward", "latency_ms", "median")),
+        *("latency_ms", "Latency, ms", "ms", "forward_ms"),
         "median time of a forward pass of the whole batch",
         short="Latency",
         batched=True,
         budget=True,
     ),
     _cost(
-        *("end_to_end_ms", "Image to labels, ms", "ms", ("end-to-end", "latency_ms", "median")),
+        *("end_to_end_ms", "Image to labels, ms", "ms", "end_to_end_ms"),
         "median time from an image in the host's memory to its full-size label map there, of the whole batch",
         short="Image to labels",
         batched=True,
     ),
     _cost(
-        *("energy_j", "Energy, J", "J", ("forward", "energy_j_per_image", "above_idle")),
+        *("energy_j", "Energy, J", "J", "energy_j"),
         "energy above idle of a forward pass, an image",
         short="Energy an image",
         batched=True,
         budget=True,
     ),
     _cost(
-        *("training_memory_mib", "Training memory, MiB", "MiB", ("training-memory", "peak_allocated_mib", "value")),
+        *("training_memory_mib", "Training memory, MiB", "MiB", "training_allocated_mib"),
         "peak of the CUDA allocator in training, batch 4",
     ),
     _run(

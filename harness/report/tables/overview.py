@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, MeasurementRecord
+from harness.records.measurement import MeasurementRecord
 from harness.records.run import BEST
 from harness.report.accuracy import Scores, score_cells, seed_cells, with_marks
+from harness.report.costs import BY_NAME
 from harness.report.grouping import Group
-from harness.report.measurement_frame import fact
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import (
@@ -76,13 +76,9 @@ def cost_cells(record: MeasurementRecord | None) -> dict[str, float]:
     """Memory and latency of inference at batch 1, and energy; NaN where there is none."""
     if record is None:
         return dict.fromkeys(COSTS, np.nan)
-    gpu = record.spec.device == "cuda"
-    found = (
-        fact(record, "inference-memory", INFERENCE_BATCH, "peak_allocated_mib" if gpu else "live_peak_mib"),
-        fact(record, "forward", TIME_BATCH, "latency_ms", "median"),
-        fact(record, "forward", TIME_BATCH, "energy_j_per_image", "above_idle"),
-    )
-    return {name: np.nan if one.value is None else one.value for name, one in zip(COSTS, found, strict=True)}
+    memory = "inference_allocated_mib" if record.spec.device == "cuda" else "inference_live_mib"
+    found = [BY_NAME[name].read(record).value for name in (memory, "forward_ms", "energy_j")]
+    return {name: np.nan if value is None else value for name, value in zip(COSTS, found, strict=True)}
 
 
 def columns(section: Section, frame: pd.DataFrame) -> list[Column]:

@@ -8,10 +8,10 @@ import pandas as pd
 
 from harness import paper
 from harness.metrics.bootstrap import SCORES
-from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH
 from harness.records.run import BEST, RunRecord
 from harness.report.accuracy import CLASS_COUNTS, Scores, score_cells, seed_cells, span, with_marks
-from harness.report.measurement_frame import fact, storage_bytes
+from harness.report.costs import BY_NAME
+from harness.report.measurement_frame import storage_bytes
 from harness.report.sections import Section
 from harness.report.store import Run, title
 from harness.report.tables.cells import column, score, score_notes, seeds
@@ -27,6 +27,7 @@ NO_MEASUREMENT = "no whole measurement in the runs' precision or fp32, at the pa
 NOT_MEASURED = "not measured on this device at this size"
 # What the resources of a variant are, each with a reason where there is none.
 RESOURCES = ("parameters", "model_size_mb", "storage_bytes", "storage_ratio", "forward_ms")
+PAPER_RESOURCES = ("params_m", "storage_multiplier", "infer_ms")
 # Columns of whole numbers, some of them missing.
 _COUNTS = ("seeds", "images", *CLASS_COUNTS, "parameters", "storage_bytes")
 
@@ -43,7 +44,8 @@ def table1(section: Section) -> pd.DataFrame:
     """
     rows = []
     for variant, architecture, published in _variants(section):
-        resources = resource_cells(section, architecture) | _paper_resources(published)
+        resources = resource_cells(section, architecture)
+        resources |= {f"{name}_paper": getattr(published, name) if published else np.nan for name in PAPER_RESOURCES}
         for weighting in section.class_weightings:
             for split in SPLITS:
                 scores = published.scores.get((weighting, split), {}) if published else {}
@@ -86,14 +88,6 @@ def _scores(
     return cells | score_cells(found, published)
 
 
-def _paper_resources(published: paper.Decoder | None) -> dict[str, object]:
-    return {
-        "params_m_paper": published.params_m if published else np.nan,
-        "storage_multiplier_paper": published.storage_multiplier if published else np.nan,
-        "infer_ms_paper": published.infer_ms if published else np.nan,
-    }
-
-
 def resource_cells(section: Section, architecture: str | None) -> dict[str, object]:
     """Our resources of a variant: each value, and beside it why there is none."""
     measured = section.costs
@@ -104,18 +98,13 @@ def resource_cells(section: Section, architecture: str | None) -> dict[str, obje
     counted = next(
         (run.record.parameters for run in section.runs if run.record.spec.architecture == architecture), None
     )
-    values = {
-        "parameters": Quantity(value=counted)
-        if counted is not None
-        else (fact(record, "shapes", INFERENCE_BATCH, "parameters") if record else none),
-        "model_size_mb": fact(record, "shapes", INFERENCE_BATCH, "model_size_mb") if record else none,
-        "storage_bytes": storage,
-        "storage_ratio": _ratio(storage, storage_bytes(base) if base else none),
-        "forward_ms": fact(record, "forward", TIME_BATCH, "latency_ms", "median") if record else none,
-    }
+    values = {name: BY_NAME[name].read(record) if record else none for name in RESOURCES if name in BY_NAME}
+    values |= {"storage_bytes": storage, "storage_ratio": _ratio(storage, storage_bytes(base) if base else none)}
+    if counted is not None:
+        values["parameters"] = Quantity(value=counted)
     cells: dict[str, object] = {}
-    for name, found in values.items():
-        cells |= {name: found.value, f"{name}_reason": found.reason}
+    for name in RESOURCES:
+        cells |= {name: values[name].value, f"{name}_reason": values[name].reason}
     return cells
 
 
@@ -143,7 +132,7 @@ def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
 
 
 def _resource_values(section: Section) -> pd.DataFrame:
-    own = ("params_m_paper", "storage_multiplier_paper", "infer_ms_paper")
+    own = [f"{name}_paper" for name in PAPER_RESOURCES]
     reasons = [f"{column}_reason" for column in RESOURCES]
     return table1(section).drop_duplicates("variant")[["variant", "architecture", *own, *RESOURCES, *reasons]]
 
