@@ -10,6 +10,8 @@ from importlib.resources import files
 
 import pandas as pd
 
+from harness.metrics.bootstrap import SCORES
+
 # What the paper trained Table 3 on: CamVid and three other road-scene sets (section 4.1).
 TRAINING_IMAGES = 3433
 # What it trained Table 1 on: CamVid alone.
@@ -91,7 +93,7 @@ def _accuracies(name: str) -> tuple[Accuracy, ...]:
             network=str(row["network"]),
             checkpoint=str(row["checkpoint"]),
             iterations=int(row["iterations"]),
-            scores={metric: float(row[metric]) for metric in ("G", "C", "mIoU", "BF")},
+            scores={metric: float(row[metric]) for metric in SCORES},
         )
         for row in table(name).to_dict("records")
     )
@@ -99,22 +101,22 @@ def _accuracies(name: str) -> tuple[Accuracy, ...]:
 
 def decoders() -> tuple[Decoder, ...]:
     """Table 1 (decoder variants on CamVid) in the paper's order."""
-    rows = table("table1_decoder_variants").to_dict("records")
     found = []
-    for variant in dict.fromkeys(str(row["variant"]) for row in rows):
-        own = [row for row in rows if row["variant"] == variant]
-        multiplier = own[0]["storage_multiplier"]
+    for variant, own in table("table1_decoder_variants").groupby("variant", sort=False):
+        rows = own.to_dict("records")
+        first = rows[0]
+        multiplier = first["storage_multiplier"]
         found.append(
             Decoder(
-                variant=variant,
-                params_m=float(own[0]["params_m"]),
+                variant=str(variant),
+                params_m=float(first["params_m"]),
                 storage_multiplier=None if pd.isna(multiplier) else float(multiplier),
-                infer_ms=float(own[0]["infer_ms"]),
+                infer_ms=float(first["infer_ms"]),
                 scores={
                     (str(row["class_weighting"]), str(row["split"])): {
-                        metric: float(row[metric]) for metric in ("G", "C", "mIoU", "BF") if not pd.isna(row[metric])
+                        metric: float(row[metric]) for metric in SCORES if not pd.isna(row[metric])
                     }
-                    for row in own
+                    for row in rows
                 },
             )
         )
@@ -123,14 +125,5 @@ def decoders() -> tuple[Decoder, ...]:
 
 def resources() -> tuple[Resources, ...]:
     """Table 6 in the paper's order."""
-    return tuple(
-        Resources(
-            network=str(row["network"]),
-            forward_ms=float(row["forward_ms"]),
-            backward_ms=float(row["backward_ms"]),
-            train_memory_mb=float(row["train_memory_mb"]),
-            inference_memory_mb=float(row["inference_memory_mb"]),
-            model_size_mb=float(row["model_size_mb"]),
-        )
-        for row in table("table6_resources").to_dict("records")
-    )
+    rows = table("table6_resources").set_index("network").astype(float).iterrows()
+    return tuple(Resources(network=str(network), **dict(zip(row.index, row, strict=True))) for network, row in rows)

@@ -10,7 +10,6 @@ from harness.paper.judges import Figures
 from harness.paper.rules import Quantity, Subject, Table
 from harness.system.quantities import NotMeasured
 
-_SCORES = ("G", "C", "mIoU", "BF")
 _FILES: Mapping[Table, str] = {
     "table1": "table1_decoder_variants",
     "table3": "table3_camvid",

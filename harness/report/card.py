@@ -7,7 +7,6 @@ from harness import paper
 from harness.config.optimizers import OPTIMIZERS
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import RunSpec
-from harness.config.suite import load_suite
 from harness.report.comparability import not_like_for_like, paper_training_images
 from harness.report.grouping import SCORE_NAMES, Group, extent, input_size, suites_of
 from harness.report.sections import Section
@@ -27,7 +26,7 @@ _CLASS_WEIGHTS = {
 
 def paper_table(spec: RunSpec) -> str:
     """The table of the paper that a run's scores belong beside, by its suites: table1, table3, table4; or none."""
-    tables = {load_suite(name).table for name in suites_of(spec)}
+    tables = {suite.table for suite in suites_of(spec)}
     return next((table for table in ("table1", "table3", "table4") if table in tables), "none")
 
 

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import architectures
 import datasets
-from harness.config.run_spec import InitialWeights
-from harness.config.suite import Suite, load_suite, on_own_data, suite_names
-from harness.records.run import RunRecord
-from harness.report.grouping import Group, GroupKey, grouped, network_order, outdated
+from harness.config.suite import Suite, load_suite, on_own_data
+from harness.report.grouping import Group, every_suite, groups_of, network_order, outdated
 from harness.report.resources import Measurements, suite_measurements
-from harness.report.store import Run, Store, read_store
+from harness.report.store import Store, read_store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ def collect(results: Path | Store, suite: Suite) -> SuiteRecords:
     current = [record for record in covered if record.run_id not in late]
     order = network_order(suite, [record.spec.network for record in current])
     current.sort(key=lambda record: (order.index(record.spec.network), record.spec.seed, record.run_id))
-    groups = _groups(suite, current, {run.record.run_id: run for run in store.finished})
+    groups = tuple(sorted(groups_of(store, current), key=lambda group: _place(suite, group)))
     return SuiteRecords(
         suite=suite,
         dataset=suite.dataset_info,
@@ -59,8 +57,8 @@ def collect(results: Path | Store, suite: Suite) -> SuiteRecords:
 
 def _others(suite: Suite) -> set[str]:
     """Architectures that are other suites' on the same dataset: not this one's, or here for reference."""
-    found = (load_suite(name) for name in suite_names() if name != suite.name)
-    theirs = {name for other in found if other.dataset == suite.dataset for name in other.architectures}
+    others = [other for other in every_suite() if other.name != suite.name and other.dataset == suite.dataset]
+    theirs = {name for other in others for name in other.architectures}
     return theirs - (set(suite.architectures) - set(suite.references))
 
 
@@ -77,28 +75,6 @@ def _may_be_of(line: str, suite: Suite, others: Collection[str]) -> bool:
     return not any(f"-{name}-s" in line for name in datasets.names() if name != suite.dataset)
 
 
-def _groups(suite: Suite, current: Sequence[RunRecord], finished: dict[str, Run]) -> tuple[Group, ...]:
-    groups = []
-    for records in grouped(current, lambda record: GroupKey.of(record.spec)):
-        spec = records[0].spec
-        groups.append(
-            Group(
-                slug=GroupKey.of(spec).slug,
-                protocol=spec.protocol,
-                variant=spec.dataset_variant,
-                digest=spec.dataset_hash,
-                precision=spec.precision,
-                evaluation=spec.evaluation_revision,
-                compiled=spec.compiled,
-                weights=_shared_weights(records),
-                reduced=next((record.reduced for record in records if record.reduced), ()),
-                runs=tuple(finished[record.run_id] for record in records if record.status == "finished"),
-                failed=tuple(record for record in records if record.status == "failed"),
-            )
-        )
-    return tuple(sorted(groups, key=lambda group: _place(suite, group)))
-
-
 def _place(suite: Suite, group: Group) -> tuple[object, ...]:
     """Groups of the suite's networks first, reduced in fewer ways, its own protocol, longer, its class weightings."""
     protocol, foreign = group.protocol, not suite.names_any(group.ran)
@@ -107,14 +83,6 @@ def _place(suite: Suite, group: Group) -> tuple[object, ...]:
     other = len(suite.class_weightings) + ("class_weighting" in protocol.overrides)
     class_weighting = suite.class_weightings.index(protocol.class_weighting) if ranked else other
     own = suite.protocols.index(protocol.name), -protocol.iterations, class_weighting, protocol.title
-    alike = group.variant, group.precision, group.compiled, group.weights.kind, group.slug
+    spec = group.spec
+    alike = spec.dataset_variant, spec.precision, spec.compiled, group.weights.kind, group.slug
     return foreign, len(group.reduced), *own, *alike
-
-
-def _shared_weights(records: Sequence[RunRecord]) -> InitialWeights:
-    """Of the runs of a group, under a title that holds for all of them."""
-    found = [record.spec.initial_weights for record in records]
-    if found[0].kind == "file" or len({weights.title for weights in found}) == 1:
-        return found[0]
-    start = "ImageNet" if found[0].kind == "imagenet" else "random"
-    return found[0].model_copy(update={"title": f"{start}, each network's own"})

@@ -40,10 +40,10 @@ def _command(group: Group, suite: Suite, ran: Set[str], seeds: Sequence[int], ch
     if group.protocol.name != suite.protocol:
         words.append(f"--protocol {group.protocol.name}")
     words += [_option(field, value) for field, value in changes.items()]
-    if group.precision != "fp32":
-        words.append(f"--precision {group.precision}")
-    if group.compiled != "no":
-        words.append(f"--compile {group.compiled}")
+    if group.spec.precision != "fp32":
+        words.append(f"--precision {group.spec.precision}")
+    if group.spec.compiled != "no":
+        words.append(f"--compile {group.spec.compiled}")
     words.append(f"--seeds {','.join(str(seed) for seed in seeds)}")
     given = "FILE" if group.weights.kind == "file" else group.weights.kind
     return " ".join([*words, f"--encoder-weights {given}"])

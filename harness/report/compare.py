@@ -8,10 +8,10 @@ import pandas as pd
 
 from harness.metrics.bootstrap import SCORES
 from harness.metrics.significance import Difference, Sample, difference
+from harness.report.accuracy import Scores
 from harness.report.collect import collect, suites_of
-from harness.report.frames import class_names
 from harness.report.grouping import Group
-from harness.report.samples import class_samples, sample
+from harness.report.scored_data import class_names
 from harness.report.store import read_store
 from harness.system.errors import UserError, nearest
 from harness.system.quantities import NotMeasured
@@ -68,16 +68,19 @@ def _check_ran(name: str, ran: Sequence[str], results: Path, suites: Sequence[st
 def _rows(group: Group, first: str, second: str) -> Iterator[dict[str, object]]:
     runs = group.of(first), group.of(second)
     classes = class_names(group.runs[0].record)
-    data = f"data {group.variant}, {group.computed}, initial weights {group.weights.title}"
+    data = f"data {group.spec.dataset_variant}, {group.computed}, initial weights {group.weights.title}"
     reduced = f"REDUCED: {'; '.join(group.reduced)}" if group.reduced else ""
     origin = {"group": f"{group.protocol.title}, {data}", "reduced": reduced}
     for label in group.labels:
         at = origin | {"checkpoint": label}
+        ours, theirs = (Scores.of(own, "test", label) for own in runs)
+        if ours is None or theirs is None:
+            continue
         for metric in SCORES:
-            one, other = (sample(own, "test", label, metric) for own in runs)
+            one, other = ours.sample(metric), theirs.sample(metric)
             if one is not None and other is not None:
                 yield at | {"metric": metric, "class": ""} | _cells(one, other)
-        for name, one, other in zip(classes, *(class_samples(own, "test", label) for own in runs), strict=False):
+        for name, one, other in zip(classes, ours.classes, theirs.classes, strict=True):
             yield at | {"metric": "IoU", "class": name} | _cells(one, other)
 
 

@@ -9,15 +9,15 @@ from harness.metrics.significance import Sample, counted
 from harness.paper.judges import Figures
 from harness.paper.rules import Quantity, Subject, Table
 from harness.paper.verdicts import EvidenceGroup
-from harness.records.measurement import INFERENCE_BATCH, MeasurementRecord, Phase, Preset
+from harness.records.measurement import MeasurementRecord, Phase, Preset
 from harness.records.run import BEST
-from harness.report.accuracy import PAPER_BEST, status
+from harness.report.accuracy import PAPER_BEST, Scores, status
 from harness.report.collect import SuiteRecords
 from harness.report.comparability import part_of, share_of_images
+from harness.report.costs import BY_NAME
 from harness.report.grouping import Group
-from harness.report.measurement_frame import MEMORY_CELLS, fact, storage_bytes, time_sample
+from harness.report.measurement_frame import storage_bytes, time_sample
 from harness.report.resources import MeasurementGroup, Measurements
-from harness.report.samples import sample
 from harness.report.sections import sections
 from harness.report.store import Run, title
 from harness.system.quantities import NotMeasured
@@ -55,10 +55,11 @@ def _of_runs(
     records: SuiteRecords, group: Group, protocol: str, figures: Figures, lacking: tuple[str, ...] = ()
 ) -> EvidenceGroup:
     """`protocol` is the group's name but for what the table's rows vary. What `lacking` names does not reduce it."""
-    if group.evaluation != EVALUATION_REVISION:
-        lacking = (*lacking, f"revision {group.evaluation} of evaluation, now {EVALUATION_REVISION}")
-    if group.variant != records.dataset.name:
-        lacking = (*lacking, f"data as {group.variant}")
+    variant, revision = group.spec.dataset_variant, group.spec.evaluation_revision
+    if revision != EVALUATION_REVISION:
+        lacking = (*lacking, f"revision {revision} of evaluation, now {EVALUATION_REVISION}")
+    if variant != records.dataset.name:
+        lacking = (*lacking, f"data as {variant}")
     expected = records.suite.class_weightings or (load_protocol(records.suite.protocol).class_weighting,)
     if group.protocol.class_weighting not in expected:
         lacking = (*lacking, f"class weights: {group.protocol.class_weighting}")
@@ -69,7 +70,7 @@ def _of_runs(
         reduced.append(share_of_images(records.dataset))
     weights = "He et al." if group.weights.kind == "none" else group.weights.title
     return EvidenceGroup(
-        name=f"{protocol} on {group.variant}, {group.computed}; initial weights: {weights}",
+        name=f"{protocol} on {variant}, {group.computed}; initial weights: {weights}",
         limitations=(*reduced, *lacking),
         full=not reduced,
         figures=figures,
@@ -97,19 +98,17 @@ def _of_measurements(measurements: Measurements) -> list[EvidenceGroup]:
         return bool(group.reduced), group.first.spec.precision != "fp32", -shapes, group.first.spec.threads
 
     first = min(plain, key=best)
-    weights: dict[Quantity, _Read] = {
-        "weights": lambda record: fact(record, *MEMORY_CELLS["inference"], "live_weights_mib")
-    }
+    weights: dict[Quantity, _Read] = {"weights": BY_NAME["inference_weights_mib"].read}
     read = weights | {
-        "inference_memory": lambda record: fact(record, *MEMORY_CELLS["inference"], "live_peak_mib"),
-        "model_size": lambda record: fact(record, "shapes", INFERENCE_BATCH, "model_size_mb"),
+        "inference_memory": BY_NAME["inference_live_mib"].read,
+        "model_size": BY_NAME["model_size_mb"].read,
     }
     size = " x ".join(map(str, first.size))
     found = [_of_device(first, f"counted from shapes, input {size}", read, timed=False)]
     for group in _one_a_device(plain):
         by_nvml: dict[Quantity, _Read] = dict(weights)
         if group.first.spec.device == "cuda":
-            by_nvml["inference_memory"] = lambda record: fact(record, *MEMORY_CELLS["inference"], "nvml_mib")
+            by_nvml["inference_memory"] = BY_NAME["inference_nvml_mib"].read
         found.append(_of_device(group, group.heading, by_nvml, timed=True))
     return found
 
@@ -156,7 +155,8 @@ def _scores(rows: _Rows, measured: MeasurementGroup | None) -> Figures:
             return NotMeasured(reason="not run")
         runs = [run for name in group.networks if title(name) == subject.network for run in group.of(name)]
         failed = [record for record in group.failed if title(record.spec.network) == subject.network]
-        found = sample(runs, "test", label, quantity)
+        scores = Scores.of(runs, "test", label)
+        found = scores.sample(quantity) if scores else None
         return found or NotMeasured(reason=status(None, failed, ran=bool(runs)))
 
     return figure

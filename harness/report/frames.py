@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import datasets
-from harness.config.run_spec import RunSpec
 from harness.metrics.confusion import average_rates
 from harness.records.run import BEST, RunRecord
 from harness.report.grouping import GroupKey, outdated, suites_of
 from harness.report.measurement_frame import load_measurements
 from harness.report.metrics import CLASS_METRICS, METRICS, Metric, image_accuracy, image_bf, image_miou
+from harness.report.scored_data import class_names, dataset_info, image_names
 from harness.report.store import Run, Scored, Store, read_store
 
 Source = Path | str | Store
@@ -128,30 +127,6 @@ def load_curves(results: Source = "results") -> pd.DataFrame:
     return _frame(rows, [*columns, *(f"{split}_{name}" for split in ("val", "train") for name in names)], store)
 
 
-def class_names(record: RunRecord) -> tuple[str, ...]:
-    """Names of the classes; numbers for a dataset that is not known here."""
-    info = dataset_info(record.spec)
-    if info is not None and info.num_classes == record.spec.num_classes:
-        return info.classes
-    return tuple(f"class {number}" for number in range(record.spec.num_classes))
-
-
-def dataset_info(spec: RunSpec) -> datasets.DatasetInfo | None:
-    """The description of a run's dataset; none where it is not known here."""
-    try:
-        return spec.dataset_info
-    except datasets.DatasetError:
-        return None
-
-
-def image_names(record: RunRecord, split: str, count: int) -> list[str]:
-    """The ids of a split's images: drawn ones are numbered; a record does not name those of other datasets."""
-    info = dataset_info(record.spec)
-    if info is not None and info.synthetic:
-        return [f"{split}_{number:03d}" for number in range(count)]
-    return [""] * count
-
-
 def _scored_frame(store: Store, columns: Sequence[str], cells: Callable[[Run, Scored], Row]) -> pd.DataFrame:
     """A row for each run, split, checkpoint and element of what `cells` has of an evaluation."""
     parts = [
@@ -208,7 +183,7 @@ def _origin(record: RunRecord, store: Store) -> Row:
         "outdated": outdated(record),
         "reduced": bool(record.reduced),
         "reduced_why": "; ".join(record.reduced),
-        "suites": " ".join(suites_of(spec)),
+        "suites": " ".join(suite.name for suite in suites_of(spec)),
         "device": record.device,
         "torch": record.environment.get("torch") or "",
         "status": record.status,

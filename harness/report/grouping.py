@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Self, TypeVar
 
 import architectures
@@ -13,8 +14,9 @@ from harness.config.planning import logits_reach
 from harness.config.protocol import Protocol
 from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION, Compiled, InitialWeights, Precision, RunSpec
 from harness.config.suite import Suite, load_suite, suite_names
+from harness.records.measurement import MeasureSpec
 from harness.records.run import BEST, RunRecord
-from harness.report.store import REFINED_TITLES, Run, architecture_info
+from harness.report.store import REFINED_TITLES, Run, Store, architecture_info
 
 # What a protocol can choose the best iteration by.
 SCORE_NAMES = {"mIoU": "mIoU", "G": "global accuracy"}
@@ -84,21 +86,25 @@ class GroupKey:
 class Group:
     """Runs that may stand in one table: same protocol, data, precision and initial weights.
 
-    slug: name of the group's folder. evaluation: its revision. reduced: why these are reduced runs, empty
-    for full ones. runs: finished ones, by network and seed. failed: the others.
+    spec: of any of them, for what they share. weights: under a title that holds for all. reduced: why these are
+    reduced runs, empty for full ones. runs: finished ones, by network and seed. failed: the others.
     """
 
-    slug: str
-    protocol: Protocol
-    variant: str
-    digest: str
-    precision: Precision
-    evaluation: int
-    compiled: Compiled
+    spec: RunSpec
     weights: InitialWeights
     reduced: tuple[str, ...]
     runs: tuple[Run, ...]
     failed: tuple[RunRecord, ...]
+
+    @property
+    def protocol(self) -> Protocol:
+        """The recipe that its runs share."""
+        return self.spec.protocol
+
+    @property
+    def slug(self) -> str:
+        """Name of the group's folder."""
+        return self.key.slug
 
     @property
     def records(self) -> list[RunRecord]:
@@ -108,19 +114,19 @@ class Group:
     @property
     def dataset(self) -> datasets.DatasetInfo:
         """What they were trained on; editions of own data under one name may differ in classes and size."""
-        return self.records[0].spec.dataset_info
+        return self.spec.dataset_info
 
     @property
     def key(self) -> GroupKey:
         """What its runs share."""
-        return GroupKey.of(self.records[0].spec)
+        return GroupKey.of(self.spec)
 
     @property
     def computed(self) -> str:
         """Precision, how training steps were compiled if they were, and an earlier revision of evaluation."""
-        parts: list[str] = [self.precision]
-        parts += [] if self.compiled == "no" else [f"compiled ({self.compiled})"]
-        parts += [] if self.evaluation == EVALUATION_REVISION else [f"evaluation {self.evaluation}"]
+        spec, parts = self.spec, [str(self.spec.precision)]
+        parts += [] if spec.compiled == "no" else [f"compiled ({spec.compiled})"]
+        parts += [] if spec.evaluation_revision == EVALUATION_REVISION else [f"evaluation {spec.evaluation_revision}"]
         return ", ".join(parts)
 
     @property
@@ -178,20 +184,49 @@ def outdated(record: RunRecord) -> str:
     info, size = architecture_info(spec.architecture), spec.protocol.size  # full sizes of ours are multiples of strides
     if info and size and spec.logits_reach != logits_reach(info, size):
         return "its logits reach over the image; that is cut now, not pressed into it"
-    return outdated_architecture(spec.architecture, spec.architecture_revision, spec.architecture_source)
+    return outdated_architecture(spec)
 
 
-def outdated_architecture(name: str, revision: int, source: str) -> str:
+def outdated_architecture(spec: RunSpec | MeasureSpec) -> str:
     """Why a figure of an architecture's revision is out of date; empty where it is not, or nobody can say."""
-    info = architecture_info(name)
-    if info is None or source != info.source or revision == info.revision:
+    info = architecture_info(spec.architecture)
+    if info is None or spec.architecture_source != info.source or spec.architecture_revision == info.revision:
         return ""
-    return f"revision {revision} of {name}, now {info.revision}"
+    return f"revision {spec.architecture_revision} of {spec.architecture}, now {info.revision}"
 
 
-def suites_of(spec: RunSpec) -> list[str]:
-    """Names of the suites in whose reports a run belongs, sorted."""
-    return [suite.name for suite in map(load_suite, suite_names()) if suite.covers(spec)]
+@cache
+def every_suite() -> tuple[Suite, ...]:
+    """All suites, by name; read once, since a report asks for them for every run."""
+    return tuple(map(load_suite, suite_names()))
+
+
+def suites_of(spec: RunSpec) -> list[Suite]:
+    """The suites in whose reports a run belongs, by name."""
+    return [suite for suite in every_suite() if suite.covers(spec)]
+
+
+def groups_of(store: Store, records: Iterable[RunRecord]) -> list[Group]:
+    """The groups that runs make, which keep their order."""
+    finished = {run.record.run_id: run for run in store.finished}
+    return [
+        Group(
+            spec=own[0].spec,
+            weights=_shared_weights([record.spec.initial_weights for record in own]),
+            reduced=next((record.reduced for record in own if record.reduced), ()),
+            runs=tuple(finished[record.run_id] for record in own if record.status == "finished"),
+            failed=tuple(record for record in own if record.status == "failed"),
+        )
+        for own in grouped(records, lambda record: GroupKey.of(record.spec))
+    ]
+
+
+def _shared_weights(found: Sequence[InitialWeights]) -> InitialWeights:
+    """Those of a group, under a title that holds for all of them."""
+    if found[0].kind == "file" or len({weights.title for weights in found}) == 1:
+        return found[0]
+    start = "ImageNet" if found[0].kind == "imagenet" else "random"
+    return found[0].model_copy(update={"title": f"{start}, each network's own"})
 
 
 def network_order(suite: Suite, found: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from harness.records.measurement import (
     MeasurementRecord,
     Phase,
 )
-from harness.records.measurement_values import DeviceMemory, Live, Shapes, Timing
+from harness.records.measurement_values import Live, Shapes, Timing
 from harness.report.grouping import outdated_architecture
 from harness.report.store import Store, distinct_titles, read_measurements
 from harness.system.quantities import NotMeasured, Quantity
@@ -132,7 +132,7 @@ def _origin(record: MeasurementRecord, cell: Measurement, titles: dict[str, str]
         "preset": spec.preset,
         "threads": spec.threads,
         "variant": " ".join(spec.options),
-        "outdated": outdated_architecture(spec.architecture, spec.architecture_revision, spec.architecture_source),
+        "outdated": outdated_architecture(spec),
         "torch": machine.get("torch") or "",
         "driver": machine.get("driver") or "",
         "phase": cell.key.phase,
@@ -148,7 +148,7 @@ def facts(cell: Measurement) -> Iterator[_Fact]:
     if cell.shapes is not None:
         yield from _shapes(cell.shapes)
     if cell.memory is not None:
-        yield from _memory(cell.memory)
+        yield from (_fact(name, getattr(cell.memory, field), scale=1 / MIB) for name, field in MEMORY.items())
     if cell.timing is not None:
         yield from _timing(cell.timing, cell.key.batch_size)
 
@@ -170,19 +170,9 @@ def _shapes(shapes: Shapes) -> Iterator[_Fact]:
         kept = sum(getattr(shapes.decoder_storage, f"{name}_bytes"))
         yield _fact(f"decoder_storage_{name}_mib", kept / MIB)
     for phase, live in (("inference-memory", shapes.inference_live), ("training-memory", shapes.training_live)):
-        yield from _live(phase, live)
-
-
-def _live(phase: str, live: Live) -> Iterator[_Fact]:
-    for field in type(live).model_fields:
-        if field.endswith("_bytes"):
-            name = f"live_{field.removesuffix('_bytes')}_mib"
-            yield _fact(name, getattr(live, field) / MIB, phase=phase, batch=live.batch_size)
-
-
-def _memory(memory: DeviceMemory) -> Iterator[_Fact]:
-    for name, field in MEMORY.items():
-        yield _fact(name, getattr(memory, field), scale=1 / MIB)
+        for part in ("peak", *LIVE_PARTS):
+            name = f"live_{part}_mib"
+            yield _fact(name, getattr(live, f"{part}_bytes") / MIB, phase=phase, batch=live.batch_size)
 
 
 def _timing(timing: Timing, batch: int) -> Iterator[_Fact]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import metrics
-from harness.metrics.bootstrap import SCORES, over_seeds
 from harness.metrics.confusion import average_rates
 from harness.report.store import Scored
 
@@ -38,10 +37,10 @@ class Metric:
 
     def bounds(self, scored: Scored) -> tuple[float, float]:
         """Its 95 % interval over blocks of images of one run; NaN where none is taken."""
-        if not self.interval or np.isnan(self.of(scored)) or scored.resampled is None:
+        if not self.interval or np.isnan(self.of(scored)):
             return np.nan, np.nan
-        found = over_seeds(scored.resampled[None, :, SCORES.index(self.header)])
-        return 100 * found.low, 100 * found.high
+        low, high = scored.bounds.get(self.header, (np.nan, np.nan))
+        return 100 * low, 100 * high
 
 
 def _fwiou(scored: Scored) -> float:
@@ -119,8 +118,7 @@ METRICS: tuple[Metric, ...] = (
 )
 BY_NAME: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in METRICS})
 BY_HEADER: Mapping[str, Metric] = MappingProxyType({metric.header: metric for metric in METRICS})
-# Headers of those of the paper's tables, which have intervals, and of all others.
-PAPER_METRICS = tuple(metric.header for metric in METRICS if metric.interval)
+# Headers of those that the paper's tables do not have: all but `SCORES`.
 FURTHER_METRICS = tuple(metric.header for metric in METRICS if not metric.interval)
 
 

@@ -11,10 +11,11 @@ from harness.report.card import card
 from harness.report.collect import SuiteRecords
 from harness.report.commands import commands, measure_command
 from harness.report.grouping import input_size
-from harness.report.plots import Drawing, NoPlot, Palette, Source, drawings
+from harness.report.plots import Drawing, NoPlot, Palette, drawings
 from harness.report.plots.base import GroupData
 from harness.report.render import render
 from harness.report.resources import MeasurementGroup
+from harness.report.scored_data import Source
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.overview import shown_label
@@ -145,7 +146,7 @@ def _drawn(
             palette=palette,
             per_class=frame[frame["class_weighting"] == one.protocol.class_weighting],
             costs_by_fit=section.costs_by_fit,
-            source=source if source is not None and source.digest == one.digest else None,
+            source=source if source is not None and source.digest == one.spec.dataset_hash else None,
         )
         weighting = one.protocol.class_weighting if len(section.groups) > 1 else ""
         yield from ((weighting, drawn) for drawn in drawings("group", data))

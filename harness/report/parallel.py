@@ -1,5 +1,6 @@
 """Parts of a report made beside each other, on all cores: drawing is what takes the time."""
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -31,9 +32,10 @@ def in_parallel(parts: Sequence[Callable[[], Any]]) -> list[Any]:
 
 
 def _begin(parts: Sequence[Callable[[], Any]]) -> None:
-    """Ctrl-C is for the process that waits for these."""
+    """Ctrl-C is for the process that waits for these; what it had before is never garbage here."""
     global _parts
     _parts = parts
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -168,23 +168,18 @@ def suite_measurements(
         groups=tuple(made),
         series=tuple(series),
         unreadable=unreadable,
-        outdated=tuple((_name(one), reason) for one in chosen if (reason := _outdated(one))),
+        outdated=tuple(
+            (f"measurements/{one.device_slug}/{one.spec.file_name}", reason)
+            for one in chosen
+            if (reason := outdated_architecture(one.spec))
+        ),
     )
-
-
-def _name(record: MeasurementRecord) -> str:
-    return f"measurements/{record.device_slug}/{record.spec.file_name}"
-
-
-def _outdated(record: MeasurementRecord) -> str:
-    spec = record.spec
-    return outdated_architecture(spec.architecture, spec.architecture_revision, spec.architecture_source)
 
 
 def _current(suite: Suite, found: Sequence[MeasurementRecord]) -> list[MeasurementRecord]:
     """Those that are not out of date, networks in the order of the report."""
     order = network_order(suite, [record.spec.architecture for record in found])
-    current = [record for record in found if not _outdated(record)]
+    current = [record for record in found if not outdated_architecture(record.spec)]
     return sorted(current, key=lambda record: order.index(record.spec.architecture))
 
 

@@ -17,7 +17,7 @@ from harness.report.resources import MeasurementGroup
 from harness.report.store import Run
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Section:
     """What the tables of a page are made of; full and reduced runs never mix.
 
@@ -84,7 +84,7 @@ class Section:
         if self.suite.table == "table1":  # which shows what was not run too
             sizes.reverse()
             networks += self.suite.architectures
-        wanted = list(dict.fromkeys(product(sizes, (self.group.precision, "fp32"))))
+        wanted = list(dict.fromkeys(product(sizes, (self.group.spec.precision, "fp32"))))
         whole = [
             one
             for one in self.records.measurements.groups

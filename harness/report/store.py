@@ -15,7 +15,7 @@ import datasets
 from architectures import ArchitectureInfo
 from harness import metrics
 from harness.config.run_spec import RunSpec
-from harness.metrics.bootstrap import MIN_IMAGES
+from harness.metrics.bootstrap import MIN_IMAGES, SCORES, over_seeds
 from harness.records.measurement import MeasurementRecord, load_measurements
 from harness.records.run import Evaluation, History, RunRecord, StoredRun, load_runs
 from harness.system.errors import printable
@@ -59,6 +59,14 @@ class Scored:
         All evaluations of a split get the same resamples. BF means nothing where it was not scored.
         """
         return metrics.resampled_scores(self._image_scores) if len(self.matrices) >= MIN_IMAGES else None
+
+    @cached_property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Score -> ends of its 95 % interval over blocks of images, 0 to 1; empty of too few images."""
+        if self.resampled is None:
+            return {}
+        found = {name: over_seeds(self.resampled[None, :, at]) for at, name in enumerate(SCORES)}
+        return {name: (one.low, one.high) for name, one in found.items()}
 
     @property
     def resampled_iou(self) -> NDArray[np.float64] | None:

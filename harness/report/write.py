@@ -15,10 +15,11 @@ from harness.report.indices import indices_files
 from harness.report.pages import Files, SectionPage, costs_files, section_files
 from harness.report.parallel import in_parallel
 from harness.report.performance import performance_files
-from harness.report.plots import Source, open_source, palette
+from harness.report.plots import palette
 from harness.report.rank_stability import rank_stability, rank_stability_text
 from harness.report.render import render
 from harness.report.runtimes import runtimes_files
+from harness.report.scored_data import Source, open_source
 from harness.report.sections import Section, heading, sections
 from harness.report.store import Store, read_store
 from harness.report.tables.render import csv
@@ -145,12 +146,14 @@ def _over_groups(records: SuiteRecords, results: pd.DataFrame) -> tuple[Files, l
     texts: list[str] = []
     if records.suite.table == "recipes":
         return files, texts
-    if not (stability := rank_stability(own)).empty:
-        files["rank-stability.csv"] = csv(stability).encode()
-        texts.append(rank_stability_text(stability))
-    if not (lengths := training_length(own)).empty:
-        files["training-length.csv"] = csv(lengths).encode()
-        texts.append(training_length_text(lengths))
+    compared = {
+        "rank-stability.csv": (rank_stability, rank_stability_text),
+        "training-length.csv": (training_length, training_length_text),
+    }
+    for name, (made_of, text_of) in compared.items():
+        if not (frame := made_of(own)).empty:
+            files[name] = csv(frame).encode()
+            texts.append(text_of(frame))
     return files, texts
 
 
@@ -162,7 +165,7 @@ def _common(notes: Sequence[Iterable[str]]) -> list[str]:
 
 def _check_edition(records: SuiteRecords, source: Source, data_root: str | None) -> None:
     """A data root of which no run was scored would give no panel: say so rather than leave them out."""
-    scored = [group.digest for group in records.groups if group.runs]
+    scored = [group.spec.dataset_hash for group in records.groups if group.runs]
     if data_root is not None and not records.dataset.synthetic and scored and source.digest not in scored:
         raise datasets.DatasetError(
             f"{records.dataset.name} in {data_root} is edition {source.test.variant} ({source.digest[:12]}), "

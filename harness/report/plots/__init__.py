@@ -6,7 +6,7 @@ line; what else a reader must know is the caption's, from `templates/captions/`.
 
 from collections.abc import Sequence
 
-from harness.report.plots.base import Drawing, NoPlot, Plot, PlotContext, Source, Subject, open_source
+from harness.report.plots.base import Drawing, NoPlot, Plot, PlotContext, Subject
 from harness.report.plots.style import Palette, palette
 from harness.system.registry import Registry, entries_of_package
 
@@ -31,8 +31,6 @@ __all__ = [
     "Palette",
     "Plot",
     "PlotContext",
-    "Source",
     "drawings",
-    "open_source",
     "palette",
 ]

@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import datasets
-from harness.config.suite import load_suite, suite_names
-from harness.report.grouping import Group
+from harness.report.grouping import Group, suites_of
 from harness.report.plots.png import MAX_BYTES, PHOTO_BYTES, png
 from harness.report.plots.style import Palette
 from harness.report.render import render
 from harness.report.resources import MeasurementGroup
+from harness.report.scored_data import Source
 
 Subject = Literal["group", "device", "series", "table1", "recipes", "performance"]
 
@@ -38,40 +38,11 @@ class PlotContext:
     @property
     def with_paper(self) -> bool:
         """Whether the paper's Table 3 may stand beside: its recipe and its dataset."""
-        suites = (load_suite(name) for name in suite_names() if not self.dataset.synthetic)
-        mine = (self.dataset.name, self.group.protocol.name)
-        return any(one.table == "table3" and one.dataset == mine[0] and mine[1] in one.protocols for one in suites)
+        return not self.dataset.synthetic and any(one.table == "table3" for one in suites_of(self.group.spec))
 
     def heading(self, what: str, split: str = "test") -> str:
         """Title of a figure in one line: what it shows, of which data, and whether its runs are reduced."""
         return f"{what}: {self.dataset.title} {split}".strip() + (" (REDUCED)" if self.group.reduced else "")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """The test split, opened for its pictures, and the hash of the edition that it is of."""
-
-    test: datasets.Dataset
-    digest: str
-
-
-def open_source(dataset: datasets.DatasetInfo, data_root: str | None) -> Source | None:
-    """The pictures of a dataset with their edition, if they may be had; as `open_test`."""
-    test = open_test(dataset, data_root)
-    if test is None:
-        return None
-    return Source(test=test, digest=datasets.content_hash(dataset.name, None if dataset.synthetic else data_root)[1])
-
-
-def open_test(dataset: datasets.DatasetInfo, data_root: str | None) -> datasets.Dataset | None:
-    """The test split, if its pictures may be had: of drawn data always, of others where a root is given.
-
-    Raises:
-        datasets.DatasetError: a root was given, and the data there can't be read.
-    """
-    if not dataset.synthetic and data_root is None:
-        return None
-    return datasets.load(dataset.name, "test", None if dataset.synthetic else data_root)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.report.accuracy import confusion
+from harness.report.accuracy import confusion, scored_at
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import SMALL, key, new_figure, sign, styled
 from harness.report.store import title
 
 MOST_NETWORKS = 6  # signs of more networks on one line are not told apart
 MOST_CLASSES = 20  # more are numbered in a confusion matrix, without numbers in its cells
+PALE_PERCENT = 48  # above it a cell is so dark that its number is white
 
 
 def class_figure(context: PlotContext, frame: pd.DataFrame) -> Figure:
@@ -58,14 +58,12 @@ def confusion_figure(context: PlotContext) -> Figure:
     with styled():
         figure = new_figure(0.5 + 3.9 * rows, context.heading("Confusion matrices, % of a class's pixels"))
         grid = figure.subplots(rows, 2, squeeze=False)
-        # each heatmap draws the whole figure once, which with a layout takes as long as all else
-        layout = figure.get_layout_engine()
-        figure.set_layout_engine("none")
         for place, axes in enumerate(grid.flat):
             if place >= len(names):
                 axes.set_axis_off()
                 continue
-            values = pd.DataFrame(confusion(context.group, names[place]), index=shown, columns=shown)
+            scored = scored_at(context.group.of(names[place]), "test", context.group.shown_label)
+            values = pd.DataFrame(confusion(scored, len(classes)), index=shown, columns=shown)
             texts = values.map(lambda value: "" if many or pd.isna(value) or value < 0.5 else f"{value:.0f}")
             _draw_cells(axes, values, texts)
             axes.set_title(title(names[place]), fontweight="bold")
@@ -76,36 +74,32 @@ def confusion_figure(context: PlotContext) -> Figure:
                 axes.set_xlabel("predicted")
                 axes.xaxis.set_label_position("top")
                 axes.tick_params(axis="x", labeltop=True, labelbottom=False)
-                axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=45, ha="left")
+                axes.set_xticks(axes.get_xticks(), shown, rotation=45, ha="left", rotation_mode="default")
             else:
                 axes.set_xticklabels([])
-        figure.set_layout_engine(layout)
     return figure
 
 
 def _draw_cells(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame) -> None:
     """A table of percentages as colored cells, `texts` written into them; gray where there is none."""
-    rows, columns = values.shape
-    sns.heatmap(
-        values.astype(float),
-        ax=axes,
-        annot=texts.to_numpy(),
-        fmt="",
-        annot_kws={"fontsize": SMALL},
+    shares, (rows, columns) = values.to_numpy(dtype=float), values.shape
+    axes.pcolormesh(
+        np.ma.masked_invalid(shares),
         cmap="Blues",
         vmin=0,
         vmax=100,
-        cbar=False,
         linewidths=0.4,
-        linecolor="#dddddd",
-        square=rows == columns,
-        xticklabels=[str(name) for name in values.columns],
-        yticklabels=[str(name) for name in values.index],
+        edgecolor="#dddddd",
     )
-    axes.set(facecolor="#e8e8e8", xlabel="", ylabel="")
-    for label in axes.get_xticklabels():
-        label.set(rotation=45, ha="right", rotation_mode="anchor")
-    axes.tick_params(axis="y", rotation=0)
+    axes.set(facecolor="#e8e8e8", xlim=(0, columns), ylim=(rows, 0), aspect="equal" if rows == columns else "auto")
+    axes.spines[:].set_visible(False)
+    for (row, column), text in np.ndenumerate(texts.to_numpy()):
+        if text:
+            color = "w" if shares[row, column] > PALE_PERCENT else ".15"
+            made = axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=color, fontsize=SMALL)
+            made.set_in_layout(False)  # it reaches over nothing, and measuring so many takes time
+    axes.set_xticks(np.arange(columns) + 0.5, list(values.columns), rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(np.arange(rows) + 0.5, list(values.index), va="center")
     axes.grid(visible=False)
     axes.tick_params(length=0)
 

@@ -16,8 +16,9 @@ from datasets import DatasetInfo
 from datasets.base import Color
 from harness.metrics.confusion import average_rates
 from harness.report.grouping import Group
-from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, Source, drawing
+from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import DARK, SMALL, WIDTH_IN, key, new_figure, styled
+from harness.report.scored_data import Source
 from harness.report.store import title
 
 VOID = 255

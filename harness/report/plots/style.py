@@ -1,7 +1,5 @@
 """The look that all plots share: sizes, fonts, a color and marker for each network, labels beside what they name."""
 
-import colorsys
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.patheffects import withStroke
@@ -23,6 +22,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from harness.config.suite import Suite
+from harness.report.looks import look
 from harness.report.store import title
 
 WIDTH_IN, DPI = 8.2, 110  # 902 pixels: a code host shows it in full size
@@ -54,47 +54,7 @@ _SETTINGS: Mapping[str, Any] = {
     "legend.fontsize": SMALL,
     "legend.frameon": False,
 }
-# By name and for good, so that a network looks the same in every plot of every suite.
-_LOOKS: Mapping[str, tuple[str, str]] = {
-    "segnet": ("#0173b2", "o"),
-    "fcn8s": ("#d55e00", "s"),
-    "fcn8s-bilinear": ("#e0a008", "D"),
-    "deeplab-largefov": ("#029e73", "^"),
-    "deeplab-largefov+dense-crf@1": ("#7a9a01", "v"),
-    "deconvnet": ("#b8509c", "P"),
-    "bilinear-interpolation": ("#6e6e6e", "X"),
-    "segnet-basic": ("#2b50aa", "o"),
-    "segnet-basic-encoder-addition": ("#4fa3e0", "p"),
-    "segnet-basic-single-channel-decoder": ("#20b2aa", "h"),
-    "fcn-basic": ("#a63603", "s"),
-    "fcn-basic-no-addition": ("#e6750b", "<"),
-    "fcn-basic-no-dim-reduction": ("#c8102e", "D"),
-    "fcn-basic-no-addition-no-dim-reduction": ("#c98bdb", ">"),
-    "smp:Unet/mobilenet_v2": ("#e69fcf", "<"),
-    "smp:Unet/resnet34": ("#cc2255", ">"),
-    "smp:FPN/resnet34": ("#8c564b", "v"),
-    "smp:DeepLabV3Plus/resnet34": ("#66a61e", "P"),
-    "smp:UPerNet/tu-convnext_tiny": ("#e6750b", "D"),
-    "smp:Segformer/mit_b0": ("#4fa3e0", "p"),
-    "smp:Segformer/mit_b2": ("#3b3b98", "h"),
-    "torchvision:fcn_resnet50": ("#a63603", "s"),
-    "torchvision:deeplabv3_mobilenet_v3_large": ("#1b7837", "X"),
-    "torchvision:lraspp_mobilenet_v3_large": ("#7b3fa0", "*"),
-    "position-prior": ("#8a8a8a", "X"),
-    "pixel-mlp": ("#8c6d31", "d"),
-}
 _LEADER: Mapping[str, Any] = {"arrowstyle": "-", "color": "#aaaaaa", "lw": 0.7, "shrinkA": 0}
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "d")
-
-
-def look(network: str) -> tuple[str, str]:
-    """Color and marker of a network; of one that is not listed they follow from its name alone."""
-    if network in _LOOKS:
-        return _LOOKS[network]
-    digest = hashlib.sha256(network.partition("#")[0].encode()).digest()  # a plugin's source may change
-    red, green, blue = colorsys.hls_to_rgb(digest[0] / 256, 0.36 + 0.2 * digest[1] / 256, 0.65)
-    color = "#" + "".join(f"{round(255 * part):02x}" for part in (red, green, blue))
-    return color, _MARKERS[digest[2] % len(_MARKERS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +133,11 @@ def _text_color(color: str) -> tuple[float, float, float]:
     return factor * red, factor * green, factor * blue
 
 
-def _figure_of(axes: Axes) -> Figure:
-    return cast(Figure, axes.get_figure(root=True))
+def _lay_out(axes: Axes) -> Figure:
+    """Put the axes of the figure in their places, as drawing it would; gives the figure."""
+    figure = cast(Figure, axes.get_figure(root=True))
+    cast(LayoutEngine, figure.get_layout_engine()).execute(figure)
+    return figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +160,7 @@ def label_points(axes: Axes, marks: Sequence[Mark], levels: Sequence[tuple[float
         marks: all points, those without a text too.
         levels: horizontal lines to keep clear of, each from x to x at y.
     """
-    figure = _figure_of(axes)
-    figure.draw_without_rendering()
+    figure = _lay_out(axes)
     figure.set_layout_engine("none")
     reach = 5 * DPI / 72
     bars = [((mark.x, mark.low), (mark.x, mark.high), reach) for mark in marks]
@@ -267,7 +229,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
         )
         for text, y, color in ends
     ]
-    _figure_of(axes).draw_without_rendering()
+    _lay_out(axes)
     left = axes.get_xlim()[1]
     heights = [float(axes.transData.transform((left, y))[1]) * 72 / DPI for _, y, _ in ends]
     for text, height, moved in zip(texts, heights, spread_apart(heights, 1.3 * SMALL), strict=True):
@@ -276,23 +238,11 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
 
 def spread_apart(places: Sequence[float], step: float) -> list[float]:
     """Places that are at least a step apart, in the same order and as near to the given ones as may be."""
-    order = sorted(range(len(places)), key=lambda at: places[at])
-    clusters: list[list[int]] = []
-    for at in order:
-        clusters.append([at])
-        while len(clusters) > 1 and _first(clusters[-1], places, step) - _last(clusters[-2], places, step) < step:
-            clusters[-2:] = [clusters[-2] + clusters[-1]]
-    result = [0.0] * len(places)
-    for cluster in clusters:
-        for number, at in enumerate(cluster):
-            result[at] = _first(cluster, places, step) + number * step
-    return result
-
-
-def _first(cluster: Sequence[int], places: Sequence[float], step: float) -> float:
-    """Lowest place of what stands together around its mean."""
-    return sum(places[at] for at in cluster) / len(cluster) - step * (len(cluster) - 1) / 2
-
-
-def _last(cluster: Sequence[int], places: Sequence[float], step: float) -> float:
-    return _first(cluster, places, step) + step * (len(cluster) - 1)
+    order, steps = np.argsort(places, kind="stable"), step * np.arange(len(places))
+    # less the steps before each they need only not fall: isotonic regression, by its min-max formula
+    wanted = np.asarray(places)[order] - steps
+    ends = range(len(places))
+    risen = [max(min(wanted[i : k + 1].mean() for k in ends[at:]) for i in ends[: at + 1]) for at in ends]
+    result = np.empty(len(places))
+    result[order] = risen + steps
+    return result.tolist()

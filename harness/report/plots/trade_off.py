@@ -1,7 +1,7 @@
 """What accuracy costs: mIoU on test against memory, latency, energy and parameters, the paper's points beside."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,72 +9,45 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness import paper
-from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, MeasurementRecord, Phase
+from harness.records.measurement import MeasurementRecord
 from harness.records.run import BEST
-from harness.report.accuracy import PAPER_BEST, summarize
+from harness.report.accuracy import PAPER_BEST, Scores
+from harness.report.costs import BY_NAME, Cost
 from harness.report.grouping import input_size
-from harness.report.measurement_frame import fact
 from harness.report.plots.base import Drawing, GroupData, NoPlot, Plot, PlotContext, bars_words, caption, drawing
 from harness.report.plots.style import GRAY, Mark, key, label_points, new_figure, plain_axis, sign, size_text, styled
 from harness.report.resources import MeasurementGroup
 from harness.report.store import Run, title
-from harness.system.quantities import Quantity
 
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What accuracy is plotted against.
-
-    label: of the axis. of: phase, batch, quantity and statistic in the frame of measurements; none: the runs' own
-    records have it. published: the paper's value in the same unit, if any.
-    """
-
-    label: str
-    of: tuple[Phase, int, str, str] | None
-    published: Callable[[paper.Resources], float] | None = None
-
-    def read(self, runs: Sequence[Run], measured: MeasurementRecord | None) -> Quantity:
-        """Its value for a network's runs and measurement, or why there is none."""
-        if self.of is None:
-            counted = next((run.record.parameters for run in runs if run.record.parameters), None)
-            return Quantity(reason="not counted") if counted is None else Quantity(value=1e-6 * counted)
-        return fact(measured, *self.of) if measured else Quantity(reason="not measured")
-
-
+# What accuracy is plotted against; the headers are of the axis. Parameters are the runs' own, in millions.
 COSTS: Mapping[str, Cost] = {
-    "memory": Cost(
-        label="inference memory, batch 1: live tensors' peak, analytic (MiB)",
-        of=("inference-memory", INFERENCE_BATCH, "live_peak_mib", "value"),
-        published=lambda row: row.inference_memory_mb,
+    "memory": replace(
+        BY_NAME["inference_live_mib"], header="inference memory, batch 1: live tensors' peak, analytic (MiB)"
     ),
-    "time": Cost(
-        label="latency of a forward pass, batch 1 (ms)",
-        of=("forward", TIME_BATCH, "latency_ms", "median"),
-        published=lambda row: row.forward_ms,
-    ),
-    "energy": Cost(
-        label="energy above idle of a forward pass, batch 1 (J)",
-        of=("forward", TIME_BATCH, "energy_j_per_image", "above_idle"),
-    ),
-    "parameters": Cost(
-        label="parameters (millions)",
-        of=None,
-        published=lambda row: row.model_size_mb / 4,  # 4 bytes a parameter
-    ),
+    "time": replace(BY_NAME["forward_ms"], header="latency of a forward pass, batch 1 (ms)"),
+    "energy": replace(BY_NAME["energy_j"], header="energy above idle of a forward pass, batch 1 (J)"),
+    "parameters": replace(BY_NAME["parameters"], header="parameters (millions)", paper="model_size_mb"),
 }
-_DEVICE_MEMORY = Cost(
-    label="inference memory, batch 1: allocator's peak (MiB)",
-    of=("inference-memory", INFERENCE_BATCH, "peak_allocated_mib", "value"),
-    published=COSTS["memory"].published,
+_DEVICE_MEMORY = replace(
+    BY_NAME["inference_allocated_mib"],
+    header="inference memory, batch 1: allocator's peak (MiB)",
+    paper=COSTS["memory"].paper,
 )
 
 
 def cost_of(quantity: str, measured: MeasurementGroup | None) -> Cost:
     """What a name of `COSTS` is read from: memory by the device's allocator, where it has one."""
     records = measured.records if measured and quantity == "memory" else ()
-    if any(_DEVICE_MEMORY.read((), record).value is not None for record in records):
+    if any(_DEVICE_MEMORY.read(record).value is not None for record in records):
         return _DEVICE_MEMORY
     return COSTS[quantity]
+
+
+def _value(cost: Cost, runs: Sequence[Run], measured: MeasurementRecord | None) -> float | None:
+    """Of a network's runs and measurement."""
+    if cost.name != "parameters":
+        return cost.read(measured).value if measured else None
+    return next((1e-6 * run.record.parameters for run in runs if run.record.parameters), None)
 
 
 def trade_off_frame(context: PlotContext, measured: MeasurementGroup | None, quantity: str) -> pd.DataFrame:
@@ -87,20 +60,22 @@ def trade_off_frame(context: PlotContext, measured: MeasurementGroup | None, qua
     """
     group, cost, rows = context.group, cost_of(quantity, measured), []
     for name in group.networks:
-        summary = summarize(group.of(name), "test", group.shown_label)
-        value = cost.read(group.of(name), measured.of(name) if measured else None).value
-        if summary is None or value is None:
+        found = Scores.of(group.of(name), "test", group.shown_label)
+        value = _value(cost, group.of(name), measured.of(name) if measured else None)
+        if found is None or value is None:
             continue
-        miou = summary.mean["mIoU"]
-        low, high = summary.interval.get("mIoU", (miou, miou))
+        miou = found.mean["mIoU"]
+        low, high = found.interval.get("mIoU", (miou, miou))
         rows.append(("here", title(name), value, miou, low, high))
-    if rows and cost.published and context.with_paper:
+    if rows and cost.paper and context.with_paper:
+        bytes_each = 4 if quantity == "parameters" else 1  # of which the model's size is made
         checkpoint = PAPER_BEST if group.shown_label == BEST else group.shown_label
         scores = {row.network: row.scores["mIoU"] for row in paper.accuracies() if row.checkpoint == checkpoint}
         for published in paper.resources():
             if published.network in scores:
                 miou = scores[published.network]
-                rows.append(("paper", published.network, cost.published(published), miou, miou, miou))
+                theirs = getattr(published, cost.paper) / bytes_each
+                rows.append(("paper", published.network, theirs, miou, miou, miou))
     return pd.DataFrame(rows, columns=["source", "network", "cost", "miou", "low", "high"])
 
 
@@ -138,7 +113,7 @@ def trade_off_figure(context: PlotContext, measured: MeasurementGroup, quantity:
             entries.append(sign("Pareto front of these", color=GRAY, linestyle="-"))
         if len(ours) < len(frame):
             entries.insert(1, sign("the paper's own", marker="o", mfc="white"))
-        axes.set(xlabel=cost_of(quantity, measured).label, ylabel="mIoU on test (%)")
+        axes.set(xlabel=cost_of(quantity, measured).header, ylabel="mIoU on test (%)")
         key(figure, entries)
         label_points(axes, marks, levels)
     return figure
@@ -169,7 +144,7 @@ def _draw_front(axes: Axes, points: Sequence[tuple[float, float]]) -> list[tuple
 def missing_reasons(context: PlotContext, measured: MeasurementGroup | None, quantity: str) -> list[str]:
     """Why no network of the group has the cost; empty where it was measured."""
     cost, records = cost_of(quantity, measured), measured.records if measured else ()
-    found = [cost.read((), one) for one in records if one.spec.architecture in context.group.networks]
+    found = [cost.read(one) for one in records if one.spec.architecture in context.group.networks]
     return sorted({one.reason for one in found if one.reason})
 
 

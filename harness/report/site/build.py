@@ -12,15 +12,15 @@ from harness.config.run_spec import EVALUATION_REVISION, METRICS_REVISION
 from harness.config.suite import OWN, load_suite
 from harness.records.measurement import measurements_folder
 from harness.records.run import runs_folder
+from harness.report import grouping
 from harness.report.claims import load_claims
 from harness.report.collect import collect, suites_of
 from harness.report.commands import commands
-from harness.report.frames import dataset_info
 from harness.report.metrics import CLASS_METRICS
 from harness.report.render import render
 from harness.report.site import claims as claims_page
 from harness.report.site import networks, protocols
-from harness.report.site.content import Content, SiteGroup, collect_site, pairs_json
+from harness.report.site.content import Content, SiteGroup, collect_site
 from harness.report.site.pictures import Images, collect_images, script
 from harness.report.site.quantities import QUANTITIES, SECTIONS, Row, quantities, significant
 from harness.report.store import Store, architecture_info, output_stride
@@ -78,7 +78,7 @@ def _files(content: Content, images: Sequence[Images]) -> Iterator[tuple[str, by
     groups = [_group(group, content) for group in content.groups]
     yield "data/site.js", script("window.SITE", _data(content, groups, images, words))
     for group in content.groups:
-        yield f"data/pairs-{group.id}.js", script(f'SITE.pairs["{group.id}"]', pairs_json(group))
+        yield f"data/pairs-{group.id}.js", script(f'SITE.pairs["{group.id}"]', group.pairs())
     for one in images:
         yield f"data/images-{one.group.id}.js", script(f'SITE.images["{one.group.id}"]', one.data())
         yield from ((f"pictures/{path}", data) for path, data in one.files())
@@ -164,8 +164,7 @@ def _sections() -> list[Row]:
 
 
 def _group(group: SiteGroup, content: Content) -> Row:
-    spec = group.first.record.spec
-    info = dataset_info(spec)
+    spec, info = group.spec, group.info
     return {
         "id": group.id,
         "title": group.title,
@@ -179,7 +178,7 @@ def _group(group: SiteGroup, content: Content) -> Row:
         "colors": [list(color) for color in info.colors] if info else [],
         "checkpoints": list(group.checkpoints),
         "shown": group.shown,
-        "reduced": group.reduced,
+        "reduced": "; ".join(group.group.reduced),
         "badges": protocols.badges(group),
         "identity": dict(protocols.identity(group)),
         "paper": content.paper(group),
@@ -190,9 +189,8 @@ def _home(content: Content) -> Row:
     """What the first page says of its device, and its commands."""
     device = next(iter(content.devices), {"title": "no device", "kind": ""})
     shown = next(iter(content.groups), None)
-    own = content.results[content.results["group"] == shown.id] if shown else content.results
-    named = str(own["suites"].iloc[0]).split() if len(own) else []
-    named = [OWN] if shown and shown.first.record.spec.own_data else named or ["quick"]
+    named = [suite.name for suite in grouping.suites_of(shown.spec)] if shown else []
+    named = [OWN] if shown and shown.spec.own_data else named or ["quick"]
     every = [suite for _, suite in suites_of(content.store, named[:1])]
     suite, groups = every[0] if every else load_suite("quick"), []
     for one in every:
@@ -237,7 +235,7 @@ def _records(content: Content) -> Iterator[tuple[str, bytes]]:
     """Copies of the records that the pages link to."""
     results = content.store.results
     for group in content.groups:
-        for run in group.runs:
+        for run in group.group.runs:
             path = runs_folder(results) / run.record.run_id / "record.json"
             yield f"records/runs/{run.record.run_id}.json", path.read_bytes()
     for name in content.measurements["measurement_id"].unique():

@@ -1,85 +1,158 @@
-"""What the site shows, collected from the tidy frames: groups of runs, a row a network, and costs."""
+"""What the site shows, collected from the records: groups of runs, a row a network, differences, and costs."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import architectures
-from harness.config.run_spec import EVALUATION_REVISION
+import datasets
+from harness.config.run_spec import EVALUATION_REVISION, RunSpec
 from harness.config.suite import load_suite
-from harness.metrics.significance import interval
+from harness.metrics.significance import Difference, Sample, difference
+from harness.records.run import BEST, RunRecord
 from harness.report import frames
-from harness.report.grouping import GroupKey, input_size, suites_of
-from harness.report.plots.style import look
+from harness.report.accuracy import Scores, tied
+from harness.report.grouping import Group, groups_of, input_size, outdated, suites_of
+from harness.report.looks import look
+from harness.report.metrics import BY_NAME, METRICS
 from harness.report.render import render
-from harness.report.samples import tied
-from harness.report.site.pairs import NAMES, Pair, Samples, compare_all
+from harness.report.scored_data import class_names, dataset_info
 from harness.report.site.quantities import QUANTITIES, Row, cells, costs, devices, paper_points
 from harness.report.store import Run, Store, read_store
-from harness.report.tables.cells import PUBLISHED, suite_beside_paper
+from harness.report.tables.cells import PUBLISHED, mean_or_nan, suite_beside_paper
+from harness.system.quantities import NotMeasured
 
 # Splits that a group's rows may be scored on; the first that its runs have.
 SPLITS = ("test", "val")
+# Names of the scores that have an interval -> their headers.
+COMPARED = {metric.name: metric.header for metric in METRICS if metric.interval}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SiteGroup:
-    """Runs that may stand in one table. split: that its rows are scored on. shown: checkpoint shown first."""
+    """Runs that may stand in one table.
 
-    id: str
-    key: GroupKey
-    runs: tuple[Run, ...]
+    split: that its rows are scored on. labels: the checkpoints that are scored there, the chosen one last. shown: the
+    one of `checkpoints` that is shown first.
+    """
+
+    group: Group
     title: str
     split: str
-    checkpoints: tuple[str, ...]
-    shown: str
-    size: tuple[int, int]
-    classes: tuple[str, ...]
-    reduced: str
-    synthetic: bool
+    labels: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Name of the group."""
+        return self.group.slug
+
+    @property
+    def spec(self) -> RunSpec:
+        """Of any of its runs."""
+        return self.group.spec
+
+    @cached_property
+    def info(self) -> datasets.DatasetInfo | None:
+        """The dataset; none where it is not known here."""
+        return dataset_info(self.spec)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return class_names(self.group.runs[0].record)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Input (height, width); (0, 0) where nobody can say."""
+        return _size(self.spec, self.info)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data is drawn."""
+        return self.info is not None and self.info.synthetic
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The frames' names of the labels."""
+        return tuple(frames.CHECKPOINTS.get(label, label) for label in self.labels)
+
+    @property
+    def shown(self) -> str:
+        """The chosen checkpoint where train is scored there too, else the last fixed one."""
+        fixed = [label for label in self.labels if label != BEST]
+        chosen = len(fixed) < len(self.labels) and (self.spec.protocol.score_train_selected or not fixed)
+        return self.checkpoints[-1] if chosen else fixed[-1]
 
     @cached_property
     def networks(self) -> dict[str, list[Run]]:
         """Networks in the registry's order, each with its runs by seed."""
-        names = {run.record.spec.network for run in self.runs}
-        ordered = sorted(self.runs, key=lambda run: run.record.spec.seed)
+        ordered = sorted(self.group.runs, key=lambda run: run.record.spec.seed)
         return {
             name: [run for run in ordered if run.record.spec.network == name]
-            for name in sorted(names, key=_network_order)
+            for name in sorted(self.group.networks, key=_network_order)
         }
 
-    @property
-    def first(self) -> Run:
-        """A run of the group."""
-        return self.runs[0]
-
     @cached_property
-    def compared(self) -> tuple[dict[str, dict[str, Samples]], dict[str, dict[str, Pair]]]:
-        """`compare_all` of it."""
-        return compare_all(self.networks, self.split, self.checkpoints)
+    def scores(self) -> dict[str, dict[str, Scores]]:
+        """Checkpoint -> network -> its scores, of those that were scored there."""
+        found = {
+            checkpoint: {name: Scores.of(runs, self.split, label) for name, runs in self.networks.items()}
+            for checkpoint, label in zip(self.checkpoints, self.labels, strict=True)
+        }
+        return {at: {name: one for name, one in own.items() if one is not None} for at, own in found.items()}
+
+    def pairs(self) -> dict[str, dict[str, Row]]:
+        """Checkpoint -> `first|second` -> their difference, as `data/pairs-*.js` has it."""
+        known: dict[tuple[tuple[str, ...], tuple[str, ...]], Row] = {}  # two checkpoints may be of the same evaluations
+        pairs: dict[str, dict[str, Row]] = {}
+        for checkpoint, scores in self.scores.items():
+            pairs[checkpoint] = {}
+            for (first, one), (second, other) in combinations(scores.items(), 2):
+                key = (one.evaluations, other.evaluations)
+                if key not in known:
+                    known[key] = _pair(one, other)
+                pairs[checkpoint][f"{first}|{second}"] = known[key]
+        return pairs
 
 
-@dataclass(frozen=True, kw_only=True)
+def _pair(one: Scores, other: Scores) -> Row:
+    """The first less the second, in points: [estimate, low, high] of each score and of the IoU of each class."""
+    scores: dict[str, Difference] = {}
+    for name, header in COMPARED.items():
+        first, second = one.sample(header), other.sample(header)
+        if first is not None and second is not None:
+            found = difference(first, second)
+            if isinstance(found, NotMeasured):
+                return {"why": found.reason}
+            scores[name] = found
+    return {
+        "by": "seeds" if any(gap.by == "seeds" for gap in scores.values()) else "images",
+        "scores": {name: _triple(gap) for name, gap in scores.items()},
+        "classes": [_triple(difference(*classes)) for classes in zip(one.classes, other.classes, strict=True)],
+    }
+
+
+def _triple(gap: Difference | NotMeasured) -> list[float] | None:
+    """None of a class that is undefined somewhere."""
+    if isinstance(gap, NotMeasured) or np.isnan(gap.low):
+        return None
+    return [round(value, 4) for value in (gap.estimate, gap.low, gap.high)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Content:
-    """All that the pages are made of.
-
-    all_results: failed and outdated runs too. results: of the finished and current ones.
-    """
+    """All that the pages are made of. records: of all runs that were asked for, failed and outdated ones too."""
 
     store: Store
-    all_results: pd.DataFrame
-    results: pd.DataFrame
+    records: Sequence[RunRecord]
     measurements: pd.DataFrame
     groups: tuple[SiteGroup, ...]
-
-    @cached_property
-    def class_scores(self) -> pd.DataFrame:
-        """A row a run, split, checkpoint and class."""
-        return frames.load_class_scores(self.store)
 
     @cached_property
     def titles(self) -> dict[str, str]:
@@ -106,38 +179,33 @@ class Content:
 
     def paper(self, group: SiteGroup) -> list[Row]:
         """The paper's own figures of the whole networks, scored on test; none where they may not stand beside."""
-        spec = group.first.record.spec
-        info, suites = frames.dataset_info(spec), [load_suite(name) for name in suites_of(spec)]
-        whole = [suite for suite in suites if suite.table in PUBLISHED] if group.split == "test" else []
-        beside = info and any(suite_beside_paper(suite, info, group.networks) for suite in whole)
-        return paper_points(group.key.dataset, self.titles) if beside else []
+        whole = [suite for suite in suites_of(group.spec) if suite.table in PUBLISHED] if group.split == "test" else []
+        beside = group.info and any(suite_beside_paper(suite, group.info, group.networks) for suite in whole)
+        return paper_points(group.spec.dataset, self.titles) if beside else []
 
     @cached_property
     def rows(self) -> list[Row]:
         """A row a group, checkpoint and network, scores as means over seeds, as `data/site.js` has them."""
-        return [row for group in self.groups for row in self._rows(group)]
+        return [row for group in self.groups for at in group.checkpoints for row in self._rows(group, at)]
 
-    def _rows(self, group: SiteGroup) -> Iterable[Row]:
-        own = self.results[(self.results["group"] == group.id) & (self.results["split"] == group.split)]
-        for checkpoint in group.checkpoints:
-            here = own[own["checkpoint"] == checkpoint]
-            leaders = {key: _leaders(group, checkpoint, key) for key in NAMES}
-            for network, samples in group.compared[0][checkpoint].items():
-                runs = here[here["network"] == network].sort_values("seed")
-                yield {
-                    "id": f"{group.id}/{checkpoint}/{network}",
-                    "group": group.id,
-                    "checkpoint": checkpoint,
-                    "shown": checkpoint == group.shown,
-                    "network": network,
-                    "title": self.titles[network],
-                    "page": slug(network),
-                    "seeds": runs["seed"].tolist(),
-                    "runs": runs["run_id"].tolist(),
-                    "values": _values(runs, samples),
-                    "iou": cells(one.mean for one in samples.classes),
-                    "best": [key for key, names in leaders.items() if network in names],
-                }
+    def _rows(self, group: SiteGroup, checkpoint: str) -> Iterable[Row]:
+        here = group.scores[checkpoint]
+        leaders = {name: _leaders(here, header) for name, header in COMPARED.items()}
+        for network, scores in here.items():
+            yield {
+                "id": f"{group.id}/{checkpoint}/{network}",
+                "group": group.id,
+                "checkpoint": checkpoint,
+                "shown": checkpoint == group.shown,
+                "network": network,
+                "title": self.titles[network],
+                "page": slug(network),
+                "seeds": [run.record.spec.seed for run in scores.runs],
+                "runs": [run.record.run_id for run in scores.runs],
+                "values": _values(scores),
+                "iou": cells(one.mean for one in scores.classes),
+                "best": [name for name, networks in leaders.items() if network in networks],
+            }
 
     @property
     def defaults(self) -> Row:
@@ -153,20 +221,22 @@ class Content:
         }
 
 
-def _values(runs: pd.DataFrame, samples: Samples) -> dict[str, list[float | None]]:
+def _values(scores: Scores) -> dict[str, list[float | None]]:
     """Means over seeds, those of the four scores with their intervals."""
     values = {}
-    for key in [quantity.key for quantity in QUANTITIES if quantity.kind == "score"]:
-        around = interval(samples.scores[key]) if key in samples.scores else None
-        values[key] = cells([runs[key].mean(), *((around.low, around.high) if around else ())])
-    values["parameters_m"] = cells([runs["parameters"].mean() / 1e6])
-    values["train_hours"] = cells([runs["train_hours"].mean()])
+    for name in [quantity.key for quantity in QUANTITIES if quantity.kind == "score"]:
+        header = BY_NAME[name].header
+        values[name] = cells([scores.mean.get(header, np.nan), *scores.interval.get(header, ())])
+    records = [run.record for run in scores.runs]
+    counted = [record.parameters for record in records if record.parameters is not None]
+    values["parameters_m"] = cells([mean_or_nan(counted) / 1e6])
+    values["train_hours"] = cells([mean_or_nan([one.timing.train_s / 3600 for one in records if one.timing])])
     return values
 
 
-def _leaders(group: SiteGroup, checkpoint: str, key: str) -> set[str]:
+def _leaders(here: dict[str, Scores], header: str) -> set[str]:
     """The network with the highest mean, and those that do not differ from it by more than noise; of one alone none."""
-    found = {name: one.scores[key] for name, one in group.compared[0][checkpoint].items() if key in one.scores}
+    found: dict[str, Sample] = {name: one for name, own in here.items() if (one := own.sample(header)) is not None}
     return tied(found) or ({max(found, key=lambda name: found[name].mean)} if len(found) > 1 else set())
 
 
@@ -176,66 +246,47 @@ def collect_site(results: Path | Store, suites: Sequence[str] | None) -> Content
     Raises:
         UserError: unknown suite.
     """
-    for name in suites or ():
-        load_suite(name)
+    named = {load_suite(name).name for name in suites or ()}
     store = read_store(results)
-    every = frames.load_results(store)
-    if suites:
-        named = set(suites)
-        every = every[every["suites"].map(lambda text: bool(named & set(str(text).split())))]
-    current = every[(every["status"] == "finished") & (every["outdated"] == "")]
+    every = [one for one in store.records if not named or named & {suite.name for suite in suites_of(one.spec)}]
+    current = [record for record in every if record.status == "finished" and not outdated(record)]
+    groups = [found for group in groups_of(store, current) if (found := _group(group)) is not None]
+    titles = [group.title for group in groups]
+    # protocols that are described alike have the end of their group's name behind it
+    groups = [
+        one if titles.count(one.title) == 1 else replace(one, title=f"{one.title} ({one.id[-8:]})") for one in groups
+    ]
     return Content(
         store=store,
-        all_results=every,
-        results=current,
+        records=every,
         measurements=frames.load_measurements(store),
-        groups=_groups(store, current),
+        groups=tuple(sorted(groups, key=_importance)),
     )
 
 
-def _groups(store: Store, frame: pd.DataFrame) -> tuple[SiteGroup, ...]:
-    runs = {run.record.run_id: run for run in store.finished}
-    found = []
-    for name, own in frame.groupby("group"):
-        split = next((one for one in SPLITS if (own["split"] == one).any()), None)
-        if split is not None:
-            members = tuple(runs[run_id] for run_id in dict.fromkeys(own["run_id"]))
-            found.append(_group(str(name), own, split, members))
-    titles = [group.title for group in found]
-    # protocols that are described alike have the end of their group's name behind it
-    found = [
-        one if titles.count(one.title) == 1 else replace(one, title=f"{one.title} ({one.id[-8:]})") for one in found
-    ]
-    return tuple(sorted(found, key=_importance))
-
-
-def _group(name: str, own: pd.DataFrame, split: str, runs: tuple[Run, ...]) -> SiteGroup:
-    spec = runs[0].record.spec
-    info = frames.dataset_info(spec)
-    size = input_size(spec.protocol, info) if info else spec.protocol.size or (0, 0)
-    names = list(dict.fromkeys(own[own["split"] == split].sort_values("iteration")["checkpoint"]))
-    fixed = [one for one in names if one != "best"]
-    chosen = ["best"] if "best" in names else []
+def _group(group: Group) -> SiteGroup | None:
+    """None of runs without an evaluation of test or val."""
+    spec, info = group.spec, dataset_info(group.spec)
+    scored = {
+        (one.evaluation.split, label) for run in group.runs for one in run.scored for label in one.evaluation.labels
+    }
+    found = {split: tuple(label for label in group.labels if (split, label) in scored) for split in SPLITS}
+    split = next((split for split in SPLITS if found[split]), None)
+    if split is None:
+        return None
+    size = _size(spec, info)
     title = render("site/title.j2", protocol=spec.protocol, dataset=info, name=spec.dataset, size=size)
-    return SiteGroup(
-        id=name,
-        key=GroupKey.of(spec),
-        runs=runs,
-        title=title.strip(),
-        split=split,
-        checkpoints=(*fixed, *chosen),
-        shown="best" if chosen and (spec.protocol.score_train_selected or not fixed) else fixed[-1],
-        size=size,
-        classes=frames.class_names(runs[0].record),
-        reduced=str(own["reduced_why"].iloc[0]),
-        synthetic=bool(own["synthetic"].iloc[0]),
-    )
+    return SiteGroup(group=group, title=title.strip(), split=split, labels=found[split])
+
+
+def _size(spec: RunSpec, info: datasets.DatasetInfo | None) -> tuple[int, int]:
+    return input_size(spec.protocol, info) if info else spec.protocol.size or (0, 0)
 
 
 def _importance(group: SiteGroup) -> tuple[bool, bool, int, bool, str]:
     """Real data first, then scores of test by the present evaluation, then many networks, then full runs."""
-    test = group.split == "test" and group.key.evaluation == EVALUATION_REVISION
-    return (group.synthetic, not test, -len(group.networks), bool(group.reduced), group.id)
+    test = group.split == "test" and group.spec.evaluation_revision == EVALUATION_REVISION
+    return (group.synthetic, not test, -len(group.networks), bool(group.group.reduced), group.id)
 
 
 def _network_order(network: str) -> tuple[int, str]:
@@ -248,11 +299,3 @@ def _network_order(network: str) -> tuple[int, str]:
 def slug(network: str) -> str:
     """The network's name as a part of a page's name."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", network).strip("-")
-
-
-def pairs_json(group: SiteGroup) -> Mapping[str, object]:
-    """Checkpoint -> `first|second` -> their difference, as `data/pairs-*.js` has it."""
-    return {
-        checkpoint: {name: pair.as_json() for name, pair in found.items()}
-        for checkpoint, found in group.compared[1].items()
-    }

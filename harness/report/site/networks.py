@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from harness.report import frames
-from harness.report.accuracy import row_percent
+from harness.report.accuracy import confusion
+from harness.report.grouping import grouped
 from harness.report.metrics import CLASS_METRICS
 from harness.report.site.content import Content, SiteGroup, slug
-from harness.report.site.pairs import label_of
 from harness.report.site.pictures import Images
 from harness.report.site.quantities import Row, cells, records, rounded, value_or_none
-from harness.report.store import Run, Scored, architecture_info
+from harness.report.store import Run, architecture_info
+from harness.report.tables.per_class import class_means
 
 # Headings of an architecture's header, as CONTRIBUTING has them.
 _PARTS = ("Paper", "Official definition", "As defined", "Differences", "Parameters")
@@ -33,7 +34,7 @@ def network_pages(content: Content, images: Sequence[Images]) -> Iterator[tuple[
     """Name of each page without ending, and what its template needs."""
     tested = {one.group.id: one for one in images}
     for network, title in content.titles.items():
-        groups = [group for group in content.groups if _scored(group, network)]
+        groups = [group for group in content.groups if network in group.scores[group.shown]]
         architecture, _, refined = network.partition("+")
         yield (
             f"network-{slug(network)}",
@@ -43,7 +44,7 @@ def network_pages(content: Content, images: Sequence[Images]) -> Iterator[tuple[
                 "refined": refined,
                 "about": about(architecture),
                 "scores": [row for row in content.rows if row["network"] == network],
-                "sections": [_section(content, group, network, tested.get(group.id)) for group in groups],
+                "sections": [_section(group, network, tested.get(group.id)) for group in groups],
                 "costs": _costs(content.measurements[content.measurements["architecture"] == network]),
                 "bars": _bars(content.measurements[content.measurements["architecture"] == network]),
             },
@@ -73,26 +74,16 @@ def _header(target: str) -> list[Row]:
     return found
 
 
-def _scored(group: SiteGroup, network: str) -> list[Scored]:
-    """What is shown of the network's runs; a run may have a damaged evaluation, or one of void alone."""
-    found = [run.at(group.split, label_of(group.shown)) for run in group.networks.get(network, ())]
-    return [one for one in found if one is not None]
-
-
-def _section(content: Content, group: SiteGroup, network: str, images: Images | None) -> Row:
-    runs = group.networks[network]
-    own = content.class_scores
-    run_ids = [run.record.run_id for run in runs]
-    here = own[own["run_id"].isin(run_ids) & (own["split"] == group.split) & (own["checkpoint"] == group.shown)]
-    means = here.groupby("class_index")[[metric.name for metric in CLASS_METRICS]].mean()
-    matrix = np.sum([one.matrix for one in _scored(group, network)], axis=0)
+def _section(group: SiteGroup, network: str, images: Images | None) -> Row:
+    scored = group.scores[group.shown][network].scored
+    means = class_means(scored, group.classes)
     return {
         "group": group,
         "classes": [
-            {"name": group.classes[index], **{metric: value_or_none(value) for metric, value in row.items()}}
-            for index, row in zip(means.index, records(means), strict=True)
+            {"name": name, **{metric.name: value_or_none(means[metric.name][at]) for metric in CLASS_METRICS}}
+            for at, name in enumerate(group.classes)
         ],
-        "confusion": [cells(row) for row in row_percent(matrix)],
+        "confusion": [cells(row) for row in confusion(scored, len(group.classes))],
         "worst": _worst(images, network) if images else [],
     }
 
@@ -129,9 +120,8 @@ def _costs(own: pd.DataFrame) -> list[Row]:
     rows = []
     ordered = own[own["phase"] != "shapes"].sort_values("device_kind", ascending=False, kind="stable")  # GPUs first
     keys = ["measurement_id", "device_name", "height", "width", "precision", "variant", "preset", "phase", "batch"]
-    for key, found in ordered.groupby(keys, sort=False):
-        values = {(row["quantity"], row["statistic"]): row for row in records(found)}
-        names = dict(zip(keys, key, strict=True))
+    for found in grouped(records(ordered), lambda row: tuple(row[key] for key in keys)):
+        values = {(row["quantity"], row["statistic"]): row for row in found}
         wanted = {
             "time": ("latency_ms", "median"),
             "throughput": ("throughput_images_s", "median"),
@@ -141,7 +131,7 @@ def _costs(own: pd.DataFrame) -> list[Row]:
             "live": ("live_peak_mib", "value"),
         }
         shown = {name: values.get(where) or values.get((where[0], "value")) for name, where in wanted.items()}
-        rows.append(names | {name: _figure(one) for name, one in shown.items()})
+        rows.append({key: found[0][key] for key in keys} | {name: _figure(one) for name, one in shown.items()})
     return rows
 
 

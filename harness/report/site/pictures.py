@@ -14,13 +14,12 @@ from PIL import Image
 
 import datasets
 from harness.metrics.confusion import per_class_rates
-from harness.report.frames import dataset_info, image_names
+from harness.report.accuracy import Scores
 from harness.report.metrics import image_miou
-from harness.report.plots.base import open_test
+from harness.report.scored_data import image_names, open_test
 from harness.report.site.content import SiteGroup
-from harness.report.site.pairs import label_of
 from harness.report.site.quantities import Row
-from harness.report.store import Run, Scored
+from harness.report.store import Scored
 
 # Of a larger split only the images that a prediction was kept of, and each network's worst, have pictures.
 MOST_PICTURES = 400
@@ -37,26 +36,22 @@ class Images:
     group: SiteGroup
     source: datasets.Dataset | None
 
-    @cached_property
-    def scored(self) -> dict[str, list[tuple[Run, Scored]]]:
-        """Network -> its runs with what is shown of them."""
-        label = label_of(self.group.shown)
-        found = {
-            name: [(run, one) for run in runs if (one := run.at("test", label)) is not None]
-            for name, runs in self.group.networks.items()
-        }
-        return {name: runs for name, runs in found.items() if runs}
+    @property
+    def scored(self) -> dict[str, Scores]:
+        """Network -> what is shown of its runs."""
+        return self.group.scores[self.group.shown]
 
     @cached_property
     def count(self) -> int:
         """Images of the split."""
-        return min(len(one.matrices) for runs in self.scored.values() for _, one in runs)
+        return min(len(one.matrices) for scores in self.scored.values() for one in scores.scored)
 
     @cached_property
     def means(self) -> NDArray[np.float64]:
         """mIoU of each image and network, (N, M), percent, mean over seeds."""
         columns = [
-            np.mean([100 * image_miou(one)[: self.count] for _, one in runs], axis=0) for runs in self.scored.values()
+            np.mean([100 * image_miou(one)[: self.count] for one in scores.scored], axis=0)
+            for scores in self.scored.values()
         ]
         return np.stack(columns, axis=1)
 
@@ -64,8 +59,8 @@ class Images:
     def predictions(self) -> dict[str, dict[int, tuple[str, _Pixels]]]:
         """Network -> number of the image -> its id, and the label map (H, W) that the first seed predicted."""
         found: dict[str, dict[int, tuple[str, _Pixels]]] = {}
-        for name, runs in self.scored.items():
-            run, scored = runs[0]
+        for name, scores in self.scored.items():
+            run, scored = scores.runs[0], scores.scored[0]
             maps = [(stem, label) for stem in run.record.image_ids if (label := run.prediction(stem)) is not None]
             places = [(self._place(stem, label, scored), stem, label) for stem, label in maps]
             found[name] = {place: (stem, label) for place, stem, label in places if place is not None}
@@ -88,7 +83,7 @@ class Images:
     def _given_names(self) -> list[str]:
         if self.source is not None:
             return list(self.source.image_ids)
-        return image_names(self.group.first.record, "test", self.count)
+        return image_names(self.group.group.runs[0].record, "test", self.count)
 
     @cached_property
     def names(self) -> list[str]:
@@ -111,8 +106,8 @@ class Images:
         """The group's part of `data/images-*.js`: scores as 16-bit integers of hundredths of a percent."""
         classes = np.stack(
             [
-                np.mean([100 * per_class_rates(one.matrices[: self.count])[1] for _, one in runs], axis=0)
-                for runs in self.scored.values()
+                np.mean([100 * per_class_rates(one.matrices[: self.count])[1] for one in scores.scored], axis=0)
+                for scores in self.scored.values()
             ],
             axis=1,
         )  # (N, M, K)
@@ -136,8 +131,8 @@ class Images:
     @property
     def folder(self) -> str:
         """Of the images, which groups on the same edition share."""
-        key = self.group.key
-        return f"{key.dataset}-{key.dataset_sha256[:8]}"
+        spec = self.group.spec
+        return f"{spec.dataset}-{spec.dataset_hash[:8]}"
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Path in `pictures/` and content: a script of label maps for each image, and the image."""
@@ -148,7 +143,7 @@ class Images:
             if self.source is not None:
                 image, truth = self.source[at]
                 maps["truth"] = _data_url(truth)
-                yield f"{self.folder}/{at}.jpg", _jpeg(image)
+                yield f"{self.folder}/{at}.jpg", _encoded(image, format="JPEG", quality=_JPEG_QUALITY)
             yield f"{self.group.id}/{at}.js", script(f'SITE.maps["{self.group.id}/{at}"]', maps)
 
 
@@ -169,9 +164,9 @@ def collect_images(groups: Sequence[SiteGroup], data_root: str | None) -> list[I
     for group in groups:
         if group.split != "test":
             continue
-        name, spec = group.key.dataset, group.first.record.spec
+        name = group.spec.dataset
         if name not in sources:
-            info = None if spec.own_data else dataset_info(spec)  # own data lies elsewhere, if it is still there
+            info = None if group.spec.own_data else group.info  # own data lies elsewhere, if it is still there
             sources[name] = open_test(info, data_root) if info else None
         alone = Images(group=group, source=None)
         source = sources[name]
@@ -184,7 +179,7 @@ def _is_of(source: datasets.Dataset, images: Images) -> bool:
 
     Editions of a dataset that differ in their images alone, as CamVid's JPEG copy does, show the same.
     """
-    scored = next(iter(images.scored.values()))[0][1]
+    scored = next(iter(images.scored.values())).scored[0]
     if len(source.image_ids) != len(scored.matrices):
         return False
     labeled, classes = scored.matrices.sum(axis=2), len(images.group.classes)
@@ -199,12 +194,10 @@ def _packed(percent: NDArray[np.float64]) -> str:
 
 
 def _data_url(labels: _Pixels) -> str:
-    target = io.BytesIO()
-    Image.fromarray(labels).save(target, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(_encoded(labels, format='PNG', optimize=True)).decode()}"
 
 
-def _jpeg(image: _Pixels) -> bytes:
+def _encoded(pixels: _Pixels, **how: Any) -> bytes:
     target = io.BytesIO()
-    Image.fromarray(image).save(target, format="JPEG", quality=_JPEG_QUALITY)
+    Image.fromarray(pixels).save(target, **how)
     return target.getvalue()

@@ -1,5 +1,6 @@
 """What the page of protocols and measuring shows: protocol cards, system sheets, what is left out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from harness.paper import DECODER_TRAINING_IMAGES
 from harness.records.measurement import MeasurementRecord
 from harness.report.card import PAPER_PROTOCOLS, Setting, paper_table
 from harness.report.comparability import paper_training_images
-from harness.report.frames import dataset_info
+from harness.report.grouping import outdated
 from harness.report.site.content import Content, SiteGroup
 from harness.report.site.quantities import Row
 
@@ -23,7 +24,7 @@ _MACHINE = (
 
 def identity(group: SiteGroup) -> list[tuple[str, str]]:
     """What all runs of a group share, (name, value): two that differ in one of these are not compared."""
-    spec = group.first.record.spec
+    spec = group.spec
     return [
         ("dataset", spec.dataset),
         ("edition of the data", f"{spec.dataset_variant} {spec.dataset_hash[:12]}"),
@@ -38,14 +39,19 @@ def identity(group: SiteGroup) -> list[tuple[str, str]]:
 
 def _weights(group: SiteGroup) -> str:
     """Title of the weights that the runs began with; of networks that have their own, what is common to them."""
-    titles = dict.fromkeys(run.record.spec.initial_weights.title for run in group.runs)
-    key = f" ({group.key.weights[:8]})" if group.key.weights else ""
-    return f"{'; '.join(titles)}{key}" if len(titles) <= 2 else f"{group.key.weights_kind}, of {len(titles)} kinds{key}"
+    titles = dict.fromkeys(run.record.spec.initial_weights.title for run in group.group.runs)
+    weights = group.group.key.weights
+    key = f" ({weights[:8]})" if weights else ""
+    return (
+        f"{'; '.join(titles)}{key}"
+        if len(titles) <= 2
+        else f"{group.spec.initial_weights.kind}, of {len(titles)} kinds{key}"
+    )
 
 
 def badges(group: SiteGroup) -> list[Row]:
     """Status of a group: seeds, share of the schedule, initial weights, and what limits it."""
-    spec = group.first.record.spec
+    spec = group.spec
     seeds = [len(runs) for runs in group.networks.values()]
     low, high = min(seeds), max(seeds)
     text = f"{low}" if low == high else f"{low} to {high}"
@@ -54,8 +60,7 @@ def badges(group: SiteGroup) -> list[Row]:
     if share is not None:
         found.append({"text": f"schedule: {share:.0f} %", "kind": "warn" if share < 100 else "good"})
     size = f"input {group.size[0]} x {group.size[1]}"
-    info = dataset_info(spec)
-    smaller = info is not None and group.size[0] * group.size[1] < info.size[0] * info.size[1]
+    smaller = group.info is not None and group.size[0] * group.size[1] < group.info.size[0] * group.info.size[1]
     found.append({"text": size, "kind": "warn" if smaller else ""})
     found.append({"text": f"start: {_weights(group)}", "kind": ""})
     found.append({"text": f"trained in {spec.precision}", "kind": ""})
@@ -86,8 +91,8 @@ def cards(content: Content) -> list[Row]:
     """A card a group: its settings beside the paper's recipe, and what bears on the comparison."""
     found = []
     for group in content.groups:
-        protocol = group.first.record.spec.protocol
-        reference = _recipe(group.first.record.spec)
+        protocol, splits = group.spec.protocol, group.info.splits if group.info else {}
+        reference = _recipe(group.spec)
         found.append(
             {
                 "group": group,
@@ -97,7 +102,7 @@ def cards(content: Content) -> list[Row]:
                 "reference": reference,
                 "settings": _settings(group, reference),
                 "identity": identity(group),
-                "images": _images(group),
+                "images": ", ".join(f"{split} {count:,}" for split, count in splits.items()),
             }
         )
     return found
@@ -105,7 +110,7 @@ def cards(content: Content) -> list[Row]:
 
 def _settings(group: SiteGroup, reference: str | None) -> list[Setting]:
     """Training images, then every field of the protocol, those first that are not the paper's."""
-    protocol, theirs = group.first.record.spec.protocol, load_protocol(reference) if reference else None
+    protocol, theirs = group.spec.protocol, load_protocol(reference) if reference else None
     rows = [
         Setting(
             name=name.replace("_", " "),
@@ -117,7 +122,7 @@ def _settings(group: SiteGroup, reference: str | None) -> list[Setting]:
         if name not in _ELSEWHERE
     ]
     rows.sort(key=lambda row: not row.differs)
-    info, table = dataset_info(group.first.record.spec), paper_table(group.first.record.spec)
+    info, table = group.info, paper_table(group.spec)
     images = DECODER_TRAINING_IMAGES if table == "table1" else paper_training_images(info) if info else None
     if info is None or images is None:
         return rows
@@ -128,12 +133,9 @@ def _settings(group: SiteGroup, reference: str | None) -> list[Setting]:
 
 def versions(content: Content) -> list[Row]:
     """Every protocol of the program, with how many runs here are of it."""
-    runs = content.all_results.drop_duplicates("run_id")["protocol"].value_counts()
+    runs = Counter(record.spec.protocol.name for record in content.records)
     found = [load_protocol(name) for name in toml_names("protocols")]
-    return [
-        {"name": one.name, "summary": one.summary, "source": one.source, "runs": int(runs.get(one.name, 0))}
-        for one in found
-    ]
+    return [{"name": one.name, "summary": one.summary, "source": one.source, "runs": runs[one.name]} for one in found]
 
 
 def _shown(value: Any) -> str:
@@ -144,11 +146,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple) and all(isinstance(part, int) for part in value):
         return " x ".join(str(part) for part in value)
     return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else written(value)
-
-
-def _images(group: SiteGroup) -> str:
-    info = dataset_info(group.first.record.spec)
-    return ", ".join(f"{split} {count:,}" for split, count in info.splits.items()) if info else ""
 
 
 # -- devices ------------------------------------------------------------------------------------------------
@@ -198,8 +195,7 @@ def _switches(records: Sequence[MeasurementRecord]) -> list[tuple[str, str]]:
 def left_out(content: Content) -> list[str]:
     """A line on each record that is damaged or out of date."""
     lines = [*content.store.unreadable, *content.measurements.attrs.get("unreadable", ())]
-    outdated = content.all_results[content.all_results["outdated"] != ""].drop_duplicates("run_id")
-    lines += [f"runs/{run_id}: {why}" for run_id, why in zip(outdated["run_id"], outdated["outdated"], strict=True)]
-    failed = content.all_results[content.all_results["status"] == "failed"]
-    lines += [f"runs/{run_id}: {why}" for run_id, why in zip(failed["run_id"], failed["failure"], strict=True)]
+    for record in content.records:
+        failure = f"{record.failure.kind}: {record.failure.message}" if record.failure else ""
+        lines += [f"runs/{record.run_id}: {why}" for why in (outdated(record), failure) if why]
     return sorted(set(lines))

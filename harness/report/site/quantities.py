@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from harness import paper
+from harness.report.costs import BY_NAME as costs_by_name
 from harness.report.frames import CHECKPOINTS
 from harness.report.metrics import BY_NAME
 
@@ -36,6 +37,11 @@ class Quantity:
     batched: bool = False
     budget: bool = False
 
+    @property
+    def places(self) -> tuple[tuple[str, str, str], ...]:
+        """Where its value is, or the reason why there is none."""
+        return (self.where, (*self.where[:2], "value")) if self.where else ()
+
     def as_json(self) -> Row:
         """What scripts need of it; a score's `name` is its header, `interval` whether it has one."""
         metric = BY_NAME.get(self.key)
@@ -50,7 +56,9 @@ def _score(name: str) -> Quantity:
     return Quantity(key=name, label=label, kind="score", definition=metric.definition, digits=2, unit="%")
 
 
-def _cost(key: str, label: str, unit: str, where: tuple[str, str, str], definition: str, **more: Any) -> Quantity:
+def _cost(key: str, label: str, unit: str, cost: str, definition: str, **more: Any) -> Quantity:
+    phase, _, quantity, statistic = costs_by_name[cost].of
+    where = (phase, quantity, statistic)
     return Quantity(key=key, label=label, kind="cost", unit=unit, where=where, definition=definition, **more)
 
 
@@ -67,44 +75,44 @@ QUANTITIES: tuple[Quantity, ...] = (
         budget=True,
     ),
     _cost(
-        *("gmacs", "GMACs", "GMACs", ("shapes", "gmacs", "value")),
+        *("gmacs", "GMACs", "GMACs", "gmacs"),
         "multiply-accumulates of a forward pass, batch 1",
         digits=1,
     ),
     _cost(
-        *("memory_mib", "Memory, MiB", "MiB", ("inference-memory", "peak_allocated_mib", "value")),
+        *("memory_mib", "Memory, MiB", "MiB", "inference_allocated_mib"),
         "peak of the CUDA allocator in inference, batch 1",
         short="Inference memory",
         budget=True,
     ),
     _cost(
-        *("live_mib", "Live, MiB", "MiB", ("inference-memory", "live_peak_mib", "value")),
+        *("live_mib", "Live, MiB", "MiB", "inference_live_mib"),
         "peak of live tensors in inference, batch 1, counted from shapes",
         short="Live tensors",
         budget=True,
     ),
     _cost(
-        *("latency_ms", "Latency, ms", "ms", ("forward", "latency_ms", "median")),
+        *("latency_ms", "Latency, ms", "ms", "forward_ms"),
         "median time of a forward pass of the whole batch",
         short="Latency",
         batched=True,
         budget=True,
     ),
     _cost(
-        *("end_to_end_ms", "Image to labels, ms", "ms", ("end-to-end", "latency_ms", "median")),
+        *("end_to_end_ms", "Image to labels, ms", "ms", "end_to_end_ms"),
         "median time from an image in the host's memory to its full-size label map there, of the whole batch",
         short="Image to labels",
         batched=True,
     ),
     _cost(
-        *("energy_j", "Energy, J", "J", ("forward", "energy_j_per_image", "above_idle")),
+        *("energy_j", "Energy, J", "J", "energy_j"),
         "energy above idle of a forward pass, an image",
         short="Energy an image",
         batched=True,
         budget=True,
     ),
     _cost(
-        *("training_memory_mib", "Training memory, MiB", "MiB", ("training-memory", "peak_allocated_mib", "value")),
+        *("training_memory_mib", "Training memory, MiB", "MiB", "training_allocated_mib"),
         "peak of the CUDA allocator in training, batch 4",
     ),
     _run(
@@ -130,34 +138,26 @@ def costs(measurements: pd.DataFrame) -> list[Row]:
     """
     plain = measurements[(measurements["variant"] == "") & (measurements["outdated"] == "")]
     rows = []
-    keys = ["architecture", "height", "width", "classes", "device", "precision"]
-    for _, found in plain.groupby(keys):
-        name, height, width, classes, device, precision = found[keys].to_dict("split")["data"][0]
-        preset = min(found["preset"].unique(), key=_PRESETS.index)
-        one = found[found["preset"] == preset]
-        one = one[one["threads"] == one["threads"].max()]
-        values, why = _values(one)
-        record = f"records/measurements/{one['measurement_id'].iloc[0]}.json"
-        row = {"network": name, "size": f"{height} x {width}", "classes": classes, "device": device}
-        rows.append(row | {"precision": precision, "values": values, "why": why, "record": record})
+    for _, found in plain.groupby(["architecture", "height", "width", "classes", "device", "precision"]):
+        one = found[found["preset"] == min(found["preset"].unique(), key=_PRESETS.index)]
+        facts = records(one[one["threads"] == one["threads"].max()])
+        first = facts[0]
+        values: dict[str, float] = {}
+        why: dict[str, str] = {}
+        for quantity in QUANTITIES:
+            for fact in facts:
+                if (fact["phase"], fact["quantity"], fact["statistic"]) not in quantity.places:
+                    continue
+                key = f"{quantity.key}@{fact['batch']}" if quantity.batched else quantity.key
+                if math.isnan(fact["value"]):
+                    why[key] = str(fact["reason"])
+                else:
+                    values[key] = rounded(fact["value"])
+        row = {"network": first["architecture"], "size": f"{first['height']} x {first['width']}"}
+        row |= {name: first[name] for name in ("classes", "device", "precision")}
+        record = f"records/measurements/{first['measurement_id']}.json"
+        rows.append(row | {"values": values, "why": why, "record": record})
     return rows
-
-
-def _values(found: pd.DataFrame) -> tuple[dict[str, float], dict[str, str]]:
-    values: dict[str, float] = {}
-    why: dict[str, str] = {}
-    for quantity in QUANTITIES:
-        if quantity.where is None:
-            continue
-        phase, name, statistic = quantity.where
-        rows = found[(found["phase"] == phase) & (found["quantity"] == name)]
-        for row in records(rows[rows["statistic"].isin([statistic, "value"])]):
-            key = f"{quantity.key}@{row['batch']}" if quantity.batched else quantity.key
-            if math.isnan(row["value"]):
-                why[key] = str(row["reason"])
-            else:
-                values[key] = rounded(row["value"])
-    return values, why
 
 
 def devices(measurements: pd.DataFrame) -> list[Row]:

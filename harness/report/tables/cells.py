@@ -128,7 +128,7 @@ def score_notes(section: Section, frame: pd.DataFrame) -> list[str]:
     notes = ["metrics"]
     if beside_paper(section) and any("_paper" in str(column) for column in frame):
         notes.append("difference")
-    if section.group.evaluation != EVALUATION_REVISION:
+    if section.group.spec.evaluation_revision != EVALUATION_REVISION:
         notes.append("evaluation")
     if frame.get("mIoU_low", pd.Series(dtype=float)).notna().any():
         notes.append("interval")

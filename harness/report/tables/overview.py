@@ -1,18 +1,13 @@
 """The one table at the top: each network's mIoU with interval, difference to the paper, BF, size and costs."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from harness.metrics.significance import Sample
-from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, MeasurementRecord
+from harness.records.measurement import MeasurementRecord
 from harness.records.run import BEST
-from harness.report.accuracy import score_cells, seed_cells, summarize
+from harness.report.accuracy import Scores, score_cells, seed_cells, with_marks
+from harness.report.costs import BY_NAME
 from harness.report.grouping import Group
-from harness.report.measurement_frame import fact
-from harness.report.samples import sample, with_marks
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import (
@@ -52,14 +47,7 @@ def overview(section: Section) -> pd.DataFrame:
     rows = [_row(section, group, network, published) for group in section.groups for network in group.ran]
     if not rows:
         return pd.DataFrame()
-    groups = {group.protocol.title: group for group in section.groups}
-    frame = pd.DataFrame(rows)
-    label, split = shown_label(section), split_of(section)
-
-    def find(row: Mapping[Any, Any], metric: str) -> Sample | None:
-        return sample(groups[row["protocol"]].of(row["architecture"]), split, label, metric)
-
-    frame = with_marks(frame, ["protocol"], find)
+    frame = with_marks(pd.DataFrame(rows), ["protocol"])
     order = {weighting: place for place, weighting in enumerate(dict.fromkeys(frame["protocol"]))}
     frame = frame.assign(order=frame["protocol"].map(order))
     return frame.sort_values(["order", "mIoU_ours"], ascending=[True, False], kind="stable").drop(columns="order")
@@ -67,7 +55,7 @@ def overview(section: Section) -> pd.DataFrame:
 
 def _row(section: Section, group: Group, network: str, published: PaperScores) -> dict[str, object]:
     runs, failed, label = group.of(network), group.failed_of(network), shown_label(section)
-    summary = summarize(runs, split_of(section), label)
+    found = Scores.of(runs, split_of(section), label)
     counted = next((run.record.parameters for run in runs if run.record.parameters), None)
     measured = section.costs.of(network) if section.costs else None
     cells: dict[str, object] = {
@@ -77,9 +65,10 @@ def _row(section: Section, group: Group, network: str, published: PaperScores) -
         "protocol": group.protocol.title,
         "checkpoint": label,
         "split": split_of(section),
-        **seed_cells(summary, failed, ran=True),
+        **seed_cells(found, failed, ran=True),
+        "scores": found,
     }
-    cells |= score_cells(summary, published.get((title(network), group.protocol.class_weighting, label), {}))
+    cells |= score_cells(found, published.get((title(network), group.protocol.class_weighting, label), {}))
     return cells | {"parameters": np.nan if counted is None else counted} | cost_cells(measured)
 
 
@@ -87,13 +76,9 @@ def cost_cells(record: MeasurementRecord | None) -> dict[str, float]:
     """Memory and latency of inference at batch 1, and energy; NaN where there is none."""
     if record is None:
         return dict.fromkeys(COSTS, np.nan)
-    gpu = record.spec.device == "cuda"
-    found = (
-        fact(record, "inference-memory", INFERENCE_BATCH, "peak_allocated_mib" if gpu else "live_peak_mib"),
-        fact(record, "forward", TIME_BATCH, "latency_ms", "median"),
-        fact(record, "forward", TIME_BATCH, "energy_j_per_image", "above_idle"),
-    )
-    return {name: np.nan if one.value is None else one.value for name, one in zip(COSTS, found, strict=True)}
+    memory = "inference_allocated_mib" if record.spec.device == "cuda" else "inference_live_mib"
+    found = [BY_NAME[name].read(record).value for name in (memory, "forward_ms", "energy_j")]
+    return {name: np.nan if value is None else value for name, value in zip(COSTS, found, strict=True)}
 
 
 def columns(section: Section, frame: pd.DataFrame) -> list[Column]:

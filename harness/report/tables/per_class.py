@@ -1,14 +1,17 @@
 """Every class on test: accuracy, IoU, Dice, precision, recall and BF of each network; and its worst images."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 
 from datasets import DatasetInfo
 from harness.report.accuracy import scored_at
-from harness.report.frames import image_names
 from harness.report.grouping import Group
 from harness.report.metrics import CLASS_METRICS, image_miou
+from harness.report.scored_data import image_names
 from harness.report.sections import Section
-from harness.report.store import title
+from harness.report.store import Scored, title
 from harness.report.tables.spec import TableSpec
 
 WORST = 20  # images of each network
@@ -31,14 +34,21 @@ def per_class(group: Group, dataset: DatasetInfo, label: str | None = None) -> p
             "class_weighting": group.protocol.class_weighting,
             "checkpoint": at,
             "seeds": len(scored),
-            "class": list(dataset.classes),
-            "labeled_pixels": scored[0].matrix.sum(axis=1) if scored else 0,
         }
-        for metric in CLASS_METRICS:
-            seeds = pd.DataFrame([metric.value(one) for one in scored], columns=range(dataset.num_classes), dtype=float)
-            cells |= {metric.name: seeds.mean(), f"{metric.name}_std": seeds.std(ddof=1)}
-        parts.append(pd.DataFrame(cells))
+        parts.append(pd.DataFrame(cells | class_means(scored, dataset.classes)))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def class_means(scored: Sequence[Scored], classes: Sequence[str]) -> dict[str, Any]:
+    """Columns class, labeled_pixels, and of each of `CLASS_METRICS` its mean over seeds and M_std, percent."""
+    cells: dict[str, Any] = {
+        "class": list(classes),
+        "labeled_pixels": scored[0].matrix.sum(axis=1) if scored else 0,
+    }
+    for metric in CLASS_METRICS:
+        seeds = pd.DataFrame([metric.value(one) for one in scored], columns=range(len(classes)), dtype=float)
+        cells |= {metric.name: seeds.mean(), f"{metric.name}_std": seeds.std(ddof=1)}
+    return cells
 
 
 def _values(section: Section) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from harness.config.optimizers import OPTIMIZERS
 from harness.config.protocol import Protocol
-from harness.report.accuracy import FINISHED, status, summarize
+from harness.report.accuracy import FINISHED, Scores, status
 from harness.report.grouping import Group
 from harness.report.sections import Section
 from harness.report.store import title
@@ -47,8 +47,8 @@ def _order(group: Group) -> tuple[bool, str, str, float, float]:
 
 def _row(group: Group, network: str) -> dict[str, object]:
     protocol, runs, failed = group.protocol, group.of(network), group.failed_of(network)
-    found = summarize(runs, "val", group.last_label)
-    low, high = found.interval["mIoU"] if found and "mIoU" in found.interval else (np.nan, np.nan)
+    found = Scores.of(runs, "val", group.last_label)
+    low, high = found.interval.get("mIoU", (np.nan, np.nan)) if found else (np.nan, np.nan)
     losses = [change[0] for run in runs if (change := loss_change(run.history)) is not None]
     return {
         "network": title(network),

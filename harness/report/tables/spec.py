@@ -111,7 +111,8 @@ def _with_origin(section: Section, frame: pd.DataFrame) -> pd.DataFrame:
     origin: dict[str, object] = {}
     if section.groups:
         group = section.group
-        origin |= {"protocol": section.name, "data": group.variant, "data_sha256": group.digest}
+        origin |= {"protocol": section.name, "data": group.spec.dataset_variant}
+        origin |= {"data_sha256": group.spec.dataset_hash}
         origin |= {"precision": group.computed, "reduced": "; ".join(group.reduced)}
         if any(str(column).endswith("_difference") for column in frame):
             origin["difference"] = not_like_for_like(section.dataset)

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from harness.records.run import History
-from harness.report.accuracy import SPLITS, scored_at, span, split_label, summarize
-from harness.report.frames import class_names
+from harness.report.accuracy import SPLITS, Scores, scored_at, span, split_label
 from harness.report.grouping import Group
-from harness.report.metrics import PAPER_METRICS
+from harness.report.scored_data import class_names
 from harness.report.sections import Section
 from harness.report.store import architecture_info, title
 from harness.report.tables.cells import SCORES_TABLES, PaperScores, column, loaded, mean_or_nan, paper_scores
@@ -56,12 +55,12 @@ def splits(group: Group, published: PaperScores) -> pd.DataFrame:
             "seeds": len(runs),
         }
         for split in SPLITS:
-            summary = summarize(runs, split, split_label(runs, split, group.shown_label))
-            cells[f"{split}_iterations"] = span(summary.iterations) if summary else None
-            cells[f"{split}_images"] = summary.images if summary else None
-            for metric in PAPER_METRICS[:3]:
-                cells[f"{split}_{metric}"] = summary.mean[metric] if summary else np.nan
-                cells[f"{split}_{metric}_std"] = summary.std.get(metric, np.nan) if summary else np.nan
+            found = Scores.of(runs, split, split_label(runs, split, group.shown_label))
+            cells[f"{split}_iterations"] = span(found.iterations) if found else None
+            cells[f"{split}_images"] = found.scored[0].evaluation.images if found else None
+            for metric in ("G", "C", "mIoU"):
+                cells[f"{split}_{metric}"] = found.mean[metric] if found else np.nan
+                cells[f"{split}_{metric}_std"] = found.std.get(metric, np.nan) if found else np.nan
         cells["loss_last"] = mean_or_nan([last for last, _ in changes])
         cells["loss_change"] = 100 * mean_or_nan([share for _, share in changes])
         info = architecture_info(runs[0].record.spec.architecture)

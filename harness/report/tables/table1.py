@@ -1,19 +1,17 @@
 """Table 1: decoder variants x class weighting x split, at the iteration chosen on val."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from harness import paper
-from harness.metrics.significance import Sample
-from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH
+from harness.metrics.bootstrap import SCORES
 from harness.records.run import BEST, RunRecord
-from harness.report.accuracy import CLASS_COUNTS, score_cells, seed_cells, span, summarize
-from harness.report.measurement_frame import fact, storage_bytes
-from harness.report.metrics import PAPER_METRICS
-from harness.report.samples import sample, with_marks
+from harness.report.accuracy import CLASS_COUNTS, Scores, score_cells, seed_cells, span, with_marks
+from harness.report.costs import BY_NAME
+from harness.report.measurement_frame import storage_bytes
 from harness.report.sections import Section
 from harness.report.store import Run, title
 from harness.report.tables.cells import column, score, score_notes, seeds
@@ -29,10 +27,12 @@ NO_MEASUREMENT = "no whole measurement in the runs' precision or fp32, at the pa
 NOT_MEASURED = "not measured on this device at this size"
 # What the resources of a variant are, each with a reason where there is none.
 RESOURCES = ("parameters", "model_size_mb", "storage_bytes", "storage_ratio", "forward_ms")
+PAPER_RESOURCES = ("params_m", "storage_multiplier", "infer_ms")
 # Columns of whole numbers, some of them missing.
 _COUNTS = ("seeds", "images", *CLASS_COUNTS, "parameters", "storage_bytes")
 
 
+@lru_cache(maxsize=1)  # two tables are made of it
 def table1(section: Section) -> pd.DataFrame:
     """A row for each variant, class weighting and split in the paper's order; ours and beside it the paper's.
 
@@ -44,7 +44,8 @@ def table1(section: Section) -> pd.DataFrame:
     """
     rows = []
     for variant, architecture, published in _variants(section):
-        resources = resource_cells(section, architecture) | _paper_resources(published)
+        resources = resource_cells(section, architecture)
+        resources |= {f"{name}_paper": getattr(published, name) if published else np.nan for name in PAPER_RESOURCES}
         for weighting in section.class_weightings:
             for split in SPLITS:
                 scores = published.scores.get((weighting, split), {}) if published else {}
@@ -52,15 +53,7 @@ def table1(section: Section) -> pd.DataFrame:
                 cells |= {"class_weighting": weighting, "split": split}
                 rows.append(cells | _scores(section, architecture, weighting, split, scores) | resources)
     frame = pd.DataFrame(rows).astype(dict.fromkeys(_COUNTS, "Int64"))
-    return with_marks(frame, ["class_weighting", "split"], lambda row, metric: _on_test(section, row, metric))
-
-
-def _on_test(section: Section, row: Mapping[Any, Any], metric: str) -> Sample | None:
-    """Of a variant and class weighting; none on train, of which a tie would say nothing of other streets."""
-    group = section.of(row["class_weighting"])
-    if group is None or row["split"] != "test":
-        return None
-    return sample(group.of(row["architecture"]), "test", BEST, metric)
+    return with_marks(frame, ["class_weighting", "split"])
 
 
 def _variants(section: Section) -> list[tuple[str, str | None, paper.Decoder | None]]:
@@ -81,24 +74,18 @@ def _scores(
     group = section.of(weighting)
     runs: Sequence[Run] = group.of(architecture) if group and architecture else ()
     failed: Sequence[RunRecord] = group.failed_of(architecture) if group and architecture else ()
-    summary = summarize(runs, split, BEST)
-    chosen = [run for run in runs if run.at(split, BEST) is not None]
-    trained = sorted(run.record.trained_iterations or run.record.spec.protocol.iterations for run in chosen)
+    found = Scores.of(runs, split, BEST)
+    chosen = [run.record for run in found.runs] if found else []
+    trained = sorted(record.trained_iterations or record.spec.protocol.iterations for record in chosen)
     cells: dict[str, object] = {
-        **seed_cells(summary, failed, ran=bool(runs)),
-        "chosen_iteration": span(summary.iterations) if summary else None,
+        **seed_cells(found, failed, ran=bool(runs)),
+        "chosen_iteration": span(found.iterations) if found else None,
         "trained_iterations": span(trained) if trained else None,
-        "images": summary.images if summary else None,
+        "images": found.scored[0].evaluation.images if found else None,
+        # on train a tie would say nothing of other streets
+        "scores": found if split == "test" else None,
     }
-    return cells | score_cells(summary, published)
-
-
-def _paper_resources(published: paper.Decoder | None) -> dict[str, object]:
-    return {
-        "params_m_paper": published.params_m if published else np.nan,
-        "storage_multiplier_paper": published.storage_multiplier if published else np.nan,
-        "infer_ms_paper": published.infer_ms if published else np.nan,
-    }
+    return cells | score_cells(found, published)
 
 
 def resource_cells(section: Section, architecture: str | None) -> dict[str, object]:
@@ -111,18 +98,13 @@ def resource_cells(section: Section, architecture: str | None) -> dict[str, obje
     counted = next(
         (run.record.parameters for run in section.runs if run.record.spec.architecture == architecture), None
     )
-    values = {
-        "parameters": Quantity(value=counted)
-        if counted is not None
-        else (fact(record, "shapes", INFERENCE_BATCH, "parameters") if record else none),
-        "model_size_mb": fact(record, "shapes", INFERENCE_BATCH, "model_size_mb") if record else none,
-        "storage_bytes": storage,
-        "storage_ratio": _ratio(storage, storage_bytes(base) if base else none),
-        "forward_ms": fact(record, "forward", TIME_BATCH, "latency_ms", "median") if record else none,
-    }
+    values = {name: BY_NAME[name].read(record) if record else none for name in RESOURCES if name in BY_NAME}
+    values |= {"storage_bytes": storage, "storage_ratio": _ratio(storage, storage_bytes(base) if base else none)}
+    if counted is not None:
+        values["parameters"] = Quantity(value=counted)
     cells: dict[str, object] = {}
-    for name, found in values.items():
-        cells |= {name: found.value, f"{name}_reason": found.reason}
+    for name in RESOURCES:
+        cells |= {name: values[name].value, f"{name}_reason": values[name].reason}
     return cells
 
 
@@ -141,7 +123,7 @@ def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
         Column(header="seeds", cell=seeds),
         column("chosen at", "chosen_iteration"),
     ]
-    for metric in PAPER_METRICS:
+    for metric in SCORES:
         found += [
             Column(header=f"{metric} %", cell=score(metric, interval=metric == "mIoU"), top="ours"),
             column(f"{metric} %, paper", f"{metric}_paper", percent, top="paper"),
@@ -150,7 +132,7 @@ def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
 
 
 def _resource_values(section: Section) -> pd.DataFrame:
-    own = ("params_m_paper", "storage_multiplier_paper", "infer_ms_paper")
+    own = [f"{name}_paper" for name in PAPER_RESOURCES]
     reasons = [f"{column}_reason" for column in RESOURCES]
     return table1(section).drop_duplicates("variant")[["variant", "architecture", *own, *RESOURCES, *reasons]]
 

@@ -6,12 +6,20 @@ import numpy as np
 import pandas as pd
 
 from harness import paper
+from harness.metrics.bootstrap import SCORES
 from harness.paper.published import others_table
 from harness.records.run import BEST
-from harness.report.accuracy import CLASS_COUNTS, PAPER_BEST, score_cells, scored_at, seed_cells, span, summarize
+from harness.report.accuracy import (
+    CLASS_COUNTS,
+    PAPER_BEST,
+    Scores,
+    score_cells,
+    scored_at,
+    seed_cells,
+    span,
+    with_marks,
+)
 from harness.report.grouping import Group
-from harness.report.metrics import PAPER_METRICS
-from harness.report.samples import sample, with_marks
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import (
@@ -46,11 +54,7 @@ def table3(group: Group, published: Sequence[paper.Accuracy] = ()) -> pd.DataFra
     if frame.empty:
         return frame
     frame = frame.astype(dict.fromkeys(_COUNTS, "Int64"))
-    frame = with_marks(
-        frame,
-        ["checkpoint"],
-        lambda row, metric: sample(group.of(row["architecture"]), "test", row["checkpoint"], metric),
-    )
+    frame = with_marks(frame, ["checkpoint"])
     if any(run.record.crf for run in group.runs):
         frame["dense_crf_ms"] = [_crf_ms(group, network) for network in frame["architecture"]]
     return frame if published else frame.drop(columns=[c for c in map(str, frame) if "paper" in c or "difference" in c])
@@ -88,18 +92,19 @@ def _cells(
 ) -> dict[str, object]:
     runs = group.of(architecture) if architecture else []
     failed = group.failed_of(architecture) if architecture else []
-    summary = summarize(runs, "test", label)
+    found = Scores.of(runs, "test", label)
     cells: dict[str, object] = {
         "network": network,
         "architecture": architecture,
         "checkpoint": label,
         "paper_iterations": published.iterations if published else None,
-        "iterations": span(summary.iterations) if summary else None,
+        "iterations": span(found.iterations) if found else None,
         **loaded(group, runs, failed),
-        **seed_cells(summary, failed, ran=architecture is not None),
-        "images": summary.images if summary else None,
+        **seed_cells(found, failed, ran=architecture is not None),
+        "images": found.scored[0].evaluation.images if found else None,
+        "scores": found,
     }
-    return cells | score_cells(summary, published.scores if published else {})
+    return cells | score_cells(found, published.scores if published else {})
 
 
 def _crf_ms(group: Group, network: object) -> float:
@@ -116,12 +121,11 @@ def columns(section: Section, frame: pd.DataFrame) -> list[Column]:
         Column(header="seeds", cell=seeds),
     ]
     found += [
-        Column(header=f"{metric} %", cell=score(metric, interval=metric == "mIoU"), top="ours")
-        for metric in PAPER_METRICS
+        Column(header=f"{metric} %", cell=score(metric, interval=metric == "mIoU"), top="ours") for metric in SCORES
     ]
     if "mIoU_paper" in frame:
         found.append(column("iterations, paper", "paper_iterations", "{:,.0f}".format, top="paper"))
-        found += [column(f"{one} %, paper", f"{one}_paper", percent, top="paper") for one in PAPER_METRICS]
+        found += [column(f"{one} %, paper", f"{one}_paper", percent, top="paper") for one in SCORES]
     if "dense_crf_ms" in frame:
         found.append(column("CRF, s an image", "dense_crf_ms", lambda value: f"{value / 1000:.2f}"))
     return found

@@ -1,127 +1,26 @@
 """Table 6 of one device: time, memory and size of each network, and their ratios to SegNet's beside the paper's."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from harness import paper
 from harness.metrics.significance import difference
-from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
-from harness.report.measurement_frame import MEMORY_CELLS, Use, fact, time_sample
+from harness.records.measurement import INFERENCE_BATCH, TRAINING_BATCH, MeasurementRecord, Phase
+from harness.report.costs import COSTS, INFERENCE, PHASES, SIZE, TIMES, TRAINING, WHOLE, Cost
+from harness.report.measurement_frame import time_sample
 from harness.report.resources import MeasurementGroup
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import column
 from harness.report.tables.render import significant
 from harness.report.tables.spec import Column, Row, TableSpec
-from harness.system.quantities import NotMeasured, Quantity
+from harness.system.quantities import NotMeasured
 
 # Ratios are taken to the paper's own network, on the same device; by the table that a suite fills.
 REFERENCES: Mapping[str, str] = {"table1": "segnet-basic"}
-WHOLE = 12  # digits: all of them
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """A figure of a network.
-
-    of: phase, batch, quantity and statistic in the frame of measurements; several quantities, by space: their
-    sum. paper: field of `paper.Resources` that its ratio is compared with. digits: that count.
-    """
-
-    name: str
-    header: str
-    of: tuple[Phase, int, str, str]
-    paper: str = ""
-    ratio: bool = False
-    digits: int = 3
-    shown: bool = True
-
-    def read(self, record: MeasurementRecord) -> Quantity:
-        """Its value, or why there is none."""
-        phase, batch, quantities, statistic = self.of
-        found = [fact(record, phase, batch, quantity, statistic) for quantity in quantities.split()]
-        values = [one.value for one in found if one.value is not None]
-        return Quantity(value=sum(values)) if len(values) == len(found) else found[0]
-
-
-_PHASES: tuple[Phase, ...] = ("forward", "end-to-end", "backward")
-
-
-def _time(name: str, header: str, statistic: str = "median", *, shown: bool = True) -> Cost:
-    phase = next(one for one in _PHASES if name.startswith(one.replace("-", "_")))
-    main = statistic == "median"
-    of = (phase, TIME_BATCH, "latency_ms", statistic)
-    theirs = name if main and phase != "end-to-end" else ""
-    return Cost(name=name, header=header, of=of, paper=theirs, ratio=main, shown=shown)
-
-
-TIMES = (
-    _time("forward_ms", "forward, ms"),
-    _time("forward_p90_ms", "90th percentile, ms", "p90"),
-    _time("forward_iqr_ms", "IQR, ms", "iqr", shown=False),
-    _time("forward_spread_percent", "spread of rounds, %", "spread_percent"),
-    _time("forward_samples", "samples", "n", shown=False),
-    # a forward pass ends at the network's own stride, 1/8 of the input for DeepLab-LargeFOV; this at label size
-    _time("end_to_end_ms", "image to label map, ms"),
-    _time("backward_ms", "backward, ms"),
-    _time("backward_p90_ms", "90th percentile, ms", "p90", shown=False),
-    _time("backward_iqr_ms", "IQR, ms", "iqr", shown=False),
-    _time("backward_spread_percent", "spread of rounds, %", "spread_percent", shown=False),
-    _time("backward_samples", "samples", "n", shown=False),
-    Cost(
-        name="energy_j",
-        header="energy of a forward pass, J",
-        of=("forward", TIME_BATCH, "energy_j_per_image", "above_idle"),
-    ),
-)
-
-
-def _memory(use: Use, theirs: str) -> tuple[Cost, ...]:
-    phase, batch = MEMORY_CELLS[use]
-    rows = (
-        ("nvml_mib", "NVML used − idle, MiB", "nvml_mib"),
-        ("allocated_mib", "allocator's peak, MiB", "peak_allocated_mib"),
-        ("reserved_mib", "allocator's reserve, MiB", "peak_reserved_mib"),
-        ("process_mib", "process's peak, MiB", "rss_peak_mib"),
-        ("live_mib", "live tensors' peak, MiB", "live_peak_mib"),
-        ("weights_mib", "of that weights", "live_weights_mib"),
-        ("decoder_mib", "kept for the decoder", "live_decoder_storage_mib"),
-        ("activations_mib", "activations and input", "live_rest_mib live_input_mib live_kept_for_backward_mib"),
-        ("state_mib", "gradients and optimizer", "live_gradients_mib live_optimizer_state_mib"),
-    )
-    return tuple(
-        Cost(
-            name=f"{use}_{name}",
-            header=header,
-            of=(phase, batch, quantities, "value"),
-            paper=theirs if (ratio := name in ("nvml_mib", "live_mib")) else "",
-            ratio=ratio,
-            shown=name != "reserved_mib" and (use, name) != ("inference", "state_mib"),
-        )
-        for name, header, quantities in rows
-    )
-
-
-def _size(name: str, header: str, digits: int = 4, quantity: str = "", *, shown: bool = True) -> Cost:
-    theirs = name if name == "model_size_mb" else ""
-    of: tuple[Phase, int, str, str] = ("shapes", INFERENCE_BATCH, quantity or name, "value")
-    return Cost(name=name, header=header, of=of, digits=digits, paper=theirs, ratio=bool(theirs), shown=shown)
-
-
-INFERENCE = _memory("inference", "inference_memory_mb")
-TRAINING = _memory("training", "train_memory_mb")
-SIZE = (
-    _size("parameters", "parameters", WHOLE),
-    _size("trainable_parameters", "trainable", WHOLE, shown=False),
-    _size("model_size_mb", "model size, MB"),
-    _size("storage_two_bit_mib", "kept for the decoder, indices of 2 bits, MiB", 3, "decoder_storage_two_bit_mib"),
-    _size("gmacs", "GMACs"),
-    _size("training_gmacs", "GMACs with backward"),
-)
-COSTS = (*TIMES, *INFERENCE, *TRAINING, *SIZE)
 
 
 def table6(group: MeasurementGroup, reference: str, *, with_paper: bool) -> pd.DataFrame:
@@ -159,7 +58,7 @@ def _row(
         if cost.ratio:
             under = cost.read(base).value if base else None
             cells[f"{cost.name}_ratio"] = found.value / under if found.value is not None and under else None
-    for phase in _PHASES:
+    for phase in PHASES:
         cells[f"{phase.replace('-', '_')}_ms_ratio_no_difference"] = _no_difference(record, base, phase)
     cells["flags"] = " ".join(record.flags)
     return cells | _paper_row(named, published, base_title)
@@ -186,6 +85,7 @@ def _no_difference(record: MeasurementRecord, base: MeasurementRecord | None, ph
     return None if isinstance(gap, NotMeasured) else gap.is_tie
 
 
+@lru_cache(maxsize=1)  # four tables are made of it
 def _values(section: Section) -> pd.DataFrame:
     if section.device is None:
         return pd.DataFrame()

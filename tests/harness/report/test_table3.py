@@ -8,8 +8,9 @@ import datasets
 from harness import paper
 from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
+from harness.metrics.significance import Sample
 from harness.records.run import Failure, History
-from harness.report.accuracy import confusion
+from harness.report.accuracy import confusion, scored_at, tied
 from harness.report.card import card
 from harness.report.collect import collect
 from harness.report.sections import Section, sections
@@ -200,7 +201,7 @@ def test_classes_and_confusion(store: Store, camvid: Protocol) -> None:
     grid = class_grid(frame, "iou").set_index("class")
     cells = list(grid["SegNet"])
     assert (cells[0], cells[10]) == ("60.0", "absent")
-    shares = confusion(section(store).group, "segnet")
+    shares = confusion(scored_at(section(store).group.of("segnet"), "test", "end"), 11)
     assert shares[0, :2].tolist() == [60, 40]
     assert np.isnan(shares[10]).all()
 
@@ -221,3 +222,17 @@ def test_the_card_marks_what_differs_from_the_paper(store: Store, camvid: Protoc
     assert settings["learning rate"].differs and settings["precision"].differs and settings["training images"].differs
     assert (settings["training images"].here, settings["training images"].paper) == ("367", "3,433")
     assert not settings["batch"].differs and not settings["input, pixels"].differs
+
+
+def scored(mean: float, resampled: bool = True) -> Sample:
+    draws = mean + np.linspace(-0.01, 0.01, 50)[None] if resampled else None
+    return Sample(values=(mean,), noise="images", seeds=(0,), resampled=draws, labeled=np.ones((12, 2)))
+
+
+def test_what_is_tested_and_lower_is_no_tie() -> None:
+    assert tied({"a": scored(0.5), "b": scored(0.4)}) == set()
+
+
+def test_where_nothing_can_be_tested_no_network_leads() -> None:
+    few = {"a": scored(0.5, resampled=False), "b": scored(0.3, resampled=False)}
+    assert tied(few) == {"a", "b"}

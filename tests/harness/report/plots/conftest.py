@@ -6,8 +6,9 @@ import pytest
 
 from harness.config.suite import load_suite
 from harness.report.collect import collect
-from harness.report.plots import Source, palette
+from harness.report.plots import palette
 from harness.report.plots.base import GroupData
+from harness.report.scored_data import Source
 from harness.report.sections import sections
 from harness.report.tables.per_class import per_class
 from tests.harness.report.made_up import Store

@@ -6,7 +6,7 @@ import pytest
 import datasets
 from harness import paper
 from harness.config.protocol import Protocol
-from harness.report.plots import Drawing, NoPlot, drawings, open_source
+from harness.report.plots import Drawing, NoPlot, drawings
 from harness.report.plots.classes import class_figure, confusion_figure
 from harness.report.plots.learning_curves import curves_figure, loss_frame, miou_frame
 from harness.report.plots.predictions import (
@@ -21,6 +21,7 @@ from harness.report.plots.predictions import (
 )
 from harness.report.plots.trade_off import cost_of, pareto_front, trade_off_frame
 from harness.report.resources import MeasurementGroup
+from harness.report.scored_data import open_source
 from tests.harness.report.made_up import MIOU_PART, PART, WHOLE, Store
 from tests.harness.report.made_up_measurements import measured
 from tests.harness.report.plots.conftest import Data
@@ -91,8 +92,8 @@ class TestTradeOff:
     def test_energy_is_in_joules_and_parameters_in_millions(self) -> None:
         record = measured("segnet", energy_mj=900, **GPU)  # type: ignore[arg-type]
         group = MeasurementGroup(records=(record,))
-        assert cost_of("energy", group).read((), record).value == pytest.approx(0.9)
-        assert "(J)" in cost_of("energy", group).label
+        assert cost_of("energy", group).read(record).value == pytest.approx(0.9)
+        assert "(J)" in cost_of("energy", group).header
 
     def test_parameters_are_the_runs_own(self, store: Store, camvid: Protocol, data: Data) -> None:
         spec = store.spec("segnet", protocol=camvid)
@@ -107,10 +108,10 @@ class TestTradeOff:
     def test_memory_is_the_allocators_on_a_gpu_and_live_tensors_elsewhere(self) -> None:
         gpu = measured("segnet", inference_mib=400, workspace_mib=50, **GPU)  # type: ignore[arg-type]
         cost = cost_of("memory", MeasurementGroup(records=(gpu,)))
-        assert (cost.read((), gpu).value, "allocator" in cost.label) == (450.0, True)
+        assert (cost.read(gpu).value, "allocator" in cost.header) == (450.0, True)
         cpu = measured("segnet", inference_mib=400)
         cost = cost_of("memory", MeasurementGroup(records=(cpu,)))
-        assert (cost.read((), cpu).value, "analytic" in cost.label) == (400.0, True)
+        assert (cost.read(cpu).value, "analytic" in cost.header) == (400.0, True)
 
     @pytest.mark.parametrize(
         ("points", "front"),

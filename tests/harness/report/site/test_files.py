@@ -34,6 +34,11 @@ def pair(store: Store, first: np.ndarray, second: np.ndarray, **changes) -> Path
     return store.results
 
 
+def made(store: Store, **choice) -> Path:
+    """Folder of the site of what is in the store."""
+    return write_site(store.results, store.results.parent / "site", **choice).parent
+
+
 def test_rows_are_the_means_of_the_frames(site):
     found = {row["id"]: row for row in data(site, "site")["rows"]}
     results = frames.load_results(COMMITTED)
@@ -62,8 +67,9 @@ def test_costs_are_those_of_the_frame(site):
     assert "memory_mib" not in cpu["values"]
 
 
-def test_differences_of_a_pair_are_those_of_its_matrices(tmp_path):
-    out = write_site(pair(Store(results=tmp_path / "results"), WHOLE, PART), tmp_path / "site").parent
+def test_differences_of_a_pair_are_those_of_its_matrices(store):
+    pair(store, WHOLE, PART)
+    out = made(store)
     (name,) = (path.stem.removeprefix("pairs-") for path in (out / "data").glob("pairs-*.js"))
     found = data(out, f"pairs-{name}")["end"]["segnet|deconvnet"]
     assert found["by"] == "images"
@@ -77,24 +83,25 @@ def test_differences_of_a_pair_are_those_of_its_matrices(tmp_path):
     assert rows["deconvnet"]["best"] == ["bf"], "BF is the same in both"
 
 
-def test_a_tie_shares_the_lead(tmp_path):
-    out = write_site(pair(Store(results=tmp_path / "results"), FIRST, SECOND), tmp_path / "site").parent
+def test_a_tie_shares_the_lead(store):
+    pair(store, FIRST, SECOND)
+    out = made(store)
     rows = [row for row in data(out, "site")["rows"] if row["checkpoint"] == "end"]
     assert [("miou" in row["best"]) for row in rows] == [True, True]
 
 
-def test_runs_that_differ_in_more_than_the_network_are_groups_apart(tmp_path):
+def test_runs_that_differ_in_more_than_the_network_are_groups_apart(store):
     weights = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
-    out = write_site(pair(Store(results=tmp_path / "results"), WHOLE, PART, weights=weights), tmp_path / "site").parent
+    pair(store, WHOLE, PART, weights=weights)
+    out = made(store)
     one, other = (group["identity"] for group in data(out, "site")["groups"])
     assert [name for name in one if one[name] != other[name]] == ["initial weights"]
 
 
-def test_seeds_are_averaged_and_counted(tmp_path):
-    store, camvid = Store(results=tmp_path / "results"), load_protocol("camvid-epochs@2")
+def test_seeds_are_averaged_and_counted(store, camvid):
     for seed, matrices in ((0, WHOLE), (1, PART)):
         store.run(store.spec("segnet", protocol=camvid, seed=seed), {"half": matrices, "end": matrices})
-    out = write_site(store.results, tmp_path / "site").parent
+    out = made(store)
     (row,) = (row for row in data(out, "site")["rows"] if row["checkpoint"] == "end")
     assert row["seeds"] == [0, 1]
     assert row["values"]["global_accuracy"][0] == pytest.approx(100 - 100 * 20 / 1100)
@@ -146,7 +153,7 @@ def test_nothing_points_to_a_network_and_the_size_is_bounded(site):
 
 
 @pytest.mark.slow
-def test_the_same_bytes_each_time_and_only_over_a_site(site, tmp_path):
+def test_the_same_bytes_each_time_and_only_over_a_site(tmp_path, site):
     again = write_site(COMMITTED, tmp_path / "site").parent
     files = sorted(path.relative_to(site) for path in site.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
@@ -154,8 +161,8 @@ def test_the_same_bytes_each_time_and_only_over_a_site(site, tmp_path):
         assert (site / name).read_bytes() == (again / name).read_bytes(), name
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
-    results = pair(Store(results=tmp_path / "results"), WHOLE, PART)
+def test_a_folder_that_holds_something_else_is_left_alone(store, tmp_path):
+    results = pair(store, WHOLE, PART)
     out = tmp_path / "mine"
     out.mkdir()
     (out / "thesis.tex").write_text("years of work", "utf-8")
@@ -178,26 +185,25 @@ def test_no_record_and_an_unknown_suite_are_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_the_suites_that_are_asked_for(tmp_path):
-    results = pair(Store(results=tmp_path / "results"), WHOLE, PART)
-    out = write_site(results, tmp_path / "site", suites=["camvid"]).parent
+def test_only_the_suites_that_are_asked_for(store):
+    results = pair(store, WHOLE, PART)
+    out = made(store, suites=["camvid"])
     assert len(data(out, "site")["groups"]) == 1
-    Store(results=results).measurement("segnet")
+    store.measurement("segnet")
     write_site(results, out, suites=["sunrgbd"])
     assert data(out, "site")["groups"] == []
 
 
 @pytest.mark.slow
-def test_the_command_names_the_page(tmp_path):
-    command = ["site", "--results", str(pair(Store(results=tmp_path / "results"), WHOLE, PART))]
+def test_the_command_names_the_page(store, tmp_path):
+    command = ["site", "--results", str(pair(store, WHOLE, PART))]
     done = harness(*command, "--out", str(tmp_path / "out"))
     assert (done.returncode, done.stderr) == (0, "")
     assert f"site: {tmp_path / 'out' / 'index.html'}" in done.stdout
     assert_one_line(harness(*command, "--suite", "camvit"), "unknown suite 'camvit'")
 
 
-def test_damaged_and_failed_records_are_listed_and_stop_nothing(tmp_path):
-    store = Store(results=tmp_path / "results")
+def test_damaged_and_failed_records_are_listed_and_stop_nothing(store, tmp_path):
     results = pair(store, WHOLE, PART)
     failed = store.spec("fcn8s", protocol=load_protocol("camvid-epochs@2"))
     store.failed(failed, Failure(kind="oom", message="OOM at batch 5", iteration=7))
@@ -211,29 +217,26 @@ def test_damaged_and_failed_records_are_listed_and_stop_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("odd", [PART[:19], 0 * PART], ids=["an image less", "all void"])
-def test_an_odd_evaluation_is_left_out_and_stops_nothing(tmp_path, odd):
-    store, camvid = Store(results=tmp_path / "results"), load_protocol("camvid-epochs@2")
+def test_an_odd_evaluation_is_left_out_and_stops_nothing(store, camvid, odd):
     for network, end in (("segnet", WHOLE), ("deconvnet", WHOLE), ("fcn8s", odd)):
         store.run(store.spec(network, protocol=camvid), {"half": PART, "end": end})
-    out = write_site(store.results, tmp_path / "site").parent
+    out = made(store)
     rows = data(out, "site")["rows"]
     assert {row["network"] for row in rows if row["checkpoint"] == "end"} == {"segnet", "deconvnet"}
     assert "group-choice" in (out / "network-segnet.html").read_text("utf-8")
     assert "group-choice" not in (out / "network-fcn8s.html").read_text("utf-8")
 
 
-def test_measurements_alone_make_a_site(tmp_path):
-    store = Store(results=tmp_path / "results")
+def test_measurements_alone_make_a_site(store):
     store.measurement("segnet", forward_ms=30.0, energy_mj=2500.0, device="cuda", preset="lease")
-    out = write_site(store.results, tmp_path / "site").parent
+    out = made(store)
     (row,) = data(out, "site")["costs"]
     assert row["values"]["latency_ms@1"] == 30.0
     assert row["values"]["energy_j@1"] == 2.5
     assert (out / "network-segnet.html").is_file()
 
 
-def test_presets_and_variants_do_not_mix(tmp_path):
-    store = Store(results=tmp_path / "results")
+def test_presets_and_variants_do_not_mix(store):
     store.measurement("segnet", forward_ms=99.0, device="cuda", preset="quick")
     store.measurement("segnet", forward_ms=30.0, device="cuda", preset="full")
     store.measurement("segnet", forward_ms=10.0, device="cuda", preset="full", options=("channels-last",))
@@ -262,16 +265,15 @@ def test_the_papers_points_are_table_3_and_6():
         ("segnet", "quick@2", False),  # drawn data
     ],
 )
-def test_the_papers_scores_stand_beside_those_they_compare_to(tmp_path, network, protocol, beside):
-    store, known = Store(results=tmp_path / "results"), load_protocol(protocol)
+def test_the_papers_scores_stand_beside_those_they_compare_to(store, network, protocol, beside):
+    known = load_protocol(protocol)
     store.run(store.spec(network, protocol=known), {"end": WHOLE})
     content = collect_site(store.results, None)
     (group,) = content.groups
     assert bool(content.paper(group)) == beside
 
 
-def test_an_outdated_run_is_left_out_of_the_tables(tmp_path):
-    store, camvid = Store(results=tmp_path / "results"), load_protocol("camvid-epochs@2")
+def test_an_outdated_run_is_left_out_of_the_tables(store, camvid):
     store.run(store.spec("segnet", protocol=camvid), {"half": WHOLE, "end": WHOLE})
     store.run(store.spec("deconvnet", protocol=camvid, revision=99), {"half": PART, "end": PART})
     assert len(load_runs(store.results)[0]) == 2
