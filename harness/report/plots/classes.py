@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -58,6 +59,9 @@ def confusion_figure(context: PlotContext) -> Figure:
     with styled():
         figure = new_figure(0.5 + 3.9 * rows, context.heading("Confusion matrices, % of a class's pixels"))
         grid = figure.subplots(rows, 2, squeeze=False)
+        # each heatmap draws the whole figure once, which with a layout takes as long as all else
+        layout = figure.get_layout_engine()
+        figure.set_layout_engine("none")
         for place, axes in enumerate(grid.flat):
             if place >= len(names):
                 axes.set_axis_off()
@@ -77,22 +81,28 @@ def confusion_figure(context: PlotContext) -> Figure:
                 axes.set_xticks(axes.get_xticks(), shown, rotation=45, ha="left", rotation_mode="default")
             else:
                 axes.set_xticklabels([])
+        figure.set_layout_engine(layout)
     return figure
 
 
 def _draw_cells(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame) -> None:
     """A table of percentages as colored cells, `texts` written into them; gray where there is none."""
     shares, (rows, columns) = values.to_numpy(dtype=float), values.shape
-    axes.pcolormesh(
-        np.ma.masked_invalid(shares),
+    # without its numbers, which would be drawn anew with each further heatmap
+    sns.heatmap(
+        shares,
+        ax=axes,
         cmap="Blues",
         vmin=0,
         vmax=100,
+        cbar=False,
         linewidths=0.4,
-        edgecolor="#dddddd",
+        linecolor="#dddddd",
+        square=rows == columns,
+        xticklabels=False,
+        yticklabels=False,
     )
-    axes.set(facecolor="#e8e8e8", xlim=(0, columns), ylim=(rows, 0), aspect="equal" if rows == columns else "auto")
-    axes.spines[:].set_visible(False)
+    axes.set(facecolor="#e8e8e8")
     for (row, column), text in np.ndenumerate(texts.to_numpy()):
         if text:
             color = "w" if shares[row, column] > PALE_PERCENT else ".15"
