@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.faults.namespaces import mounted, read_only
 from tests.faults.pictures import big_picture, deep_picture
-from tests.faults.processes import NETWORK, ROOT, Harness, Place, harness, tiny, trained
-from tests.harness.commands import assert_one_line
+from tests.faults.processes import NETWORK, Harness, Place, harness, tiny, trained
+from tests.harness.commands import ROOT, assert_one_line
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from harness.config.planning import plan
 from harness.config.protocol import load_protocol
 from harness.config.request import RunRequest
 from harness.system.errors import UserError
-from tests.faults.processes import NETWORK, ROOT
-from tests.harness.commands import assert_one_line, harness
+from tests.faults.processes import NETWORK
+from tests.harness.commands import ROOT, assert_one_line, harness
 
 GOOD = """
 summary = "x"

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.processes import ROOT, Harness, Place, harness, in_session, outcome, tiny, trained
+from tests.faults.processes import Harness, Place, harness, in_session, outcome, tiny, trained
+from tests.harness.commands import ROOT
 
 pytestmark = pytest.mark.slow
 

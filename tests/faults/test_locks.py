@@ -12,7 +12,7 @@ def test_two_commands_on_one_results_folder_share_the_runs(place: Place, undistu
     with Harness(*both, cwd=place.folder) as one, Harness(*both, cwd=place.folder) as other:
         done = one.done(), other.done()
     assert [ended.returncode for ended in done] == [0, 0], done
-    assert "left to another process that works on it" in done[0].out + done[1].out
+    assert "left to another process that works on it" in done[0].stdout + done[1].stdout
     records = place.records()
     assert [(record["status"], record["timing"]["segments"]) for record in records] == [("finished", 1)] * 2
     trained = [ended.stdout.count("iteration 12 of 12") for ended in done]

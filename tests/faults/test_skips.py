@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.processes import ROOT
+from tests.harness.commands import ROOT
 
 TEST = """
 import pytest

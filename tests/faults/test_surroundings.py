@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.conftest import write_camvid
-from tests.faults.processes import NETWORK, ROOT, Place, harness, outcome, tiny
-from tests.harness.commands import assert_one_line
+from tests.faults.processes import NETWORK, Place, harness, outcome, tiny
+from tests.harness.commands import ROOT, assert_one_line
 from tests.harness.commands import harness as forked
 
 LEAVING = """
