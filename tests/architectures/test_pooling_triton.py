@@ -247,6 +247,20 @@ def test_kernels_do_as_plain_torch_on_a_device(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.gpu
 @needs_device
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("size", [(360, 480), (361, 483)], ids=str)
+def test_segnets_pools_on_a_device(size: tuple[int, int], dtype: torch.dtype, layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    height, width = size
+    for channels in (64, 128, 256, 512, 512):
+        x = noise((2, channels, height, width), dtype, "cuda").contiguous(memory_format=layout)
+        assert differences(x) == [], tuple(x.shape)
+        height, width = -(-height // 2), -(-width // 2)
+
+
+@pytest.mark.gpu
+@needs_device
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_more_values_than_32_bits_count(layout: torch.memory_format) -> None:
     from architectures.pooling import triton as pooling_triton
 
