@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -255,21 +255,17 @@ class _Entry:
     def _write_arrays(self, work: Path, progress: Progress | None) -> dict[str, str]:
         """Decode the split into the two array files; their checksums."""
         # Written, not mapped: on a full disk a write fails with an error, a map kills the process.
-        with (work / _IMAGES).open("wb+") as images, (work / _LABELS).open("wb+") as labels:
-            files = {_IMAGES: images, _LABELS: labels}
+        with (work / _IMAGES).open("wb") as images, (work / _LABELS).open("wb") as labels:
+            files = {_IMAGES: _Summed(images), _LABELS: _Summed(labels)}
             for name, shape in self.shapes.items():
                 header = {"descr": "|u1", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(files[name], header)
             for index, (image, label) in enumerate(self._decoded()):
-                images.write(image.tobytes())
-                labels.write(label.tobytes())
+                files[_IMAGES].write(image.tobytes())
+                files[_LABELS].write(label.tobytes())
                 if progress is not None:
                     progress(index + 1, len(self.dataset))
-            checksums = {}
-            for name, file in files.items():
-                file.seek(0)
-                checksums[name] = hashlib.file_digest(file, "sha256").hexdigest()
-            return checksums
+            return {name: file.sum.hexdigest() for name, file in files.items()}
 
     def _decoded(self) -> Iterator[tuple[Pixels, Pixels]]:
         """Images at the entry's size and labels, decoded on several threads a few ahead."""
@@ -300,3 +296,15 @@ class _Entry:
                 self.path.rename(old)
             work.rename(self.path)
             shutil.rmtree(old, ignore_errors=True)
+
+
+class _Summed:
+    """A file, and the checksum of what is written to it: it may be too large to be read again for that."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.sum = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        self.sum.update(data)
+        return self._file.write(data)
