@@ -20,6 +20,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from harness.config.suite import Suite
 from harness.report.looks import look
@@ -239,10 +240,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
 def spread_apart(places: Sequence[float], step: float) -> list[float]:
     """Places that are at least a step apart, in the same order and as near to the given ones as may be."""
     order, steps = np.argsort(places, kind="stable"), step * np.arange(len(places))
-    # less the steps before each they need only not fall: isotonic regression, by its min-max formula
-    wanted = np.asarray(places)[order] - steps
-    ends = range(len(places))
-    risen = [max(min(wanted[i : k + 1].mean() for k in ends[at:]) for i in ends[: at + 1]) for at in ends]
     result = np.empty(len(places))
-    result[order] = risen + steps
+    # less the steps before each they need only not fall
+    result[order] = isotonic_regression(np.asarray(places)[order] - steps).x + steps
     return result.tolist()
