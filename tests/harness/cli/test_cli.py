@@ -12,7 +12,6 @@ from PIL import Image
 from tests.datasets.conftest import write_camvid
 from tests.harness.commands import ROOT, assert_one_line, harness, tiny, with_cache
 
-
 # Each of them takes longer to import than the answer to `--help` may: they are what makes a command slow.
 SLOW_TO_IMPORT = ("torch", "torchvision", "pandas", "scipy", "matplotlib", "jinja2", "plotly", "timm")
 
