@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Self
+from typing import Self, TypeVar
 
 from harness.records.measurement_values import DeviceWindow, Range
 from harness.system.nvml import CLOCK_REASONS, SLOWDOWNS, Card, Look, Unavailable, card
 from harness.system.quantities import NotMeasured, Quantity
+
+T = TypeVar("T")
 
 INTERVAL_S = 0.1
 BUSY_SAMPLES = 30  # at least, for the clocks to be known
@@ -93,33 +95,40 @@ def window_of(looks: Sequence[Look]) -> DeviceWindow:
 def joined_windows(windows: Sequence[DeviceWindow | NotMeasured]) -> DeviceWindow | NotMeasured:
     """One window over all: lowest and highest, and the median of the medians.
 
-    NotMeasured if any window is, with the first one's reason; of none at all, since a CPU has none.
+    NotMeasured if any window is, and what is missing in one of them, with the first one's reason; of none at all,
+    since a CPU has none.
     """
     missing = next((one for one in windows if isinstance(one, NotMeasured)), None)
     found = [one for one in windows if isinstance(one, DeviceWindow)]
-    return missing or (_joined(found) if found else NotMeasured(reason="measured on a CPU"))
+    return missing or (_joined(found, needs_all=True) if found else NotMeasured(reason="measured on a CPU"))
 
 
-def _joined(parts: Sequence[DeviceWindow]) -> DeviceWindow:
-    """What is missing in some of the parts is that of the others.
+def _joined(parts: Sequence[DeviceWindow], *, needs_all: bool = False) -> DeviceWindow:
+    """What is missing in some of the parts is missing if all are needed, or that of the others.
 
     Clocks fall where the card pauses, between rounds: they are those of the parts in which it was busy, where there are
     any.
     """
     at_work = [part for part in parts if part.busy_samples] or parts
-    reasons = [part.throttle_reasons for part in parts]
-    told = [one for one in reasons if not isinstance(one, NotMeasured)]
+    throttled = _found([part.throttle_reasons for part in parts], needs_all)
     return DeviceWindow(
         samples=sum(part.samples for part in parts),
         busy_samples=sum(part.busy_samples for part in parts),
-        sm_clock_mhz=_range([part.sm_clock_mhz for part in at_work]),
-        memory_clock_mhz=_range([part.memory_clock_mhz for part in at_work]),
-        temperature_c=_range([part.temperature_c for part in parts]),
-        power_w=_range([part.power_w for part in parts]),
-        throttle_reasons=tuple(name for name in CLOCK_REASONS.values() if any(name in one for one in told))
-        if told
-        else reasons[0],
+        sm_clock_mhz=_range(_found([part.sm_clock_mhz for part in at_work], needs_all)),
+        memory_clock_mhz=_range(_found([part.memory_clock_mhz for part in at_work], needs_all)),
+        temperature_c=_range(_found([part.temperature_c for part in parts], needs_all)),
+        power_w=_range(_found([part.power_w for part in parts], needs_all)),
+        throttle_reasons=throttled
+        if isinstance(throttled, NotMeasured)
+        else tuple(name for name in CLOCK_REASONS.values() if any(name in one for one in throttled)),
     )
+
+
+def _found(parts: Sequence[T | NotMeasured], needs_all: bool) -> Sequence[T] | NotMeasured:
+    """Those that were measured; of none, or not of all where all are needed, the first reason why not."""
+    found = [one for one in parts if not isinstance(one, NotMeasured)]
+    missing = next((one for one in parts if isinstance(one, NotMeasured)), None)
+    return missing if missing and (needs_all or not found) else found
 
 
 def _point(quantity: Quantity) -> Range | NotMeasured:
@@ -128,10 +137,9 @@ def _point(quantity: Quantity) -> Range | NotMeasured:
     return Range(low=quantity.value, median=quantity.value, high=quantity.value)
 
 
-def _range(parts: Sequence[Range | NotMeasured]) -> Range | NotMeasured:
-    found = [one for one in parts if isinstance(one, Range)]
-    if not found:
-        return parts[0]
+def _range(found: Sequence[Range] | NotMeasured) -> Range | NotMeasured:
+    if isinstance(found, NotMeasured):
+        return found
     return Range(
         low=min(one.low for one in found),
         median=statistics.median(one.median for one in found),

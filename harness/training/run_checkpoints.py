@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from harness.config.run_spec import RandomStream
 from harness.records.weights_files import all_best_weights, best_weights, stored_best_weights
+from harness.system.errors import UserError
 from harness.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from harness.training.distributed import Group
 from harness.training.optimizers import restore_state
@@ -44,6 +45,9 @@ class RunCheckpoints:
         Args:
             seed: of the run.
             say: called with a line on each file that is damaged.
+
+        Raises:
+            UserError: the processes read different ones, since some could not read the latest.
         """
         damaged: list[str] = []
         stored = load_checkpoint(self._path, damaged.append)
@@ -62,6 +66,12 @@ class RunCheckpoints:
             _set_random_state(random, self._device)
         elif rank:
             _seed_follower(seed, rank, state.iteration)
+        read = self._group.gather_objects(state.iteration)
+        if len(set(read)) > 1:
+            raise UserError(
+                f"{self._path}: the processes read checkpoints of iterations {', '.join(map(str, read))}; "
+                "start again, or remove the one that some of them can't read"
+            )
         return state
 
     def save(self, state: TrainState) -> None:

@@ -3,6 +3,7 @@
 A task is a function here: (group, *arguments) -> anything that can be pickled, called in every process.
 """
 
+import errno
 import multiprocessing
 import traceback
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import pytest
 import torch
 import torch.distributed as dist
 from rich.console import Console
@@ -21,12 +23,16 @@ from torch import nn
 from harness.config.protocol import Protocol
 from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
+from harness.system.errors import UserError
 from harness.system.signals import Interrupted
+from harness.training import checkpoint
 from harness.training.distributed import Group
 from harness.training.evaluator import SplitScores, evaluate
 from harness.training.precise_bn import reestimate
 from harness.training.progress import RunProgress
+from harness.training.run_checkpoints import RunCheckpoints
 from harness.training.sync_batchnorm import synchronize
+from harness.training.train_state import TrainState
 from harness.training.trainer import Trainer
 from tests.harness.helpers import spec
 
@@ -185,6 +191,27 @@ def scored(group: Group, work: Path, name: str, protocol: Protocol) -> tuple[Spl
         group=group,
     )
     return scores, {name: buffer.numpy() for name, buffer in run.model.named_buffers()}
+
+
+def resumed_from(group: Group, folder: Path) -> str:
+    """Two checkpoints, of iterations 5 and 10, of which rank 1 can't read the later one; what resuming says."""
+    model = nn.Linear(2, 2)
+    checkpoints = RunCheckpoints(folder, model, torch.optim.SGD(model.parameters()), group, torch.device("cpu"))
+    for iteration in (5, 10):
+        checkpoints.save(TrainState(iteration=iteration))
+    group.gather_objects(None)  # rank 0 has written them
+    with pytest.MonkeyPatch.context() as patch:
+        if group.rank == 1:
+            patch.setattr(checkpoint, "_check_sums", _unreadable)
+        try:
+            return str(checkpoints.resume(0, lambda line: None).iteration)
+        except UserError as error:
+            return str(error)
+
+
+def _unreadable(path: Path) -> None:
+    if path.name == "checkpoint.pt":
+        raise OSError(errno.EIO, "Input/output error")
 
 
 def whole(

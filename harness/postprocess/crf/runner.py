@@ -28,6 +28,7 @@ from harness.postprocess.crf.logits import load_logits, require_weights, write_l
 from harness.postprocess.crf.scoring import CrfData, Refiner
 from harness.records.content import pack_scores
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores, Trial
+from harness.system.corruption import UNREADABLE, is_out_of_memory
 from harness.system.errors import UserError
 from harness.system.files import write_atomically
 from harness.system.signals import Interrupted
@@ -209,9 +210,19 @@ class CrfRun:
             Interrupted: a stop was asked for; the splits that are complete are kept.
         """
         for iteration, split in self._data:
-            if not self._arrays_path(iteration, split).exists():
+            if not self._is_scored(iteration, split):
                 with self._kept():
                     self._score(iteration, split)
+
+    def _is_scored(self, iteration: int, split: str) -> bool:
+        path = self._arrays_path(iteration, split)
+        try:
+            return path.exists() and "matrices" in self.arrays(iteration, split)
+        except UNREADABLE as error:
+            if is_out_of_memory(error):
+                raise
+            self.progress.say(f"{path}: damaged ({type(error).__name__}); {split} is scored anew")
+            return False
 
     def _score(self, iteration: int, split: str) -> None:
         data = self._data[iteration, split]

@@ -117,12 +117,22 @@ def make_window(
 
 def test_two_windows_by_hand() -> None:
     power = Range(low=1.0, median=2.0, high=3.0)
-    both = joined_windows([make_window(10, 20, "idle", power=power), make_window(14, 26, "power cap", "idle")])
+    both = joined_windows([make_window(10, 20, "power cap", power=power), make_window(14, 26, "idle", power=power)])
     assert isinstance(both, DeviceWindow)
     assert (both.samples, both.busy_samples) == (60, 40)
     assert both.sm_clock_mhz == Range(low=10, median=17.5, high=26)
     assert both.throttle_reasons == ("idle", "power cap")
-    assert both.power_w == power  # of the one that has it
+    assert both.power_w == power
+
+
+def test_what_one_window_lacks_all_lack() -> None:
+    """Else the power or the throttling of one process would pass for that of all."""
+    power = Range(low=1.0, median=2.0, high=3.0)
+    unknown = make_window(14, 26).model_copy(update={"throttle_reasons": NONE})
+    both = joined_windows([make_window(10, 20, power=power), unknown])
+    assert isinstance(both, DeviceWindow)
+    assert both.power_w == both.throttle_reasons == NONE
+    assert both.sm_clock_mhz == Range(low=10, median=17.5, high=26)
 
 
 def test_an_idle_window_says_nothing_of_the_clocks() -> None:

@@ -11,7 +11,7 @@ from harness.config.world import part_of
 from harness.training.distributed import SINGLE_PROCESS, Group
 from tests.harness.commands import link_cache
 from tests.harness.helpers import tiny_protocol
-from tests.harness.pair import Processes, collectives, losses, losses_in_float64, scored, whole
+from tests.harness.pair import Processes, collectives, losses, losses_in_float64, resumed_from, scored, whole
 from tests.harness.training.test_train import decoders
 
 TOLERANCE = 1e-4  # relative, over 10 steps with dropout off
@@ -74,6 +74,11 @@ def test_what_processes_add_and_gather(pair: Processes) -> None:
         assert result["rows"] == [[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]
         assert result["any"] == (True, False, True)
         assert result["gathered"] == [{"rank": 0}, {"rank": 1}]
+
+
+def test_processes_do_not_go_on_from_different_checkpoints(pair: Processes, tmp_path: Path) -> None:
+    found = pair(resumed_from, tmp_path)
+    assert all("the processes read checkpoints of iterations 10, 5;" in line for line in found), found
 
 
 def test_one_process_asks_nobody() -> None:

@@ -118,6 +118,8 @@ def test_a_run_from_stop_to_record(trained: Path, drawn_cache: Path) -> None:
         if not weights.name.startswith("logits"):
             weights.rename(weights.with_suffix(".away"))
     job = stopped.job
+    for split in ("val", "test"):  # as if scoring had been stopped, and the disk had lost a part
+        (job.folder / f"scores-{split}-000004.npz").write_bytes(b"PK\x03\x04")
     assert execute(job, Console(quiet=True)).code == FINISHED
     stored, base = load_run(job.results / "runs" / job.spec.run_id), find_base_run(job).record
     record = stored.record
