@@ -19,6 +19,7 @@ from harness.profiling.sampling import load_average, load_warnings
 from harness.records.measurement import PAPER_SIZE
 from harness.records.speed import PERFORMANCE, Entry, PerformanceRecord, joined, spread
 from harness.system.environment import available_cores, device_name, device_slug, emulates_bfloat16, environment
+from harness.system.errors import UserError
 from tests.benchmarks.comparisons import BATCH, COMPARISONS, PYTORCH_BASELINE, SAMPLES, SMALL_SIZE, Comparison, Scale
 from tests.benchmarks.sides import Settings, side
 
@@ -54,7 +55,12 @@ def session(pytestconfig: pytest.Config) -> Session:
     work.mkdir(parents=True, exist_ok=True)
     size = PAPER_SIZE if mode == "full" else SMALL_SIZE
     settings = Settings(size=size, threads=available_cores(), data_root=data_root, work=work)
-    return Session(results=ROOT / "results", settings=settings, check=mode == "check")
+    results = ROOT / "results"
+    try:
+        PERFORMANCE.load(results)  # before anything is measured
+    except UserError as error:
+        pytest.fail(f"error: {error}", pytrace=False)
+    return Session(results=results, settings=settings, check=mode == "check")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -155,7 +161,7 @@ def carry_out(
 
 
 def keep(entry: Entry, session: Session) -> None:
-    """Put an entry into the record of this device and size."""
+    """Put an entry into the record of this device and size; what is no longer compared goes."""
     settings = session.settings
     new = PerformanceRecord(
         device="cpu",
@@ -168,8 +174,11 @@ def keep(entry: Entry, session: Session) -> None:
         environments=(environment(),),
         settings=SIDES,
     )
-    old = next((one for one in PERFORMANCE.load(session.results) if one.file_name == new.file_name), None)
-    PERFORMANCE.save(session.results, joined(old, new))
+    path = PERFORMANCE.folder(session.results) / new.file_name
+    whole = joined(PERFORMANCE.read(path) if path.exists() else None, new)
+    compared = {one.name for one in COMPARISONS if one.small or not new.reduced} | {entry.name}
+    left = tuple(one for one in whole.entries if one.name in compared)
+    PERFORMANCE.save(session.results, whole.model_copy(update={"entries": left}))
 
 
 def allowed(comparison: Comparison, session: Session) -> float | None:

@@ -143,6 +143,14 @@ def test_another_device_is_judged_by_a_record_with_as_many_threads(
     assert allowed(committed, session) == 3.75
 
 
+def test_what_is_no_longer_compared_goes(session: Session) -> None:
+    entry = measure(comparison("1.0"), session.settings, BENCHMARK)
+    for name in ("once-compared", COMPARISONS[0].name, "made-up"):
+        keep(entry.model_copy(update={"name": name}), session)
+    (record,) = PERFORMANCE.load(session.results)
+    assert [one.name for one in record.entries] == [one.name for one in COMPARISONS[:1] if one.small] + ["made-up"]
+
+
 def test_names_are_different_and_jobs_known() -> None:
     from tests.benchmarks import ours
     from tests.benchmarks.plain import side
