@@ -59,13 +59,12 @@ def confusion_figure(context: PlotContext) -> Figure:
     with styled():
         figure = new_figure(0.5 + 3.9 * rows, context.heading("Confusion matrices, % of a class's pixels"))
         grid = figure.subplots(rows, 2, squeeze=False)
-        # each heatmap draws the whole figure once, which with a layout takes as long as all else
+        for axes in grid.flat:
+            axes.set_visible(False)  # each heatmap draws the whole figure once, with all that is in it by then
+        # which with a layout takes as long as all else
         layout = figure.get_layout_engine()
         figure.set_layout_engine("none")
-        for place, axes in enumerate(grid.flat):
-            if place >= len(names):
-                axes.set_axis_off()
-                continue
+        for place, axes in enumerate(grid.flat[: len(names)]):
             scored = scored_at(context.group.of(names[place]), "test", context.group.shown_label)
             values = pd.DataFrame(confusion(scored, len(classes)), index=shown, columns=shown)
             texts = values.map(lambda value: "" if many or pd.isna(value) or value < 0.5 else f"{value:.0f}")
@@ -81,6 +80,8 @@ def confusion_figure(context: PlotContext) -> Figure:
                 axes.set_xticks(axes.get_xticks(), shown, rotation=45, ha="left", rotation_mode="default")
             else:
                 axes.set_xticklabels([])
+        for axes in grid.flat[: len(names)]:
+            axes.set_visible(True)
         figure.set_layout_engine(layout)
     return figure
 
@@ -88,7 +89,6 @@ def confusion_figure(context: PlotContext) -> Figure:
 def _draw_cells(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame) -> None:
     """A table of percentages as colored cells, `texts` written into them; gray where there is none."""
     shares, (rows, columns) = values.to_numpy(dtype=float), values.shape
-    # without its numbers, which would be drawn anew with each further heatmap
     sns.heatmap(
         shares,
         ax=axes,

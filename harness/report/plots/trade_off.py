@@ -143,11 +143,11 @@ def _draw_front(axes: Axes, points: Sequence[tuple[float, float]]) -> list[tuple
 
 def missing_reasons(context: PlotContext, measured: MeasurementGroup | None, quantity: str) -> list[str]:
     """Why no network of the group has the cost; empty where it was measured."""
-    if quantity == "parameters":  # of the runs, which count them
-        return ["not counted"]
     cost, records = cost_of(quantity, measured), measured.records if measured else ()
-    found = [cost.read(one) for one in records if one.spec.architecture in context.group.networks]
-    return sorted({one.reason for one in found if one.reason})
+    found = [one for one in records if one.spec.architecture in context.group.networks]
+    if quantity == "parameters":  # of the runs, which count them
+        return ["not counted"] if found else []
+    return sorted({reason for one in found if (reason := cost.read(one).reason)})
 
 
 def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
