@@ -1,8 +1,10 @@
 """Writing the reports: all files of a folder are made first, then put in place; what no longer applies goes."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -62,21 +64,28 @@ def write_reports(
         load_suite(name)
     store = read_store(results)
     flat = load_results(store)
-    written: list[Path] = []
     collected: dict[str, SuiteRecords] = {}
-    shown: list[tuple[Section, SectionPage]] = []
-    for asked, suite in suites_of(store, suite_names()):
+    asked: list[tuple[SuiteRecords, list[Section]]] = []
+    parts: list[Callable[[], Any]] = []
+    for name, suite in suites_of(store, suite_names()):
         records = collected[suite.name] = collect(store, suite)
-        if (suites and not {asked, suite.name} & {*suites}) or _is_empty(records):
-            continue
-        files, pages = suite_files(records, flat, data_root)
-        written += _replace(reports / suite.name, files)
+        if (not suites or {name, suite.name} & {*suites}) and not _is_empty(records):
+            asked.append((records, sections(records)))
+            parts += _suite_parts(*asked[-1], data_root)
+    if suites is None:
+        parts += [partial(files_of, store.results) for _, files_of in _COMPARED.values()]
+        parts.append(partial(claims_files, collected))
+    made = iter(in_parallel(parts))
+    written: list[Path] = []
+    shown: list[tuple[Section, SectionPage]] = []
+    for records, found in asked:
+        files, pages = _suite_files(records, found, list(islice(made, len(found) + 1)), flat)
+        written += _replace(reports / records.suite.name, files)
         shown += pages
     if suites is None:
-        for folder, (_, files_of) in _COMPARED.items():
-            made = files_of(store.results)
-            written += _replace(reports / folder, made) if made else []
-        claims = claims_files(collected)
+        *compared, claims = made
+        for folder, files in zip(_COMPARED, compared, strict=True):
+            written += _replace(reports / folder, files) if files else []
         there = {path.relative_to(reports) for path in written} | {Path(path) for path in claims}
         further = home_files(store, flat, shown, [*collected.values()], there) | claims
         for path, data in further.items() if written else ():
@@ -91,25 +100,30 @@ def _is_empty(records: SuiteRecords) -> bool:
     return not (records.groups or records.outdated or own or measured - set(records.suite.references))
 
 
-def suite_files(
-    records: SuiteRecords, results: pd.DataFrame, data_root: str | None
-) -> tuple[Files, list[tuple[Section, SectionPage]]]:
-    """Every file of a suite's report by its path in the suite's folder, the page first; and its sections.
-
-    `results` is `load_results` of all runs.
-    """
+def _suite_parts(
+    records: SuiteRecords, found: Sequence[Section], data_root: str | None
+) -> list[Callable[[], tuple[Files, SectionPage] | Files]]:
+    """What makes the files of a suite's sections, and those of its costs."""
     source = open_source(records.dataset, data_root)
     if source is not None:
         _check_edition(records, source, data_root)
     colors = palette(records.suite, records.networks)
-    found = sections(records)
-    costs = partial(costs_files, records, colors)
-    each = [
-        partial(section_files, one, head, colors, source) for one, head in zip(found, _distinct(found), strict=True)
-    ]
-    files, *made = in_parallel([costs, *each])
+    heads = _distinct(found)
+    each = [partial(section_files, one, head, colors, source) for one, head in zip(found, heads, strict=True)]
+    return [*each, partial(costs_files, records, colors)]
+
+
+def _suite_files(
+    records: SuiteRecords, found: Sequence[Section], made: Sequence[Any], results: pd.DataFrame
+) -> tuple[Files, list[tuple[Section, SectionPage]]]:
+    """Every file of a suite's report by its path in the suite's folder, the page first; and its sections.
+
+    `made` is what its parts gave, `results` is `load_results` of all runs.
+    """
+    *each, costs = made
+    files = {**costs}
     pages = []
-    for section, (own, page) in zip(found, made, strict=True):
+    for section, (own, page) in zip(found, each, strict=True):
         files |= own
         pages.append((section, page))
     further, texts = _over_groups(records, results)
