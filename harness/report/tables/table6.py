@@ -126,12 +126,17 @@ def _ratio(cost: str) -> Callable[[Row], str]:
 
 
 def _part(name: str, heading: str, place: int, costs: Sequence[Cost], *notes: str) -> TableSpec:
-    """Empty where no network was measured for it, but for the first part, whose file holds all."""
+    """Empty where no network was measured for it, but for the first part, whose file holds all.
+
+    Networks that were not measured for it have no row; that file says why.
+    """
+
+    def measured(frame: pd.DataFrame) -> pd.Series:
+        return frame.reindex(columns=[cost.name for cost in costs]).notna().any(axis=1)
 
     def values(section: Section) -> pd.DataFrame:
         frame = _values(section)
-        there = frame.reindex(columns=[cost.name for cost in costs]).notna().any(axis=None)
-        return frame if there or place == 0 else pd.DataFrame()
+        return frame if place == 0 or measured(frame).any() else pd.DataFrame()
 
     return TableSpec(
         name=name,
@@ -143,6 +148,7 @@ def _part(name: str, heading: str, place: int, costs: Sequence[Cost], *notes: st
         subject="costs",
         latex=True,
         csv=place == 0,
+        rows=lambda frame: frame[measured(frame)],
     )
 
 

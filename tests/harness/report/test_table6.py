@@ -7,7 +7,7 @@ import pytest
 
 from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
-from harness.records.measurement import save_measurement
+from harness.records.measurement import Measurement, MeasurementRecord, save_measurement
 from harness.report.collect import collect
 from harness.report.commands import measure_command
 from harness.report.resources import MeasurementGroup, Measurements
@@ -72,6 +72,21 @@ def test_missing_figure_is_na_with_its_reason(store: Store) -> None:
     text = tables(store, group)["table6"].text.set_index("network")
     assert text.loc["SegNet", "backward, ms"] == "n/a"
     assert not [head for head in tables(store, group)["table6-inference"].text if "NVML" in str(head)]
+
+
+def test_what_was_not_measured_has_no_row_but_in_the_file(store: Store) -> None:
+    store.measurement("segnet")
+    record = measured("deconvnet")
+    save_measurement(store.results, record.model_copy(update={"cells": without(record, "forward", "backward")}))
+    (group,) = measurements(store).groups
+    found = tables(store, group)
+    assert list(found["table6"].text["network"]) == ["SegNet"]  # nor those that the paper alone has
+    assert set(found["table6-size"].text["network"]) == {"SegNet", "DeconvNet"}
+    assert "DeconvNet" in found["table6"].files("Time")["table6.csv"]
+
+
+def without(record: MeasurementRecord, *phases: str) -> tuple[Measurement, ...]:
+    return tuple(cell for cell in record.cells if cell.key.phase not in phases)
 
 
 def test_gpu_memory_energy_and_precision(store: Store) -> None:
