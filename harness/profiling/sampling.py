@@ -98,9 +98,10 @@ def joined_windows(windows: Sequence[DeviceWindow | NotMeasured]) -> DeviceWindo
     NotMeasured if any window is, and what is missing in one of them, with the first one's reason; of none at all,
     since a CPU has none.
     """
-    missing = next((one for one in windows if isinstance(one, NotMeasured)), None)
-    found = [one for one in windows if isinstance(one, DeviceWindow)]
-    return missing or (_joined(found, needs_all=True) if found else NotMeasured(reason="measured on a CPU"))
+    found = _found(windows, needs_all=True)
+    if isinstance(found, NotMeasured):
+        return found
+    return _joined(found, needs_all=True) if found else NotMeasured(reason="measured on a CPU")
 
 
 def _joined(parts: Sequence[DeviceWindow], *, needs_all: bool = False) -> DeviceWindow:

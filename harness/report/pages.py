@@ -227,7 +227,7 @@ def _device(
     return {
         "name": group.heading,
         "reduced": group.reduced,
-        "tables": [(table.spec.heading, table.markdown) for table in tables if len(table.spec.rows(table.frame))],
+        "tables": [(table.spec.heading, table.markdown) for table in tables if len(table.rows)],
         "notes": {name: text for table in tables for name, text in table.notes.items()},
         "torch": sorted({str(machine["torch"]) for machine in machines if machine.get("torch")}),
         "driver": sorted({str(machine["driver"]) for machine in machines if machine.get("driver")}),

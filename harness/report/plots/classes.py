@@ -61,7 +61,7 @@ def confusion_figure(context: PlotContext) -> Figure:
         grid = figure.subplots(rows, 2, squeeze=False)
         for axes in grid.flat:
             axes.set_visible(False)  # each heatmap draws the whole figure once, with all that is in it by then
-        # which with a layout takes as long as all else
+        # and a layout of what can't be seen yet would stay
         layout = figure.get_layout_engine()
         figure.set_layout_engine("none")
         for place, axes in enumerate(grid.flat[: len(names)]):

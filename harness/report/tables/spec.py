@@ -78,14 +78,19 @@ class Table:
         return self.spec.columns(self.section, self.frame)
 
     @property
+    def rows(self) -> pd.DataFrame:
+        """Those that stand here; the file has all."""
+        return self.spec.rows(self.frame)
+
+    @property
     def text(self) -> pd.DataFrame:
         """The cells as text."""
-        return text_table(self.spec.rows(self.frame), self.columns)
+        return text_table(self.rows, self.columns)
 
     @property
     def markdown(self) -> str:
         """The pipe table alone."""
-        return pipe_table(self.spec.rows(self.frame), self.columns)
+        return pipe_table(self.rows, self.columns)
 
     @property
     def notes(self) -> dict[str, str]:
