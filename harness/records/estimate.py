@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import architectures
 from harness.config.protocol import Protocol
 from harness.config.run_spec import RunSpec
-from harness.records.measurement import MeasurementRecord
+from harness.records.measurement import MeasurementRecord, MeasureSpec
 from harness.records.measurement_values import Shapes
 from harness.system.environment import Device, device_name, device_slug
 from harness.system.quantities import NotMeasured
@@ -91,7 +91,7 @@ def _counts(spec: RunSpec, size: Size, records: Sequence[MeasurementRecord]) -> 
     """The architecture's counts, from the nearest size and if possible the same number of classes, with notes."""
     fixed = architectures.info(spec.architecture).fixed_size
     own = [(one.spec, one.shapes) for one in records if one.shapes is not None and _is_of(one, spec)]
-    found = [(of, shapes) for of, shapes in own if not of.options and (of.size == size or not fixed)]
+    found = [(of, shapes) for of, shapes in own if _is_plain(of) and (of.size == size or not fixed)]
     if not found:
         options = f"--size {size[0]}x{size[1]} --classes {spec.num_classes} --phase shapes"
         command = f"python -m harness measure {spec.architecture} {options}"
@@ -115,12 +115,13 @@ def _timed_there(
         return NotMeasured(reason=f"nothing was measured on {machine.name}: `python -m harness measure` does it")
     with_threads = "" if machine.device == "cuda" else f" with --threads {machine.threads}"
     fit = [one for one in there if not with_threads or one.spec.threads == machine.threads]
-    fit = [one for one in fit if not one.spec.options and _rates(one)]
+    fit = [one for one in fit if _is_plain(one.spec) and _rates(one)]
     if not fit:
         what = f"no architecture has times of both forward pass and training step on {machine.name}{with_threads}"
         return NotMeasured(reason=f"{what}: `python -m harness measure` does it")
     fit = [one for one in fit if one.spec.precision == spec.precision] or fit
     fit = [one for one in fit if _is_of(one, spec)] or fit
+    fit = [one for one in fit if one.spec.optimizer == spec.protocol.optimizer] or fit
     # presets of few samples last
     fit.sort(key=lambda one: (one.spec.preset == "quick", _distance(one.spec.size, size)))
     return list({(one.spec.architecture, one.spec.architecture_source): one for one in reversed(fit)}.values())
@@ -153,6 +154,8 @@ def _notes(spec: RunSpec, size: Size, timed: Sequence[MeasurementRecord]) -> lis
         notes.append("rates measured at " + ", ".join(f"{height} x {width}" for height, width in sizes))
     if precisions := sorted({one.spec.precision for one in timed} - {spec.precision}):
         notes.append(f"rates measured in {', '.join(precisions)}, not {spec.precision}")
+    if optimizers := sorted({one.spec.optimizer for one in timed} - {spec.protocol.optimizer}):
+        notes.append(f"rates measured with {', '.join(optimizers)}, not {spec.protocol.optimizer}")
     if spec.compiled != "no":
         notes.append("rates measured without compiling")
     return notes
@@ -161,6 +164,11 @@ def _notes(spec: RunSpec, size: Size, timed: Sequence[MeasurementRecord]) -> lis
 def _is_of(record: MeasurementRecord, spec: RunSpec) -> bool:
     names = ("architecture", "architecture_revision", "architecture_source")
     return all(getattr(record.spec, name) == getattr(spec, name) for name in names)
+
+
+def _is_plain(measured: MeasureSpec) -> bool:
+    """Whether nothing but the optimizer was varied, on which counts don't depend."""
+    return not set(measured.options) - {measured.optimizer}
 
 
 def _distance(one: Size, other: Size) -> float:

@@ -102,6 +102,17 @@ def test_the_same_precision_comes_first_and_another_is_noted() -> None:
     assert "rates measured in fp32, not bf16" in found(run_of(precision="bf16"), single).notes
 
 
+def test_the_protocol_s_optimizer_comes_first_and_another_is_noted() -> None:
+    sgd, adamw = measured("segnet"), measured("segnet", options=("adamw",), step_ms=3000.0)
+    protocol = PROTOCOL.override({"optimizer": "adamw", "momentum": "0"})
+    result = found(run_of(protocol=protocol), sgd, adamw)
+    assert result.hours == pytest.approx((TRAINED * 3.0 / 5 + SCORED * 0.1) / 3600) and result.measured == (adamw,)
+    assert result.notes == ()
+    assert found(run_of(), adamw, sgd).measured == (sgd,)
+    assert "rates measured with sgd, not adamw" in found(run_of(protocol=protocol), sgd).notes
+    assert "rates measured with adamw, not sgd" in found(run_of(), adamw).notes
+
+
 def test_quick_presets_come_last() -> None:
     quick, usual = measured("segnet", preset="quick"), measured("segnet", size=QUARTER)
     assert found(run_of(), quick, usual).measured == (usual,)
