@@ -80,9 +80,12 @@ def _by_color(path: Path, pixels: Pixels, settings: Settings) -> NDArray[np.uint
         count = int((codes[wrong] == codes[row, column]).sum())
         others = len(np.unique(codes[wrong])) - 1
         more = f" and {others} more colors" if others else ""
+        in_toml = settings.colors_origin == settings.origin
+        line = f"label_colors: void = {list(color)}" if in_toml else f"void:{color[0]},{color[1]},{color[2]}::"
         raise DatasetError(
             f"{path}: the color {color} ({count:,} pixels, first at row {row}, column {column}){more} is in no line "
-            f"of the table of colors: add it, as `void` if it is no class; labels must have been saved without loss"
+            f"of {settings.colors_origin}: add it there, `{line}` if it is no class; labels must have been saved "
+            "without loss"
         )
     values: NDArray[np.uint16] = classes.astype(np.uint16)
     return values

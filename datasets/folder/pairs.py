@@ -67,7 +67,9 @@ def read_pool(images: Path, labels: Path, found: Findings) -> Pool:
         label_files = {key: path for key, path in label_files.items() if key.endswith(LABEL_ENDS)}
         image_files = {key: path for key, path in image_files.items() if key not in label_files}
     label_files = _chosen(label_files)
-    if not image_files:
+    if absent := next((folder for folder in (images, labels) if not folder.is_dir()), None):
+        found.add("folders", f"{absent}: no such folder: correct its name in dataset.toml, or make it")
+    elif not image_files:
         found.add("folders", f"{images}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
     elif not label_files:
         found.add("folders", _no_labels(labels))
@@ -167,6 +169,14 @@ def in_order(pool: Pool, listing: Path | None, found: Findings, train: Pool) -> 
 
 def whole(pool: Pool, found: Findings) -> list[Pair]:
     """All pairs, by name; every file without the other is a problem."""
+    if pool.images and pool.labels and not pool.match:
+        image, label = (next(iter(files.values())) for files in (pool.images, pool.labels))
+        found.add(
+            "pairs",
+            f"{pool.folder}: no image has the name of a label, such as {image.name} and {label.name}: rename them, or "
+            f"write lists of pairs, train.txt, val.txt and test.txt, a line `{image.name} {label.name}` for each",
+        )
+        return []
     if pool.labels:
         alone = [path for key, path in pool.images.items() if key not in pool.match]
         found.add("pairs", *(f"{path}: image without label: add it, or remove the image" for path in alone))
@@ -190,8 +200,10 @@ def draw_missing(
     if not held or (source and "train" in missing and len(missing) < len(SPLITS)):
         return ()
     if len(source) < len(held) + 1:
-        what = f"{len(source)} images can't be drawn into train, {' and '.join(held)}"
-        found.add("splits", f"{folder}: {what}: there must be {len(held) + 1} with labels at least")
+        pairs["train"] = source  # what they hold is looked at all the same
+        if source or not any(found.problems.values()):  # without any, it is said elsewhere why
+            what = f"{len(source)} images can't be drawn into train, {' and '.join(held)}"
+            found.add("splits", f"{folder}: {what}: there must be {len(held) + 1} with labels at least")
         return ()
     count = max(1, round(SHARE * len(source)))
     count = min(count, (len(source) - 1) // len(held))
@@ -200,7 +212,7 @@ def draw_missing(
         pairs[split] = [source[i] for i in sorted(order[number * count : (number + 1) * count])]
     pairs["train"] = [source[i] for i in sorted(order[len(held) * count :])]
     drawn = ", ".join(f"{split} {len(pairs[split]):,}" for split in SPLITS if split in {*held, "train"})
-    found.notes.append(f"no list or folder of {' and '.join(held)}: drawn at random (seed {SEED}): {drawn}")
+    found.notes.append(f"no list or folder with labels of {' and '.join(held)}: drawn at random (seed {SEED}): {drawn}")
     return (*held, "train")
 
 

@@ -46,8 +46,8 @@ class Settings:
     origin: the file that says so, dataset.toml where none does. classes: empty where they are not named.
     ignore: values that are no class; ignore_said: whether the file names them. unmapped: what becomes of a
     value that the mapping lacks. colors: of the reports' pictures. label_colors: color in the labels -> class,
-    VOID for none; empty where labels hold indices. images, labels: where files lie, with "{split}" in it;
-    by_split: the same, a split each.
+    VOID for none; empty where labels hold indices; colors_origin: the file that says so. images, labels: where
+    files lie, with "{split}" in it; by_split: the same, a split each.
     """
 
     origin: Path
@@ -61,6 +61,7 @@ class Settings:
     zero: Literal["class", "ignore"] = "class"
     mapping: Mapping[int, int] = field(default_factory=dict)
     label_colors: Mapping[Color, int] = field(default_factory=dict)
+    colors_origin: Path | None = None
     orientation: Orientation = "refuse"
     images: str = ""
     labels: str = ""
@@ -81,7 +82,8 @@ def read_settings(folder: Path) -> Settings:
         try:
             values = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
-            raise DatasetError(f"{path}: no TOML file: {one_line(error)}") from None
+            what = f"{path}: no TOML file: {one_line(error)}"
+            raise DatasetError(f'{what}; texts stand in quotes: name = "pets", classes = ["a", "b"]') from None
         return _from_toml(path, values, folder)
     for name in YAMLS:
         if (folder / name).is_file():
@@ -164,6 +166,9 @@ def _reading_of(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
         raise _bad(path, "ignore", ignore, 'a value, such as 255, values, such as [0, 255], or "unmapped"')
     if both := sorted({*numbers} & {*mapping}):
         raise DatasetError(f"{path}: {both[0]} is in ignore and in mapping: remove it from one of them")
+    if classes and (beyond := next(((value, to) for value, to in mapping.items() if to >= len(classes)), None)):
+        what = f"{path}: mapping: {beyond[0]} = {beyond[1]}, but there are {len(classes)} classes"
+        raise DatasetError(f"{what}, 0 to {len(classes) - 1}: correct it, or name more in classes")
     colors = values.get("colors", [])
     if not isinstance(colors, list):
         raise _bad(path, "colors", colors, "[[0, 0, 0], [255, 0, 0]]")
@@ -280,4 +285,5 @@ def _with_colors(settings: Settings, table: Sequence[tuple[str, Color]], path: P
     numbers = {color: places[name.casefold()] for name, color in named}
     colors = settings.colors or tuple(sorted(numbers, key=lambda color: numbers[color]))
     everything = {color: numbers.get(color, VOID) for _, color in table}
-    return replace(settings, classes=classes, colors=colors, label_colors=MappingProxyType(everything))
+    of_labels = MappingProxyType(everything)
+    return replace(settings, classes=classes, colors=colors, label_colors=of_labels, colors_origin=path)

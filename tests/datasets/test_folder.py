@@ -32,6 +32,10 @@ LAYOUTS = {
         "leftImg8bit/{split}/ulm/{name}_leftImg8bit.png",
         "gtFine/{split}/ulm/{name}_gtFine_labelTrainIds.png",
     ),
+    "without regard to case": ("Images/{split}/{name}.png", "MASKS/{split}/{name}.png"),
+    "coco": ("images/{split}2017/{name}.png", "annotations/{split}2017/{name}.png"),
+    "joined": ("{split}_images/{name}.png", "{split}_masks/{name}.png"),
+    "joined the other way": ("images-{split}/{name}.png", "labels-{split}/{name}.png"),
 }
 
 
@@ -53,6 +57,61 @@ def test_training_and_validation_are_train_and_val(tmp_path: Path) -> None:
         (tmp_path / folder / "train").rename(tmp_path / folder / "training")
         (tmp_path / folder / "val").rename(tmp_path / folder / "validation")
     assert datasets.load(f"folder:{tmp_path}", "val").image_ids == ("val0", "val1")
+
+
+@pytest.mark.parametrize("name", ["dev", "Valid", "val2017"])
+def test_other_names_of_val(tmp_path: Path, name: str) -> None:
+    write_splits(tmp_path, "images/{split}/{name}.png", "masks/{split}/{name}.png")
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "val").rename(tmp_path / folder / name)
+    assert ids(tmp_path)["val"] == ("val0", "val1")
+    assert not (tmp_path / "splits").exists()
+
+
+def test_lists_may_bear_a_year(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    for split, names in (("train", "p00\np01"), ("val", "p02"), ("test", "p03")):
+        (lists / f"{split}2017.txt").write_text(names)
+    assert ids(tmp_path) == {"train": ("p00", "p01"), "val": ("p02",), "test": ("p03",)}
+
+
+def test_two_folders_that_may_be_one_split_are_refused(tmp_path: Path) -> None:
+    write_splits(tmp_path, "images/{split}2014/{name}.png", "masks/{split}2014/{name}.png")
+    shutil.copytree(tmp_path / "images" / "val2014", tmp_path / "images" / "val2017")
+    assert "images/val2014 and val2017: both may be val" in refusal(tmp_path)
+    (tmp_path / "images" / "val2017").rename(tmp_path / "images" / "val")
+    found = read_folder(tmp_path)
+    assert {pair.image.parent.name for pair in found.pairs["val"]} == {"val"}  # the plain name counts
+    assert any("images/val2014: is no split" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("layout", "labels"), [("ultralytics", "masks/test"), ("segnet", "testannot")])
+def test_a_split_without_labels_is_named_and_drawn(tmp_path: Path, layout: str, labels: str) -> None:
+    write_splits(tmp_path, *LAYOUTS[layout], count=4)
+    shutil.rmtree(tmp_path / labels)
+    found = read_folder(tmp_path)
+    assert (
+        "there is no folder of labels for it: its pictures are not used" in found.notes[0] and "test" in found.notes[0]
+    )
+    assert {split: len(pairs) for split, pairs in found.pairs.items()} == {"train": 3, "val": 4, "test": 1}
+    assert found.pairs["test"][0].stem.startswith("train")
+
+
+def test_folders_and_lists_that_are_not_used_are_named(tmp_path: Path) -> None:
+    write_splits(tmp_path, "images/{split}/{name}.png", "masks/{split}/{name}.png")
+    shutil.copytree(tmp_path / "images" / "test", tmp_path / "images" / "holdout")
+    assert any("images/holdout: is no split" in note for note in read_folder(tmp_path).notes)
+    write_flat(tmp_path / "cvat")
+    (tmp_path / "cvat" / "ImageSets").mkdir()
+    (tmp_path / "cvat" / "ImageSets" / "default.txt").write_text("p00")
+    assert any("default.txt: is no list of train" in note for note in read_folder(tmp_path / "cvat").notes)
+
+
+def test_a_dataset_one_folder_deeper_is_named(tmp_path: Path) -> None:
+    write_flat(tmp_path / "mine")
+    assert f"write folder:{tmp_path / 'mine'}, which has some" in refusal(tmp_path)
 
 
 def test_voc_with_lists_and_a_table_of_colors(tmp_path: Path) -> None:
@@ -92,7 +151,10 @@ def test_tables_of_colors(tmp_path: Path, name: str, text: str) -> None:
     pixels = np.array([found.pixels(pair) for pair in found.pairs["train"]])
     assert (pixels == [[96, 96, 0]]).all()
     Image.new("RGB", (16, 12), (200, 0, 1)).save(tmp_path / "masks" / "p03.png")
-    assert "p03.png: the color (200, 0, 1) (192 pixels" in refusal(tmp_path)
+    line = "label_colors: void = [200, 0, 1]" if name == "dataset.toml" else "void:200,0,1::"
+    said = refusal(tmp_path)
+    assert "p03.png: the color (200, 0, 1) (192 pixels" in said
+    assert f"is in no line of {tmp_path / name}: add it there, `{line}`" in said
 
 
 def test_data_yaml(tmp_path: Path) -> None:

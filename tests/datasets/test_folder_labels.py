@@ -94,6 +94,71 @@ def test_gray_levels_taken_for_classes_are_refused(tmp_path: Path) -> None:
     assert "`mapping = { 0 = 0, 38 = 1, 75 = 2 }`" in refusal(write_flat(tmp_path, values=(0, 38, 75)))
 
 
+def test_a_stray_value_is_named_with_its_label(tmp_path: Path) -> None:
+    write_flat(tmp_path, values=(0, 1, 2))
+    mask = label(4, values=(0, 1, 2))
+    mask[0, 0] = 77
+    save(tmp_path / "masks" / "p04.png", mask)
+    (line,) = problems(tmp_path)["labels"]
+    assert "masks/p04.png: label value 77, which is in 1 of 10 labels" in line and "are 0 to 2" in line
+    for toml, classes in (("ignore = [77, 255]", 3), ("mapping = { 77 = 3 }", 4)):
+        assert f"`{toml}`" in line
+        (tmp_path / "dataset.toml").write_text(toml)
+        found = read_folder(tmp_path)
+        assert not found.problems and found.info.num_classes == classes
+
+
+def test_masks_of_0_and_255_that_were_scaled_are_told_from_classes(tmp_path: Path) -> None:
+    write_flat(tmp_path, values=(0, 255))
+    mask = label(4, values=(0, 255))
+    mask[0, :3] = 1, 128, 254
+    save(tmp_path / "masks" / "p04.png", mask)
+    (line,) = problems(tmp_path)["labels"]
+    assert "254 is in 1 of 10 labels, first in " in line and "p04.png: scaled with interpolation" in line
+    assert "`mapping = { 255 = 1 }`" in line and "`ignore = 255`" in line
+
+
+def test_more_values_than_classes_may_be_are_told_with_a_label(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    save(tmp_path / "images" / "p04.png", picture(4, (16, 17)))
+    save(tmp_path / "masks" / "p04.png", np.arange(16 * 17).reshape(16, 17).astype(np.uint16))
+    (line,) = problems(tmp_path)["labels"]
+    assert (
+        "255 classes" in line and "271 is in 1 of 10 labels, first in" in line and "scaling with interpolation" in line
+    )
+
+
+def test_cityscapes_own_numbers_are_refused_with_the_lines_to_write(tmp_path: Path) -> None:
+    write_flat(tmp_path, values=(0, 7, 8, 33))
+    for path in list((tmp_path / "masks").iterdir()):
+        path.rename(path.with_name(f"{path.stem}_gtFine_labelIds.png"))
+    (line,) = problems(tmp_path)["labels"]
+    assert "of which 19 are classes" in line and "31 = 16, 32 = 17, 33 = 18 }" in line
+    lines = re.search(r'(ignore = "unmapped") and (mapping = \{.*\});', line)
+    assert lines is not None
+    (tmp_path / "dataset.toml").write_text("\n".join(lines.groups()))
+    assert not problems(tmp_path)
+    assert set(np.unique(class_of(tmp_path))) == {0, 1, 18, VOID}
+
+
+@pytest.mark.parametrize(
+    ("toml", "noted"),
+    [("", True), (CLASSES, False), ('zero = "ignore"', False), ("ignore = [2, 255]", False)],
+)
+def test_unnamed_classes_are_noted_with_the_lines_for_void(tmp_path: Path, toml: str, noted: bool) -> None:
+    write_flat(tmp_path)
+    (tmp_path / "dataset.toml").write_text(toml)
+    said = [note for note in read_folder(tmp_path).notes if "no classes are named" in note]
+    assert bool(said) == noted
+    assert not said or ('`zero = "ignore"`' in said[0] and "`ignore = [2, 255]`" in said[0])
+
+
+def test_a_mapping_beyond_the_classes_is_told_once(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    (tmp_path / "dataset.toml").write_text(CLASSES + "mapping = { 2 = 5 }")
+    assert "dataset.toml: mapping: 2 = 5, but there are 3 classes, 0 to 2" in refusal(tmp_path)
+
+
 def test_a_value_between_classes_is_no_class_beside_a_mapping(tmp_path: Path) -> None:
     write_flat(tmp_path)
     for number in range(10):

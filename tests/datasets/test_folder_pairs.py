@@ -38,6 +38,34 @@ def test_every_orphan_is_named(tmp_path: Path) -> None:
     assert "(and 2 more: `python -m harness data check" in refusal(tmp_path)
 
 
+def test_names_that_never_agree_are_one_line(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    for path in list((tmp_path / "masks").iterdir()):
+        path.rename(path.with_name(f"truth-{path.name}"))
+    assert list(problems(tmp_path)) == ["pairs"]
+    (line,) = problems(tmp_path)["pairs"]
+    assert "no image has the name of a label, such as p00.png and truth-p00.png" in line
+    lists = {"train": (0, 1), "val": (2,), "test": (3,)}
+    write_lists(tmp_path, **{name: "\n".join(f"p0{n}.png truth-p0{n}.png" for n in of) for name, of in lists.items()})
+    assert not problems(tmp_path)
+
+
+def test_too_few_pairs_to_draw_from_are_looked_at(tmp_path: Path) -> None:
+    write_flat(tmp_path, count=2)
+    (tmp_path / "dataset.toml").write_text('classes = ["sky", "road"]')
+    found = read_folder(tmp_path)
+    assert [len(found.problems[kind]) for kind in ("splits", "labels")] == [1, 2]
+    assert len(found.pairs["train"]) == 2
+
+
+def test_a_folder_that_is_told_and_not_there(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    (tmp_path / "dataset.toml").write_text('images = "pix"\nlabels = "masks"')
+    assert problems(tmp_path) == {
+        "folders": (f"{tmp_path / 'pix'}: no such folder: correct its name in dataset.toml, or make it",)
+    }
+
+
 @pytest.mark.parametrize("end", ["_mask", "_L", "_P", "_gtFine_labelIds"])
 def test_ends_of_label_names(tmp_path: Path, end: str) -> None:
     write_flat(tmp_path)
