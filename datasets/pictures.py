@@ -124,12 +124,13 @@ def read_values(path: Path, orientation: Orientation = "refuse") -> NDArray[np.u
         raise DatasetError(
             f"{path}: the label is {image.mode}: save one class index a pixel (8-bit gray), or colors without alpha"
         )
-    values: NDArray[np.int64] = _decode(path, image, orientation=orientation, kind=np.int64)
+    kind = np.int32 if image.mode == "I" else np.uint16  # of 32 bits values may be negative
+    values: NDArray[np.integer[Any]] = _decode(path, image, orientation=orientation, kind=kind)
     if image.mode == "L":
         values //= _GRAY_SCALE.get(bits, 1)
     if values.size and not 0 <= int(values.min()) <= int(values.max()) <= 65535:
         raise DatasetError(f"{path}: label values {values.min()} to {values.max()}: they must be 0 to 65535")
-    return values.astype(np.uint16)
+    return values.astype(np.uint16, copy=False)
 
 
 def palette_colors(path: Path) -> list[tuple[int, int, int]] | None:

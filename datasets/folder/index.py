@@ -17,14 +17,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from datasets.base import DatasetError, Pair, Progress, Size, one_line
-from datasets.folder.labels import read_raw, turned
+from datasets.folder.labels import VALUES, read_raw, turned
 from datasets.folder.settings import Settings
 from datasets.pictures import PHOTO_FORMATS, TurnedPicture, read_bytes, read_photo, read_size
 from datasets.release import write_atomically
 
 FORMAT = 4  # raised when what was read before may be refused now, or is written otherwise
 MOST_VALUES = 1000  # of a label; the index holds all of them, of every file
-_THREADS = 8
+_THREADS = 4  # each holds a picture, which may have 36 million pixels
+_BAND = 1 << 20  # values counted at once: numpy makes eight bytes of each
 _AT_ONCE = 256  # pairs handed to the threads, so that a large folder does not wait in memory
 
 
@@ -139,7 +140,9 @@ def _read_image(path: Path, stamp: tuple[int, int], settings: Settings, whole: b
 
 def _read_label(path: Path, stamp: tuple[int, int], settings: Settings) -> FileFacts:
     values, classes = read_raw(path, settings)
-    counts = np.bincount(values.reshape(-1))
+    flat, counts = values.reshape(-1), np.zeros(VALUES, np.int64)
+    for start in range(0, flat.size, _BAND):
+        counts += np.bincount(flat[start : start + _BAND], minlength=VALUES)
     found = {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
     if len(found) > MOST_VALUES:
         raise DatasetError(

@@ -71,14 +71,17 @@ def turned(error: TurnedPicture, settings: Settings) -> TurnedPicture:
 
 
 def _by_color(path: Path, pixels: Pixels, settings: Settings) -> NDArray[np.uint16]:
-    codes = (pixels[..., 0].astype(np.uint32) << 16) | (pixels[..., 1].astype(np.uint32) << 8) | pixels[..., 2]
-    classes = _color_table(tuple(settings.label_colors.items()))[codes]
+    table = _color_table(tuple(settings.label_colors.items()))
+    classes = np.empty(pixels.shape[:2], np.uint16)
+    for row, line in enumerate(pixels):  # one at a time: codes take four times a label's memory
+        classes[row] = table[_codes(line)]
     wrong = classes == _UNKNOWN
     if wrong.any():
         row, column = (int(v) for v in np.argwhere(wrong)[0])
         color = tuple(int(v) for v in pixels[row, column])
-        count = int((codes[wrong] == codes[row, column]).sum())
-        others = len(np.unique(codes[wrong])) - 1
+        unknown, counts = np.unique(_codes(pixels[wrong]), return_counts=True)
+        count = int(counts[unknown == _codes(pixels[row, column])][0])
+        others = len(unknown) - 1
         more = f" and {others} more colors" if others else ""
         in_toml = settings.colors_origin == settings.origin
         line = f"label_colors: void = {list(color)}" if in_toml else f"void:{color[0]},{color[1]},{color[2]}::"
@@ -87,8 +90,13 @@ def _by_color(path: Path, pixels: Pixels, settings: Settings) -> NDArray[np.uint
             f"of {settings.colors_origin}: add it there, `{line}` if it is no class; labels must have been saved "
             "without loss"
         )
-    values: NDArray[np.uint16] = classes.astype(np.uint16)
-    return values
+    return classes
+
+
+def _codes(colors: Pixels) -> NDArray[np.uint32]:
+    """Colors (..., 3) as numbers."""
+    red, green, blue = (colors[..., channel].astype(np.uint32) for channel in range(3))
+    return red << np.uint32(16) | green << np.uint32(8) | blue
 
 
 @lru_cache(maxsize=2)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -274,3 +276,23 @@ def test_a_drawn_list_of_a_split_that_has_a_folder_now_is_named(tmp_path: Path, 
     (tmp_path / "splits" / "test.txt").unlink()
     assert len(datasets.load(f"folder:{tmp_path}", "test")) == 10
     assert len(datasets.load(f"folder:{tmp_path}", "train")) == 8  # still without those that were held out
+
+
+@pytest.mark.slow
+def test_the_largest_pictures_take_little_memory(tmp_path: Path) -> None:
+    colors = np.zeros((6000, 6000, 3), np.uint8)
+    colors[:3000, :, 0] = 255
+    for number in range(6):
+        colors[number, 0] = (0, 0, 0)
+        for kind in ("images", "masks"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            Image.fromarray(colors).save(tmp_path / kind / f"{number}.png", compress_level=1)
+    (tmp_path / "dataset.toml").write_text("label_colors = { a = [0, 0, 0], b = [255, 0, 0] }")
+    code = (
+        "import os, resource, sys; os.cpu_count = lambda: 64; from pathlib import Path; "
+        "from datasets.folder import read_folder; found = read_folder(Path(sys.argv[1]), whole_images=True); "
+        "print(len(found.problems), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    problems, kibibytes = map(int, done.stdout.split())
+    assert problems == 0 and kibibytes < 2 * 2**20  # of 64 cores; one picture takes 0.4 GiB

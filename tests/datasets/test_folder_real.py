@@ -1,4 +1,4 @@
-"""CamVid and NYU Depth v2 given as own data, in two of the layouts: the pictures of the built-in datasets."""
+"""CamVid and NYU Depth v2 given as own data, in the layouts that people have: the pictures of the built-in datasets."""
 
 import json
 import os
@@ -52,7 +52,40 @@ def voc(camvid: Path, to: Path) -> None:
     (to / "labelmap.txt").write_text("\n".join([*table, "void:0,0,0::"]))
 
 
-@pytest.mark.parametrize("layout", [segnet, voc])
+def smp(camvid: Path, to: Path) -> None:
+    for split, name, image, label in some_of(camvid):
+        link(image, to / split / f"{name}.png")
+        link(label, to / f"{split}annot" / f"{name}.png")
+        with (to / f"{split}.txt").open("a") as listing:  # with the path that it has on its authors' machine
+            listing.write(f"/SegNet/CamVid/{split}/{name}.png /SegNet/CamVid/{split}annot/{name}.png\n")
+    (to / "dataset.toml").write_text(NAMES + "ignore = 11\n")
+
+
+def cityscapes(camvid: Path, to: Path) -> None:
+    for split, name, image, label in some_of(camvid):
+        town = name.partition("_")[0]
+        link(image, to / "leftImg8bit" / split / town / f"{name}_leftImg8bit.png")
+        link(label, to / "gtFine" / split / town / f"{name}_gtFine_labelTrainIds.png")
+    (to / "dataset.toml").write_text(NAMES + "ignore = [11, 255]\n")
+
+
+def ultralytics(camvid: Path, to: Path) -> None:
+    for split, name, image, label in some_of(camvid):
+        link(image, to / "images" / split / f"{name}.png")
+        link(label, to / "masks" / split / f"{name}.png")
+    places = "".join(f"{split}: images/{split}\n" for split in SPLITS)
+    names = json.dumps(dict(enumerate(CAMVID.classes)))
+    (to / "data.yaml").write_text(f"path: .\n{places}names: {names}\nlabel_mapping: {{11: 255}}\n")
+
+
+def flat(camvid: Path, to: Path) -> None:
+    for _, name, image, label in some_of(camvid):
+        link(image, to / "images" / f"{name}.png")
+        link(label, to / "masks" / f"{name}.png")
+    (to / "dataset.toml").write_text(NAMES + "ignore = 11\n")
+
+
+@pytest.mark.parametrize("layout", [segnet, voc, smp, cityscapes, ultralytics, flat])
 def test_camvid_as_own_data(layout: Callable[[Path, Path], None], camvid_root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "own"
     folder.mkdir()
@@ -68,9 +101,9 @@ def test_camvid_as_own_data(layout: Callable[[Path, Path], None], camvid_root: P
         own = datasets.load(f"folder:{folder}", split)
         assert own.info.classes == CAMVID.classes
         for name, (image, label) in zip(own.image_ids, own, strict=True):
-            stem = Path(name).name
+            stem = Path(name).name.removesuffix("_leftImg8bit")
             built_in, index = expected[stem]
-            assert splits[stem] == split
+            assert layout is flat or splits[stem] == split  # that one's splits are drawn
             assert np.array_equal(image, built_in[index][0]) and np.array_equal(label, built_in[index][1])
             seen += 1
     assert seen == 3 * A_SPLIT
