@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +12,18 @@ import numpy as np
 import pytest
 import torch
 
+from harness.cli.runtimes import measure_in_runtimes
 from harness.deploy.export import SUFFIXES, Format, exported_program, save_as
 from harness.deploy.parity import noise
 from harness.deploy.quantization import calibration_images, quantize
-from harness.deploy.runtimes import RuntimeTask, onnxruntime_call, torch_call, why_not
+from harness.deploy.runtimes import RuntimeTask, check_installed, onnxruntime_call, torch_call, why_not
 from harness.deploy.weights import build, drawn, find
 from harness.profiling.runtimes import RuntimeRequest, _Workshop, measure_runtimes
 from harness.records.measurement_values import TimeSummary
 from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimeRecord
 from harness.report.runtimes import runtimes_files, runtimes_frame
 from harness.system.quantities import Quantity
-from tests.harness.commands import assert_one_line, harness
+from tests.harness.commands import MAIN, assert_one_line, forked, harness
 from tests.harness.deploy.conftest import Trained
 
 
@@ -248,6 +250,45 @@ def test_reasons_are_a_sentence_without_sources_of_cpp(tmp_path: Path) -> None:
 def test_a_record_has_a_time_or_a_failure() -> None:
     with pytest.raises(ValueError, match="either a time or a failure"):
         RuntimeRecord.model_validate({**record("torch", "fp32", 1.0, 1.0).model_dump(), "failure": "no"})
+
+
+def test_the_end_says_where_records_went_and_how_to_see_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("harness.cli.runtimes.measuring_on_this_machine", nullcontext)
+    monkeypatch.setattr(
+        "harness.profiling.runtimes.measure_runtimes", lambda *_: [record("torch", "fp32", 100.0, 60.0)]
+    )
+    where = {"threads": 1, "data_root": None, "work": tmp_path, "results": tmp_path / "my results"}
+    shape = ((24, 32), 5)
+    assert measure_in_runtimes(["pixel-mlp"], ["torch"], ["fp32"], shape=shape, preset="quick", **where) == 0  # type: ignore[arg-type]
+    assert list((tmp_path / "my results" / "runtimes").rglob("*.json"))
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"records: {tmp_path / 'my results' / 'runtimes'}; then `python -m harness report "
+        f"--results '{tmp_path / 'my results'}'` writes reports/runtimes/README.md"
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments"),
+    [
+        ("openvino", ["measure", "--runtime", "torch,openvino"]),
+        ("nncf", ["measure", "--runtime", "onnxruntime", "--precision", "int8"]),
+        ("openvino", ["export", "--format", "onnx", "--format", "openvino"]),
+        ("onnxscript", ["export"]),
+    ],
+)
+def test_a_missing_package_is_found_before_a_model_is(missing: str, arguments: list[str], tmp_path: Path) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; {MAIN}"
+    done = forked(code, *arguments, "no-such-model", "--results", str(tmp_path))
+    assert_one_line(done, f"{missing} is not installed", 'pip install -e ".[deploy]"')
+
+
+def test_what_needs_no_further_package_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"):
+        monkeypatch.setitem(sys.modules, package, None)
+    check_installed(["torch", "torch-compile", "torch-export", "fp32", "bf16"])
 
 
 def test_bad_options_are_one_line(tmp_path: Path) -> None:
