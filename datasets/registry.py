@@ -113,5 +113,7 @@ def _source(name: str) -> Source:
 def _unknown(name: str) -> DatasetError:
     known = [*names(), *plugins.targets()]
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, and folder:PATH for your own images"
+    near += [f"{folder.PREFIX}{name}"] if Path(name).expanduser().is_dir() else []
+    there = f"there are {', '.join(known)}, and folder:PATH for your own images"
+    hint = f"did you mean {' or '.join(near)}?" if near else there
     return DatasetError(f"unknown dataset {name!r}: {hint}")

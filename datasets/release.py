@@ -37,7 +37,7 @@ def open_hdf5(path: Path, advice: str) -> Iterator[Any]:
         import h5py
     except ImportError as error:
         what = f"{path} is HDF5 and needs h5py to be read"
-        raise DatasetError(f"{what}: pip install '.[prepare]' in the project's folder") from error
+        raise DatasetError(f'{what}: `pip install -e ".[prepare]"` in the folder of this project brings it') from error
     try:
         file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE, rdcc_nslots=_CHUNK_SLOTS)
     except OSError as error:

@@ -42,6 +42,7 @@ def export(
     from datasets import DatasetError
     from harness.cli.options import writable
     from harness.config.protocol import parse_size
+    from harness.deploy.runtimes import check_installed
     from harness.deploy.weights import check_names, find_or_draw
     from harness.system.console import say, terminal
     from harness.system.environment import available_cores
@@ -49,6 +50,7 @@ def export(
 
     console, names = terminal(), ("onnx", "openvino", "torch-export")
     kinds = [one_of(one, names, "format") for one in kind or ("onnx",)]
+    check_installed(kinds)
     sources = [find_or_draw(one, results, work, parse_size(size), classes) for one in models]
     check_names(sources)
     writable(output, "--output")

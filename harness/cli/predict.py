@@ -8,10 +8,12 @@ import typer
 
 from harness.cli import options as cli
 
+_PATHS = "Pictures, folders, videos, folder:PATH (the images of your own dataset), or a webcam: '<video0>'."
+
 
 def predict(
     model: cli.Trained,
-    paths: Annotated[list[str], typer.Argument(help="Pictures, folders, videos, or a webcam: '<video0>'.")],
+    paths: Annotated[list[str], typer.Argument(help=_PATHS)],
     output: cli.Output = Path("predictions"),
     native: Annotated[
         bool, typer.Option("--native", help="Run at each picture's own size, not at the size of training.")

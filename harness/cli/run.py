@@ -57,7 +57,7 @@ def run(
         bool,
         typer.Option(
             "--tensorboard",
-            help="Write TensorBoard logs too, to WORK/runs/RUN/tensorboard; needs pip install '.[tensorboard]'.",
+            help='Write TensorBoard logs too, to WORK/runs/RUN/tensorboard; needs pip install -e ".[tensorboard]".',
         ),
     ] = False,
     threads: cli.Threads = 0,

@@ -1,13 +1,16 @@
 """What `measure --runtime` does: models in other runtimes, their table, their records."""
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
+from shlex import quote
 from typing import get_args
 
 from rich.table import Table
 
 from datasets import DatasetError
-from harness.cli.options import writable
+from harness.cli.options import DEFAULT_REPORTS, DEFAULT_RESULTS, writable
+from harness.deploy.runtimes import check_installed, why_not
 from harness.deploy.weights import build, check_names, find_or_draw
 from harness.records.measurement import Preset
 from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimePrecision, RuntimeRecord
@@ -43,6 +46,8 @@ def measure_in_runtimes(
     length: Preset = one_of(preset, get_args(Preset), "preset")
     runtimes = some_of(chosen, get_args(RuntimeName), "runtime")
     kinds = some_of(precisions, get_args(RuntimePrecision), "precision")
+    tried = [one for one in product(runtimes, kinds) if not why_not(*one)]
+    check_installed(name for one in tried for name in one)
     sources = [find_or_draw(name, results, work, *shape) for name in names]
     check_names(sources)
     results = writable(results, "--results")
@@ -89,6 +94,9 @@ def measure_in_runtimes(
                     say(console, f"{record.runtime} {record.precision}: {record.failure}")
             asked = [one for one in records if one.runtime in runtimes and one.precision in kinds]
             code = 1 if all(one.failure for one in asked) else code
+    where = "" if results == DEFAULT_RESULTS else f" --results {quote(str(results))}"
+    page = DEFAULT_REPORTS / RUNTIMES.name / "README.md"
+    say(console, f"records: {RUNTIMES.folder(results)}; then `python -m harness report{where}` writes {page}")
     return code
 
 

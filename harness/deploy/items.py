@@ -1,4 +1,4 @@
-"""What is to be predicted: pictures, folders, videos and webcams, and where predictions of them go.
+"""What is to be predicted: pictures, folders, own data, videos and webcams, and where predictions of them go.
 
 Of a picture `a.jpg`: `a.png` (class indices), `a_color.png`, `a_overlay.png`; of a video `a.mp4`: a folder `a` with an
 index PNG a frame, `a_color.mp4` and `a_overlay.mp4`; of all together `classes.csv`, the share of each class.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from datasets.folder import PREFIX, place_of, read_folder
 from harness.system.corruption import UNREADABLE
 from harness.system.errors import UserError
 from harness.system.files import LONGEST_NAME
@@ -49,13 +50,14 @@ def collect(paths: Sequence[str], output: Path, force: bool) -> list[Item]:
     """What to predict, in order; of a folder all pictures and videos in it, in its subfolders too.
 
     Args:
-        paths: files, folders, or webcams such as <video0>.
+        paths: files, folders, webcams such as <video0>, or `folder:PATH`, own data, whose images are taken without
+            their labels and called by their splits and names.
         output: the folder to write to; what lies in it is not taken for input.
         force: allow what is there already to be replaced.
 
     Raises:
         UserError: nothing to predict, no such file, or a file that would be written twice, over another, or over
-            one to be predicted, which no option allows.
+            one to be predicted, which no option allows; datasets.DatasetError: own data that is not sound.
     """
     items = [item for path in paths for item in _items(path, output)]
     if not items:
@@ -95,6 +97,9 @@ def _items(path: str, output: Path) -> Iterator[Item]:
     if path.startswith("<") and path.endswith(">"):
         yield Item(source=path, name=path.strip("<>"), video=True)
         return
+    if path.startswith(PREFIX):
+        yield from _of_own_data(path)
+        return
     found = Path(path)
     if not found.is_dir():
         if not found.exists():
@@ -110,6 +115,15 @@ def _items(path: str, output: Path) -> Iterator[Item]:
         if file.suffix.lower() in _PICTURES | _VIDEOS and file.is_file() and not own:
             name = file.relative_to(found).with_suffix("").as_posix()
             yield Item(source=str(file), name=name, video=_is_video(file))
+
+
+def _of_own_data(name: str) -> Iterator[Item]:
+    """The images of all splits, each called `<split>/<name>`."""
+    found = read_folder(place_of(name.removeprefix(PREFIX)))
+    found.require_sound()
+    for split, pairs in found.pairs.items():
+        for pair in pairs:
+            yield Item(source=str(pair.image), name=f"{split}/{pair.stem}", video=False)
 
 
 def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:

@@ -27,7 +27,7 @@ from harness.deploy.predict import (
 )
 from harness.deploy.weights import ModelConfig
 from harness.system.corruption import is_out_of_memory
-from harness.system.errors import UserError, printable
+from harness.system.errors import UserError, how_to_install, printable
 from harness.system.files import replacing, replacing_folder, write_atomically
 from harness.training.evaluator import label_png
 
@@ -219,7 +219,7 @@ def _opened(source: str) -> Any:
         import imageio_ffmpeg  # type: ignore[import-untyped]  # noqa: F401
         from imageio.v3 import imopen
     except ImportError as error:
-        raise UserError(f"{source}: videos need the extra video: pip install '.[video]' ({error})") from None
+        raise UserError(f"{source}: videos need the extra video; {how_to_install('video')} ({error})") from None
     # the plugin refuses files by their names, such as .m4v and .gif, which ffmpeg reads
     named = {} if source.startswith("<") else {"extension": ".mp4"}
     with _reading(source):

@@ -118,13 +118,15 @@ def read_picture(path: Path) -> Pixels:
     """A picture file as it is to be seen (EXIF orientation heeded), (H, W, 3) uint8 in RGB.
 
     Raises:
-        UnreadablePicture: no picture, a damaged one, or one of more than 8 bits.
+        UnreadablePicture: no such file, no picture, a damaged one, or one of more than 8 bits.
     """
     try:
         with Image.open(path) as image:
             return _as_rgb(image)
+    except FileNotFoundError as error:
+        raise UnreadablePicture(f"{path}: no such file") from error
     except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise UnreadablePicture(f"{path}: no readable picture ({type(error).__name__}); left out") from error
+        raise UnreadablePicture(f"{path}: no readable picture ({type(error).__name__})") from error
 
 
 def as_picture(image: Any) -> Pixels:

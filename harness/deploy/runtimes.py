@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from harness.deploy.weights import ModelConfig, Source, build
 from harness.records.runtimes import RuntimeName, RuntimePrecision
 from harness.system.environment import emulates_bfloat16, resident_bytes
-from harness.system.errors import UserError
+from harness.system.errors import UserError, how_to_install
 from harness.system.quantities import Frozen
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 Arrays = NDArray[np.float32]
 Call = Callable[[Arrays], list[NDArray[Any]]]  # images -> logits first
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
+# What a format, runtime or precision needs beside torch; one that isn't named needs nothing.
+_EXPORTER = ("onnx", "onnxscript")
+_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "onnx": (*_EXPORTER, "onnxruntime"),
+    "onnxruntime": (*_EXPORTER, "onnxruntime"),
+    "openvino": (*_EXPORTER, "openvino"),
+    "int8": ("nncf",),
+}
 WARM_UP = 3  # passes of the process whose memory is taken
 # What exporters, quantizers and runtimes of others raise for a model that they can't take
 FAILURES = (
@@ -66,6 +75,17 @@ def why_not(runtime: RuntimeName, precision: RuntimePrecision) -> str:
     if precision == "int8" and runtime.startswith("torch"):
         return "torch has no quantizer of its own for these models; onnxruntime and openvino have int8"
     return ""
+
+
+def check_installed(kinds: Iterable[str]) -> None:
+    """Refuse formats, runtimes or precisions that a package is missing for, before a model is built; imports none.
+
+    Raises:
+        UserError: a package is not installed.
+    """
+    needed = {package: kind for kind in kinds for package in _PACKAGES.get(kind, ())}
+    if missing := next((package for package in needed if find_spec(package) is None), ""):
+        raise UserError(f"{needed[missing]}: {missing} is not installed; {how_to_install('deploy')}")
 
 
 def reason_of(error: BaseException) -> str:

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SEED = 0  # of weights that are drawn
-HOW_TO_TRAIN = "`python -m harness run segnet --suite quick` makes a small run without any download"
+_HOW_TO_TRAIN = (
+    "`python -m harness run segnet --suite quick` makes a small run without any download, "
+    "`python -m harness run --dataset folder:PATH` one of your own images"
+)
 
 
 class ModelConfig(BaseModel):
@@ -112,8 +115,8 @@ def find(name: str, results: Path, work: Path) -> Source:
     checkpoint = _base(record, work).chosen
     if not checkpoint.weights.exists():
         raise UserError(
-            f"run {name!r}: its weights are not in {checkpoint.folder} (--work); bring {checkpoint.weights.name} "
-            "back, or remove its record and run it again"
+            f"run {name!r}: its weights are not in {checkpoint.folder}; bring {checkpoint.weights.name} back, name "
+            "another work folder, or remove its record and run it again"
         )
     config = config_of(record, checkpoint.iteration)
     return Source(name=record.run_id, config=config, weights=checkpoint.weights, record=stored)
@@ -252,5 +255,10 @@ def _no_such(name: str, results: Path, work: Path) -> str:
     stored, _ = load_runs(results)
     trained = [one.record for one in stored if one.record.status == "finished" and not one.record.spec.postprocess]
     usable = [record.run_id for record in trained if _base(record, work).chosen.weights.exists()]
-    known = f"runs with weights: {', '.join(usable[:5])}" if usable else f"no run is finished yet: {HOW_TO_TRAIN}"
-    return f"{name!r} is no folder of weights, and no run in {results} (--results); {known}"
+    if usable:
+        known = f"runs with weights: {', '.join(usable[:5])}"
+    elif trained:
+        known = f"no run there has its weights in the work folder {str(work)!r}: {_HOW_TO_TRAIN}"
+    else:
+        known = f"no run is finished yet: {_HOW_TO_TRAIN}"
+    return f"{name!r} is no folder of weights, and no run in the results folder {str(results)!r}; {known}"

@@ -23,7 +23,7 @@ from harness.profiling.scheduler import Request
 from harness.records.run import finished
 from harness.records.weights_files import clear_finished, newer_checkpoint
 from harness.system.environment import Device
-from harness.system.errors import UserError
+from harness.system.errors import UserError, how_to_install
 from harness.system.locks import run_lock
 from harness.system.registry import Registry
 from harness.system.signals import STOPPED, counted_stops
@@ -134,7 +134,7 @@ def launcher_for(request: RunRequest) -> Launcher:
             raise
         raise UserError(
             f"launcher {request.launcher}: {error.name} is not installed; "
-            f"`pip install '.[{_EXTRAS[error.name]}]'` in the project's folder brings it, or choose --launcher local"
+            f"{how_to_install(_EXTRAS[error.name])}, or choose --launcher local"
         ) from None
     launcher: Launcher = made(request)  # type: ignore[call-arg]  # each takes its options from the request
     return launcher

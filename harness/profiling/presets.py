@@ -20,6 +20,15 @@ from harness.records.measurement import (
     Preset,
 )
 
+SPREAD_LIMIT_PERCENT = 3.0  # between the medians of rounds
+
+
+def spread_warning(spread_percent: float) -> str:
+    """What is doubtful about a time whose rounds spread by so much; empty up to the limit."""
+    if spread_percent <= SPREAD_LIMIT_PERCENT:
+        return ""
+    return f"rounds spread by {spread_percent:.1f} % (limit {SPREAD_LIMIT_PERCENT:.0f} %)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TimingPlan:

@@ -16,13 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.profiling.presets import PLANS, TimingPlan
+from harness.profiling.presets import PLANS, TimingPlan, spread_warning
 from harness.profiling.work import RoundSamples
 from harness.records.measurement import SEED, Preset
 from harness.records.measurement_values import Round, TimeSummary, pack_samples, thin
 from harness.system.quantities import Quantity
 
-SPREAD_LIMIT_PERCENT = 3.0  # between the medians of rounds
 HOST_LIMIT_SHARE = 0.05  # of a round's wall time that no event covers
 STEADY_SAMPLES = 10  # a side in the comparison of medians that ends a warm-up
 AHEAD = 4  # passes that the host asks of a GPU before it waits for the first of them
@@ -201,8 +200,8 @@ def timing_warnings(summary: TimeSummary, rounds: Sequence[RoundSamples], plan: 
     warnings = []
     if not steady:
         warnings.append(f"not steady after {summary.warmup_s:.0f} s of warm-up")
-    if summary.spread_percent > SPREAD_LIMIT_PERCENT:
-        warnings.append(f"rounds spread by {summary.spread_percent:.1f} % (limit {SPREAD_LIMIT_PERCENT:.0f} %)")
+    if spread := spread_warning(summary.spread_percent):
+        warnings.append(spread)
     fewest = min(one.n for one in summary.rounds)
     if fewest < plan.samples:
         warnings.append(f"{fewest} samples in a round, {plan.samples} wanted")

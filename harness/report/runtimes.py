@@ -1,12 +1,14 @@
 """The report on other runtimes and precisions: a table for each device and image size in `results/runtimes/`."""
 
+import re
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from harness.profiling.presets import SPREAD_LIMIT_PERCENT, spread_warning
 from harness.records.runtimes import RUNTIMES, RuntimeRecord
 from harness.report.comparisons import comparison_files
 from harness.report.store import title
@@ -20,6 +22,7 @@ MIOU_GOALS = {"bf16": 0.2, "int8": 1.0}
 # column of the page -> (column of the frame, its format, factor)
 _COLUMNS = {
     "ms": ("latency_ms", "{:,.1f}", 1.0),
+    "spread, %": ("spread_percent", "{:.1f}", 1.0),
     "torch fp32, ms": ("baseline_ms", "{:,.1f}", 1.0),
     "of it": ("ratio", "{:.2f}", 1.0),
     "memory, MiB": ("peak_rss_bytes", "{:,.0f}", 1 / MIB),
@@ -40,6 +43,7 @@ def runtimes_files(results: Path) -> dict[str, bytes]:
             "sections": [_section(list(group)) for _, group in groupby(records, key=_place)],
             "time_goals": TIME_GOALS,
             "miou_goals": MIOU_GOALS,
+            "spread_limit": SPREAD_LIMIT_PERCENT,
         },
         frame=runtimes_frame,
         order=_place,
@@ -103,20 +107,68 @@ def _place(record: RuntimeRecord) -> tuple[str, tuple[int, int], int, str]:
 
 def _section(records: list[RuntimeRecord]) -> dict[str, Any]:
     """What the page shows of records that stand in one table."""
+    frame = pd.DataFrame(_rows(records))
     columns = [
         Column(header="network", cell=lambda row: _title(row["architecture"], row["run_id"]), text=True),
         Column(header="runtime", cell="{runtime} {precision}".format_map, text=True),
         *(column(head, name, _scaled(form, by), missing="n/a") for head, (name, form, by) in _COLUMNS.items()),
         Column(header="missed", cell=lambda row: "n/a" if row["failure"] else row["missed"]),
     ]
-    named = {f"{one.runtime} {one.precision}, {_title(one.architecture, one.run_id)}": one for one in records}
     return {
         "record": records[0],
-        "table": pipe_table(runtimes_frame(records), columns),
-        "reasons": {name: one.failure for name, one in named.items() if one.failure},
+        "table": pipe_table(frame, columns),
+        "reasons": _reasons(frame),
         "drawn": any(not one.run_id for one in records),
-        "warnings": {name: one.warnings for name, one in named.items() if one.warnings},
+        "times": int(frame["latency_ms"].notna().sum()),
+        "spread": int((frame["spread_percent"] > SPREAD_LIMIT_PERCENT).sum()),
+        "warnings": {
+            f"{one.runtime} {one.precision}, {_title(one.architecture, one.run_id)}": lines
+            for one in records
+            if (lines := _further_warnings(one))
+        },
     }
+
+
+def _rows(records: Sequence[RuntimeRecord]) -> list[dict[str, Any]]:
+    """A row a record, and one for each runtime and precision that a model lacks and another one has."""
+    rows = {(_model(one), (one.runtime, one.precision)): _row(one) for one in records}
+    models = dict.fromkeys(model for model, _ in rows)
+    kinds = sorted({kind for _, kind in rows}, key="-".join)  # the order of their files
+    return [rows.get((model, kind)) or _not_measured(*model, *kind) for model, kind in product(models, kinds)]
+
+
+def _further_warnings(record: RuntimeRecord) -> list[str]:
+    """All but that of the rounds' spread, which has a column."""
+    spread = record.time and spread_warning(record.time.spread_percent)
+    return [line for line in record.warnings if line != spread]
+
+
+def _model(record: RuntimeRecord) -> tuple[str, str, str]:
+    return record.name, record.architecture, record.run_id
+
+
+def _not_measured(name: str, architecture: str, run_id: str, runtime: str, precision: str) -> dict[str, Any]:
+    shared = {"name": name, "architecture": architecture, "run_id": run_id}
+    return {**shared, "runtime": runtime, "precision": precision, "failure": "not measured"}
+
+
+def _reasons(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(runtime and precision, networks, why they have no figures), rows of one reason together."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in frame[frame["failure"] != ""].to_dict("records"):
+        key = f"{row['runtime']} {row['precision']}", _readable(row["failure"])
+        found.setdefault(key, []).append(_title(row["architecture"], row["run_id"]))
+    models = len(frame.drop_duplicates(["name", "architecture", "run_id"]))
+    return [
+        (kind, "all networks" if len(titles) == models > 1 else ", ".join(titles), why)
+        for (kind, why), titles in found.items()
+    ]
+
+
+def _readable(reason: str) -> str:
+    """The first sentence of an error of someone else's code, without places in sources of C++."""
+    text = re.sub(r"\S+\.(?:cc|cpp|cu|h|hpp):\d+", "C++ code", reason)
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1)[0].rstrip(".")
 
 
 def _title(architecture: str, run_id: str) -> str:

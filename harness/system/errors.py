@@ -37,6 +37,14 @@ def printable(text: object) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in str(text))
 
 
+def how_to_install(extra: str) -> str:
+    """How to get what one of this project's extras brings, to be put into an error.
+
+    Editable, as `make` installs it: else a second copy of the project would be installed.
+    """
+    return f'`pip install -e ".[{extra}]"` in the folder of this project brings it'
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean 'camvid@2'? `, to be put into an error; empty where no known name is near."""
     by_lower = {one.lower(): one for one in known}

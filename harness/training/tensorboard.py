@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.metrics import Scores
-from harness.system.errors import UserError
+from harness.system.errors import UserError, how_to_install
 
 
 class TensorBoardLogger:
@@ -23,7 +23,9 @@ class TensorBoardLogger:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
-                raise UserError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
+                raise UserError(
+                    f"--tensorboard: tensorboard is not installed; {how_to_install('tensorboard')}"
+                ) from None
             self._writer = SummaryWriter(str(folder))
 
     def step(self, iteration: int, loss: float, rate: float) -> None:

@@ -254,7 +254,7 @@ class TestWhatIsWrong:
         write_release(tmp_path, count=1)
         sun_files.write_release(tmp_path, test=1, train=1)
         monkeypatch.setitem(sys.modules, "h5py", None)
-        with pytest.raises(DatasetError, match=r"needs h5py .* pip install '\.\[prepare\]'"):
+        with pytest.raises(DatasetError, match=r'needs h5py .*pip install -e "\.\[prepare\]"'):
             prepare(name, tmp_path)
 
 

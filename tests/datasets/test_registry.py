@@ -1,6 +1,7 @@
 """The public functions, over all datasets."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,18 @@ def test_unknown_name_suggests_the_nearest() -> None:
         datasets.info("canvid")
     with pytest.raises(DatasetError, match="roads, camvid"):
         datasets.load("imagenet", "train")
+
+
+def test_a_folder_without_its_prefix_is_told_from_a_mistyped_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d" / "flat").mkdir(parents=True)
+    (tmp_path / "CamVid").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match=r"unknown dataset 'd/flat': did you mean folder:d/flat\?"):
+        datasets.info("d/flat")
+    with pytest.raises(DatasetError, match=r"did you mean camvid or folder:CamVid\?"):
+        datasets.info("CamVid")
 
 
 @pytest.mark.parametrize("name", datasets.names())

@@ -1,6 +1,7 @@
 """Predictions: those of the evaluator, at any size, and the files that come of them."""
 
 import csv
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from harness.deploy.predict import Pixels, Predictor, as_picture, class_shares, 
 from harness.deploy.weights import ModelConfig, Source, build, drawn, find
 from harness.system.errors import UserError
 from harness.training.evaluator import evaluate
+from tests.datasets.own_files import BY_SPLIT, save, write_splits
 from tests.faults.pictures import deep_picture
 from tests.harness.commands import assert_one_line
 from tests.harness.commands import harness as command
@@ -361,6 +363,15 @@ def test_videos_are_told_by_what_ffmpeg_reads(tmp_path: Path, small: Predictor) 
     assert line.endswith("Error opening input files: Invalid data found when processing input")
 
 
+def test_a_video_without_its_extra_says_how_to_install_it(
+    tmp_path: Path, small: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    (tmp_path / "film.mp4").write_bytes(b"")
+    with pytest.raises(UserError, match=r'film\.mp4: videos need .*pip install -e "\.\[video\]"'):
+        predict_items(small, collect([str(tmp_path)], tmp_path / "out", force=False), tmp_path / "out")
+
+
 def test_a_webcam_is_a_video() -> None:
     (item,) = collect(["<video0>"], Path("out"), force=False)
     assert item.video and item.source == "<video0>" and item.name == "video0"
@@ -371,10 +382,44 @@ def test_what_is_no_model_says_what_there_is(trained: Trained, tmp_path: Path) -
         find("segnet", trained.results, trained.work)
     with pytest.raises(UserError, match="harness run segnet --suite quick"):
         find("segnet", tmp_path, tmp_path)
+    for how in ("run segnet --suite quick", "run --dataset folder:PATH"):
+        with pytest.raises(UserError, match=f"no run there has its weights in the work folder '{tmp_path}'.*{how}"):
+            find("segnet", trained.results, tmp_path)
     with pytest.raises(UserError, match=r"has no config\.json"):
         find(str(tmp_path), tmp_path, tmp_path)
     with pytest.raises(UserError, match="its weights are not in"):
         find(trained.run_id, trained.results, tmp_path)
+
+
+def test_from_python_no_option_is_named(trained: Trained, tmp_path: Path, model: Predictor) -> None:
+    with pytest.raises(UserError) as refused:
+        harness.load_model("zzz", results=tmp_path, work=tmp_path)
+    with pytest.raises(UserError) as without_weights:
+        harness.load_model(trained.run_id, results=trained.results, work=tmp_path)
+    assert "--" not in str(refused.value).partition("`")[0] + str(without_weights.value)
+    with pytest.raises(UserError, match=r"^nope\.jpg: no such file$"):
+        harness.predict(model, "nope.jpg")
+    (tmp_path / "bad.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"bad\.png: no readable picture \(UnidentifiedImageError\)$"):
+        harness.predict(model, tmp_path / "bad.png")
+
+
+def test_own_data_gives_its_images_of_all_splits(
+    tmp_path: Path, trained: Trained, small: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "index"))
+    folder, output = write_splits(tmp_path / "pets", *BY_SPLIT), tmp_path / "out"
+    for split in ("train", "val", "test"):  # one name in three splits
+        for kind in ("images", "masks"):
+            (folder / split / kind / f"{split}0.png").rename(folder / split / kind / "p.png")
+    items = collect([f"folder:{folder}"], output, force=False)
+    assert [item.name for item in items] == [f"{s}/{name}" for s in ("train", "val", "test") for name in ("p", f"{s}1")]
+    assert {Path(item.source).parent.name for item in items} == {"images"}
+    assert predict_items(small, items, output).done == 6
+    assert (output / "val" / "p_overlay.png").is_file()
+    save(folder / "val" / "masks" / "p.png", np.zeros((3, 3), np.uint8))
+    for path, says in ((folder, "p.png: 3 x 3 pixels where its image"), (tmp_path / "none", "none: no such folder")):
+        assert_one_line(command("predict", str(trained.weights), f"folder:{path}", "--output", str(output)), says)
 
 
 def test_the_command(trained: Trained, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +12,18 @@ import numpy as np
 import pytest
 import torch
 
+from harness.cli.runtimes import measure_in_runtimes
 from harness.deploy.export import SUFFIXES, Format, exported_program, save_as
 from harness.deploy.parity import noise
 from harness.deploy.quantization import calibration_images, quantize
-from harness.deploy.runtimes import RuntimeTask, onnxruntime_call, torch_call, why_not
+from harness.deploy.runtimes import RuntimeTask, check_installed, onnxruntime_call, torch_call, why_not
 from harness.deploy.weights import build, drawn, find
 from harness.profiling.runtimes import RuntimeRequest, _Workshop, measure_runtimes
 from harness.records.measurement_values import TimeSummary
 from harness.records.runtimes import RUNTIMES, RuntimeName, RuntimeRecord
 from harness.report.runtimes import runtimes_files, runtimes_frame
 from harness.system.quantities import Quantity
-from tests.harness.commands import assert_one_line, harness
+from tests.harness.commands import MAIN, assert_one_line, forked, harness
 from tests.harness.deploy.conftest import Trained
 
 
@@ -190,9 +192,103 @@ def test_ratios_and_missed_goals_by_hand(tmp_path: Path) -> None:
     assert not runtimes_files(tmp_path / "none")
 
 
+def page_of(tmp_path: Path, *records: RuntimeRecord) -> list[str]:
+    for one in records:
+        RUNTIMES.save(tmp_path, one)
+    files = runtimes_files(tmp_path)
+    assert len(files["runtimes.csv"].decode().splitlines()) == 1 + len(records)  # what was not measured is no record
+    return files["README.md"].decode().splitlines()
+
+
+def test_what_was_not_measured_is_a_row_and_rows_of_one_reason_are_one_line(tmp_path: Path) -> None:
+    other = {"name": "fcn-y", "architecture": "fcn8s", "run_id": "fcn-y"}
+    lines = page_of(
+        tmp_path,
+        record("torch", "fp32", 100.0, 60.0),
+        record("torch-compile", "fp32", 90.0, 60.0),
+        record("torch", "int8", None, None),
+        record("torch", "fp32", 100.0, 60.0).model_copy(update=other),
+        record("torch", "int8", None, None).model_copy(update=other),
+    )
+    table = [line.split(" | ")[:3] for line in lines if line.startswith("| FCN")]
+    assert [row[1:] for row in table] == [
+        ["torch-compile fp32", "n/a"], ["torch fp32", "100.0"], ["torch int8", "n/a"]
+    ]  # fmt: skip
+    name = table[0][0].removeprefix("| ")
+    assert [line for line in lines if line.startswith("- n/a")] == [
+        f"- n/a: torch-compile fp32 of {name}: not measured",
+        "- n/a: torch int8 of all networks: no",
+    ]
+
+
+def test_spreads_stand_in_the_table_and_are_counted_once(tmp_path: Path) -> None:
+    wide = record("torch", "fp32", 100.0, 60.0)
+    assert wide.time is not None
+    wide = wide.model_copy(
+        update={
+            "time": wide.time.model_copy(update={"spread_percent": 9.34}),
+            "warnings": ("rounds spread by 9.3 % (limit 3 %)", "2 samples in a round, 10 wanted"),
+        }
+    )
+    lines = page_of(tmp_path, wide, record("torch", "bf16", 50.0, 59.9))
+    assert [line for line in lines if line.startswith("- doubtful")] == [
+        "- doubtful: 1 of 2 latencies, whose rounds spread by more than 3 %.",
+        "- doubtful: torch fp32, SegNet: 2 samples in a round, 10 wanted",
+    ]
+    assert any(line.startswith("| SegNet | torch fp32 | 100.0 | 9.3 |") for line in lines)
+
+
+def test_reasons_are_a_sentence_without_sources_of_cpp(tmp_path: Path) -> None:
+    failed = record("onnxruntime", "int8", None, None)
+    said = (
+        "RuntimeError: failed at /src/cpu/conv.cc:75 while running Conv node. Name:'n' Status Message: /src/cpu/conv.h"
+    )
+    lines = page_of(tmp_path, failed.model_copy(update={"failure": said}))
+    assert "- n/a: onnxruntime int8 of SegNet: RuntimeError: failed at C++ code while running Conv node" in lines
+
+
 def test_a_record_has_a_time_or_a_failure() -> None:
     with pytest.raises(ValueError, match="either a time or a failure"):
         RuntimeRecord.model_validate({**record("torch", "fp32", 1.0, 1.0).model_dump(), "failure": "no"})
+
+
+def test_the_end_says_where_records_went_and_how_to_see_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("harness.cli.runtimes.measuring_on_this_machine", nullcontext)
+    monkeypatch.setattr(
+        "harness.profiling.runtimes.measure_runtimes", lambda *_: [record("torch", "fp32", 100.0, 60.0)]
+    )
+    where = {"threads": 1, "data_root": None, "work": tmp_path, "results": tmp_path / "my results"}
+    shape = ((24, 32), 5)
+    assert measure_in_runtimes(["pixel-mlp"], ["torch"], ["fp32"], shape=shape, preset="quick", **where) == 0  # type: ignore[arg-type]
+    assert list((tmp_path / "my results" / "runtimes").rglob("*.json"))
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"records: {tmp_path / 'my results' / 'runtimes'}; then `python -m harness report "
+        f"--results '{tmp_path / 'my results'}'` writes reports/runtimes/README.md"
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments"),
+    [
+        ("openvino", ["measure", "--runtime", "torch,openvino"]),
+        ("nncf", ["measure", "--runtime", "onnxruntime", "--precision", "int8"]),
+        ("openvino", ["export", "--format", "onnx", "--format", "openvino"]),
+        ("onnxscript", ["export"]),
+    ],
+)
+def test_a_missing_package_is_found_before_a_model_is(missing: str, arguments: list[str], tmp_path: Path) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; {MAIN}"
+    done = forked(code, *arguments, "no-such-model", "--results", str(tmp_path))
+    assert_one_line(done, f"{missing} is not installed", 'pip install -e ".[deploy]"')
+
+
+def test_what_needs_no_further_package_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"):
+        monkeypatch.setitem(sys.modules, package, None)
+    check_installed(["torch", "torch-compile", "torch-export", "fp32", "bf16"])
 
 
 def test_bad_options_are_one_line(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_what_is_not_installed_is_named(name: str, module: str, extra: str, monk
         return real(wanted, *how)
 
     monkeypatch.setattr("builtins.__import__", missing)
-    with pytest.raises(UserError, match=rf"{module} is not installed; .*pip install \'\.\[{extra}\]\'"):
+    with pytest.raises(UserError, match=rf'{module} is not installed; .*pip install -e "\.\[{extra}\]"'):
         launcher_for(RunRequest(launcher=name))
 
 

@@ -1,6 +1,7 @@
 """Optimizer, loss, batch-norm re-estimation and scoring against independent calculations."""
 
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -15,12 +16,14 @@ import architectures
 from harness.config.protocol import load_protocol
 from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
+from harness.system.errors import UserError
 from harness.training.evaluator import kept_indices, label_maps
 from harness.training.losses.cross_entropy import masked_cross_entropy
 from harness.training.lr_schedulers import learning_rate
 from harness.training.model import build_network
 from harness.training.optimizers import build_optimizer, set_rate
 from harness.training.precise_bn import reestimate, statistics_order
+from harness.training.tensorboard import TensorBoardLogger
 from tests.harness.helpers import spec, tiny_protocol
 
 
@@ -238,3 +241,11 @@ def test_logits_are_upsampled_before_the_choice() -> None:
 @pytest.mark.parametrize(("images", "kept"), [(233, {38, 116, 194}), (60, {10, 30, 50}), (1, {0})])
 def test_kept_pictures_are_spread(images: int, kept: set[int]) -> None:
     assert kept_indices(images) == kept
+
+
+def test_tensorboard_without_its_package_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UserError, match=r'tensorboard is not installed; `pip install -e "\.\[tensorboard\]"`'):
+        TensorBoardLogger(tmp_path)
