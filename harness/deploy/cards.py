@@ -12,7 +12,7 @@ import numpy as np
 import architectures
 from harness.config.initial_weights import INPUT_FIELDS, TRAINED_INPUT
 from harness.deploy.weights import CONFIG, WEIGHTS, ModelConfig, Source
-from harness.metrics import ImageScores, Interval, bootstrap, dataset_bf, scores
+from harness.metrics import ImageCounts, ImageScores, Interval, bootstrap, dataset_bf, scores
 from harness.records.measurement import INFERENCE_BATCH, TIME_BATCH, load_measurements
 from harness.records.run import Evaluation, StoredRun
 from harness.system.errors import UserError
@@ -67,16 +67,15 @@ def run_scores(stored: StoredRun, iteration: int) -> list[Score]:
 
 
 def _of_split(stored: StoredRun, evaluation: Evaluation) -> list[Score]:
-    matrices = stored.matrices(evaluation)
-    classes = matrices.shape[1]
-    boundary = stored.boundary(evaluation) if evaluation.boundary else np.full((len(matrices), classes), np.nan)
-    whole = scores(matrices.sum(0))
+    counts = ImageCounts.stored(stored.counts(evaluation))
+    boundary = stored.boundary(evaluation) if evaluation.boundary else np.full(counts.labeled.shape, np.nan)
+    whole = scores(counts.matrix)
     values = [whole.global_accuracy, whole.class_accuracy, whole.miou]
     values += [dataset_bf(boundary)] if evaluation.boundary else []
     intervals: tuple[Interval | None, ...] = (None,) * len(_METRICS)
     why = ""
     try:
-        found = bootstrap(ImageScores(matrices=matrices, bf=boundary))
+        found = bootstrap(ImageScores(counts=counts, bf=boundary))
         intervals = (found.global_accuracy, found.class_accuracy, found.miou, found.bf)
     except ValueError as error:
         why = str(error)

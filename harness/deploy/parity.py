@@ -179,4 +179,4 @@ def miou(call: Call, config: ModelConfig, data: DeviceDataset, on_images: OnImag
         reach=architectures.info(config.architecture).reach(*data.input_size),
         on_batch=on_images,
     )
-    return 100 * scores(found.matrices.sum(0)).miou
+    return 100 * scores(found.counts.matrix).miou

@@ -13,10 +13,11 @@ from harness.metrics.bootstrap import (
     resampled_scores,
 )
 from harness.metrics.boundary_f1 import BoundaryPool, bf_of_images, boundary_f1, dataset_bf, image_bf
-from harness.metrics.confusion import Scores, confusion_matrix, scores
+from harness.metrics.confusion import ImageCounts, Scores, confusion_matrix, scores
 
 __all__ = [
     "BoundaryPool",
+    "ImageCounts",
     "ImageScores",
     "Interval",
     "ScoreIntervals",

@@ -8,11 +8,12 @@ Intervals are percentiles of the draws (Efron & Tibshirani 1993, chapter 13; blo
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.confusion import defined_mean, ratio
+from harness.metrics.confusion import ImageCounts, defined_mean, ratio
 
 # Neighboring frames drawn together, at most: CamVid's are a second apart, and ten of them pass one place. Fewer where
 # there would be less than twenty blocks: of two equal networks 7 to 9 % are told apart at 95 % with twenty, 10 to 12 %
@@ -51,21 +52,31 @@ class ScoreIntervals:
 class ImageScores:
     """What a run keeps of each of its N images, in the order of the split.
 
-    `matrices` is (N, K, K) integer, rows = truth; `bf` is (N, K), the F1 of `boundary_f1`.
+    `counts` is of N images and K classes; `bf` is (N, K), the F1 of `boundary_f1`.
     Raises ValueError where the shapes do not fit each other or no pixel is counted.
     """
 
-    matrices: NDArray[np.integer]
+    counts: ImageCounts
     bf: _Array
 
-    def __post_init__(self) -> None:
-        images, classes = self.bf.shape if self.bf.ndim == 2 else (0, 0)
-        if images == 0 or self.matrices.shape != (images, classes, classes):
+    @classmethod
+    def of(cls, matrices: NDArray[np.integer], bf: _Array) -> Self:
+        """Of each image's confusion matrix, (N, K, K), rows = truth; ValueError as for the class."""
+        if matrices.shape[1:] != 2 * bf.shape[-1:]:
             raise ValueError(
                 f"matrices (N, K, K) and bf (N, K) must be of the same images and classes, "
-                f"not {self.matrices.shape} and {self.bf.shape}"
+                f"not {matrices.shape} and {bf.shape}"
             )
-        if not self.matrices.any():
+        return cls(counts=ImageCounts.of(matrices), bf=bf)
+
+    def __post_init__(self) -> None:
+        pixels = self.counts.pixels
+        if self.bf.ndim != 2 or not len(self.bf) or pixels.shape != (len(self.bf), 3, self.bf.shape[1]):
+            raise ValueError(
+                f"pixels (N, 3, K) and bf (N, K) must be of the same images and classes, "
+                f"not {pixels.shape} and {self.bf.shape}"
+            )
+        if not self.counts.matrix.any():
             raise ValueError("the confusion matrices count no pixel: every label is void")
 
 
@@ -119,9 +130,10 @@ def _block_sums(run: ImageScores, block: int | None) -> _Array:
         raise ValueError(f"an interval needs at least two blocks: {count} images with blocks of {block} give fewer")
     counted = np.isfinite(run.bf).sum(axis=1)
     per_image = np.nansum(run.bf, axis=1) / np.maximum(counted, 1)  # 0 where no class counts
-    columns = [np.diagonal(run.matrices, axis1=1, axis2=2), run.matrices.sum(axis=2), run.matrices.sum(axis=1)]
-    rows = np.column_stack([*columns, per_image, np.ones(count)]).astype(np.float64)
-    return np.add.reduceat(rows, np.arange(0, count, block), axis=0)
+    starts = np.arange(0, count, block)
+    pixels = np.add.reduceat(run.counts.pixels.reshape(count, -1), starts, axis=0, dtype=np.int64)
+    others = np.add.reduceat(np.column_stack([per_image, np.ones(count)]), starts, axis=0)
+    return np.column_stack([pixels, others])  # sums of pixels are exact in float64
 
 
 @cache

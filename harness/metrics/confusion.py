@@ -4,8 +4,9 @@ The matrix of a split is the sum of its images' matrices, and the scores are tak
 averaging the scores of images or batches gives another figure.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,48 @@ def confusion_matrix(prediction: Any, label: Any, num_classes: int) -> NDArray[n
     labeled = label != VOID
     cells = label[labeled].astype(np.int64) * num_classes + prediction[labeled]
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageCounts:
+    """What every score is read from: pixels of each class in each image, and the confusion matrix of all images.
+
+    pixels: (N, 3, K) integer: right, labeled and predicted pixels. matrix: (K, K) integer, rows = truth.
+    """
+
+    pixels: NDArray[np.integer]
+    matrix: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, matrices: NDArray[np.integer]) -> Self:
+        """Of each image's confusion matrix, (N, K, K)."""
+        return cls(pixels=np.stack(_margins(matrices), axis=1), matrix=matrices.sum(axis=0, dtype=np.int64))
+
+    @classmethod
+    def stored(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Of a record's arrays: `matrices`, or `pixels` and `matrix` of a split whose matrices would be too large."""
+        return cls.of(arrays["matrices"]) if "matrices" in arrays else cls(**arrays)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def labeled(self) -> NDArray[np.integer]:
+        """Pixels of each class in the truth, (N, K)."""
+        return self.pixels[:, 1]
+
+    @property
+    def predicted(self) -> NDArray[np.integer]:
+        """Labeled pixels that were given each class, (N, K)."""
+        return self.pixels[:, 2]
+
+    def class_iou(self) -> NDArray[np.float64]:
+        """IoU of every class in each image, (N, K); NaN where undefined."""
+        return _class_rates(*self.pixels.swapaxes(0, 1))[1]
+
+    def averages(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """G, C and mIoU of each image, each (N,), as `scores` takes them; NaN where all is void."""
+        return _averages(*self.pixels.swapaxes(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +103,7 @@ def scores(matrix: Any) -> Scores:
     _check_matrix(matrix)
     if not matrix.any():
         raise ValueError("the confusion matrix counts no pixel: every label is void, or nothing was evaluated")
-    accuracy, iou = per_class_rates(matrix)
+    accuracy, iou = _class_rates(*_margins(matrix))
     global_accuracy, class_accuracy, miou = average_rates(matrix)
     return Scores(
         num_classes=matrix.shape[0],
@@ -77,23 +120,30 @@ def scores(matrix: Any) -> Scores:
     )
 
 
-def per_class_rates(
-    matrices: NDArray[np.integer | np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Accuracy and IoU of every class, each (..., K), of matrices (..., K, K); NaN where undefined."""
-    right = np.diagonal(matrices, axis1=-2, axis2=-1)
-    labeled = matrices.sum(axis=-1)
-    union = labeled + matrices.sum(axis=-2) - right
-    return ratio(right, labeled), ratio(right, union)
-
-
 def average_rates(
     matrices: NDArray[np.integer | np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """G, C and mIoU, each (...), of matrices (..., K, K), as `scores` takes them; NaN for an empty matrix."""
-    accuracy, iou = per_class_rates(matrices)
-    right = np.trace(matrices, axis1=-2, axis2=-1)
-    return ratio(right, matrices.sum(axis=(-2, -1))), defined_mean(accuracy), defined_mean(iou)
+    return _averages(*_margins(matrices))
+
+
+def _margins(matrices: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Right, labeled and predicted pixels of each class, each (..., K), of matrices (..., K, K)."""
+    return np.diagonal(matrices, axis1=-2, axis2=-1), matrices.sum(axis=-1), matrices.sum(axis=-2)
+
+
+def _class_rates(
+    right: NDArray[Any], labeled: NDArray[Any], predicted: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Accuracy and IoU of every class, each (..., K); NaN where undefined."""
+    return ratio(right, labeled), ratio(right, labeled + predicted - right)
+
+
+def _averages(
+    right: NDArray[Any], labeled: NDArray[Any], predicted: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    accuracy, iou = _class_rates(right, labeled, predicted)
+    return ratio(right.sum(axis=-1), labeled.sum(axis=-1)), defined_mean(accuracy), defined_mean(iou)
 
 
 def ratio(part: NDArray[np.integer | np.float64], whole: NDArray[np.integer | np.float64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ Scores are not stored: they are derived from the matrices (`harness.metrics`), a
 """
 
 import io
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -179,6 +180,18 @@ class StoredRun:
         shape = (evaluation.images, classes, classes)
         return self._scores(f"{evaluation.key}-matrices", shape, np.integer).astype(np.int64)
 
+    def counts(self, evaluation: Evaluation) -> dict[str, NDArray[np.int64]]:
+        """`matrices`, or of a split whose matrices would be too large what is kept of them.
+
+        That is `pixels`, right, labeled and predicted ones of each image and class, (N, 3, K), and `matrix`, (K, K).
+        """
+        classes = self.record.spec.num_classes
+        if f"{evaluation.key}-matrix" not in self._stored():
+            return {"matrices": self.matrices(evaluation)}
+        shapes = {"pixels": (evaluation.images, 3, classes), "matrix": (classes, classes)}
+        found = {name: self._scores(f"{evaluation.key}-{name}", shape, np.integer) for name, shape in shapes.items()}
+        return {name: array.astype(np.int64) for name, array in found.items()}
+
     def boundary(self, evaluation: Evaluation) -> NDArray[np.float64]:
         """Per-class BF of every image, (N, K), NaN where a class does not count."""
         shape = (evaluation.images, self.record.spec.num_classes)
@@ -194,7 +207,7 @@ class StoredRun:
             return
         self.history()
         for evaluation in self.record.evaluations:
-            self.matrices(evaluation)
+            self.counts(evaluation)
             if evaluation.boundary:
                 self.boundary(evaluation)
         self.check_pictures()
@@ -208,6 +221,15 @@ class StoredRun:
                 Image.open(io.BytesIO(data), formats=("PNG",)).load()
             except (*UNREADABLE, Image.DecompressionBombError) as error:
                 raise ValueError(f"{path}: no picture: {_first_lines(error)}") from error
+
+    def _stored(self) -> Collection[str]:
+        """Names of the arrays in scores.npz."""
+        path = self.folder / "scores.npz"
+        try:
+            with np.load(io.BytesIO(checksums.read_checked(self.folder, path.name)), allow_pickle=False) as arrays:
+                return tuple(arrays)
+        except UNREADABLE as error:
+            raise ValueError(f"{path}: can't be read: {_first_lines(error)}") from error
 
     def _scores(self, name: str, shape: tuple[int, ...], kind: type[Any]) -> NDArray[Any]:
         path = self.folder / "scores.npz"

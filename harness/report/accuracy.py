@@ -95,7 +95,7 @@ class Scores:
             noise="images",
             seeds=tuple(run.record.spec.seed for run in self.runs),
             resampled=100 * np.stack(drawn) if len(drawn) == len(self.scored) else None,
-            labeled=self.scored[0].matrices.sum(axis=2),
+            labeled=self.scored[0].counts.labeled.astype(np.int64),
             evaluations=self.evaluations,
         )
 

@@ -91,7 +91,7 @@ def load_image_scores(results: Source = "results") -> pd.DataFrame:
     """
 
     def cells(run: Run, one: Scored) -> Row:
-        count = len(one.matrices)
+        count = len(one.counts)
         return {
             "image": range(count),
             "image_id": image_names(run.record, one.evaluation.split, count),

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import metrics
-from harness.metrics.confusion import average_rates
 from harness.report.store import Scored
 
 Values = NDArray[np.float64]
@@ -50,18 +49,18 @@ def _fwiou(scored: Scored) -> float:
 
 def image_miou(scored: Scored) -> Values:
     """mIoU of every image (N,), 0 to 1, over the classes in its truth or prediction; NaN where all is void."""
-    return average_rates(scored.matrices)[2]
+    return scored.counts.averages()[2]
 
 
 def image_accuracy(scored: Scored) -> Values:
     """Global accuracy of every image (N,), 0 to 1; NaN where all is void."""
-    return average_rates(scored.matrices)[0]
+    return scored.counts.averages()[0]
 
 
 def image_bf(scored: Scored) -> Values:
     """BF of every image (N,), 0 to 1; NaN where it was not scored."""
     if scored.boundary is None:
-        return np.full(len(scored.matrices), np.nan)
+        return np.full(len(scored.counts), np.nan)
     return np.array([metrics.image_bf(one) for one in scored.boundary])
 
 

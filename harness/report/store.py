@@ -28,19 +28,18 @@ REFINED_TITLES: Mapping[str, str] = {"dense-crf@1": "denseCRF"}
 class Scored:
     """One evaluation of one run, with what it is scored from.
 
-    matrices: confusion matrix of every image, (N, K, K), rows are truth.
+    counts: pixels of each class in every image, and the confusion matrix.
     boundary: per-class BF of every image, (N, K), NaN where a class does not count; none where not scored.
     """
 
     evaluation: Evaluation
-    matrices: NDArray[np.int64]
+    counts: metrics.ImageCounts
     boundary: NDArray[np.float64] | None
 
-    @cached_property
+    @property
     def matrix(self) -> NDArray[np.int64]:
         """The split's confusion matrix (K, K)."""
-        total: NDArray[np.int64] = self.matrices.sum(axis=0)
-        return total
+        return self.counts.matrix
 
     @cached_property
     def scores(self) -> metrics.Scores:
@@ -58,7 +57,7 @@ class Scored:
 
         All evaluations of a split get the same resamples. BF means nothing where it was not scored.
         """
-        return metrics.resampled_scores(self._image_scores) if len(self.matrices) >= MIN_IMAGES else None
+        return metrics.resampled_scores(self._image_scores) if len(self.counts) >= MIN_IMAGES else None
 
     @cached_property
     def bounds(self) -> dict[str, tuple[float, float]]:
@@ -71,13 +70,13 @@ class Scored:
     @property
     def resampled_iou(self) -> NDArray[np.float64] | None:
         """IoU of every class, (R, K), 0 to 1, on the same resamples; NaN where undefined."""
-        return metrics.resampled_class_iou(self._image_scores) if len(self.matrices) >= MIN_IMAGES else None
+        return metrics.resampled_class_iou(self._image_scores) if len(self.counts) >= MIN_IMAGES else None
 
     @property
     def _image_scores(self) -> metrics.ImageScores:
-        unscored = np.full(self.matrices.shape[:2], np.nan)
+        unscored = np.full(self.counts.labeled.shape, np.nan)
         bf = unscored if self.boundary is None else self.boundary
-        return metrics.ImageScores(matrices=self.matrices, bf=bf)
+        return metrics.ImageScores(counts=self.counts, bf=bf)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,13 +173,15 @@ def _load(run: StoredRun) -> tuple[Run, list[str]]:
     _check_classes(run.record.spec)
     scored, odd = [], []
     for evaluation in run.record.evaluations:
-        matrices = run.matrices(evaluation)
-        if (matrices < 0).any() or not matrices.any():
-            why = "counts no labeled pixel" if not matrices.any() else "has a negative count"
+        arrays = run.counts(evaluation)
+        counts = metrics.ImageCounts.stored(arrays)
+        negative = any((array < 0).any() for array in arrays.values())
+        if negative or not counts.matrix.any():
+            why = "has a negative count" if negative else "counts no labeled pixel"
             odd.append(f"runs/{run.record.run_id}: {evaluation.split} at iteration {evaluation.iteration} {why}")
             continue
         boundary = run.boundary(evaluation) if evaluation.boundary else None
-        scored.append(Scored(evaluation=evaluation, matrices=matrices, boundary=boundary))
+        scored.append(Scored(evaluation=evaluation, counts=counts, boundary=boundary))
     history = run.history()
     sound = [one for one in history.validation if any(map(any, one.matrix))]
     if missing := len(history.validation) - len(sound):

@@ -8,6 +8,7 @@ import io
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,28 +22,39 @@ from datasets import VOID
 from harness.config.run_spec import Precision
 from harness.data.split import DeviceDataset
 from harness.metrics.boundary_f1 import BoundaryPool
+from harness.metrics.confusion import ImageCounts
 from harness.training.amp import autocast
 from harness.training.distributed import SINGLE_PROCESS, Group
 
 KEPT_PREDICTIONS = 3
 MOST_UPSAMPLED = 1 << 27  # logits of a batch at label size: half a GB in float32
 MOST_PIXELS = 1 << 23  # of a batch's labels that are scored at once
+MOST_CELLS = 1 << 26  # of a split's confusion matrices, image by image: a quarter of a GB; 1,000 images of 254 classes
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitScores:
     """What scoring a split leaves.
 
-    matrices: confusion matrix of every image, (N, K, K) int32, rows are truth: 5,000 images of 254 classes are 1.3 GB.
+    counts: what its scores are read from.
+    matrices: confusion matrix of every image, (N, K, K) int32, rows are truth; none where they are over MOST_CELLS.
     boundary: per-class BF of every image, (N, K), NaN where a class does not count; none if not asked for.
     predictions: label maps (H, W) uint8 of the images asked for, by index.
     finite: whether every logit was; else these are no scores.
     """
 
-    matrices: NDArray[np.int32]
+    counts: ImageCounts
+    matrices: NDArray[np.int32] | None
     boundary: NDArray[np.float64] | None
     predictions: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     finite: bool = True
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What a record keeps of it, by name."""
+        found: dict[str, NDArray[Any]] = {"pixels": self.counts.pixels, "matrix": self.counts.matrix}
+        if self.matrices is not None:
+            found = {"matrices": self.matrices}
+        return found if self.boundary is None else {**found, "bf": self.boundary.astype(np.float32)}
 
 
 def enlarge(logits: Tensor, size: tuple[int, int], reach: Reach = WHOLE) -> Tensor:
@@ -159,7 +171,7 @@ def evaluate(
     """
     model.eval()
     done: list[NDArray[np.int64]] = []
-    matrices: list[Tensor] = []
+    matrices = ImageMatrices(len(data), num_classes, data.device)
     kept: dict[int, NDArray[np.uint8]] = {}
     waiting: deque[tuple[NDArray[np.int64], list[HostCopy]]] = deque()
     size = data.label_size
@@ -182,10 +194,10 @@ def evaluate(
                 finite &= logits.isfinite().all()  # looked at in the end: the host must not wait
                 if size is not None and together:
                     predicted = [label_maps(logits, size, reach)]
-                    matrices.append(image_matrices(predicted[0], data.labels(indices), num_classes))
+                    matrices.add(image_matrices(predicted[0], data.labels(indices), num_classes))
                 else:
                     predicted, counts = _score_each(logits, data.host_labels(indices), num_classes, reach)
-                    matrices += counts
+                    matrices.add(torch.cat(counts))
                 done.append(indices)
                 if boundary or any(int(i) in keep for i in indices):
                     waiting.append((indices, [HostCopy(part) for part in predicted]))
@@ -194,13 +206,39 @@ def evaluate(
             on_batch(turn.images)
         while waiting:
             take_oldest()
-        counted = np.empty((sum(map(len, matrices)), num_classes, num_classes), dtype=np.int32)
-        for end in np.cumsum([len(part) for part in matrices])[::-1]:  # from the last, each let go as it is taken
-            part = matrices.pop()
-            counted[end - len(part) : end] = part.cpu().numpy()
+        counted, whole = matrices.taken()
         scores = pool.results() if boundary else None
-    own = SplitScores(matrices=counted, boundary=scores, predictions=kept, finite=bool(finite))
+    own = SplitScores(counts=counted, matrices=whole, boundary=scores, predictions=kept, finite=bool(finite))
     return own if group.world_size == 1 else _joined(group.gather_objects((done, own)))
+
+
+class ImageMatrices:
+    """Confusion matrices of a split's images, on the device; of too many cells the pixels of each class and the sum.
+
+    All memory is taken at once: pieces kept between the temporary tensors of the batches would leave holes.
+    """
+
+    def __init__(self, images: int, num_classes: int, device: torch.device) -> None:
+        self._whole = images * num_classes**2 <= MOST_CELLS
+        rows = num_classes if self._whole else 3
+        self._found = torch.empty((images, rows, num_classes), dtype=torch.int32, device=device)
+        self._sum = torch.zeros((num_classes, num_classes), dtype=torch.int64, device=device)
+        self._count = 0
+
+    def add(self, matrices: Tensor) -> None:
+        """Take those of a batch, (B, K, K) int32."""
+        if not self._whole:
+            self._sum += matrices.sum(0)
+            matrices = torch.stack([matrices.diagonal(dim1=1, dim2=2), matrices.sum(2), matrices.sum(1)], 1)
+        self._found[self._count : self._count + len(matrices)] = matrices
+        self._count += len(matrices)
+
+    def taken(self) -> tuple[ImageCounts, NDArray[np.int32] | None]:
+        """All of them on the host."""
+        found: NDArray[np.int32] = self._found[: self._count].cpu().numpy()
+        if self._whole:
+            return ImageCounts.of(found), found
+        return ImageCounts(pixels=found, matrix=self._sum.cpu().numpy()), None
 
 
 def _joined(parts: list[tuple[list[NDArray[np.int64]], SplitScores]]) -> SplitScores:
@@ -211,8 +249,13 @@ def _joined(parts: list[tuple[list[NDArray[np.int64]], SplitScores]]) -> SplitSc
     """
     order = np.argsort(np.concatenate([indices for done, _ in parts for indices in done]))
     boundary = [part.boundary for _, part in parts if part.boundary is not None]
+    matrices = [part.matrices for _, part in parts if part.matrices is not None]
     return SplitScores(
-        matrices=np.concatenate([part.matrices for _, part in parts])[order],
+        counts=ImageCounts(
+            pixels=np.concatenate([part.counts.pixels for _, part in parts])[order],
+            matrix=np.sum([part.counts.matrix for _, part in parts], axis=0),
+        ),
+        matrices=np.concatenate(matrices)[order] if matrices else None,
         boundary=np.concatenate(boundary)[order] if boundary else None,
         predictions={index: kept for _, part in parts for index, kept in part.predictions.items()},
         finite=all(part.finite for _, part in parts),

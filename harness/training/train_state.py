@@ -3,7 +3,6 @@
 import math
 from typing import Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -94,12 +93,10 @@ class TrainState(BaseModel):
 
     def note_evaluation(self, split: str, at: int, labels: tuple[str, ...], scored: SplitScores) -> None:
         """Keep what scoring a split at an iteration found, for the rows of the table named by `labels`."""
-        values = {"split": split, "iteration": at, "labels": labels, "images": len(scored.matrices)}
+        values = {"split": split, "iteration": at, "labels": labels, "images": len(scored.counts)}
         evaluation = Evaluation.model_validate({**values, "boundary": scored.boundary is not None})
         self.evaluations.append(evaluation)
-        self.arrays[f"{evaluation.key}-matrices"] = scored.matrices
-        if scored.boundary is not None:
-            self.arrays[f"{evaluation.key}-bf"] = scored.boundary.astype(np.float32)
+        self.arrays |= {f"{evaluation.key}-{name}": array for name, array in scored.arrays().items()}
 
     def fall(self, stretch: int) -> float | None:
         """Share by which the mean loss of the last `stretch` iterations lies under that of those before.

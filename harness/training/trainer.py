@@ -224,7 +224,7 @@ class Trainer:
         return least is not None and fall is not None and fall < least
 
     def _note_validation(self, validated: SplitScores) -> None:
-        at, matrix = self.state.iteration, validated.matrices.sum(0)
+        at, matrix = self.state.iteration, validated.counts.matrix
         self.state.validations.append(Validation(iteration=at, matrix=matrix.tolist()))
         result = scores(matrix)
         self.board.validation(at, result)

@@ -46,6 +46,6 @@ def test_boundary_f1(benchmark: BenchmarkFixture, kind: str) -> None:
 
 def test_bootstrap_of_camvid_size(benchmark: BenchmarkFixture) -> None:
     rng = np.random.default_rng(0)
-    run = ImageScores(matrices=rng.integers(1, 10_000, (233, CLASSES, CLASSES)), bf=rng.random((233, CLASSES)))
+    run = ImageScores.of(matrices=rng.integers(1, 10_000, (233, CLASSES, CLASSES)), bf=rng.random((233, CLASSES)))
     intervals = benchmark(bootstrap, run)
     assert intervals.miou.low < intervals.miou.estimate < intervals.miou.high

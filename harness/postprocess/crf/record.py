@@ -47,7 +47,7 @@ def crf_record(run: CrfRun, environment: dict[str, Any]) -> tuple[RunRecord, dic
 
 def _evaluations(run: CrfRun) -> tuple[list[Evaluation], dict[str, NDArray[Any]]]:
     """Each scoring, and all their arrays by the names of scores.npz."""
-    evaluations, scored = [], {}
+    evaluations, scored = list[Evaluation](), dict[str, NDArray[Any]]()
     for checkpoint in run.base.checkpoints:
         for split in SPLITS:
             arrays = run.arrays(checkpoint.iteration, split)
@@ -56,14 +56,13 @@ def _evaluations(run: CrfRun) -> tuple[list[Evaluation], dict[str, NDArray[Any]]
                     "split": split,
                     "iteration": checkpoint.iteration,
                     "labels": checkpoint.labels,
-                    "images": len(arrays["matrices"]),
+                    "images": len(arrays["matrices" if "matrices" in arrays else "pixels"]),
                     "boundary": "bf" in arrays,
                 }
             )
             evaluations.append(evaluation)
-            for name in ("matrices", "bf"):
-                if name in arrays:
-                    scored[f"{evaluation.key}-{name}"] = arrays[name]
+            kept = {name: array for name, array in arrays.items() if not name.startswith("map-")}
+            scored |= {f"{evaluation.key}-{name}": array for name, array in kept.items()}
     return evaluations, scored
 
 

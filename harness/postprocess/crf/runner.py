@@ -217,7 +217,7 @@ class CrfRun:
     def _is_scored(self, iteration: int, split: str) -> bool:
         path = self._arrays_path(iteration, split)
         try:
-            return path.exists() and "matrices" in self.arrays(iteration, split)
+            return path.exists() and {"matrices", "matrix"} & self.arrays(iteration, split).keys() != set()
         except UNREADABLE as error:
             if is_out_of_memory(error):
                 raise
@@ -233,17 +233,14 @@ class CrfRun:
             keep=kept_indices(len(data)) if tested else (),
             on_images=self._watch(f"scoring {split}", len(data)),
         )
-        arrays: dict[str, NDArray[Any]] = {"matrices": found.matrices}
-        if found.boundary is not None:
-            arrays["bf"] = found.boundary.astype(np.float32)
-        arrays |= {f"map-{index}": label_map for index, label_map in found.predictions.items()}
+        arrays = found.arrays() | {f"map-{index}": label_map for index, label_map in found.predictions.items()}
         write_atomically(self._arrays_path(iteration, split), pack_scores(arrays))
 
     def _arrays_path(self, iteration: int, split: str) -> Path:
         return self.job.folder / f"scores-{split}-{iteration:06d}.npz"
 
     def arrays(self, iteration: int, split: str) -> dict[str, NDArray[Any]]:
-        """What scoring a split left: matrices, bf, and kept maps as `map-<index>`."""
+        """What scoring a split left: matrices or what stands for them, bf, and kept maps as `map-<index>`."""
         with np.load(self._arrays_path(iteration, split)) as stored:
             return dict(stored)
 

@@ -15,7 +15,7 @@ from harness.metrics.boundary_f1 import BoundaryPool
 from harness.postprocess.crf.logits import StoredLogits
 from harness.postprocess.crf.mean_field import Filter, Kernels, build_kernels, infer
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores
-from harness.training.evaluator import SplitScores, enlarge
+from harness.training.evaluator import ImageMatrices, SplitScores, enlarge
 
 OnImages = Callable[[int], None]
 Maps = NDArray[np.uint8]
@@ -97,18 +97,20 @@ class Refiner:
         self, parameters: CrfParameters, *, boundary: bool, keep: Collection[int], on_images: OnImages
     ) -> SplitScores:
         """Score every image once, and BF if asked for; keep: indices of images whose predictions are wanted."""
-        matrices, kept = [], {}
+        matrices, kept = ImageMatrices(len(self._data), self._num_classes, torch.device("cpu")), {}
         with BoundaryPool(self._num_classes) as pool:
             for index in range(len(self._data)):
                 found = self.label_map(self.energies(index), self.kernels(index, parameters), parameters)
-                matrices.append(confusion_matrix(found, self._data.labels[index], self._num_classes))
+                matrix = confusion_matrix(found, self._data.labels[index], self._num_classes)
+                matrices.add(torch.from_numpy(matrix.astype(np.int32))[None])
                 if boundary:
                     pool.submit(found, self._data.labels[index])
                 if index in keep:
                     kept[index] = found
                 on_images(1)
             bf = pool.results() if boundary else None
-        return SplitScores(matrices=np.stack(matrices).astype(np.int32), boundary=bf, predictions=kept)
+        counts, whole = matrices.taken()
+        return SplitScores(counts=counts, matrices=whole, boundary=bf, predictions=kept)
 
     @torch.inference_mode()
     def time(self, indices: Sequence[int], parameters: CrfParameters, on_images: OnImages) -> CrfTime:

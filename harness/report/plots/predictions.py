@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from datasets import DatasetInfo
 from datasets.base import Color
-from harness.metrics.confusion import average_rates
 from harness.report.grouping import Group
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import DARK, SMALL, WIDTH_IN, key, new_figure, styled
@@ -96,7 +95,7 @@ def image_scores(group: Group) -> pd.DataFrame:
     for name in group.networks:
         scored = group.of(name)[0].at("test", group.shown_label)
         if scored is not None:
-            _, _, mious = average_rates(scored.matrices)
+            _, _, mious = scored.counts.averages()
             rows += [(title(name), place, 100 * float(miou)) for place, miou in enumerate(mious)]
     return pd.DataFrame(rows, columns=["network", "image", "miou"]).dropna()
 

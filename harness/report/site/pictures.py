@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import datasets
-from harness.metrics.confusion import per_class_rates
 from harness.report.accuracy import Scores
 from harness.report.metrics import image_miou
 from harness.report.scored_data import image_names, open_test
@@ -44,7 +43,7 @@ class Images:
     @cached_property
     def count(self) -> int:
         """Images of the split."""
-        return min(len(one.matrices) for scores in self.scored.values() for one in scores.scored)
+        return min(len(one.counts) for scores in self.scored.values() for one in scores.scored)
 
     @cached_property
     def means(self) -> NDArray[np.float64]:
@@ -74,7 +73,7 @@ class Images:
         if any(names):
             return None
         predicted = np.bincount(label.ravel(), minlength=256)[: len(self.group.classes)]
-        beyond = predicted - scored.matrices.sum(axis=1)  # void pixels are predicted, but not counted
+        beyond = predicted - scored.counts.predicted  # void pixels are predicted, but not counted
         fitting = np.flatnonzero((beyond >= 0).all(axis=1))
         closest = fitting[np.argsort(beyond[fitting].sum(axis=1), kind="stable")]
         return int(closest[0]) if len(closest) else None
@@ -106,7 +105,7 @@ class Images:
         """The group's part of `data/images-*.js`: scores as 16-bit integers of hundredths of a percent."""
         classes = np.stack(
             [
-                np.mean([100 * per_class_rates(one.matrices[: self.count])[1] for one in scores.scored], axis=0)
+                np.mean([100 * one.counts.class_iou()[: self.count] for one in scores.scored], axis=0)
                 for scores in self.scored.values()
             ],
             axis=1,
@@ -180,9 +179,9 @@ def _is_of(source: datasets.Dataset, images: Images) -> bool:
     Editions of a dataset that differ in their images alone, as CamVid's JPEG copy does, show the same.
     """
     scored = next(iter(images.scored.values())).scored[0]
-    if len(source.image_ids) != len(scored.matrices):
+    if len(source.image_ids) != len(scored.counts):
         return False
-    labeled, classes = scored.matrices.sum(axis=2), len(images.group.classes)
+    labeled, classes = scored.counts.labeled, len(images.group.classes)
     places = {0, len(labeled) // 2, len(labeled) - 1}
     counts = {at: np.bincount(source[at][1].ravel(), minlength=256)[:classes] for at in places}
     return all(np.array_equal(counts[at], labeled[at]) for at in places)

@@ -88,7 +88,7 @@ def worst_images(section: Section) -> pd.DataFrame:
             if not scored:
                 continue
             scores = pd.DataFrame([100 * image_miou(one) for one in scored]).mean().dropna()
-            ids = image_names(runs[0].record, "test", len(scored[0].matrices))
+            ids = image_names(runs[0].record, "test", len(scored[0].counts))
             for place, (image, miou) in enumerate(scores.sort_values(kind="stable").head(WORST).items(), 1):
                 cells = {"network": title(network), "class_weighting": group.protocol.class_weighting, "place": place}
                 rows.append(cells | {"image": image, "image_id": ids[int(str(image))], "miou": miou})

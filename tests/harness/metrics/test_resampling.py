@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.metrics import ImageScores, bootstrap, dataset_bf, resampled_class_iou, resampled_scores, scores
+from harness.metrics import (
+    ImageCounts,
+    ImageScores,
+    bootstrap,
+    dataset_bf,
+    resampled_class_iou,
+    resampled_scores,
+    scores,
+)
 from harness.metrics.bootstrap import MIN_IMAGES, block_length
 
 NAMES = ("global_accuracy", "class_accuracy", "miou", "bf")
@@ -17,12 +25,12 @@ def random_run(images: int, seed: int, classes: int = 4) -> ImageScores:
     matrices = rng.integers(0, 50, (images, classes, classes)) + 100 * np.eye(classes, dtype=int)
     bf = rng.random((images, classes))
     bf[rng.random(bf.shape) < 0.25] = np.nan
-    return ImageScores(matrices=matrices, bf=bf)
+    return ImageScores.of(matrices=matrices, bf=bf)
 
 
 def test_estimates_are_the_scores_of_the_whole_split() -> None:
     run = random_run(37, 0)
-    whole = scores(run.matrices.sum(axis=0))
+    whole = scores(run.counts.matrix)
     result = bootstrap(run, draws=50)
     assert result.global_accuracy.estimate == pytest.approx(whole.global_accuracy)
     assert result.class_accuracy.estimate == pytest.approx(whole.class_accuracy)
@@ -46,7 +54,10 @@ def test_seed_decides_the_draws() -> None:
 
 def test_blocks_of_repeated_frames_count_as_one_image() -> None:
     run = random_run(12, 3)
-    video = ImageScores(matrices=run.matrices.repeat(10, axis=0), bf=run.bf.repeat(10, axis=0))
+    video = ImageScores(
+        counts=ImageCounts(pixels=run.counts.pixels.repeat(10, axis=0), matrix=10 * run.counts.matrix),
+        bf=run.bf.repeat(10, axis=0),
+    )
     single, blocked, naive = bootstrap(run, block=1), bootstrap(video, block=10), bootstrap(video, block=1)
     for name in NAMES:
         one, other = getattr(single, name), getattr(blocked, name)
@@ -57,7 +68,7 @@ def test_blocks_of_repeated_frames_count_as_one_image() -> None:
 
 def test_bf_interval_agrees_with_normal_theory() -> None:
     values = np.random.default_rng(0).random((400, 1))
-    run = ImageScores(matrices=np.ones((400, 1, 1), int), bf=values)
+    run = ImageScores.of(matrices=np.ones((400, 1, 1), int), bf=values)
     interval = bootstrap(run, block=1, draws=4000).bf
     half_width = 1.96 * values.std() / np.sqrt(400)
     assert interval.low == pytest.approx(values.mean() - half_width, abs=0.1 * half_width)
@@ -71,7 +82,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
         right = rng.binomial(100, 0.7, 60)
         matrices = np.zeros((60, 2, 2), int)
         matrices[:, 0, 0], matrices[:, 0, 1] = right, 100 - right
-        run = ImageScores(matrices=matrices, bf=np.zeros((60, 2)))
+        run = ImageScores.of(matrices=matrices, bf=np.zeros((60, 2)))
         interval = bootstrap(run, block=1, draws=300).global_accuracy
         covered += interval.low <= 0.7 <= interval.high
     assert 0.90 <= covered / 300 <= 0.98
@@ -79,7 +90,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 
 def test_last_short_block_weighs_by_its_images() -> None:
     # blocks of 2, 2 and 1 images: with 2 blocks drawn of 3 the mean lies between the extremes of the images
-    run = ImageScores(matrices=np.ones((5, 1, 1), int), bf=np.array([[0.0], [0.0], [0.0], [0.0], [1.0]]))
+    run = ImageScores.of(matrices=np.ones((5, 1, 1), int), bf=np.array([[0.0], [0.0], [0.0], [0.0], [1.0]]))
     interval = bootstrap(run, block=2, draws=4000, level=0.99).bf
     assert interval.estimate == pytest.approx(1 / 5)
     assert (interval.low, interval.high) == (0, 1)  # all draws of block 3 give 1, none 0
@@ -90,7 +101,7 @@ def test_class_absent_from_a_resample_is_left_out() -> None:
     matrices = np.zeros((10, 2, 2), int)
     matrices[:, 0, 0] = 10
     matrices[0, 1, 1] = 10
-    run = ImageScores(matrices=matrices, bf=np.ones((10, 2)))
+    run = ImageScores.of(matrices=matrices, bf=np.ones((10, 2)))
     result = bootstrap(run, block=1)
     assert (result.miou.low, result.miou.high) == (1, 1)
     assert (result.class_accuracy.low, result.class_accuracy.high) == (1, 1)
@@ -104,7 +115,7 @@ def test_class_iou_of_the_same_draws_has_their_mean() -> None:
 
 
 def test_images_without_a_counted_class_add_zero_to_bf() -> None:
-    run = ImageScores(matrices=np.ones((4, 1, 1), int), bf=np.array([[1.0], [np.nan], [1.0], [1.0]]))
+    run = ImageScores.of(matrices=np.ones((4, 1, 1), int), bf=np.array([[1.0], [np.nan], [1.0], [1.0]]))
     assert bootstrap(run, block=1).bf.estimate == 0.75
 
 
@@ -133,7 +144,7 @@ def test_bad_settings_are_refused(arguments: dict[str, Any], message: str) -> No
 )
 def test_bad_image_scores_are_refused(matrices: np.ndarray, bf: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ImageScores(matrices=matrices, bf=bf)
+        ImageScores.of(matrices=matrices, bf=bf)
 
 
 @pytest.mark.parametrize(("images", "expected"), [(10, 1), (39, 1), (40, 2), (60, 3), (199, 9), (200, 10), (5050, 10)])
@@ -158,4 +169,4 @@ def drawn_run(random: np.random.Generator, images: int) -> ImageScores:
     right = random.binomial(500, random.beta(8, 2, (images, 2)))
     matrices = np.stack([right, 500 - right], axis=2)
     matrices[:, 1] = matrices[:, 1, ::-1]
-    return ImageScores(matrices=matrices, bf=right / 500)
+    return ImageScores.of(matrices=matrices, bf=right / 500)

@@ -14,6 +14,7 @@ import datasets
 from harness.data.split import DeviceDataset
 from harness.metrics import confusion_matrix
 from harness.metrics.boundary_f1 import boundary_f1
+from harness.training import evaluator
 from harness.training.evaluator import SplitScores, evaluate, image_matrices
 from tests.harness.helpers import tiny_protocol
 
@@ -32,6 +33,9 @@ class _Split:
         self.logits = rng.standard_normal((images, CLASSES, *SIZE)).astype(np.float32)
         self.truth = rng.integers(0, CLASSES + 1, (images, *SIZE)).astype(np.uint8)
         self.truth[self.truth == CLASSES] = 255
+
+    def __len__(self) -> int:
+        return len(self.truth)
 
     @property
     def predictions(self) -> NDArray[np.uint8]:
@@ -66,6 +70,22 @@ def test_scores_are_those_of_each_image_by_itself(batch: int, boundary: bool) ->
     assert (found.boundary is not None) == boundary
     assert sorted(found.predictions) == [1, 4]
     assert all(np.array_equal(found.predictions[n], split.predictions[n]) for n in (1, 4))
+
+
+@pytest.mark.parametrize("size", [SIZE, None])
+def test_of_too_many_matrices_the_pixels_of_each_class_are_kept(
+    size: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = _Split(5)
+    split.label_size = size
+    whole = _score(split, batch=2)
+    monkeypatch.setattr(evaluator, "MOST_CELLS", 5 * CLASSES**2 - 1)
+    found = _score(split, batch=2, boundary=True)
+    assert found.matrices is None and found.arrays().keys() == {"pixels", "matrix", "bf"}
+    assert np.array_equal(found.counts.matrix, whole.matrices.sum(0)) and found.counts.matrix.dtype == np.int64
+    assert np.array_equal(found.counts.pixels, whole.counts.pixels) and found.counts.pixels.dtype == np.int32
+    for image, matrix in zip(found.counts.pixels, whole.matrices, strict=True):
+        assert image.tolist() == [matrix.diagonal().tolist(), matrix.sum(1).tolist(), matrix.sum(0).tolist()]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

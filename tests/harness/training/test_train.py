@@ -1,9 +1,11 @@
 """Whole runs on drawn scenes, made small: repeatable, resumable, and honest about failure."""
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from rich.console import Console
@@ -12,8 +14,10 @@ from harness.config.protocol import Protocol, load_protocol
 from harness.config.request import RunRequest
 from harness.config.suite import load_suite
 from harness.config.worker_job import WorkerJob
-from harness.metrics import scores
+from harness.metrics import ImageCounts, scores
+from harness.records.content import pack_scores
 from harness.records.run import BEST, load_run, save_run
+from harness.report.frames import load_class_scores, load_image_scores, load_results
 from harness.system.environment import Device, environment
 from harness.system.errors import UserError
 from harness.system.signals import Interrupted
@@ -167,6 +171,20 @@ def test_the_record_holds_every_evaluation_and_its_scores(finished_run: Trainer,
     assert size < 150_000
     assert len(record.image_ids) == 3
     assert all(stored.prediction_path(stem).exists() for stem in record.image_ids)
+
+
+def test_a_record_without_the_matrices_of_images_has_the_same_scores(finished_run: Trainer, tmp_path: Path) -> None:
+    record, files = run_record(finished_run, environment())
+    save_run(tmp_path / "whole", record, files)
+    kept: dict[str, np.ndarray] = {}
+    for name, array in np.load(io.BytesIO(files["scores.npz"])).items():
+        key, _, kind = name.rpartition("-")
+        counts = ImageCounts.of(array) if kind == "matrices" else None
+        kept |= {f"{key}-pixels": counts.pixels, f"{key}-matrix": counts.matrix} if counts else {name: array}
+    stored = load_run(save_run(tmp_path / "less", record, {**files, "scores.npz": pack_scores(kept)}))
+    stored.check()
+    for frame in (load_results, load_class_scores, load_image_scores):
+        pd.testing.assert_frame_equal(frame(tmp_path / "whole"), frame(tmp_path / "less"))
 
 
 @pytest.mark.slow
