@@ -1,9 +1,9 @@
 """Own data, `folder:PATH`: a folder of images and labels in any of the usual layouts, without code.
 
 `layout.py` finds images, labels and splits, `pairs.py` pairs files and draws splits that are missing,
-`settings.py` reads `dataset.toml` and its like, `labels.py` turns values or colors into classes, `index.py`
-remembers what was read, and `reading.py` puts it together and says what is wrong. Runs know such a dataset as
-`folder-NAME`, with the folder as data root.
+`settings.py` reads `dataset.toml` and its like, `labels.py` turns values or colors into classes, `values.py` counts
+them, `index.py` remembers what was read, and `reading.py` puts it together and says what is wrong. Runs know such a
+dataset as `folder-NAME`, with the folder as data root.
 """
 
 from pathlib import Path
