@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -41,6 +43,8 @@ _PACKAGES: Mapping[str, tuple[str, ...]] = {
     "int8": ("nncf",),
 }
 WARM_UP = 3  # passes of the process whose memory is taken
+PROFILED = 5  # passes, after these
+MOST_OPERATORS, LEAST_SHARE = 4, 0.05  # that are named, and of the time
 # What exporters, quantizers and runtimes of others raise for a model that they can't take
 FAILURES = (
     ArithmeticError,
@@ -153,15 +157,26 @@ def torch_call(model: nn.Module, precision: RuntimePrecision = "fp32", compiled:
 
 def onnxruntime_call(path: Path, threads: int) -> Call:
     """An ONNX file in onnxruntime on the CPU."""
+    return _session_call(_session(path, threads))
+
+
+def _session(path: Path, threads: int, profile: str = "") -> Any:
+    """onnxruntime's session of a file; profile: how the name of the file begins that operators' times go to."""
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state
 
-    kinds = own_errors(onnxruntime_pybind11_state)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4  # its errors are raised as well
-    with as_runtime_error(kinds):
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.enable_profiling, options.profile_file_prefix = bool(profile), profile
+    with as_runtime_error(own_errors(onnxruntime_pybind11_state)):
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _session_call(session: Any) -> Call:
+    from onnxruntime.capi import onnxruntime_pybind11_state
+
+    kinds = own_errors(onnxruntime_pybind11_state)
     name = session.get_inputs()[0].name
 
     def call(images: Arrays) -> list[NDArray[Any]]:
@@ -216,11 +231,51 @@ def opened(task: RuntimeTask) -> Call:
     return torch_call(model, task.precision, task.runtime == "torch-compile")
 
 
+# -- where the time goes ---------------------------------------------------------------------------------------
+
+
+def operator_shares(task: RuntimeTask, call: Call, images: Arrays) -> dict[str, float]:
+    """The operators that take most of a pass, largest first, with their shares of the time of all.
+
+    As the runtime names them. Empty for OpenVINO and torch.compile, which make operators of their own.
+    """
+    times = Counter[str]()
+    if task.runtime == "onnxruntime":
+        assert task.file is not None
+        times = _times_in_onnxruntime(task.file, task.threads, images)
+    elif task.runtime == "torch":
+        from torch.profiler import ProfilerActivity, profile
+
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            for _ in range(PROFILED):
+                call(images)
+        for event in profiler.key_averages():
+            times[event.key.removeprefix("aten::")] += event.self_cpu_time_total
+    whole = sum(times.values())
+    shares = {name: time / whole for name, time in times.most_common(MOST_OPERATORS)}
+    return {name: share for name, share in shares.items() if share >= LEAST_SHARE}
+
+
+def _times_in_onnxruntime(path: Path, threads: int, images: Arrays) -> Counter[str]:
+    """Operator -> microseconds."""
+    times = Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        session = _session(path, threads, str(Path(folder) / "profile"))
+        call = _session_call(session)
+        for _ in range(PROFILED):
+            call(images)
+        events = json.loads(Path(session.end_profiling()).read_bytes())
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            times[event["args"]["op_name"]] += event["dur"]
+    return times
+
+
 # -- a process of its own ----------------------------------------------------------------------------------------
 
 
 def main(task_file: str) -> int:
-    """Run the task's model on one image a few times; prints {"peak_rss_bytes": ...}."""
+    """Run the task's model on one image a few times; prints {"peak_rss_bytes": ..., "operators": {name: share}}."""
     task = RuntimeTask.model_validate_json(Path(task_file).read_bytes())
     images = np.random.default_rng(0).standard_normal((1, 3, *task.config.image_size)).astype(np.float32)
     try:
@@ -228,10 +283,12 @@ def main(task_file: str) -> int:
             call = opened(task)
             for _ in range(WARM_UP):
                 call(images)
+            said: dict[str, Any] = {"peak_rss_bytes": resident_bytes("VmHWM").value}
+            said["operators"] = operator_shares(task, call, images)  # after that, since it takes memory
     except (*FAILURES, UserError) as error:
         print(json.dumps({"reason": reason_of(error)}))
         return 1
-    print(json.dumps({"peak_rss_bytes": resident_bytes("VmHWM").value}))
+    print(json.dumps(said))
     return 0
 
 

@@ -206,9 +206,10 @@ class _Findings:
             reason = Quantity(reason=one.failure)
             values = dict.fromkeys(("miou", "equal_labels", "largest_difference", "codes_changed"), reason)
             values |= {"peak_rss_bytes": reason, "file_bytes": reason}
+            operators = dict[str, float]()
         else:
             values = {"file_bytes": Quantity(value=one.file_bytes), **self._accuracy(key)}
-            values["peak_rss_bytes"] = self._memory(key)
+            values["peak_rss_bytes"], operators = self._alone(key)
         quantized = key[1] == "int8" and one.call is not None
         return RuntimeRecord(
             name=request.source.name,
@@ -227,6 +228,7 @@ class _Findings:
             failure=one.failure or None,
             time=timed.time if timed else None,
             **values,
+            operators=operators,
             baseline_ms=Quantity(value=self.times[_name(BASELINE)].time.median_ms),
             baseline_miou=self._baseline_miou,
             calibration_images=len(calibration_images(config, request.train)) if quantized else None,
@@ -278,10 +280,11 @@ class _Findings:
             return Quantity(reason=runtimes.reason_of(error))
         return Quantity(value=1 - equal_share(list(zip(self._codes, found, strict=True))))
 
-    def _memory(self, key: Key) -> Quantity:
+    def _alone(self, key: Key) -> tuple[Quantity, dict[str, float]]:
+        """Memory of a process of its own, and where its time goes."""
         task = self.prepared[key].task
         assert task is not None
-        self.on_step(f"{_name(key)}: memory")
+        self.on_step(f"{_name(key)}: memory and operators")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "task.json"
             path.write_text(task.model_dump_json(), "utf-8")
@@ -290,7 +293,7 @@ class _Findings:
         try:
             said = json.loads(ended.stdout.strip().splitlines()[-1])
         except (ValueError, IndexError):
-            return Quantity(reason=f"the process ended with exit code {ended.returncode}")
+            return Quantity(reason=f"the process ended with exit code {ended.returncode}"), {}
         if said.get("peak_rss_bytes") is None:
-            return Quantity(reason=said.get("reason", "needs Linux's /proc/self/status"))
-        return Quantity(value=said["peak_rss_bytes"])
+            return Quantity(reason=said.get("reason", "needs Linux's /proc/self/status")), said.get("operators", {})
+        return Quantity(value=said["peak_rss_bytes"]), said["operators"]

@@ -42,6 +42,9 @@ class RuntimeRecord(Stored):
     equal_labels: Quantity = Field(description="share of pixels labeled as by the baseline")
     largest_difference: Quantity = Field(description="of logits from the baseline's")
     codes_changed: Quantity = Field(description="share of pooling codes that differ from the baseline's")
+    operators: dict[str, float] = Field(
+        {}, description="those that take most of the time, as the runtime names them, with their shares of it"
+    )
     baseline_ms: Quantity = Field(description="torch in float32, in the same session")
     baseline_miou: Quantity
     calibration_images: int | None = Field(

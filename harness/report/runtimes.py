@@ -54,7 +54,7 @@ def runtimes_frame(records: Sequence[RuntimeRecord]) -> pd.DataFrame:
     """A row a record: what it is of, its figures (NaN where there are none) and whether it keeps to the goals.
 
     baseline_ms, ratio: latency of torch in float32 in the same session, and latency over it. miou and miou_lost: on
-    val, percent and points.
+    val, percent and points. operators: those that take most of the time, where that was looked at.
     equal_labels, codes_changed: shares. missed: goals that are missed, by space; none where there are no goals.
     """
     return pd.DataFrame([_row(record) for record in records])
@@ -96,6 +96,7 @@ def _row(record: RuntimeRecord) -> dict[str, Any]:
         "codes_changed": record.codes_changed.value,
         "calibration_images": record.calibration_images,
         "missed": " ".join(missed),
+        "operators": ", ".join(f"{name} {share:.0%}" for name, share in record.operators.items()),
         "failure": record.failure or "",
     }
 
@@ -118,6 +119,11 @@ def _section(records: list[RuntimeRecord]) -> dict[str, Any]:
         "record": records[0],
         "table": pipe_table(frame, columns),
         "reasons": _reasons(frame),
+        "slow": [
+            (f"{row['runtime']} {row['precision']} of {_title(row['architecture'], row['run_id'])}", row["operators"])
+            for row in frame.to_dict("records")
+            if "time" in str(row["missed"]).split() and row["operators"]
+        ],
         "drawn": any(not one.run_id for one in records),
         "times": int(frame["latency_ms"].notna().sum()),
         "spread": int((frame["spread_percent"] > SPREAD_LIMIT_PERCENT).sum()),

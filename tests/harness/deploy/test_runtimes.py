@@ -16,7 +16,7 @@ from harness.cli.runtimes import measure_in_runtimes
 from harness.deploy.export import SUFFIXES, Format, exported_program, save_as
 from harness.deploy.parity import noise
 from harness.deploy.quantization import calibration_images, quantize
-from harness.deploy.runtimes import RuntimeTask, check_installed, onnxruntime_call, torch_call, why_not
+from harness.deploy.runtimes import RuntimeTask, check_installed, onnxruntime_call, operator_shares, torch_call, why_not
 from harness.deploy.weights import build, drawn, find
 from harness.profiling.runtimes import RuntimeRequest, _Workshop, measure_runtimes
 from harness.records.measurement_values import TimeSummary
@@ -48,11 +48,22 @@ def test_a_process_without_torch_says_its_memory(tmp_path: Path) -> None:
     code = "import sys, harness.deploy.runtimes as r; r.main(sys.argv[1]); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "task.json")], capture_output=True, text=True)
     said, torch_there = done.stdout.strip().splitlines()[-2:]
-    assert json.loads(said)["peak_rss_bytes"] > 10_000_000 and torch_there == "False"
+    found = json.loads(said)
+    assert found["peak_rss_bytes"] > 10_000_000 and torch_there == "False"
+    assert "Conv" in found["operators"] and min(found["operators"].values()) >= 0.05
+    assert sum(found["operators"].values()) <= 1
     missing = task.model_copy(update={"file": tmp_path / "none.onnx"})
     (tmp_path / "task.json").write_text(missing.model_dump_json())
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "task.json")], capture_output=True, text=True)
     assert "reason" in json.loads(done.stdout.strip().splitlines()[-2])
+
+
+def test_operators_of_torch_are_named_without_its_namespace() -> None:
+    source = drawn("segnet-basic", (64, 80), 5)
+    task = RuntimeTask(runtime="torch", precision="fp32", config=source.config, weights=None, file=None, threads=1)
+    shares = operator_shares(task, torch_call(build(source)), noise(1, (64, 80)))
+    assert any("convolution" in name for name in shares) and not any(":" in name for name in shares)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True) and sum(shares.values()) <= 1
 
 
 def test_what_a_processor_cannot_do_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +156,8 @@ def test_a_trained_model_in_all_runtimes(trained: Trained) -> None:
         # after four iterations logits lie near each other, so that many labels change; more than by chance agree
         assert 1 / 11 < one.equal_labels.value < 1 and 0 < one.codes_changed.value < 0.2  # type: ignore[operator]
         assert one.miou.value is not None and one.peak_rss_bytes.value is not None
+        assert bool(one.operators) == (key[0] == "onnxruntime")
+    assert base.operators
 
 
 # -- records and report --------------------------------------------------------------------------------------
@@ -236,6 +249,14 @@ def test_spreads_stand_in_the_table_and_are_counted_once(tmp_path: Path) -> None
         "- doubtful: torch fp32, SegNet: 2 samples in a round, 10 wanted",
     ]
     assert any(line.startswith("| SegNet | torch fp32 | 100.0 | 9.3 |") for line in lines)
+
+
+def test_where_the_time_goes_is_told_of_what_misses_the_goal(tmp_path: Path) -> None:
+    operators = {"operators": {"Conv": 0.5, "Resize": 0.25}}
+    slow, fast = (record("torch", name, ms, 60.0) for name, ms in (("bf16", 50.0), ("fp32", 100.0)))
+    lines = page_of(tmp_path, slow.model_copy(update=operators), fast.model_copy(update=operators))
+    told = [line for line in lines if line.startswith("- time")]
+    assert told == ["- time, torch bf16 of SegNet, goes to: Conv 50%, Resize 25%"]
 
 
 def test_reasons_are_a_sentence_without_sources_of_cpp(tmp_path: Path) -> None:
