@@ -72,6 +72,9 @@ class Protocol(Frozen):
     momentum: float = Field(ge=0, lt=1, description="of AdamW and its kind: beta 1")
     weight_decay: float = Field(ge=0)
     decay_bn_bias: bool = Field(False, description="whether batch-norm shifts decay, as their scales do")
+    max_grad_norm: float | None = Field(
+        None, gt=0, description="L2 norm of all gradients together that larger ones are scaled down to; none: never"
+    )
     bias_lr_mult: float = Field(2.0, gt=0, description="rate of conv biases over that of weights")
     batch_size: int = Field(ge=1)
     iterations: int = Field(ge=1)

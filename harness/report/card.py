@@ -119,6 +119,9 @@ _SETTINGS: dict[str, Callable[[Protocol], str]] = {
     "learning rate": lambda protocol: f"{protocol.lr:g}, {protocol.lr_scheduler}",
     "momentum": lambda protocol: f"{protocol.momentum:g}",
     "weight decay": lambda protocol: f"{protocol.weight_decay:g}" + (", shifts too" if protocol.decay_bn_bias else ""),
+    "norm of the gradients": lambda protocol: (
+        "none" if protocol.max_grad_norm is None else f"at most {protocol.max_grad_norm:g}"
+    ),
     "dropout": lambda protocol: "as the network has it" if protocol.dropout is None else f"{protocol.dropout:g}",
     "batch": lambda protocol: f"{protocol.batch_size}",
     "iterations": lambda protocol: f"{protocol.iterations:,}",

@@ -154,6 +154,8 @@ class Trainer:
         pixels = self.group.all_reduce_sum(labeled_pixels(targets))
         loss = self.loss(logits, targets, pixels)
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.protocol.max_grad_norm is not None:  # summed over processes by now
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.protocol.max_grad_norm)
         set_rate(self.optimizer, rate)
         self.optimizer.step()
         self._pending.add(iteration + 1, self.group.all_reduce_sum(loss.detach()), rate)
