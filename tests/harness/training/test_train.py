@@ -245,6 +245,23 @@ def test_every_decoder_of_table_1_learns_at_the_papers_rate(name: str, tmp_path:
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:5])
 
 
+def test_gradients_of_a_larger_norm_are_scaled_down(tmp_path: Path, drawn_cache: Path) -> None:
+    found = {}
+    for limit in ("none", "0.01"):
+        protocol = tiny_protocol(max_grad_norm=limit, optimizer="sgd")
+        run = make_run(tmp_path / limit, drawn_cache, architecture="segnet-basic", protocol=protocol)
+        norms = found.setdefault(limit, [])
+
+        def note(*_: object, run: Trainer = run, norms: list[float] = norms) -> None:
+            gradients = [one.grad for one in run.model.parameters() if one.grad is not None]
+            norms.append(float(torch.nn.utils.get_total_norm(gradients)))
+
+        run.optimizer.register_step_pre_hook(note)
+        losses_of(run, 2)
+    assert min(found["none"]) > 0.1
+    assert found["0.01"] == pytest.approx([0.01, 0.01], rel=1e-3)
+
+
 def test_data_that_changed_since_the_plan_is_refused(tmp_path: Path, drawn_cache: Path) -> None:
     with pytest.raises(UserError, match="has changed since the run was planned"):
         make_run(tmp_path, drawn_cache, dataset_hash="0" * 64)
