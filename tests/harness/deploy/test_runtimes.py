@@ -132,6 +132,7 @@ def test_pooling_codes_are_compared_in_float32(runtime: RuntimeName, tmp_path: P
 
 @pytest.mark.slow
 def test_a_trained_model_in_all_runtimes(trained: Trained) -> None:
+    pytest.importorskip("nncf")
     torch.set_num_threads(1)
     source = find(str(trained.weights), Path("none"), Path("none"))
     request = RuntimeRequest(
