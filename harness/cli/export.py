@@ -85,6 +85,7 @@ def export(
                 rows.append(export_model(source, model, form, output, dynamic=dynamic, val=val, on_images=show))
             progress.remove_task(task)
     table = Table("model", "format", "file, MB", "largest difference", "equal labels", "mIoU before", "after")
+    table.columns[0].overflow = "fold"
     reasons: dict[str, str] = {}
     for row in rows:
         if row.failure is not None or row.parity is None or row.file_bytes is None:

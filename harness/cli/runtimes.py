@@ -104,6 +104,8 @@ def _table(title: str, records: list[RuntimeRecord]) -> Table:
     """A row a runtime and precision; what is not there says why."""
     columns = ("runtime", "ms", "of torch fp32", "memory, MiB", "file, MB", "mIoU, %", "equal labels", "codes changed")
     table = Table(*columns, title=title, title_justify="left")
+    # a narrow terminal breaks names, and does not cut them
+    table.columns[0].min_width = max(len(one.runtime) for one in records)
     for record in records:
         name = f"{record.runtime} {record.precision}"
         if record.time is None:
