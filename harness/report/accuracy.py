@@ -188,7 +188,7 @@ def confusion(scored: Sequence[Scored], num_classes: int) -> NDArray[np.float64]
 def with_marks(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """The frame with two columns for each metric: M_tie, whether the score ties with the highest, and M_best.
 
-    The best is the highest of at least two networks, or what is not told from it.
+    The best is the highest of at least two networks, or what is not told from it; none where nothing can be tested.
 
     Args:
         frame: a row a network and what `by` names, with the means as M_ours, and in a column `scores`, which is
@@ -196,18 +196,20 @@ def with_marks(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: columns that tell apart what must not be compared, such as the checkpoint.
     """
     scores, frame = frame["scores"].tolist(), frame.drop(columns="scores")
-    marked = {metric: [False] * len(scores) for metric in SCORES}
+    marked, untested = ({metric: [False] * len(scores) for metric in SCORES} for _ in range(2))
     for places in frame.groupby(list(by), sort=False).indices.values():
         for metric, marks in marked.items():
             found = {at: scores[at].sample(metric) for at in places if isinstance(scores[at], Scores)}
-            for at in tied({at: one for at, one in found.items() if one is not None}):
+            samples = {at: one for at, one in found.items() if one is not None}
+            for at in tied(samples):
                 marks[at] = True
+                untested[metric][at] = all(one.resampled is None for one in samples.values())
     frame = frame.assign(**{f"{metric}_tie": marks for metric, marks in marked.items()})
     best = {}
     for metric in SCORES:
         ours = frame.groupby(list(by))[f"{metric}_ours"]
         highest = frame[f"{metric}_ours"].eq(ours.transform("max")) & ours.transform("count").gt(1)
-        best[f"{metric}_best"] = highest | frame[f"{metric}_tie"]
+        best[f"{metric}_best"] = (highest | frame[f"{metric}_tie"]) & ~np.array(untested[metric])
     return frame.assign(**best)
 
 

@@ -106,6 +106,13 @@ class TestTable3:
         cells = dict(zip(text["network"] + text["checkpoint"], text["mIoU %"], strict=True))
         assert cells["SegNetend"].startswith("**") and not cells["DeconvNetend"].startswith("**")
 
+    def test_nothing_is_best_where_there_are_too_few_images_to_test(self, store: Store, camvid: Protocol) -> None:
+        for name, values in (("segnet", WHOLE), ("fcn8s", PART)):
+            store.run(store.spec(name, protocol=camvid), {"end": values[:9]})
+        made = table(store)
+        assert made.frame["mIoU_tie"].any() and not made.frame["mIoU_best"].any()
+        assert "bold" not in made.notes and not made.text["mIoU %"].str.contains("*", regex=False).any()
+
     def test_drawn_data_has_no_column_of_the_paper(self, store: Store, quick: Protocol) -> None:
         store.run(store.spec("segnet", protocol=quick), {"end": PART})
         made = table(store, suite="quick")
