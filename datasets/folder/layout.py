@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from datasets.base import SPLITS, DatasetError
+from datasets.base import DatasetError
 from datasets.folder.pairs import DRAWN, IMAGE_SUFFIXES, LABEL_ENDS, LABEL_SUFFIXES
 from datasets.folder.settings import Settings
 
@@ -86,8 +86,8 @@ def _with_lists(folder: Path, layout: Layout) -> Layout:
     train = layout.places.get("train")
     if train is None:
         return layout
-    lists = {split: _listing(folder, split) for split in SPLITS if split not in layout.places}
-    more = {split: replace(train, listing=path) for split, path in lists.items() if path is not None}
+    lists = {split: path for split, path in _listings(folder).items() if split not in layout.places}
+    more = {split: replace(train, listing=path) for split, path in lists.items()}
     return replace(layout, places={**layout.places, **more})
 
 
@@ -102,12 +102,12 @@ def _as_told(folder: Path, settings: Settings) -> Layout | None:
         return None
     title = f"as {settings.origin.name} says"
     if "{split}" in settings.images:
-        places = {}
+        places, lists = dict[str, Place](), _listings(folder)
         for split, aliases in ALIASES.items():
             for name in aliases:
                 images, labels = (folder / text.replace("{split}", name) for text in (settings.images, settings.labels))
                 if images.is_dir():
-                    places[split] = Place(images=images, labels=labels, listing=_listing(folder, split))
+                    places[split] = Place(images=images, labels=labels, listing=lists.get(split))
                     break
         if places:
             return Layout(title=title, places=places)
@@ -144,7 +144,8 @@ def _labels_of(images: Path, settings: Settings) -> Path:
 
 def _by_split(folder: Path) -> Layout | None:
     """SegNet's: {split} + {split}annot."""
-    images, folders = _splits(_folders(folder)), {path.name.lower(): path for path in _folders(folder)}
+    folders = {path.name.lower(): path for path in _folders(folder)}
+    images = _splits(folders.values())
     labels = {split: folders.get(f"{path.name.lower()}annot") for split, path in images.items()}
     return _of_splits(folder, "{split} + {split}annot", images, labels)
 
@@ -192,13 +193,14 @@ def _of_splits(
     folder: Path, title: str, images: Mapping[str, Path], labels: Mapping[str, Path | None]
 ) -> Layout | None:
     """The splits that have both; images of a split without labels are named."""
-    places, notes = {}, []
-    for split, path in images.items():
-        if (own := labels.get(split)) is not None:
-            places[split] = Place(images=path, labels=own, listing=_listing(folder, split))
-        elif _holds_pictures(path):
-            notes.append(f"{path}: there is no folder of labels for it: its pictures are not used")
-    return Layout(title=title, places=places, notes=tuple(notes)) if places else None
+    both = {split: (path, own) for split, path in images.items() if (own := labels.get(split)) is not None}
+    if not both:
+        return None
+    alone = [path for split, path in images.items() if labels.get(split) is None and _holds_pictures(path)]
+    notes = tuple(f"{path}: there is no folder of labels for it: its pictures are not used" for path in alone)
+    lists = _listings(folder)
+    places = {split: Place(images=path, labels=own, listing=lists.get(split)) for split, (path, own) in both.items()}
+    return Layout(title=title, places=places, notes=notes)
 
 
 def _together(folder: Path) -> Layout | None:
@@ -209,7 +211,7 @@ def _together(folder: Path) -> Layout | None:
 
 
 def _flat(folder: Path, images: Path, labels: Path, title: str) -> Layout:
-    listed = {split: path for split in SPLITS if (path := _listing(folder, split)) is not None}
+    listed = _listings(folder)
     places = {split: Place(images=images, labels=labels, listing=path) for split, path in listed.items()}
     if places:
         where = next(iter(listed.values())).relative_to(folder).parent / "{split}.txt"
@@ -228,11 +230,15 @@ def split_named(name: str) -> str | None:
 
 def _splits(paths: Iterable[Path]) -> dict[str, Path]:
     """Split -> the folder or list that bears its name; DatasetError where two may be meant."""
+    return {split: _one_of(split, named) for split, named in _by_split_name(paths).items()}
+
+
+def _by_split_name(paths: Iterable[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in paths:
         if (split := split_named(path.name.removesuffix(".txt"))) is not None:
             found.setdefault(split, []).append(path)
-    return {split: _one_of(split, found[split]) for split in ALIASES if split in found}
+    return {split: found[split] for split in ALIASES if split in found}
 
 
 def _one_of(split: str, paths: Sequence[Path]) -> Path:
@@ -256,9 +262,14 @@ def _is_one_of(name: str, names: Sequence[str]) -> bool:
     return name.lower() in {one.lower() for one in names}
 
 
-def _listing(folder: Path, split: str) -> Path | None:
-    found = (_splits(_lists(folder / place)).get(split) for place in LISTS)
-    return next((path for path in found if path is not None), None)
+def _listings(folder: Path) -> dict[str, Path]:
+    """Split -> the list that names its files, from the first place that has one."""
+    found: dict[str, Path] = {}
+    for place in LISTS:
+        for split, named in _by_split_name(_lists(folder / place)).items():
+            if split not in found:
+                found[split] = _one_of(split, named)
+    return {split: found[split] for split in ALIASES if split in found}
 
 
 def _lists(folder: Path) -> list[Path]:

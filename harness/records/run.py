@@ -10,9 +10,10 @@ Scores are not stored: they are derived from the matrices (`harness.metrics`), a
 """
 
 import io
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,6 +153,9 @@ class History(Frozen):
         return self
 
 
+Read = TypeVar("Read")
+
+
 class StoredRun:
     """A record on disk, with its history, scores and predictions read on demand.
 
@@ -186,7 +190,7 @@ class StoredRun:
         That is `pixels`, right, labeled and predicted ones of each image and class, (N, 3, K), and `matrix`, (K, K).
         """
         classes = self.record.spec.num_classes
-        if f"{evaluation.key}-matrix" not in self._stored():
+        if f"{evaluation.key}-matrix" not in self._stored:
             return {"matrices": self.matrices(evaluation)}
         shapes = {"pixels": (evaluation.images, 3, classes), "matrix": (classes, classes)}
         found = {name: self._scores(f"{evaluation.key}-{name}", shape, np.integer) for name, shape in shapes.items()}
@@ -222,26 +226,26 @@ class StoredRun:
             except (*UNREADABLE, Image.DecompressionBombError) as error:
                 raise ValueError(f"{path}: no picture: {_first_lines(error)}") from error
 
+    @cached_property
     def _stored(self) -> Collection[str]:
         """Names of the arrays in scores.npz."""
-        path = self.folder / "scores.npz"
-        try:
-            with np.load(io.BytesIO(checksums.read_checked(self.folder, path.name)), allow_pickle=False) as arrays:
-                return tuple(arrays)
-        except UNREADABLE as error:
-            raise ValueError(f"{path}: can't be read: {_first_lines(error)}") from error
+        return self._read_scores("its list of arrays", tuple)
 
     def _scores(self, name: str, shape: tuple[int, ...], kind: type[Any]) -> NDArray[Any]:
+        path = self.folder / "scores.npz"
+        array = self._read_scores(name, lambda arrays: np.asarray(arrays[name]))
+        if array.shape != shape or not np.issubdtype(array.dtype, kind):
+            raise ValueError(f"{path}: {name} is {array.dtype} {array.shape}, not {kind.__name__} {shape}")
+        return array
+
+    def _read_scores(self, what: str, read: Callable[[Mapping[str, NDArray[Any]]], Read]) -> Read:
         path = self.folder / "scores.npz"
         data = checksums.read_checked(self.folder, path.name)
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                array = np.asarray(arrays[name])
+                return read(arrays)
         except UNREADABLE as error:
-            raise ValueError(f"{path}: {name} can't be read: {_first_lines(error)}") from error
-        if array.shape != shape or not np.issubdtype(array.dtype, kind):
-            raise ValueError(f"{path}: {name} is {array.dtype} {array.shape}, not {kind.__name__} {shape}")
-        return array
+            raise ValueError(f"{path}: {what} can't be read: {_first_lines(error)}") from error
 
 
 def runs_folder(results: Path) -> Path:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from datasets import DatasetInfo
 from datasets.base import Color
 from harness.report.grouping import Group
+from harness.report.metrics import image_miou
 from harness.report.plots.base import Drawing, GroupData, Plot, PlotContext, drawing
 from harness.report.plots.style import DARK, SMALL, WIDTH_IN, key, new_figure, styled
 from harness.report.scored_data import Source
@@ -95,8 +96,7 @@ def image_scores(group: Group) -> pd.DataFrame:
     for name in group.networks:
         scored = group.of(name)[0].at("test", group.shown_label)
         if scored is not None:
-            _, _, mious = scored.counts.averages()
-            rows += [(title(name), place, 100 * float(miou)) for place, miou in enumerate(mious)]
+            rows += [(title(name), place, 100 * float(miou)) for place, miou in enumerate(image_miou(scored))]
     return pd.DataFrame(rows, columns=["network", "image", "miou"]).dropna()
 
 
