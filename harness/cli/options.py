@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any, get_args
 
 import typer
@@ -149,11 +150,10 @@ def precision_named(value: str) -> Precision:
 
 def writable(folder: Path, option: str) -> Path:
     """The folder, made if need be and tried by writing to it; UserError, which names the option, if that fails."""
-    probe = folder / ".write-test"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with TemporaryFile(dir=folder):  # a name of its own: other commands may try the same folder now
+            pass
     except OSError as error:
         raise UserError(f"{option} {folder}: {error.strerror}; choose a folder that can be written") from None
     return folder

@@ -295,4 +295,5 @@ def test_the_largest_pictures_take_little_memory(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     problems, kibibytes = map(int, done.stdout.split())
-    assert problems == 0 and kibibytes < 2 * 2**20  # of 64 cores; one picture takes 0.4 GiB
+    # of 64 cores; each of four threads holds 0.4 GiB, and up to 0.2 more that the allocator has not given back
+    assert problems == 0 and kibibytes < 2.5 * 2**20

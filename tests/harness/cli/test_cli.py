@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from harness.cli.options import writable
 from tests.datasets.conftest import write_camvid
 from tests.harness.commands import ROOT, assert_one_line, harness, tiny, with_cache
 
@@ -81,6 +83,15 @@ def test_bad_input_is_one_line_and_code_2(arguments: list[str], says: list[str],
     (tmp_path / "README.md").touch()
     assert_one_line(harness(*arguments, cwd=tmp_path), *says)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["README.md"]
+
+
+def test_commands_that_begin_together_do_not_take_each_other_s_trial_for_a_folder_that_cannot_be_written(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "results"
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(writable, [folder] * 4000, ["--results"] * 4000)) == {folder}
+    assert not list(folder.iterdir())
 
 
 def test_a_label_out_of_range_is_named_before_anything_is_trained(tmp_path: Path) -> None:
