@@ -1,16 +1,19 @@
-"""A finished run of seconds, and the folder of weights made of it."""
+"""A finished run of seconds, the folder of weights made of it, networks that predict, and films."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
+import harness
 from harness.config.request import RunRequest
 from harness.config.worker_job import WorkerJob
 from harness.deploy.cards import card_values, write_folder
-from harness.deploy.weights import find
+from harness.deploy.predict import Predictor, predictor
+from harness.deploy.weights import drawn, find
 from harness.records.run import save_run
 from harness.report.render import render
 from harness.system.environment import environment
@@ -49,3 +52,23 @@ def trained(tmp_path_factory: pytest.TempPathFactory, drawn_cache: Path) -> Trai
     source = find(record.run_id, results, work)
     write_folder(source, folder / "weights", render("model-card.md.j2", **card_values(source, results)), force=False)
     return Trained(results=results, work=work, run_id=record.run_id, weights=folder / "weights", run=run)
+
+
+@pytest.fixture(scope="module")
+def model(trained: Trained) -> Predictor:
+    return harness.load_model(trained.weights, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def small() -> Predictor:
+    return predictor(drawn("pixel-mlp", (32, 40), 5), "cpu", "fp32")
+
+
+def film(path: Path, frames: int) -> Path:
+    imageio = pytest.importorskip("imageio.v2")
+    pytest.importorskip("imageio_ffmpeg")
+    path.parent.mkdir(exist_ok=True)
+    with imageio.get_writer(path.with_suffix(".mp4"), fps=5, macro_block_size=1) as writer:
+        for n in range(frames):
+            writer.append_data(np.full((32, 40, 3), 20 * n, np.uint8))
+    return path.with_suffix(".mp4").rename(path)
