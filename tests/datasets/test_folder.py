@@ -282,7 +282,7 @@ def test_a_drawn_list_of_a_split_that_has_a_folder_now_is_named(tmp_path: Path, 
 def test_the_largest_pictures_take_little_memory(tmp_path: Path) -> None:
     colors = np.zeros((6000, 6000, 3), np.uint8)
     colors[:3000, :, 0] = 255
-    for number in range(6):
+    for number in range(10):
         colors[number, 0] = (0, 0, 0)
         for kind in ("images", "masks"):
             (tmp_path / kind).mkdir(exist_ok=True)
@@ -295,5 +295,5 @@ def test_the_largest_pictures_take_little_memory(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     problems, kibibytes = map(int, done.stdout.split())
-    # of 64 cores; each of four threads holds 0.4 GiB, and up to 0.2 more that the allocator has not given back
-    assert problems == 0 and kibibytes < 2.5 * 2**20
+    # of 64 cores; each of four threads holds 0.4 GiB, and up to 0.3 more that the allocator has not given back
+    assert problems == 0 and kibibytes < 3 * 2**20
