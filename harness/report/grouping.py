@@ -229,6 +229,16 @@ def _shared_weights(found: Sequence[InitialWeights]) -> InitialWeights:
     return found[0].model_copy(update={"title": f"{start}, each network's own"})
 
 
+def told_apart(titles: Sequence[str], groups: Sequence[Group], names: Sequence[str], slugs: Sequence[str]) -> list[str]:
+    """Titles; those that would be the same say where they differ: initial weights, protocol, else the folder."""
+    titles = list(titles)
+    weights = [f", from {group.weights.title.partition(' (')[0]}" for group in groups]
+    for more in (weights, [f", {name}" for name in names], [f" ({slug[-8:]})" for slug in slugs]):
+        found = {title: {text for other, text in zip(titles, more, strict=True) if other == title} for title in titles}
+        titles = [title + text if len(found[title]) > 1 else title for title, text in zip(titles, more, strict=True)]
+    return titles
+
+
 def network_order(suite: Suite, found: Sequence[str]) -> list[str]:
     """Networks in one order for all tables and plots: the suite's, then the registry's, then by name."""
     plain = list(dict.fromkeys([*suite.architectures, *architectures.names()]))

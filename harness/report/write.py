@@ -13,6 +13,7 @@ from harness.config.suite import load_suite, suite_names
 from harness.report.claims import claims_files
 from harness.report.collect import SuiteRecords, collect, suites_of
 from harness.report.frames import load_measurements, load_results
+from harness.report.grouping import told_apart
 from harness.report.indices import indices_files
 from harness.report.pages import Files, SectionPage, costs_files, section_files
 from harness.report.parallel import in_parallel
@@ -108,7 +109,8 @@ def _suite_parts(
     if source is not None:
         _check_edition(records, source, data_root)
     colors = palette(records.suite, records.networks)
-    heads = _distinct(found)
+    names, slugs = [section.name for section in found], [section.slug for section in found]
+    heads = told_apart([heading(section) for section in found], [section.group for section in found], names, slugs)
     each = [partial(section_files, one, head, colors, source) for one, head in zip(found, heads, strict=True)]
     return [*each, partial(costs_files, records, colors)]
 
@@ -140,17 +142,6 @@ def _suite_files(
         outdated=[*records.outdated, *records.measurements.outdated],
     )
     return {"README.md": text.encode(), **files}, pages
-
-
-def _distinct(sections: Sequence[Section]) -> list[str]:
-    """Headings; those that would be the same say where they differ: initial weights, protocol, else the folder."""
-    heads = [heading(section) for section in sections]
-    weights = [f", from {section.group.weights.title.partition(' (')[0]}" for section in sections]
-    names = [f", {section.name}" for section in sections]
-    for more in (weights, names, [f" ({section.slug[-8:]})" for section in sections]):
-        found = {head: {text for other, text in zip(heads, more, strict=True) if other == head} for head in heads}
-        heads = [head + text if len(found[head]) > 1 else head for head, text in zip(heads, more, strict=True)]
-    return heads
 
 
 def _over_groups(records: SuiteRecords, results: pd.DataFrame) -> tuple[Files, list[str]]:

@@ -18,7 +18,7 @@ from harness.metrics.significance import Difference, Sample, difference
 from harness.records.run import BEST, RunRecord
 from harness.report import frames
 from harness.report.accuracy import Scores, tied
-from harness.report.grouping import Group, groups_of, input_size, outdated, suites_of
+from harness.report.grouping import Group, groups_of, input_size, outdated, suites_of, told_apart
 from harness.report.looks import look
 from harness.report.metrics import BY_NAME, METRICS
 from harness.report.render import render
@@ -251,11 +251,9 @@ def collect_site(results: Path | Store, suites: Sequence[str] | None) -> Content
     every = [one for one in store.records if not named or named & {suite.name for suite in suites_of(one.spec)}]
     current = [record for record in every if record.status == "finished" and not outdated(record)]
     groups = [found for group in groups_of(store, current) if (found := _group(group)) is not None]
-    titles = [group.title for group in groups]
-    # protocols that are described alike have the end of their group's name behind it
-    groups = [
-        one if titles.count(one.title) == 1 else replace(one, title=f"{one.title} ({one.id[-8:]})") for one in groups
-    ]
+    names, slugs = [group.spec.protocol.title for group in groups], [group.id for group in groups]
+    titles = told_apart([group.title for group in groups], [group.group for group in groups], names, slugs)
+    groups = [replace(group, title=title) for group, title in zip(groups, titles, strict=True)]
     return Content(
         store=store,
         records=every,

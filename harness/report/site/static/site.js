@@ -31,7 +31,8 @@ const Site = (() => {
   function number(value, digits = 3) {
     if (!isNumber(value)) return "n/a";
     if (value !== 0 && digits === "significant") {
-      const shown = Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+      const three = value.toPrecision(3); // with an exponent where it would be long
+      const shown = Math.abs(value) >= 1000 ? value.toFixed(0) : three.includes("e") ? String(Number(three)) : three;
       return shown.replace(/\B(?=(\d{3})+(?!\d))/g, shown.includes(".") ? "" : ",");
     }
     return value.toFixed(digits === "significant" ? 0 : digits);

@@ -8,6 +8,7 @@ import pytest
 import architectures
 from harness import paper
 from harness.report import frames
+from harness.report.tables.render import significant
 from tests.harness.report.site.conftest import COMMITTED, GROUP, numbers, show
 
 pytestmark = pytest.mark.slow
@@ -45,6 +46,13 @@ def test_the_leaderboard_names_the_size_of_its_costs(page, site, group, size):
     rows = list(csv.DictReader(Path(download.value.path()).read_text("utf-8").splitlines()))
     measured = {row["network"]: row["cost_size"] for row in rows if row["gmacs"]}
     assert set(measured.values()) == {PAPER_SIZE}
+
+
+def test_figures_are_written_as_in_the_reports(page, site):
+    show(page, site, "leaderboard")
+    values = [6.9, 4.4, 0.019, 134.4, 976, 999.6, 1234.6, 23456.7, 0]
+    shown = page.evaluate("values => values.map(value => Site.number(value, 'significant'))", values)
+    assert shown == [significant(value) for value in values]
 
 
 @pytest.mark.parametrize("name", ["index", "leaderboard", "tradeoff"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.config.initial_weights import HE
 from harness.config.protocol import load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.records.run import Failure, load_runs
@@ -95,8 +96,10 @@ def test_runs_that_differ_in_more_than_the_network_are_groups_apart(store):
     weights = InitialWeights(kind="file", sha256="ab" * 32, title="VGG16 conv1-conv3")
     pair(store, WHOLE, PART, weights=weights)
     out = made(store)
-    one, other = (group["identity"] for group in data(out, "site")["groups"])
+    groups = data(out, "site")["groups"]
+    one, other = (group["identity"] for group in groups)
     assert [name for name in one if one[name] != other[name]] == ["initial weights"]
+    assert {group["title"].rpartition(", from ")[2] for group in groups} == {HE.title.partition(" (")[0], weights.title}
 
 
 def test_seeds_are_averaged_and_counted(store, camvid):
