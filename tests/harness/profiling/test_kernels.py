@@ -38,9 +38,10 @@ def working(sleep_s: float) -> Callable[[], None]:
 
 def test_a_step_that_sleeps_is_outside_and_one_that_computes_is_not() -> None:
     sleeping = share_outside_kernels(working(0.1), CPU).value
-    computing = share_outside_kernels(working(0.0), CPU).value
-    assert sleeping is not None and computing is not None
-    assert 0 <= computing < 0.3 < 0.5 < sleeping < 1
+    # other work on the machine can only add to it
+    computing = min(share_outside_kernels(working(0.0), CPU).value or 0.0 for _ in range(3))
+    assert sleeping is not None
+    assert 0 < computing < 0.3 < 0.5 < sleeping < 1
 
 
 def test_a_named_range_of_the_optimizer_does_not_count_as_work() -> None:
