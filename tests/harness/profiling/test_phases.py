@@ -99,6 +99,8 @@ def test_a_training_step_does_three_times_the_work_of_a_forward_pass(small: Buil
     forward = execute(make_task("forward", 2), small).roofline
     step = execute(make_task("training-step", 2), small).roofline
     assert isinstance(forward, Roofline) and isinstance(step, Roofline)
+    # one of them alone may be held against a product that other work slowed down
+    assert min(forward.share_of_matmul, step.share_of_matmul) < 1
     assert 2 * forward.pass_gflop < step.pass_gflop <= 3 * forward.pass_gflop
     assert step.pass_gb > 2 * forward.pass_gb
 
