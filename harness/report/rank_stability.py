@@ -12,7 +12,7 @@ _ROW = ("initial_weights_title", "initial_weights_sha256", "seed")
 
 
 def rank_stability(results: pd.DataFrame) -> pd.DataFrame:
-    """A row a network, seed and initial weights, of comparisons in which some pair stands in several such rows.
+    """A row a network, seed and initial weights, of networks that stand beside another one in several such rows.
 
     Networks whose output is refined are left out: they were not trained apart.
 
@@ -21,15 +21,22 @@ def rank_stability(results: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns of SHARED, initial_weights_title, seed, network, title, miou (percent), place (1 is the highest
-        of its row).
+        of what is left of its row).
     """
     own = results[(results["split"] == "test") & (results["checkpoint"] == "best") & results["miou"].notna()]
     own = own[own["postprocess"].fillna("") == ""]
-    by = [*SHARED, *_ROW]
-    own = own.assign(place=own.groupby(by, dropna=False)["miou"].rank(ascending=False, method="min").astype(int))
+    parts = [_compared(part) for _, part in own.groupby(list(SHARED), sort=False, dropna=False)]
     columns = [*SHARED, "initial_weights_title", "seed", "network", "title", "miou", "place"]
-    kept = [part for _, part in own.groupby(list(SHARED), sort=False, dropna=False) if not rank_pairs(part).empty]
-    return pd.concat(kept)[columns].reset_index(drop=True) if kept else own.iloc[:0][columns]
+    return pd.concat([own.iloc[:0].assign(place=0), *parts])[columns].reset_index(drop=True)
+
+
+def _compared(part: pd.DataFrame) -> pd.DataFrame:
+    """Of one comparison the networks of some pair, in the rows that hold two of them or more, with their places."""
+    pairs = rank_pairs(part)
+    part = part[part["title"].isin([*pairs["first"], *pairs["second"]])]
+    rows = part.groupby(list(_ROW), dropna=False)["miou"]
+    part = part.assign(place=rows.rank(ascending=False, method="min").astype(int))
+    return part[rows.transform("size") > 1]
 
 
 def rank_pairs(part: pd.DataFrame) -> pd.DataFrame:

@@ -25,12 +25,31 @@ def results() -> pd.DataFrame:
 
 def test_a_row_a_network_seed_and_initial_weights(results: pd.DataFrame) -> None:
     frame = rank_stability(results)
-    assert len(frame) == 9 and not frame["network"].str.contains("crf").any()
+    assert len(frame) == 8 and not frame["network"].str.contains("crf").any()
     segnet = frame[frame["title"] == "SegNet"]
     assert list(zip(segnet["initial_weights_title"], segnet["seed"], segnet["miou"], segnet["place"], strict=True)) == [
         ("VGG16", 0, 50.0, 3),
         ("VGG16", 1, 54.0, 2),
         ("He et al.", 0, 20.0, 2),
+    ]
+    assert "DeconvNet" not in set(frame["title"])  # beside others in one row alone
+
+
+def test_a_row_of_one_network_is_left_out_and_places_are_among_those_compared() -> None:
+    found = rank_stability(
+        pd.concat(
+            [
+                rows({"fcn8s": 70, "deconvnet": 60, "segnet": 50}),
+                rows({"fcn8s": 40, "segnet": 45}, seed=1),
+                rows({"segnet": 30}, **HE),
+            ]
+        )
+    )
+    assert list(zip(found["title"], found["seed"], found["place"], strict=True)) == [
+        ("FCN-8s", 0, 1),
+        ("SegNet", 0, 2),
+        ("FCN-8s", 1, 2),
+        ("SegNet", 1, 1),
     ]
 
 
