@@ -102,16 +102,29 @@ def _as_told(folder: Path, settings: Settings) -> Layout | None:
         return None
     title = f"as {settings.origin.name} says"
     if "{split}" in settings.images:
-        places, lists = dict[str, Place](), _listings(folder)
-        for split, aliases in ALIASES.items():
-            for name in aliases:
-                images, labels = (folder / text.replace("{split}", name) for text in (settings.images, settings.labels))
-                if images.is_dir():
-                    places[split] = Place(images=images, labels=labels, listing=lists.get(split))
-                    break
+        lists, labels = _listings(folder), _names(folder, settings.labels)
+        places = {
+            split: Place(
+                images=folder / settings.images.replace("{split}", name),
+                labels=folder / settings.labels.replace("{split}", labels.get(split, name)),
+                listing=lists.get(split),
+            )
+            for split, name in _names(folder, settings.images).items()
+        }
         if places:
             return Layout(title=title, places=places)
     return _flat(folder, folder / settings.images, folder / settings.labels, title)
+
+
+def _names(folder: Path, text: str) -> dict[str, str]:
+    """Split -> what its folder has in the place of `{split}`, by the first part of the path that has it."""
+    parts = Path(text).parts
+    at = next((at for at, part in enumerate(parts) if "{split}" in part), None)
+    if at is None:
+        return {}
+    before, after = (re.escape(one) for one in parts[at].split("{split}", 1))
+    matches = (re.fullmatch(f"{before}(.+){after}", path.name) for path in _folders(folder.joinpath(*parts[:at])))
+    return {split: path.name for split, path in _splits(Path(match[1]) for match in matches if match).items()}
 
 
 def _of_yaml(folder: Path, settings: Settings, split: str, value: Path) -> Place:

@@ -208,6 +208,17 @@ def test_own_names_of_folders(tmp_path: Path) -> None:
     assert len(datasets.load(f"folder:{tmp_path}", "test")) == 2
 
 
+def test_own_names_hold_splits_in_any_of_their_spellings(tmp_path: Path) -> None:
+    """As everywhere else: without regard to case, with a year; labels may spell it otherwise."""
+    write_splits(tmp_path, "photo/cam_{split}_left/{name}.png", "truth/{split}/{name}.png")
+    (tmp_path / "photo" / "cam_train_left").rename(tmp_path / "photo" / "cam_Train2017_left")
+    (tmp_path / "photo" / "cam_other_left").mkdir()
+    (tmp_path / "truth" / "val").rename(tmp_path / "truth" / "Validation")
+    lines = 'images = "photo/cam_{split}_left"\nlabels = "truth/{split}"\n'
+    (tmp_path / "dataset.toml").write_text(CLASSES + lines)
+    assert ids(tmp_path) == {split: (f"{split}0", f"{split}1") for split in datasets.SPLITS}
+
+
 def test_images_and_labels_side_by_side(tmp_path: Path) -> None:
     for number in range(4):
         save(tmp_path / f"a{number}.png", picture(number))
