@@ -1,9 +1,9 @@
 """Splits decoded once into memory-mapped arrays.
 
 An entry is a folder `<dataset>-<hash>/<split>-<height>x<width>/` with `images.npy` (brought to that size by
-area averaging), `labels.npy` (always at their own size; where sizes differ, one after another in one row) and
-`manifest.json` with their checksums. It is built in a folder beside it and renamed when complete, so that nobody
-sees half an entry; one that is damaged, as by a loss of power, is rebuilt.
+area averaging, stretched or padded), `labels.npy` (always at their own size; where sizes differ, one after another
+in one row) and `manifest.json` with their checksums. It is built in a folder beside it and renamed when complete, so
+that nobody sees half an entry; one that is damaged, as by a loss of power, is rebuilt.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import Dataset, DatasetError, Pixels, Progress, Size, one_line
+from datasets.base import Color, Dataset, DatasetError, Pixels, Progress, Size, one_line
 
 FORMAT = 1
 _LARGE = 4 << 20  # values of an image
@@ -69,8 +69,16 @@ class CachedSplit:
         return len(self.image_ids)
 
 
-def open_split(dataset: Dataset, size: Size | None, folder: Path, progress: Progress | None = None) -> CachedSplit:
+def open_split(
+    dataset: Dataset,
+    size: Size | None,
+    folder: Path,
+    progress: Progress | None = None,
+    padding: Color | None = None,
+) -> CachedSplit:
     """The split with its images at `size` (height, width), None for the dataset's own size; labels stay whole.
+
+    Images of another shape are stretched to it, or padded with `padding` below or on the right (`padded_size`).
 
     Builds the entry under `folder` if it is missing or damaged; several processes may ask for one at once.
     DatasetError if `size` is larger than the images, a file is damaged or the entry cannot be written.
@@ -83,7 +91,7 @@ def open_split(dataset: Dataset, size: Size | None, folder: Path, progress: Prog
             f"{dataset.info.name}: size {size[0]} x {size[1]} asked for, but the images have {full[0]} x "
             f"{full[1]} (height x width): images are only ever reduced"
         )
-    entry = _Entry(dataset=dataset, size=size, folder=Path(folder))
+    entry = _Entry(dataset=dataset, size=size, folder=Path(folder), padding=padding)
     found = entry.read()
     if found is None:
         try:
@@ -115,17 +123,35 @@ def nearest_exact_indices(full: int, reduced: int, reach: Fraction = Fraction(1)
     return np.minimum(centers, full - 1)
 
 
-def reduce_area(image: Pixels, size: Size) -> Pixels:
+def padded_size(full: Size, shape: Size) -> Size:
+    """The smallest (H, W) around an image of `full` (height, width) whose sides are as those of `shape`."""
+    return (
+        max(full[0], -(-full[1] * shape[0] // shape[1])),
+        max(full[1], -(-full[0] * shape[1] // shape[0])),
+    )
+
+
+def padded(label: Pixels, size: Size, value: int) -> Pixels:
+    """A label (H, W) with `value` below it and on its right, up to `size`."""
+    below, beside = size[0] - label.shape[0], size[1] - label.shape[1]
+    return np.pad(label, ((0, below), (0, beside)), constant_values=value) if below or beside else label
+
+
+def reduce_area(image: Pixels, size: Size, padding: Color | None = None) -> Pixels:
     """An image (H, W, 3) brought to `size` (h, w): each pixel is the mean over the area that it covers.
 
-    A larger size repeats pixels, with the mean where two meet. Exact for any factor, halves rounded up.
+    A larger size repeats pixels, with the mean where two meet. Exact for any factor, halves rounded up. With
+    `padding` the image keeps its shape: it is taken as one of `padded_size`, of that color where it has no pixels.
     (Pillow's BOX filter counts a pixel wholly or not at all, which is not the mean over the area unless the
     factor is a whole number.)
     """
     height, width = image.shape[:2]
     if size == (height, width):
         return image
-    rows, columns = _overlaps(height, size[0]), _overlaps(width, size[1])
+    whole = (height, width) if padding is None else padded_size((height, width), size)
+    rows, columns = _overlaps(whole[0], size[0]), _overlaps(whole[1], size[1])
+    area = rows[0].sum() * columns[0].sum()
+    rows, columns = rows[:, :height], columns[:, :width]
     # All products are whole numbers far below 2^53: float64 sums them exactly, on every machine.
     flat = image.reshape(height, -1)
     if image.size < _LARGE:
@@ -133,11 +159,13 @@ def reduce_area(image: Pixels, size: Size) -> Pixels:
     else:  # row by row of those that a cell covers: a large image is never in memory as float64
         sums = np.empty((size[0], flat.shape[1]))
         for cell, shares in enumerate(rows):
-            (covered,) = np.nonzero(shares)
-            part = slice(covered[0], covered[-1] + 1)
+            covered = np.flatnonzero(shares)
+            part = slice(covered[0], covered[-1] + 1) if len(covered) else slice(0)
             sums[cell] = shares[part] @ flat[part].astype(np.float64)
     sums = columns @ sums.reshape(size[0], width, 3)
-    area = rows[0].sum() * columns[0].sum()
+    if whole != (height, width):
+        bare = area - np.outer(rows.sum(axis=1), columns.sum(axis=1))
+        sums += bare[..., None] * np.asarray(padding, dtype=np.float64)
     reduced: Pixels = np.floor((2.0 * sums + area) / (2.0 * area)).astype(np.uint8)
     return reduced
 
@@ -160,12 +188,14 @@ class _Entry:
     dataset: Dataset
     size: Size
     folder: Path
+    padding: Color | None = None
 
     @property
     def path(self) -> Path:
         """The entry's folder."""
         name = f"{self.dataset.info.name}-{self.dataset.content_hash[:16]}"
-        return self.folder / name / f"{self.dataset.split}-{self.size[0]}x{self.size[1]}"
+        ending = "" if self.padding is None else f"-padded-{bytes(self.padding).hex()}"
+        return self.folder / name / f"{self.dataset.split}-{self.size[0]}x{self.size[1]}{ending}"
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -272,7 +302,7 @@ class _Entry:
 
         def decode(index: int) -> tuple[Pixels, Pixels]:
             image, label = self.dataset[index]
-            return reduce_area(image, self.size), label
+            return reduce_area(image, self.size, self.padding), label
 
         threads = _THREADS if self.dataset.thread_safe else 1
         with ThreadPoolExecutor(threads) as pool:

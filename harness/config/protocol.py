@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, PositiveFloat, ValidationError, ValidationInfo, field_validator, model_validator
 
+from datasets.base import Color
 from harness.config.class_weighting import ClassWeighting, check_class_weighting
 from harness.config.losses import LOSSES
 from harness.config.optimizers import LR_SCHEDULERS, OPTIMIZERS
@@ -30,6 +31,12 @@ _REGISTRIES: Mapping[str, Registry[Any]] = MappingProxyType(
 )
 
 
+def padding_color(input_mean: tuple[float, float, float]) -> Color:
+    """The (red, green, blue) of 0..255 that is nearest to an input's mean, which becomes 0 in the model."""
+    red, green, blue = (min(max(round(value), 0), 255) for value in input_mean)
+    return red, green, blue
+
+
 class Protocol(Frozen):
     """The training and evaluation recipe of a run. Sizes are (height, width) in pixels."""
 
@@ -41,6 +48,9 @@ class Protocol(Frozen):
     source: str = Field(description="where the recipe comes from, and what differs from there")
     dataset: str
     size: tuple[int, int] | None = Field(None, description="input size; none: the dataset's full size")
+    keep_ratio: bool = Field(
+        False, description="pad images of another shape than the input's, by its mean, instead of stretching them"
+    )
     input_mean: tuple[float, float, float] = (123.68, 116.779, 103.939)
     input_std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (58.0, 58.0, 58.0)
     standardize: bool = Field(
@@ -101,6 +111,11 @@ class Protocol(Frozen):
         0, ge=0, description="of the order in which batch-norm statistics are taken over the training images"
     )
     quick: bool = Field(False, description="a small recipe for drawn data, never beside full ones")
+
+    @property
+    def padding(self) -> Color | None:
+        """The color that images are padded with; none where they are stretched."""
+        return padding_color(self.input_mean) if self.keep_ratio else None
 
     @field_validator("size", mode="before")
     @classmethod

@@ -1,16 +1,23 @@
 """From pixels to the input of a model: what evaluation, training and prediction have in common."""
 
+from fractions import Fraction
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from architectures.architecture_info import WHOLE, Reach
+from datasets.base import Color, Size
+from datasets.cache import padded_size
+
 Channels = tuple[float, float, float]  # R, G, B
 
 
 class InputSettings(Protocol):
-    """How images are normalized; protocols and the configurations of weights say it."""
+    """How images are brought to the input's size and normalized; protocols and the configurations of weights say it."""
 
+    @property
+    def padding(self) -> Color | None: ...
     @property
     def input_mean(self) -> Channels: ...
     @property
@@ -19,6 +26,21 @@ class InputSettings(Protocol):
     def standardize(self) -> bool: ...
     @property
     def local_response_norm(self) -> bool: ...
+
+
+def padded_reach(full: Size, size: Size, settings: InputSettings, reach: Reach = WHOLE) -> Reach:
+    """How far logits reach over an image of `full` (height, width) that was brought to an input of `size`.
+
+    Args:
+        full: of the image and its label.
+        size: of the input.
+        settings: whether the image was padded.
+        reach: of the logits over the input.
+    """
+    if settings.padding is None:
+        return reach
+    rows, columns = padded_size(full, size)
+    return reach[0] * Fraction(rows, full[0]), reach[1] * Fraction(columns, full[1])
 
 
 class Normalize:

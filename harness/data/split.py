@@ -17,7 +17,7 @@ from torch import Tensor
 
 import datasets
 from architectures.architecture_info import WHOLE, Reach
-from datasets.cache import RaggedLabels, nearest_exact_indices, open_split
+from datasets.cache import RaggedLabels, nearest_exact_indices, open_split, padded, padded_size
 from harness.config.protocol import Protocol
 from harness.config.run_spec import RandomStream
 from harness.data.augmentation import (
@@ -29,7 +29,7 @@ from harness.data.augmentation import (
     window_of_images,
     window_of_labels,
 )
-from harness.data.preprocessing import Normalize
+from harness.data.preprocessing import Normalize, padded_reach
 
 STRETCH = 20  # iterations whose batches are sent to the device in one copy
 GPU_SHARE = 0.25  # of a GPU's free memory that one of a split's two arrays may take
@@ -162,14 +162,15 @@ class DeviceDataset:
     """
 
     def __init__(self, dataset: datasets.Dataset, protocol: Protocol, cache: Path, device: torch.device) -> None:
-        stored = open_split(dataset, protocol.size, cache)
+        stored = open_split(dataset, protocol.size, cache, padding=protocol.padding)
         self.image_ids: Sequence[str] = stored.image_ids
         self.device = device
         self.full_size = dataset.info.size
         self._host_labels: NDArray[np.uint8] | RaggedLabels = stored.labels
         self._images: NDArray[np.uint8] | Tensor = on_gpu(stored.images, device)
         self._labels: NDArray[np.uint8] | Tensor | None = None
-        if not isinstance(stored.labels, RaggedLabels):
+        self._protocol = protocol
+        if not isinstance(stored.labels, RaggedLabels) and self.reach(stored.labels.shape[1:]) == WHOLE:
             self._labels = on_gpu(stored.labels, device)
         self._normalize = Normalize(protocol, device)
         self._centers: dict[tuple[int, int, Fraction], Tensor] = {}
@@ -183,9 +184,13 @@ class DeviceDataset:
         height, width = self._images.shape[1:3]
         return int(height), int(width)
 
+    def reach(self, full: tuple[int, ...], reach: Reach = WHOLE) -> Reach:
+        """How far logits that reach so far over the input reach over an image whose label is of `full` (H, W)."""
+        return padded_reach((full[0], full[1]), self.input_size, self._protocol, reach)
+
     @property
     def label_size(self) -> tuple[int, int] | None:
-        """Full size of all labels (H, W), at which scores are taken; none where each has its own."""
+        """Full size of all labels (H, W), at which scores are taken; none where each has its own, or is padded."""
         if self._labels is None:
             return None
         height, width = self._labels.shape[1:]
@@ -219,7 +224,7 @@ class DeviceDataset:
         return images if self.device.type == "cuda" else images.contiguous()
 
     def labels(self, indices: Indices) -> Tensor:
-        """Labels (B, H, W), uint8, at full size, void 255; only where all are of one size."""
+        """Labels (B, H, W), uint8, at full size, void 255; only where `label_size` is that of all."""
         assert self._labels is not None
         return self._take(self._labels, indices)
 
@@ -261,12 +266,14 @@ class DeviceDataset:
         augmented: Augmented | None,
         reach: Reach,
     ) -> Tensor:
-        """The same of labels of several sizes, taken on the host one by one."""
+        """The same of labels of several sizes or padded with void, taken on the host one by one."""
         chosen = indices.cpu().numpy() if isinstance(indices, Tensor) else indices
         flip = [False] * len(chosen) if mirrored is None else mirrored.tolist()
         windows = None if augmented is None or augmented.windows is None else augmented.windows.cpu()
         maps = []
         for place, label in enumerate(self.host_labels(chosen)):
+            if self._protocol.padding is not None:
+                label = padded(label, padded_size((label.shape[0], label.shape[1]), self.input_size), datasets.VOID)
             label = label[:, ::-1] if flip[place] else label
             if windows is not None:
                 whole = torch.from_numpy(np.array(label))[None]

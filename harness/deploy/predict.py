@@ -20,7 +20,7 @@ from architectures.base import Architecture
 from datasets.cache import reduce_area
 from datasets.pictures import bits_a_channel
 from harness.config.run_spec import Precision, check_precision
-from harness.data.preprocessing import Normalize
+from harness.data.preprocessing import Normalize, padded_reach
 from harness.deploy.weights import ModelConfig, Source, build
 from harness.metrics.inputs import as_array
 from harness.system.corruption import UNREADABLE
@@ -64,7 +64,7 @@ class Predictor:
             architectures.ArchitectureError: a size that the model does not take.
         """
         size = self.config.image_size
-        inputs = [picture if native else reduce_area(picture, size) for picture in pictures]
+        inputs = [picture if native else reduce_area(picture, size, self.config.padding) for picture in pictures]
         pixels = torch.from_numpy(np.stack(inputs)).to(self.device)
         with torch.inference_mode():
             images = Normalize(self.config, self.device)(pixels).permute(0, 3, 1, 2)
@@ -72,10 +72,12 @@ class Predictor:
             with autocast(self.precision, self.device):
                 logits = self._ready()(images)
             reach = self.model.info.reach(*inputs[0].shape[:2])
-            return [
-                label_maps(one[None], (picture.shape[0], picture.shape[1]), reach)[0].cpu().numpy()
-                for one, picture in zip(logits, pictures, strict=True)
-            ]
+            found = []
+            for one, picture in zip(logits, pictures, strict=True):
+                full = (picture.shape[0], picture.shape[1])
+                own = reach if native else padded_reach(full, size, self.config, reach)
+                found.append(label_maps(one[None], full, own)[0].cpu().numpy())
+            return found
 
     def _ready(self) -> nn.Module:
         """In bf16 a copy with converted weights: autocast would convert them for every picture.

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import architectures
+from datasets.base import Color
 from harness.config.initial_weights import INPUT_FIELDS
-from harness.config.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol, load_protocol, padding_color
 from harness.config.run_spec import Precision
 from harness.config.suite import check_architecture
 from harness.postprocess.crf.base_run import BaseRun
@@ -49,6 +50,7 @@ class ModelConfig(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2)
     colors: tuple[tuple[int, int, int], ...]
     image_size: tuple[int, int] = Field(description="(height, width) of the images that it was trained on")
+    keep_ratio: bool = Field(False, description="pad pictures of another shape by input_mean instead of stretching")
     input_mean: tuple[float, float, float] = Field(description="R, G, B, in gray levels of 0..255")
     input_std: tuple[float, float, float]
     standardize: bool = False
@@ -71,9 +73,14 @@ class ModelConfig(BaseModel):
         """Void not counted."""
         return len(self.classes)
 
+    @property
+    def padding(self) -> Color | None:
+        """The color that pictures are padded with; none where they are stretched."""
+        return padding_color(self.input_mean) if self.keep_ratio else None
+
     def as_protocol(self) -> Protocol:
         """A protocol with this size and input, for reading data; the rest of it is not the model's."""
-        fields = {name: getattr(self, name) for name in INPUT_FIELDS}
+        fields = {name: getattr(self, name) for name in (*INPUT_FIELDS, "keep_ratio")}
         return load_protocol("camvid@2").model_copy(update={"size": self.image_size, **fields})
 
 
@@ -179,6 +186,7 @@ def config_of(record: RunRecord, iteration: int) -> ModelConfig:
         classes=data.classes,
         colors=data.colors,
         image_size=spec.protocol.size or data.size,
+        keep_ratio=spec.protocol.keep_ratio,
         **{name: getattr(spec.protocol, name) for name in INPUT_FIELDS},
         precision=spec.precision,
         dataset=spec.dataset,

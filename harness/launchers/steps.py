@@ -76,9 +76,9 @@ def prepare_data(specs: Sequence[RunSpec], request: RunRequest, console: Console
     Raises:
         datasets.DatasetError: an image or label that can't be used, or a cache that can't be written.
     """
-    wanted = {(spec.dataset, spec.protocol.size): spec.dataset_info for spec in specs}
+    wanted = {(spec.dataset, spec.protocol.size, spec.protocol.padding): spec.dataset_info for spec in specs}
     with progress(console) as bars:
-        for (name, size), info in sorted(wanted.items(), key=str):
+        for (name, size, color), info in sorted(wanted.items(), key=str):
             for split, images in info.splits.items():
                 task = bars.add_task(f"decoding {name} {split}", total=images)
 
@@ -86,7 +86,7 @@ def prepare_data(specs: Sequence[RunSpec], request: RunRequest, console: Console
                     bars.update(task, completed=done, total=total)
 
                 dataset = datasets.load(name, split, request.data_root)
-                stored = open_split(dataset, size, request.work / "cache", show)
+                stored = open_split(dataset, size, request.work / "cache", show, color)
                 if not any((stored.labels[index] != datasets.VOID).any() for index in range(len(stored))):
                     raise datasets.DatasetError(
                         f"{name}: no pixel of the {len(stored):,} images of {split} has a class: nothing can be "

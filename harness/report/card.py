@@ -111,6 +111,7 @@ def _augmentation(protocol: Protocol) -> str:
 
 
 _SETTINGS: dict[str, Callable[[Protocol], str]] = {
+    "images of another shape": lambda protocol: "padded by the mean" if protocol.keep_ratio else "none",
     "input values": _normalization,
     "augmentation": _augmentation,
     "loss": lambda protocol: protocol.loss.replace("_", "-"),

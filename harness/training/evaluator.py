@@ -92,11 +92,11 @@ def label_maps(logits: Tensor, size: tuple[int, int], reach: Reach = WHOLE) -> T
 
 
 def _score_each(
-    logits: Tensor, labels: Sequence[NDArray[np.uint8]], num_classes: int, reach: Reach
+    logits: Tensor, labels: Sequence[NDArray[np.uint8]], num_classes: int, reaches: Sequence[Reach]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Label maps (1, H, W) and confusion matrices (1, K, K) of images whose labels are each of their own size."""
     maps, matrices = [], []
-    for one, label in zip(logits, labels, strict=True):
+    for one, label, reach in zip(logits, labels, reaches, strict=True):
         truth = torch.from_numpy(np.array(label)).to(logits.device)[None]
         maps.append(label_maps(one[None], (label.shape[0], label.shape[1]), reach))
         matrices.append(image_matrices(maps[-1], truth, num_classes))
@@ -165,7 +165,7 @@ def evaluate(
         precision: of the forward pass; logits are upsampled in float32.
         boundary: score BF too, on all cores beside the network.
         keep: indices of images whose predictions are wanted.
-        reach: of the logits over the images.
+        reach: of the logits over the input.
         on_batch: called with the number of images done, for progress.
         group: the processes that score it together.
     """
@@ -196,7 +196,9 @@ def evaluate(
                     predicted = [label_maps(logits, size, reach)]
                     matrices.add(image_matrices(predicted[0], data.labels(indices), num_classes))
                 else:
-                    predicted, counts = _score_each(logits, data.host_labels(indices), num_classes, reach)
+                    labels = data.host_labels(indices)
+                    reaches = [data.reach(label.shape, reach) for label in labels]
+                    predicted, counts = _score_each(logits, labels, num_classes, reaches)
                     matrices.add(torch.cat(counts))
                 done.append(indices)
                 if boundary or any(int(i) in keep for i in indices):

@@ -21,6 +21,7 @@ import datasets
 from datasets.cache import RaggedLabels, open_split
 from harness.config.run_spec import RunSpec
 from harness.config.worker_job import WorkerJob
+from harness.data.preprocessing import padded_reach
 from harness.data.split import DeviceDataset
 from harness.postprocess.crf import search
 from harness.postprocess.crf.base_run import BaseRunMissing, Checkpoint, base_job, find_base_run
@@ -126,7 +127,8 @@ class CrfRun:
         logits = load_logits(path, run_id, split, image_ids)
         if logits is None:
             require_weights(checkpoint, run_id)  # before the data are decoded
-            open_split(dataset, self.spec.protocol.size, self.job.cache, self._on_decoded)
+            protocol = self.spec.protocol
+            open_split(dataset, protocol.size, self.job.cache, self._on_decoded, protocol.padding)
             data = DeviceDataset(dataset, self.spec.protocol, self.job.cache, self.device)
             watch = self._watch(f"logits of {split}", len(data))
             write_logits(base_job(self.job), checkpoint, split, data, watch)
@@ -135,7 +137,9 @@ class CrfRun:
             raise BaseRunMissing(f"{path}: can't be read although it was just written; check the disk")
         full = open_split(dataset, None, self.job.cache, self._on_decoded)
         assert not isinstance(full.labels, RaggedLabels)
-        reach = architectures.info(self.spec.architecture).reach(*(self.spec.protocol.size or dataset.info.size))
+        size = self.spec.protocol.size or dataset.info.size
+        reach = architectures.info(self.spec.architecture).reach(*size)
+        reach = padded_reach(dataset.info.size, size, self.spec.protocol, reach)
         return CrfData(logits=logits, images=full.images, labels=full.labels, reach=reach)
 
     def _on_decoded(self, done: int, total: int) -> None:
