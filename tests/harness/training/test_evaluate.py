@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import datasets
+from architectures.architecture_info import WHOLE, Reach
 from harness.data.split import DeviceDataset
 from harness.metrics import confusion_matrix
 from harness.metrics.boundary_f1 import boundary_f1
@@ -40,6 +41,9 @@ class _Split:
     @property
     def predictions(self) -> NDArray[np.uint8]:
         return self.logits.argmax(1).astype(np.uint8)
+
+    def reach(self, full: tuple[int, ...], reach: Reach = WHOLE) -> Reach:
+        return reach
 
     def images(self, indices: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.logits[indices])
