@@ -15,6 +15,8 @@ from harness.system.files import mtime_ns
 from harness.system.signals import SUPERVISOR
 from harness.system.surroundings import ROOT, cleaned
 
+LONGEST_LOOK_S = 60.0  # that counts between two looks at a heartbeat, which are seconds apart
+
 
 def command(module: str, *arguments: object) -> list[str]:
     """What starts a module of ours; the current folder does not come before our packages."""
@@ -108,20 +110,23 @@ class Child:
 class Heartbeat:
     """The file that a process touches as long as it goes on, seen by who waits for it.
 
-    Times of the file are compared with each other alone: clocks may be set back.
+    Times of the file are compared with each other alone: clocks may be set back. Of a long time between two looks
+    little counts: who did not look was paused, as a container or a virtual machine can be, and the process with it.
     """
 
     def __init__(self, path: Path, timeout_s: float) -> None:
         self._path = path
         self._timeout_s = timeout_s
-        self._touched, self._since_s = mtime_ns(path), time.monotonic()
+        self._touched, self._looked_s, self._silent_s = mtime_ns(path), time.monotonic(), 0.0
 
     def has_stopped(self) -> bool:
         """Whether it has not been touched for too long."""
-        now = mtime_ns(self._path)
-        if now != self._touched:
-            self._touched, self._since_s = now, time.monotonic()
-        return time.monotonic() - self._since_s > self._timeout_s
+        touched, looked_s = mtime_ns(self._path), time.monotonic()
+        self._silent_s += min(looked_s - self._looked_s, LONGEST_LOOK_S)
+        if touched != self._touched:
+            self._silent_s = 0.0
+        self._touched, self._looked_s = touched, looked_s
+        return self._silent_s > self._timeout_s
 
 
 def error_line(said: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.system.errors import UserError
 from harness.system.signals import RESERVE_S, STOP_SIGNALS, SUPERVISOR, StopRequest, parse_time
+from harness.system.supervisor import Heartbeat
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +111,22 @@ def test_the_end_of_the_process_that_started_it_stops(monkeypatch: pytest.Monkey
     monkeypatch.setenv(SUPERVISOR, str(os.getpid()))  # as if another had adopted this one
     gone = StopRequest()
     assert gone() and not gone.time_limit_reached
+
+
+def test_a_heartbeat_stops_after_its_time_but_not_while_all_was_paused(tmp_path: Path, clock: list[float]) -> None:
+    beat = tmp_path / "heartbeat"
+    beat.touch()
+    heartbeat = Heartbeat(beat, timeout_s=100.0)
+
+    def after(seconds: float) -> bool:
+        clock[0] += seconds
+        return heartbeat.has_stopped()
+
+    assert [after(40.0), after(40.0), after(40.0)] == [False, False, True]
+    os.utime(beat, (1.0, 1.0))
+    assert [after(40.0), after(40.0)] == [False, False]
+    assert not after(20.0)  # 60 since it was seen touched
+    os.utime(beat, (2.0, 2.0))
+    assert not after(1.0)
+    assert not after(3600.0), "an hour in which nobody looked: whoever waits was paused too"
+    assert after(41.0)
