@@ -51,6 +51,9 @@ def test_rows_are_the_means_of_the_frames(site):
         if len(rows) == 1:  # the frame has a row a seed, with the interval of that seed alone
             ends = [] if np.isnan(row["miou_low"]) else [row["miou_low"], row["miou_high"]]
             assert values["miou"][1:] == pytest.approx(ends, rel=1e-6)
+        else:  # which reaches no further than those of its seeds do
+            mean, low, high = values["miou"]
+            assert rows["miou_low"].min() - 1e-4 <= low < mean < high <= rows["miou_high"].max() + 1e-4
         assert values["bf"][0] == pytest.approx(rows["bf"].mean(), rel=1e-6)
         assert values["parameters_m"] == pytest.approx([row["parameters"] / 1e6])
 
