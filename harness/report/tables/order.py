@@ -61,8 +61,8 @@ def _lead_cells(own: Sample, below: Sample) -> dict[str, float]:
 def _lead(row: Row) -> str:
     if pd.isna(row["lead"]):
         return "–"
-    low, high = (f"{end:+.1f}".replace("-", "−") for end in (row["lead_low"], row["lead_high"]))
-    return f"{'≈ ' if row['lead_low'] <= 0 <= row['lead_high'] else ''}{signed(row['lead'])} [{low}, {high}]"
+    low, high = row["lead_low"], row["lead_high"]
+    return f"{'≈ ' if low <= 0 <= high else ''}{signed(row['lead'])} [{signed(low, 1)}, {signed(high, 1)}]"
 
 
 def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:

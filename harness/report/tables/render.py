@@ -66,9 +66,9 @@ def percent(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.2f}"
 
 
-def signed(value: float) -> str:
-    """Two digits with a sign."""
-    return "–" if pd.isna(value) else f"{value:+.2f}".replace("-", "−")
+def signed(value: float, digits: int = 2) -> str:
+    """With a sign, and so many digits behind the point."""
+    return "–" if pd.isna(value) else f"{value:+.{digits}f}".replace("-", "−")
 
 
 def spread(value: float, *, low: float, high: float) -> str:
