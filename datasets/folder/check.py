@@ -11,6 +11,8 @@ from datasets.base import SPLITS, VOID, DatasetError, DatasetInfo, Pair, Pixels,
 from datasets.folder import Folder, FolderDataset, read_folder
 
 OVERLAYS = 8
+STRETCH = 1.05
+"""Up to here a size in round numbers of pixels, such as that of halved images, explains another shape."""
 _LONGEST = 640  # pixels of an overlay's longer edge
 _VALUES_SHOWN = 24
 
@@ -27,7 +29,11 @@ class SplitFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderReport:
-    """What a check found. weights: of median frequency balancing, one a class; 0 for a class without pixels."""
+    """What a check found.
+
+    weights: of median frequency balancing, one a class; 0 for a class without pixels.
+    stretched: images that reading at the dataset's own size stretches by over `STRETCH`; by how much at most.
+    """
 
     folder: Folder
     origin: str
@@ -35,6 +41,7 @@ class FolderReport:
     values: str
     splits: tuple[SplitFacts, ...]
     weights: tuple[float, ...]
+    stretched: tuple[int, float]
     overlays: tuple[Path, ...]
 
 
@@ -57,6 +64,7 @@ def check_folder(place: Path, overlays: Path | None, progress: Progress | None =
         values=_values(values),
         splits=tuple(_split(folder, split) for split in SPLITS),
         weights=_weights(folder),
+        stretched=_stretched(folder),
         overlays=_draw(folder, overlays) if overlays is not None and any(folder.pairs.values()) else (),
     )
 
@@ -99,6 +107,14 @@ def _weights(folder: Folder) -> tuple[float, ...]:
         return (0.0,) * len(pixels)
     weights = np.divide(np.median(frequency[present]), frequency, out=np.zeros_like(pixels), where=present)
     return tuple(float(weight) for weight in weights)
+
+
+def _stretched(folder: Folder) -> tuple[int, float]:
+    height, width = folder.info.size
+    shapes = [folder.facts[pair.label].size for split in SPLITS for pair in folder.pairs[split]]
+    factors = [max(one, 1 / one) for one in ((high * width) / (wide * height) for high, wide in shapes)]
+    found = [factor for factor in factors if factor > STRETCH]
+    return len(found), max(found, default=1.0)
 
 
 def _draw(folder: Folder, target: Path) -> tuple[Path, ...]:

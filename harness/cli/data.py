@@ -161,6 +161,13 @@ def print_folder(report: FolderReport, console: Console) -> int:
         say(console, f"note: {note}")
     for kind, lines in read.problems.items():
         _say_problems(console, kind, lines)
+    images, factor = report.stretched
+    if images:
+        say(
+            console,
+            f"note: {images:,} of {sum(split.images for split in report.splits):,} images are of another shape and are "
+            f"stretched by up to {factor:.2f}; `run` with --override keep_ratio=true pads them instead",
+        )
     for path in report.overlays:
         say(console, f"look at: {path}")
     counts = ", ".join(f"{len(lines):,} of {kind}" for kind, lines in read.problems.items())

@@ -48,6 +48,16 @@ def test_check_of_a_sound_folder(tmp_path: Path) -> None:
     assert report.weights == pytest.approx([0.75, 1.5])  # frequencies 1/2 and 1/4, their median 3/8
 
 
+def test_check_counts_the_images_that_are_stretched(tmp_path: Path) -> None:
+    folder = write_flat(tmp_path / "data", count=12, sizes=((40, 80), (40, 80), (80, 40), (41, 80)))
+    (folder / "dataset.toml").write_text(CLASSES)
+    report = check_folder(folder, None)
+    assert report.folder.info.size == (40, 80)
+    assert report.stretched == (3, pytest.approx(4.0))  # 41 rows are 1.025, which is let pass
+    same = write_flat(tmp_path / "same", count=10, sizes=((40, 80),))
+    assert check_folder(same, None).stretched == (0, 1.0)
+
+
 def test_a_split_without_a_labeled_pixel_is_refused(tmp_path: Path) -> None:
     write_splits(tmp_path, *BY_SPLIT)
     for number in range(2):

@@ -25,7 +25,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_check_prints_what_it_found_and_draws_overlays(folder: Path, tmp_path: Path) -> None:
     done = harness("data", "check", f"folder:{folder}", "--overlays", str(tmp_path / "look"))
     assert done.returncode == 0, done.stderr
-    for text in ("My [bold] pets", "layout: images + masks, no split", "0, 1, 2, 255", "sound", "drawn at random"):
+    said = ("My [bold] pets", "layout: images + masks, no split", "0, 1, 2, 255", "sound", "drawn at random")
+    for text in (*said, "6 of 9 images are of another shape", "keep_ratio"):
         assert text in done.stdout
     assert len(list((tmp_path / "look" / "folder-pets").glob("*.png"))) == 8
     for number in range(25):
