@@ -7,6 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.harness.report.links import dead_links
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 GROUP = ROOT / "reports" / "camvid" / "camvid-half-1-953d0dbb"
@@ -46,6 +48,11 @@ def test_the_page_says_that_the_runs_were_reduced_ones() -> None:
     row = rows_of(GROUP / "table3.csv")[0]
     words = " ".join(README.split())
     assert not row["reduced"] or ("**Reduced runs**" in words and row["reduced"].split(";")[0] in words)
+
+
+def test_links_of_the_committed_reports_lead_somewhere() -> None:
+    pages = [path for path in (ROOT / "reports").rglob("*.md") if "local" not in path.parts]
+    assert {path.name: dead for path in pages if (dead := dead_links(path.read_text("utf-8"), path.parent))} == {}
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(<?([^)>#]+)", README))))

@@ -16,6 +16,8 @@ from harness.report.tables.cells import loaded
 # The paper's own recipe, by the table that a suite fills.
 PAPER_PROTOCOLS = {"table1": "decoders@2", "table3": "camvid@2", "table4": "sunrgbd@2"}
 PAPER_WEIGHTS = "VGG16 ImageNet"
+# Editions of datasets that are not as their source distributes them.
+_EDITIONS = {"camvid-jpeg93": "copies as JPEG of quality 93 (camvid-jpeg93)"}
 _CLASS_WEIGHTS = {
     "natural": "not weighted",
     "inverse-root": "weighted by frequency to the -1/2",
@@ -51,12 +53,17 @@ def card(section: Section) -> list[Setting]:
     known = bool(not_like_for_like(dataset))
     theirs = load_protocol(PAPER_PROTOCOLS.get(suite.table, PAPER_PROTOCOLS["table3"])) if known else None
     images = paper.DECODER_TRAINING_IMAGES if suite.table == "table1" else paper_training_images(dataset)
-    table1 = suite.table == "table1"
+    table1, variant = suite.table == "table1", group.spec.dataset_variant
     rows = [
         Setting(
             name="training images",
             here=f"{dataset.splits['train']:,}",
             paper=f"{images:,}" if images and theirs else "",
+        ),
+        Setting(
+            name="edition of the images",
+            here="none" if theirs is None or variant == dataset.name else _EDITIONS.get(variant, variant),
+            paper="" if theirs is None or variant == dataset.name else "as distributed",
         ),
         Setting(
             name="input, pixels",

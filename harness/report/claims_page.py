@@ -121,14 +121,16 @@ def _here(row: dict[Any, Any]) -> str:
 
 def _joined(own: pd.DataFrame, letters: dict[str, str], rows: int) -> list[dict[str, str]]:
     """A row a group and quantity, or a group where these are too many; what is left over is in the CSV."""
-    by = ["group", "quantity"] if own.groupby(["group", "quantity"]).ngroups <= rows else ["group"]
+    named = own["quantity"].str.replace("_", " ")
+    own = own.assign(compared=named.where(own["than"].isna() | own["than"].eq(""), named + " less another score"))
+    by = ["group", "compared"] if own.groupby(["group", "compared"]).ngroups <= rows else ["group"]
     found = []
     for _, part in own.groupby(by, sort=False):
         units = list(dict.fromkeys(part["unit"]))
         found.append(
             {
                 "group": letters[part["group"].iloc[0]],
-                "comparison": ", ".join(dict.fromkeys(part["quantity"].str.replace("_", " "))),
+                "comparison": ", ".join(dict.fromkeys(part["compared"])),
                 "here": _range(part["difference"], units),
                 # of what was compared here alone, so that the two ranges are over the same pairs
                 "paper": _range(part.loc[part["difference"].notna(), "paper_difference"], units),

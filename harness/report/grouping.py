@@ -225,7 +225,7 @@ def _shared_weights(found: Sequence[InitialWeights]) -> InitialWeights:
     """Those of a group, under a title that holds for all of them."""
     if found[0].kind == "file" or len({weights.title for weights in found}) == 1:
         return found[0]
-    start = "ImageNet" if found[0].kind == "imagenet" else "random"
+    start = "ImageNet" if found[0].kind == "imagenet" else "random weights"
     return found[0].model_copy(update={"title": f"{start}, each network's own"})
 
 

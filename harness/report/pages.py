@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.config.protocol import Protocol, load_protocol
 from harness.report.card import card
 from harness.report.collect import SuiteRecords
 from harness.report.commands import commands, measure_command
@@ -22,6 +23,7 @@ from harness.report.tables.overview import shown_label
 from harness.report.tables.per_class import class_grid
 from harness.report.tables.render import markdown
 from harness.report.tables.spec import Table, note, tables_of
+from harness.system.errors import UserError
 
 Files = dict[str, bytes]
 Picture = tuple[str, str, str]  # title, path in the suite's folder, caption (Markdown, one paragraph)
@@ -62,6 +64,10 @@ def section_files(section: Section, named: str, palette: Palette, source: Source
         for name, text in table.files(f"{named}: {table.spec.heading}").items():
             files[f"{slug}/{name}"] = text.encode()
     drawn, pictures, remarks = _placed(_drawn(section, tables, palette, source), slug)
+    alone = {f", {one.protocol.class_weighting} class weights" for one in section.groups if len(one.networks) == 1}
+    alone = alone if len(section.groups) > 1 else set()  # beside others it is compared with nothing
+    linked = [one for one in pictures if one[0].endswith(tuple(alone))]
+    pictures = [one for one in pictures if one not in linked]
     files |= drawn
     first = next(iter(tables.values()), None)
     page = SectionPage(
@@ -88,12 +94,36 @@ def section_files(section: Section, named: str, palette: Palette, source: Source
         classes=_classes(tables),
         worst=_worst(tables),
         records=[run.record for group in section.groups for run in group.runs],
+        minutes=_minutes(section),
+        several=max((len(group.of(name)) for group in section.groups for name in group.networks), default=0) > 1,
+        protocol=_described(section.group.protocol),
         failures=[(record.run_id, record.failure) for group in section.groups for record in group.failed],
         pictures=[(head, path.removeprefix(f"{slug}/"), caption) for head, path, caption in pictures],
+        linked=[(head, path.removeprefix(f"{slug}/")) for head, path, _ in linked],
         remarks=remarks,
         files=sorted(name.removeprefix(f"{slug}/") for name in files if name.endswith((".csv", ".tex"))),
     )
     return {f"{slug}/README.md": text.encode(), **files}, page
+
+
+def _described(protocol: Protocol) -> Protocol:
+    """The protocol as its file describes it now, which may say it better than a record; the record's if it has gone."""
+    try:
+        return load_protocol(protocol.name)
+    except UserError:
+        return protocol
+
+
+def _minutes(section: Section) -> dict[str, dict[str, list[str]]]:
+    """Device -> network -> minutes that each of its trainings took, in the order of the seeds; not of recipes."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for run in section.runs if section.suite.table != "recipes" else ():
+        record, weighting = run.record, run.record.spec.protocol.class_weighting
+        if record.timing is not None and not record.spec.postprocess:
+            name = title(record.spec.architecture) + ("" if len(section.groups) == 1 else f" ({weighting})")
+            texts = found.setdefault(record.device, {}).setdefault(name, [])
+            texts.append(f"{record.timing.train_s / 60:.3g}")
+    return found
 
 
 def _small_input(section: Section) -> dict[str, str]:
@@ -101,7 +131,7 @@ def _small_input(section: Section) -> dict[str, str]:
     size, full = input_size(section.group.protocol, section.dataset), section.dataset.size
     if size[0] * size[1] >= full[0] * full[1] or section.suite.table in ("table1", "none"):
         return {}
-    return {"small-input": note("small-input", section, {"size": size})}
+    return {"small-input": text} if (text := note("small-input", section, {"size": size})) else {}
 
 
 def _classes(tables: Mapping[str, Table]) -> str:
@@ -188,7 +218,8 @@ def costs_files(records: SuiteRecords, palette: Palette) -> Files:
             files |= {name: text.encode() for name, text in made.items()}
         drawn = {one.name.replace(group.slug, slug): one for one in _pictures(drawings("device", group))}
         files |= {path: one.data for path, one in drawn.items()}
-        devices.append(_device(group, tables, [(one.title, path, one.caption) for path, one in drawn.items()]))
+        latex = [(table.spec.heading, name) for table in tables if (name := f"{table.spec.name}-{slug}.tex") in files]
+        devices.append(_device(group, tables, [(one.title, path, one.caption) for path, one in drawn.items()], latex))
     growth = []
     for series in records.measurements.series:
         for one in _pictures(drawings("series", series, palette)):
@@ -207,7 +238,10 @@ def _pictures(made: Sequence[Drawing | NoPlot]) -> list[Drawing]:
 
 
 def _device(
-    group: MeasurementGroup, tables: Sequence[Table], pictures: Sequence[tuple[str, str, str]]
+    group: MeasurementGroup,
+    tables: Sequence[Table],
+    pictures: Sequence[tuple[str, str, str]],
+    latex: Sequence[tuple[str, str]],
 ) -> dict[str, Any]:
     """What `costs.md.j2` shows of one device."""
     machines = [machine for record in group.records for machine in record.environments]
@@ -236,6 +270,7 @@ def _device(
         "failed": reasons,
         "command": measure_command(group),
         "pictures": pictures,
+        "latex": latex,
         "stem": _short(group),
     }
 

@@ -15,6 +15,9 @@ from harness.report.tables.cells import column
 from harness.report.tables.render import markdown, significant
 from harness.report.tables.spec import Column, Row, pipe_table
 
+# Early records have other words for the baseline.
+_FORMER_WORDS = ("the plain way", "the PyTorch baseline")
+
 
 def performance_files(results: Path) -> dict[str, bytes]:
     """README.md, performance.csv and a plot for each record, by name; empty where nothing was compared.
@@ -59,7 +62,7 @@ def _row(record: PerformanceRecord, entry: Entry) -> dict[str, Any]:
         "images": entry.images,
         "n": len(entry.ours_s),
         "ours_s": ours.median,
-        "opponent": entry.opponent,
+        "opponent": entry.opponent and entry.opponent.replace(*_FORMER_WORDS),
         "opponent_s": opponent.median,
         "ratio": ratio.median,
         "ratio_low": ratio.low,
@@ -92,11 +95,15 @@ def picture_name(record: PerformanceRecord) -> str:
     return f"{Path(record.file_name).stem}.png"
 
 
+def _head(record: PerformanceRecord) -> str:
+    return f"{record.device_name}, {record.threads} threads, input {extent(record.size)}"
+
+
 def _section(record: PerformanceRecord) -> dict[str, Any]:
     """What the page shows of a record."""
     environments = record.environments
     return {
-        "head": f"{record.device_name}, {record.threads} threads, input {extent(record.size)}",
+        "head": _head(record),
         "reduced": record.reduced,
         "times": _times(record),
         "picture": picture_name(record) if compared(record) else "",
@@ -138,12 +145,14 @@ def _times(record: PerformanceRecord) -> str:
     return pipe_table(shown, columns)
 
 
-def _entries(records: Sequence[PerformanceRecord]) -> dict[str, tuple[str, str]]:
-    """Title -> what a sample of each entry is, and whom it is compared with; each once."""
-    found: dict[str, tuple[str, str]] = {}
-    for entry in (entry for record in records for entry in record.entries):
-        found.setdefault(entry.title, (entry.what, entry.opponent or ""))
-    return found
+def _entries(records: Sequence[PerformanceRecord]) -> dict[str, list[tuple[str, list[str]]]]:
+    """Title -> (what a sample is and whom it is compared with, heads of the sections where it is so)."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for record in records:
+        for entry in record.entries:
+            text = f"{entry.what}. Against {entry.opponent}" if entry.opponent else entry.what
+            found.setdefault(entry.title, {}).setdefault(text.replace(*_FORMER_WORDS), []).append(_head(record))
+    return {title: list(texts.items()) for title, texts in found.items()}
 
 
 def _target(entry: Entry) -> str:

@@ -13,7 +13,8 @@ from harness.records.runtimes import RUNTIMES, RuntimeRecord
 from harness.report.comparisons import comparison_files
 from harness.report.store import title
 from harness.report.tables.cells import column
-from harness.report.tables.spec import Column, pipe_table
+from harness.report.tables.render import signed
+from harness.report.tables.spec import Column, Row, pipe_table
 
 MIB, MB = 2**20, 10**6
 # What each precision is to keep to: time over that of torch in float32, and points of mIoU lost on val.
@@ -28,7 +29,7 @@ _COLUMNS = {
     "memory, MiB": ("peak_rss_bytes", "{:,.0f}", 1 / MIB),
     "file, MB": ("file_bytes", "{:,.1f}", 1 / MB),
     "mIoU, %": ("miou", "{:.2f}", 1.0),
-    "lost": ("miou_lost", "{:+.2f}", 1.0),
+    "lost": ("miou_lost", "signed", 1.0),
     "equal labels, %": ("equal_labels", "{:.2f}", 100.0),
     "codes changed, %": ("codes_changed", "{:.3f}", 100.0),
 }
@@ -113,7 +114,7 @@ def _section(records: list[RuntimeRecord]) -> dict[str, Any]:
         Column(header="network", cell=lambda row: _title(row["architecture"], row["run_id"]), text=True),
         Column(header="runtime", cell="{runtime} {precision}".format_map, text=True),
         *(column(head, name, _scaled(form, by), missing="n/a") for head, (name, form, by) in _COLUMNS.items()),
-        Column(header="missed", cell=lambda row: "n/a" if row["failure"] else row["missed"]),
+        Column(header="missed", cell=_missed(frame)),
     ]
     return {
         "record": records[0],
@@ -127,12 +128,40 @@ def _section(records: list[RuntimeRecord]) -> dict[str, Any]:
         "drawn": any(not one.run_id for one in records),
         "times": int(frame["latency_ms"].notna().sum()),
         "spread": int((frame["spread_percent"] > SPREAD_LIMIT_PERCENT).sum()),
+        "baselines": [
+            (_title(architecture, run_id), f"{low:,.1f}", f"{high:,.1f}")
+            for (_, architecture, run_id), (low, high) in _baselines(frame).items()
+            if 100 * (high / low - 1) > SPREAD_LIMIT_PERCENT
+        ],
         "warnings": {
             f"{one.runtime} {one.precision}, {_title(one.architecture, one.run_id)}": lines
             for one in records
             if (lines := _further_warnings(one))
         },
     }
+
+
+def _baselines(frame: pd.DataFrame) -> dict[tuple[str, ...], tuple[float, float]]:
+    """Model -> lowest and highest latency of torch in float32 over the sessions in which the model was timed."""
+    found = frame.groupby(["name", "architecture", "run_id"], sort=False)["baseline_ms"].agg(["min", "max"]).dropna()
+    return {model: (low, high) for model, low, high in found.itertuples(name=None)}
+
+
+def _missed(frame: pd.DataFrame) -> Callable[[Row], str]:
+    """The goals that a row misses; the time with a question mark where another session's baseline says otherwise."""
+    baselines = _baselines(frame)
+
+    def cell(row: Row) -> str:
+        if row["failure"]:
+            return "n/a"
+        goals, limit = str(row["missed"]).split(), TIME_GOALS.get(row["precision"])
+        if limit is not None and pd.notna(row["latency_ms"]):
+            ratios = [row["latency_ms"] / one for one in baselines[row["name"], row["architecture"], row["run_id"]]]
+            if min(ratios) <= limit < max(ratios):
+                goals = ["time ?", *(goal for goal in goals if goal != "time")]
+        return ", ".join(goals)
+
+    return cell
 
 
 def _rows(records: Sequence[RuntimeRecord]) -> list[dict[str, Any]]:
@@ -182,4 +211,6 @@ def _title(architecture: str, run_id: str) -> str:
 
 
 def _scaled(form: str, factor: float) -> Callable[[float], str]:
+    if form == "signed":
+        return signed
     return lambda value: form.format(value * factor)

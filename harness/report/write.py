@@ -202,7 +202,12 @@ def home_files(
     for section, page in own:
         if section.group.protocol.score_test:
             first.setdefault(section.suite.name, (section, page))
-    top = list(first.values())
+    # each suite's first section, and those that differ from it in initial weights or precision
+    top = [
+        (section, page)
+        for section, page in own
+        if (leading := first.get(section.suite.name)) and section.name == leading[0].name
+    ]
     picture = next(
         ((head, f"{section.suite.name}/{path}") for section, page in top for head, path, _ in page.pictures), None
     )

@@ -76,8 +76,10 @@ def confusion_figure(context: PlotContext) -> Figure:
             if place < 2:
                 axes.set_xlabel("predicted")
                 axes.xaxis.set_label_position("top")
+            if place < 2 or many:  # numbers take little room
                 axes.tick_params(axis="x", labeltop=True, labelbottom=False)
-                axes.set_xticks(axes.get_xticks(), shown, rotation=45, ha="left", rotation_mode="default")
+                turned = {"rotation": 0, "ha": "center"} if many else {"rotation": 45, "ha": "left"}
+                axes.set_xticks(axes.get_xticks(), shown, rotation_mode="default", **turned)
             else:
                 axes.set_xticklabels([])
         for axes in grid.flat[: len(names)]:

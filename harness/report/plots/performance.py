@@ -21,7 +21,7 @@ def ratios_figure(record: PerformanceRecord) -> Figure:
     entries = compared(record)
     found = [spread(entry.ratios) for entry in entries]
     reduced = " (REDUCED)" if record.reduced else ""
-    heading = f"Time over the PyTorch baseline's, input {size_text(record.size)}: {record.device_name}{reduced}"
+    heading = f"Time over the PyTorch baseline's, {size_text(record.size)}{reduced}: {record.device_name}"
     with styled():
         figure = new_figure(1.3 + 0.3 * len(entries), heading)
         axes = figure.subplots()

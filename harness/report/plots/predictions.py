@@ -162,6 +162,7 @@ def scores_figure(context: PlotContext, frame: pd.DataFrame) -> Figure:
         axes.set(
             xlabel="mIoU of an image (%)", ylim=(len(names) - 0.5, -0.5), xlim=(low - 0.22 * (high - low), high + 1)
         )
+        axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= axes.get_xlim()[1]])
         axes.grid(visible=False, axis="y")
     return figure
 

@@ -96,9 +96,12 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     return sorted(front, key=lambda place: (points[place], place))
 
 
-def trade_off_figure(context: PlotContext, measured: MeasurementGroup, quantity: str, frame: pd.DataFrame) -> Figure:
+def trade_off_figure(
+    context: PlotContext, measured: MeasurementGroup | None, quantity: str, frame: pd.DataFrame
+) -> Figure:
     """mIoU against a cost: filled here with bars, hollow the paper's, gray steps the Pareto front of ours."""
-    device = "" if quantity == "parameters" else f", {measured.first.device_name}"
+    counted = cost_of(quantity, measured) in (COSTS["memory"], COSTS["parameters"])  # the same on every device
+    device = "" if counted or measured is None else f", {measured.first.device_name}"
     name = {"time": "latency"}.get(quantity, quantity)
     with styled():
         figure = new_figure(4.5, context.heading(f"Accuracy against {name}") + device)
@@ -160,9 +163,10 @@ def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
     made: list[Drawing | NoPlot] = []
     for quantity in COSTS:
         name = f"{quantity.capitalize()} versus accuracy"
-        frames = ((one, trade_off_frame(data, one, quantity)) for one in data.costs_by_fit)
+        sources = (*data.costs_by_fit, *([None] if quantity == "parameters" else []))  # the runs count them
+        frames = ((one, trade_off_frame(data, one, quantity)) for one in sources)
         measured, frame = next((found for found in frames if not found[1].empty), (None, None))
-        if measured is None or frame is None:  # of parameters alone the table says as much
+        if frame is None:
             reasons = missing_reasons(data, next(iter(data.costs_by_fit), None), quantity)
             reason = caption("trade-off-missing", reasons=reasons)
             made.append(NoPlot(title=name, reason=reason))
@@ -173,8 +177,8 @@ def trade_offs(data: GroupData) -> list[Drawing | NoPlot]:
             "group": group,
             "quantity": quantity,
             "bars": bars_words([len(group.of(network)) for network in group.networks]),
-            "first": measured.first,
-            "sizes": (size_text(size), size_text(measured.size)),
+            "first": measured.first if measured else None,
+            "sizes": (size_text(size), size_text(measured.size if measured else size)),
             "missing": [title(network) for network in group.networks if title(network) not in shown],
             "paper": frame["source"].eq("paper").any(),
         }

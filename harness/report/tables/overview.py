@@ -109,7 +109,7 @@ def _varied(section: Section, protocol: str) -> str:
 
 def notes(section: Section, frame: pd.DataFrame) -> list[str]:
     """Ids of its notes."""
-    found = score_notes(section, frame)
+    found = ["shown", *score_notes(section, frame)]
     if frame[list(COSTS)].notna().any().any():
         found.append("costs")
     if frame["architecture"].isin(["fcn8s", "fcn8s-bilinear"]).any() and section.costs:

@@ -67,8 +67,11 @@ def percent(value: float) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """With a sign, and so many digits behind the point."""
-    return "–" if pd.isna(value) else f"{value:+.{digits}f}".replace("-", "−")
+    """With a sign, and so many digits behind the point; what is 0 in these digits has no sign."""
+    if pd.isna(value):
+        return "–"
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if float(text) else text[1:]
 
 
 def spread(value: float, *, low: float, high: float) -> str:

@@ -116,7 +116,7 @@ TABLE = (
     ),
     TableSpec(
         name="table5",
-        heading="Table 5: accuracy of each class",
+        heading="Table 5: accuracy of each class, SegNet",
         place=20,
         values=table5,
         fills=("table4",),

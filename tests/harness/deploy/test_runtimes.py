@@ -206,6 +206,28 @@ def test_ratios_and_missed_goals_by_hand(tmp_path: Path) -> None:
     assert not runtimes_files(tmp_path / "none")
 
 
+def test_no_verdict_where_the_sessions_disagree(tmp_path: Path) -> None:
+    """21 ms are 0.21 of 100 ms and 0.263 of another session's 80; 10 and 42 ms are below and above 0.25 of both."""
+    other = {"baseline_ms": Quantity(value=80.0), "session": "2026-01-02"}
+    files = {
+        "openvino": record("openvino", "int8", 21.0, 59.9),
+        "onnxruntime": record("onnxruntime", "int8", 10.0, 59.9),
+        "torch": record("torch", "int8", 42.0, 58.0),
+        "torch-compile": record("torch-compile", "bf16", 30.0, 60.0).model_copy(update=other),
+    }
+    lines = page_of(tmp_path, *files.values())
+    missed = {
+        line.split(" | ")[1].split()[0]: line.split(" | ")[-1].strip(" |") for line in lines if "net |" in line.lower()
+    }
+    assert {name: missed[name] for name in files} == {
+        "openvino": "time ?",
+        "onnxruntime": "",
+        "torch": "time, mIoU",
+        "torch-compile": "",
+    }
+    assert any("80.0 to 100.0 ms" in line for line in lines)
+
+
 def page_of(tmp_path: Path, *records: RuntimeRecord) -> list[str]:
     for one in records:
         RUNTIMES.save(tmp_path, one)

@@ -145,7 +145,7 @@ class TestContent:
         found = pages(store.results.parent / "reports")
         assert "No run of this suite is recorded yet" in found["camvid/README.md"]
         assert "Made-up CPU (2 cores), 2 threads, input 360 x 480, fp32, preset cpu" in found["camvid/costs.md"]
-        assert "no run is recorded yet" in found["README.md"]
+        assert "no run by its own protocol is recorded yet" in found["README.md"]
 
     def test_the_terminal_has_the_same_scores(self, example: Path) -> None:
         console = Console(width=200, record=True, file=io.StringIO())

@@ -42,6 +42,17 @@ def test_each_size_has_rows_a_plot_and_its_failures(tmp_path: Path) -> None:
     assert performance_files(tmp_path) == files
 
 
+def test_what_a_sample_is_is_said_of_each_size_where_it_differs(tmp_path: Path) -> None:
+    PERFORMANCE.save(
+        tmp_path, record(entry("reading"), entry("training-fp32", what="5 images", opponent="the plain way"))
+    )
+    PERFORMANCE.save(tmp_path, record(entry("reading"), entry("training-fp32", what="2 images"), size=(90, 120)))
+    page = performance_files(tmp_path)["README.md"].decode()
+    assert "- Reading: one sample. Against the PyTorch baseline.\n" in page
+    for size, images in (("360 x 480", 5), ("90 x 120", 2)):
+        assert f"input {size}: {images} images. Against the PyTorch baseline.\n" in page
+
+
 def test_targets_of_several_machines_stand_side_by_side() -> None:
     faster = entry("training-fp32", ours_s=(10.0, 11.0, 10.0))
     other = record(faster, entry("reading", target=None), device_name="Another CPU", device_slug="cpu-another")

@@ -16,6 +16,7 @@ from harness.report.collect import collect
 from harness.report.sections import Section, sections
 from harness.report.tables.overview import overview
 from harness.report.tables.per_class import class_grid
+from harness.report.tables.render import signed
 from harness.report.tables.spec import Table, tables_of
 from harness.report.tables.splits import loss_change
 from tests.harness.report.made_up import C_PART, FIRST, G_PART, MIOU_PART, PART, SECOND, WHOLE, Store, matrix, right
@@ -243,3 +244,8 @@ def test_what_is_tested_and_lower_is_no_tie() -> None:
 def test_where_nothing_can_be_tested_no_network_leads() -> None:
     few = {"a": scored(0.5, resampled=False), "b": scored(0.3, resampled=False)}
     assert tied(few) == {"a", "b"}
+
+
+def test_a_difference_has_a_sign_unless_it_is_zero_as_shown() -> None:
+    assert [signed(value) for value in (0.004, -0.004, 0.006, -1.5)] == ["0.00", "0.00", "+0.01", "−1.50"]
+    assert signed(float("nan")) == "–"

@@ -14,6 +14,8 @@ from harness.report.resources import MeasurementGroup, Measurements
 from harness.report.sections import Section, sections
 from harness.report.tables.spec import Table, tables_of
 from harness.report.tables.table6 import table6
+from harness.report.write import write_reports
+from tests.harness.report.links import dead_links
 from tests.harness.report.made_up import PART, Store
 from tests.harness.report.made_up_measurements import measured
 
@@ -154,6 +156,9 @@ def test_scores_never_stand_beside_times_alone(store: Store, camvid: Protocol) -
     assert section.costs is None
     (group,) = records.measurements.groups
     assert list(tables(store, group)) == ["table6"], "no empty table of memory or size"
+    folder = store.results.parent / "reports" / "camvid"
+    write_reports(store.results, folder.parent)
+    assert dead_links((folder / "costs.md").read_text(), folder) == []
 
 
 def test_a_suite_shows_its_own_networks_at_the_size_of_its_runs(store: Store, quick: Protocol) -> None:
