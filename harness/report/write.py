@@ -18,7 +18,7 @@ from harness.report.indices import indices_files
 from harness.report.pages import Files, SectionPage, costs_files, section_files
 from harness.report.parallel import in_parallel
 from harness.report.performance import performance_files
-from harness.report.plots import palette
+from harness.report.plots import Drawing, drawings, palette
 from harness.report.rank_stability import rank_stability, rank_stability_text
 from harness.report.render import render
 from harness.report.runtimes import runtimes_files
@@ -211,9 +211,12 @@ def home_files(
     picture = next(
         ((head, f"{section.suite.name}/{path}") for section, page in top for head, path, _ in page.pictures), None
     )
+    alike = [section for section, _ in top if section.suite.name == top[0][0].suite.name]
+    overall = [one for one in drawings("home", alike) if isinstance(one, Drawing)] if alike else []
     text = render(
         "home.md.j2",
         top=top,
+        overall=overall,
         further=[pair for pair in shown if pair not in top],
         recorded=bool(store.records),
         notes=_common([page.notes.values() for _, page in top]),
@@ -227,6 +230,7 @@ def home_files(
     results = results.assign(aAcc=results["global_accuracy"], mAcc=results["class_accuracy"])
     return {
         "README.md": text.encode(),
+        **{one.name: one.data for one in overall},
         "results.csv": _flat(results),
         "measurements.csv": _flat(load_measurements(store)),
     }

@@ -15,7 +15,7 @@ from harness.report.render import render
 from harness.report.resources import MeasurementGroup
 from harness.report.scored_data import Source
 
-Subject = Literal["group", "device", "series", "table1", "recipes", "performance"]
+Subject = Literal["group", "device", "series", "table1", "recipes", "performance", "home"]
 
 
 @dataclass(frozen=True, kw_only=True)

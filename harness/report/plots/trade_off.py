@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -33,6 +34,9 @@ _DEVICE_MEMORY = replace(
     header="inference memory, batch 1: allocator's peak (MiB)",
     paper=COSTS["memory"].paper,
 )
+
+
+MANY = 10  # points, from which on a plot is higher
 
 
 def cost_of(quantity: str, measured: MeasurementGroup | None) -> Cost:
@@ -97,14 +101,21 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def trade_off_figure(
-    context: PlotContext, measured: MeasurementGroup | None, quantity: str, frame: pd.DataFrame
+    context: PlotContext,
+    measured: MeasurementGroup | None,
+    quantity: str,
+    frame: pd.DataFrame,
+    signs: Mapping[str, str] = MappingProxyType({}),
 ) -> Figure:
-    """mIoU against a cost: filled here with bars, hollow the paper's, gray steps the Pareto front of ours."""
+    """mIoU against a cost: filled here with bars, hollow the paper's, gray steps the Pareto front of ours.
+
+    signs: what the frame's column `sign` has behind a network's name, and what it says of its initial weights.
+    """
     counted = cost_of(quantity, measured) in (COSTS["memory"], COSTS["parameters"])  # the same on every device
     device = "" if counted or measured is None else f", {measured.first.device_name}"
     name = {"time": "latency"}.get(quantity, quantity)
     with styled():
-        figure = new_figure(4.5, context.heading(f"Accuracy against {name}") + device)
+        figure = new_figure(4.5 if len(frame) < MANY else 5.6, context.heading(f"Accuracy against {name}") + device)
         axes = figure.subplots()
         plain_axis(axes.xaxis, list(frame["cost"]))
         marks = [_draw_point(axes, context, row) for row in frame.to_dict("records")]
@@ -116,8 +127,9 @@ def trade_off_figure(
             entries.append(sign("Pareto front of these", color=GRAY, linestyle="-"))
         if len(ours) < len(frame):
             entries.insert(1, sign("the paper's own", marker="o", mfc="white"))
+        entries += [sign(text, marker=f"${mark}$") for mark, text in signs.items()]
         axes.set(xlabel=cost_of(quantity, measured).header, ylabel="mIoU on test (%)")
-        key(figure, entries)
+        key(figure, entries, columns=3 if signs else 6)
         label_points(axes, marks, levels)
     return figure
 
@@ -130,7 +142,7 @@ def _draw_point(axes: Axes, context: PlotContext, row: Mapping[Hashable, Any]) -
     bar = None if paper_point else [[miou - low], [high - miou]]
     label = f"{network}, {row['source']}"
     axes.errorbar(cost, miou, yerr=bar, mfc=filling, capsize=3, lw=1.2, label=label, **look)
-    text = f"{network} (paper)" if paper_point else network
+    text = f"{network} (paper)" if paper_point else f"{network}{row.get('sign', '')}"
     return Mark(x=cost, y=miou, low=low, high=high, text=text, color=look["color"])
 
 

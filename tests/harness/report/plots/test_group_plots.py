@@ -6,9 +6,13 @@ import pytest
 import datasets
 from harness import paper
 from harness.config.protocol import Protocol
+from harness.config.run_spec import InitialWeights
+from harness.config.suite import load_suite
+from harness.report.collect import collect
 from harness.report.plots import Drawing, NoPlot, drawings
 from harness.report.plots.classes import class_figure, confusion_figure
 from harness.report.plots.learning_curves import curves_figure, loss_frame, miou_frame
+from harness.report.plots.overall import overall_frame
 from harness.report.plots.predictions import (
     RIGHT_COLOR,
     VOID_COLOR,
@@ -22,7 +26,8 @@ from harness.report.plots.predictions import (
 from harness.report.plots.trade_off import cost_of, pareto_front, trade_off_frame
 from harness.report.resources import MeasurementGroup
 from harness.report.scored_data import open_source
-from tests.harness.report.made_up import MIOU_PART, PART, WHOLE, Store
+from harness.report.sections import sections
+from tests.harness.report.made_up import HE, MIOU_PART, PART, WHOLE, Store
 from tests.harness.report.made_up_measurements import measured
 from tests.harness.report.plots.conftest import Data
 
@@ -65,6 +70,27 @@ class TestRegistry:
             and "No measurement: DeconvNet." in found["energy-accuracy.png"]
         )
         assert "Made-up CPU" in found["time-accuracy.png"] and "No measurement" not in found["time-accuracy.png"]
+
+
+class TestOverall:
+    def test_networks_of_all_initial_weights_at_one_input(self, store: Store, camvid: Protocol) -> None:
+        """FCN-8s's memory is of another input. Runs from a file stand first."""
+        other = InitialWeights(kind="file", title="Others (2020), by name", sha256="e" * 64)
+        for name, weights in (("segnet", HE), ("fcn8s", HE), ("deeplab-largefov", other)):
+            store.run(store.spec(name, protocol=camvid, weights=weights), {"half": PART, "end": PART})
+        store.measurement("segnet", inference_mib=200)
+        store.measurement("deeplab-largefov", inference_mib=150)
+        store.measurement("fcn8s", inference_mib=90, size=(90, 120))
+        found = sections(collect(store.results, load_suite("camvid")))
+        frame = overall_frame(found, (360, 480))
+        here = frame[frame["source"] == "here"].set_index("network")
+        assert here["cost"].to_dict() == {"SegNet": 200, "DeepLab-LargeFOV": 150}
+        assert here["sign"].to_dict() == {"SegNet": "*", "DeepLab-LargeFOV": ""}
+        assert frame["source"].eq("paper").sum() == len(paper.resources()), "of the first section alone"
+        (made,) = [one for one in drawings("home", found) if isinstance(one, Drawing)]
+        assert "Others (no sign), He et al. (\\*)." in made.caption
+        assert "Not measured: FCN (learnt deconv)." in made.caption
+        assert drawings("home", found[:1]) == []
 
 
 class TestTradeOff:
