@@ -114,7 +114,9 @@ def call_of(kind: Format, path: Path, threads: int) -> Call:
     """The exported file as a call."""
     if kind == "onnx":
         return runtimes.onnxruntime_call(path, threads)
-    return runtimes.openvino_call(path, threads) if kind == "openvino" else runtimes.torch_export_call(path)
+    if kind == "openvino":
+        return runtimes.openvino_call(path, threads)
+    return runtimes.torch_call(torch.export.load(path).module())
 
 
 def check_free(sources: Sequence[Source], kinds: Sequence[Format], output: Path, dynamic: bool) -> None:

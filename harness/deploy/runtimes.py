@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Arrays = NDArray[np.float32]
 Call = Callable[[Arrays], list[NDArray[Any]]]  # images -> logits first
-RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
 # What a format, runtime or precision needs beside torch; one that isn't named needs nothing.
 _EXPORTER = ("onnx", "onnxscript")
 _PACKAGES: Mapping[str, tuple[str, ...]] = {
@@ -207,13 +206,6 @@ def openvino_call(path: Path, threads: int, precision: RuntimePrecision = "fp32"
         return [np.array(found[n]) for n in range(len(compiled.outputs))]
 
     return call
-
-
-def torch_export_call(path: Path) -> Call:
-    """A file of torch.export."""
-    import torch
-
-    return torch_call(torch.export.load(path).module())
 
 
 def opened(task: RuntimeTask) -> Call:

@@ -9,9 +9,10 @@ import tomllib
 from importlib.resources import files
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from harness.config.protocol import validated
+from harness.system.quantities import Frozen
 
 Table = Literal["table1", "table3", "table4", "table6"]
 Quantity = Literal[
@@ -31,18 +32,14 @@ Quantity = Literal[
 ]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Subject(_Frozen):
+class Subject(Frozen):
     """A network in a row of its table; the row is empty in Table 6."""
 
     network: str
     row: str = ""
 
 
-class _Couples(_Frozen):
+class _Couples(Frozen):
     """Which networks: `higher` each with each of `lower`, or `pairs`, or `networks` each with itself.
 
     rows: in which of them, both networks in the same. higher_row, lower_row: in place of `rows`, one each.
@@ -88,7 +85,7 @@ class More(_Couples):
     quantities: tuple[Quantity, ...] = Field(min_length=1)
 
 
-class Best(_Frozen):
+class Best(Frozen):
     """The best of `of` exceeds every one of `rest` in each quantity and row."""
 
     judge: Literal["best"]
@@ -125,7 +122,7 @@ class Times(_Couples):
 Statement = Annotated[More | Best | Most | Close | Times, Field(discriminator="judge")]
 
 
-class Claim(_Frozen):
+class Claim(Frozen):
     """A claim of the paper, and how it is judged.
 
     suite: whose records it is judged by. further_suites: others whose records are evidence too, such as one
@@ -146,7 +143,7 @@ class Claim(_Frozen):
         return (self.suite, *self.further_suites)
 
 
-class _File(_Frozen):
+class _File(Frozen):
     claim: tuple[Claim, ...]
 
     @model_validator(mode="after")

@@ -62,17 +62,8 @@ class GroupKey:
         )
 
     def without(self, *fields: str) -> Self:
-        """The key of all runs that may differ in these fields besides.
-
-        Args:
-            fields: of a protocol, such as `class_weighting`, whose overrides are left out; or `weights`; or
-                `protocol`: another version of the recipe, or another recipe.
-        """
-        kept = tuple((field, value) for field, value in self.overrides if field not in fields)
-        changed = replace(self, overrides=kept)
-        if "weights" in fields:
-            changed = replace(changed, weights="", weights_kind="")
-        return replace(changed, protocol="") if "protocol" in fields else changed
+        """The key of all runs whose protocols may differ in these fields besides, such as `class_weighting`."""
+        return replace(self, overrides=tuple(one for one in self.overrides if one[0] not in fields))
 
     @property
     def slug(self) -> str:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import metrics
+from harness.metrics.confusion import defined_mean, ratio
 from harness.report.store import Scored
 
 Values = NDArray[np.float64]
@@ -64,11 +64,6 @@ def image_bf(scored: Scored) -> Values:
     return np.array([metrics.image_bf(one) for one in scored.boundary])
 
 
-def _mean(values: Values) -> float:
-    counted = values[np.isfinite(values)]
-    return float(counted.mean()) if counted.size else np.nan
-
-
 METRICS: tuple[Metric, ...] = (
     Metric(
         name="global_accuracy",
@@ -112,7 +107,7 @@ METRICS: tuple[Metric, ...] = (
         name="image_miou",
         header="image mIoU",
         definition="mean over images of the mIoU of each image by itself",
-        of=lambda scored: _mean(image_miou(scored)),
+        of=lambda scored: float(defined_mean(image_miou(scored))),
     ),
 )
 BY_NAME: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in METRICS})
@@ -135,16 +130,10 @@ class ClassMetric:
         return 100 * self.of(scored)
 
 
-def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Values:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)
-
-
 def _class_bf(scored: Scored) -> Values:
     if scored.boundary is None:
         return np.full(scored.matrix.shape[0], np.nan)
-    counted = np.isfinite(scored.boundary)
-    return _ratio(np.nansum(scored.boundary, axis=0), counted.sum(axis=0))
+    return defined_mean(scored.boundary.T)
 
 
 CLASS_METRICS: tuple[ClassMetric, ...] = (
@@ -164,13 +153,13 @@ CLASS_METRICS: tuple[ClassMetric, ...] = (
         name="dice",
         header="Dice",
         definition="twice the intersection over the sum of both, which is F1 over pixels",
-        of=lambda scored: _ratio(2 * np.diagonal(scored.matrix), (scored.matrix + scored.matrix.T).sum(axis=1)),
+        of=lambda scored: ratio(2 * np.diagonal(scored.matrix), (scored.matrix + scored.matrix.T).sum(axis=1)),
     ),
     ClassMetric(
         name="precision",
         header="Precision",
         definition="share of the pixels taken for the class that are",
-        of=lambda scored: _ratio(np.diagonal(scored.matrix), scored.matrix.sum(axis=0)),
+        of=lambda scored: ratio(np.diagonal(scored.matrix), scored.matrix.sum(axis=0)),
     ),
     ClassMetric(
         name="recall",

@@ -41,26 +41,15 @@ class Turn:
     images: int
 
 
-class Group:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group(WorldInfo):
     """The processes of a run, all on one machine, seen from one of them.
 
-    All must call the same methods in the same order.
-
-    Args:
-        rank: this process's.
-        world_size: number of processes.
-        backend: that tensors on the run's device go by; those on the CPU go by gloo.
+    All must call the same methods in the same order. backend: that tensors on the run's device go by; those on the
+    CPU go by gloo.
     """
 
-    def __init__(self, rank: int = 0, world_size: int = 1, *, backend: Backend = "gloo") -> None:
-        self.rank = rank
-        self.world_size = world_size
-        self.backend = backend
-
-    @property
-    def is_main_process(self) -> bool:
-        """Whether this process prints and writes."""
-        return self.rank == 0
+    backend: Backend = "gloo"
 
     @property
     def cores(self) -> int:
@@ -148,7 +137,7 @@ def join(job: WorkerJob, world: WorldInfo) -> Group:
         "gloo" if backend == "gloo" else "cpu:gloo,cuda:nccl",
         timeout=timedelta(seconds=job.request.heartbeat_timeout_s),
     )
-    return Group(world.rank, world.world_size, backend=backend)
+    return Group(rank=world.rank, world_size=world.world_size, backend=backend)
 
 
 def _summed(state: object, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:

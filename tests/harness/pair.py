@@ -91,7 +91,7 @@ def _serve(rank: int, size: int, store: str, pipe: Connection) -> None:
     dist.init_process_group(
         "gloo", store=dist.FileStore(store, size), rank=rank, world_size=size, timeout=timedelta(seconds=60)
     )
-    group = Group(rank, size)
+    group = Group(rank=rank, world_size=size)
     while True:
         try:
             task, arguments = pipe.recv()

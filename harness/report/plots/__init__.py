@@ -10,7 +10,7 @@ from harness.report.plots.base import Drawing, NoPlot, Plot, PlotContext, Subjec
 from harness.report.plots.style import Palette, palette
 from harness.system.registry import Registry, entries_of_package
 
-_SHARED = {"base", "png", "style"}
+_SHARED = {"base", "performance", "png", "style"}
 PLOTS: Registry[Plot] = Registry("plot", [one for one in entries_of_package(__name__, "PLOT") if one[0] not in _SHARED])
 
 

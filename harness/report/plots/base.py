@@ -15,7 +15,7 @@ from harness.report.render import render
 from harness.report.resources import MeasurementGroup
 from harness.report.scored_data import Source
 
-Subject = Literal["group", "device", "series", "table1", "recipes", "performance", "home"]
+Subject = Literal["group", "device", "series", "table1", "recipes", "home"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from harness.records.speed import Entry, PerformanceRecord, spread
-from harness.report.plots.base import Drawing, Plot, drawing
+from harness.report.plots.base import Drawing, drawing
 from harness.report.plots.style import GRAY, key, new_figure, plain_axis, sign, size_text, styled
 
 _MET, _MISSED, _NO_TARGET = ("#029e73", "o"), ("#d55e00", "X"), ("#0173b2", "s")
@@ -55,6 +55,3 @@ def _look(entry: Entry) -> tuple[str, str]:
 def ratios_plot(record: PerformanceRecord) -> Drawing:
     """The picture of a record with an entry that has an opponent."""
     return drawing(ratios_figure(record), "Ratios", Path(record.file_name).stem, "performance", {"record": record})
-
-
-PLOT = Plot(subject="performance", place=1, draw=ratios_plot)

@@ -17,7 +17,7 @@ from harness.report.comparability import not_like_for_like
 from harness.report.grouping import Group
 from harness.report.sections import Section
 from harness.report.store import Run, architecture_info
-from harness.report.tables.render import percent
+from harness.report.tables.render import bounds, percent
 from harness.report.tables.spec import Column, Row
 
 # The paper's rows of scores, by the table that a suite fills.
@@ -94,10 +94,7 @@ def score(metric: str, *, interval: bool) -> Callable[[Row], str]:
         if pd.isna(value):
             return "–" if row["status"] == FINISHED or metric != "mIoU" else str(row["status"])
         text = f"**{percent(value)}**" if row.get(f"{metric}_best") else percent(value)
-        if not interval:
-            return text
-        low, high = row[f"{metric}_low"], row[f"{metric}_high"]
-        return text if pd.isna(low) else f"{text} [{low:.1f}, {high:.1f}]"
+        return text + bounds(row[f"{metric}_low"], row[f"{metric}_high"]) if interval else text
 
     return cell
 

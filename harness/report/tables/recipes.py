@@ -10,7 +10,7 @@ from harness.report.grouping import Group
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import column, mean_or_nan
-from harness.report.tables.render import percent, spread
+from harness.report.tables.render import bounds, percent
 from harness.report.tables.spec import Column, Row, TableSpec
 from harness.report.tables.splits import loss_change
 
@@ -89,7 +89,7 @@ def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     def cell(row: Row) -> str:
         if row["status"] != FINISHED:
             return str(row["status"])
-        text = spread(row["mIoU"], low=row["mIoU_low"], high=row["mIoU_high"])
+        text = percent(row["mIoU"]) + bounds(row["mIoU_low"], row["mIoU_high"])
         return f"**{text}**" if row["highest"] else text
 
     return [

@@ -74,13 +74,9 @@ def signed(value: float, digits: int = 2) -> str:
     return text.replace("-", "−") if float(text) else text[1:]
 
 
-def spread(value: float, *, low: float, high: float) -> str:
-    """`57.18 [54.9, 59.1]`."""
-    if pd.isna(value):
-        return "–"
-    if not pd.isna(low):
-        return f"{value:.2f} [{low:.1f}, {high:.1f}]"
-    return f"{value:.2f}"
+def bounds(low: float, high: float) -> str:
+    """` [54.9, 59.1]`, behind a score; nothing where there is no interval."""
+    return "" if pd.isna(low) else f" [{low:.1f}, {high:.1f}]"
 
 
 def significant(value: float | None, digits: int = 3) -> str:

@@ -57,7 +57,9 @@ def test_five_are_split_into_three_and_two() -> None:
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_every_batch_has_one_turn_in_one_process(processes: int) -> None:
     batches = [np.arange(start, min(start + 3, 14)) for start in range(0, 14, 3)]  # five, the last of two
-    turns = [list(Group(rank, processes).round_robin_batches(iter(batches))) for rank in range(processes)]
+    turns = [
+        list(Group(rank=rank, world_size=processes).round_robin_batches(iter(batches))) for rank in range(processes)
+    ]
     for of_all in zip(*turns, strict=True):
         own = [turn.own for turn in of_all if turn.own is not None]
         assert {turn.batches for turn in of_all} == {len(own)}
