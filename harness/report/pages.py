@@ -64,9 +64,9 @@ def section_files(section: Section, named: str, palette: Palette, source: Source
         for name, text in table.files(f"{named}: {table.spec.heading}").items():
             files[f"{slug}/{name}"] = text.encode()
     drawn, pictures, remarks = _placed(_drawn(section, tables, palette, source), slug)
-    alone = {f", {one.protocol.class_weighting} class weights" for one in section.groups if len(one.networks) == 1}
-    alone = alone if len(section.groups) > 1 else set()  # beside others it is compared with nothing
-    linked = [one for one in pictures if one[0].endswith(tuple(alone))]
+    # in Table 4 further class weights are rows beside the protocol's own, and their pictures would fill the page again
+    further = [one.protocol.class_weighting for one in section.groups[1:]] if section.suite.table == "table4" else []
+    linked = [one for one in pictures if one[0].endswith(tuple(f", {weights} class weights" for weights in further))]
     pictures = [one for one in pictures if one not in linked]
     files |= drawn
     first = next(iter(tables.values()), None)
