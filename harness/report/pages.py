@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from harness.config.protocol import Protocol, load_protocol
+from harness.config.suite import Suite
 from harness.report.card import card
 from harness.report.collect import SuiteRecords
 from harness.report.commands import commands, measure_command
@@ -29,6 +30,7 @@ Files = dict[str, bytes]
 Picture = tuple[str, str, str]  # title, path in the suite's folder, caption (Markdown, one paragraph)
 Remark = tuple[str, str]  # title of a plot, and why there is none
 MOST_CLASSES = 20  # in a table of the page
+LINES = 200  # of a page of costs, at most, where it can be parted
 _LONGEST_SLUG = 56  # of a device's measurements in a file's name
 # Folder of pictures made of a dataset that is not ours to spread; ignored by git.
 LOCAL = "local"
@@ -228,9 +230,23 @@ def costs_files(records: SuiteRecords, palette: Palette) -> Files:
             growth.append((f"{one.title}: {series.heading}", path, one.caption))
     if not devices:
         return {}
+    parts = [one for one in devices if not one["reduced"]], [one for one in devices if one["reduced"]]
+    page = _costs_page(records.suite, devices, growth)
+    if page.count("\n") > LINES and all(parts):  # reduced inputs have a page of their own then
+        page = _costs_page(records.suite, parts[0], growth, further=("reduced inputs", "costs-reduced.md"))
+        files["costs-reduced.md"] = _costs_page(records.suite, parts[1], further=("full inputs", "costs.md")).encode()
+    return {"costs.md": page.encode(), **files}
+
+
+def _costs_page(
+    suite: Suite,
+    devices: Sequence[Mapping[str, Any]],
+    growth: Sequence[tuple[str, str, str]] = (),
+    further: tuple[str, str] | None = None,
+) -> str:
+    """The page of devices with its notes. further: the other page's name and path, where there are two."""
     notes = {name: text for device in devices for name, text in device["notes"].items()}
-    text = render("costs.md.j2", suite=records.suite, devices=devices, notes=notes, growth=growth)
-    return {"costs.md": text.encode(), **files}
+    return render("costs.md.j2", suite=suite, devices=devices, notes=notes, growth=growth, further=further)
 
 
 def _pictures(made: Sequence[Drawing | NoPlot]) -> list[Drawing]:
