@@ -8,6 +8,7 @@ import pytest
 from harness.config.protocol import Protocol
 from harness.config.suite import load_suite
 from harness.records.measurement import Measurement, MeasurementRecord, save_measurement
+from harness.report import pages as report_pages
 from harness.report.collect import collect
 from harness.report.commands import measure_command
 from harness.report.resources import MeasurementGroup, Measurements
@@ -159,6 +160,25 @@ def test_scores_never_stand_beside_times_alone(store: Store, camvid: Protocol) -
     folder = store.results.parent / "reports" / "camvid"
     write_reports(store.results, folder.parent)
     assert dead_links((folder / "costs.md").read_text(), folder) == []
+
+
+def test_reduced_inputs_have_a_page_of_their_own_where_one_page_is_too_long(
+    store: Store, camvid: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.run(store.spec("segnet", protocol=camvid.override({"size": "90x120"})), {"half": PART, "end": PART})
+    store.measurement("segnet")
+    store.measurement("segnet", size=(90, 120))
+    folder = store.results.parent / "reports" / "camvid"
+    write_reports(store.results, folder.parent)
+    assert not (folder / "costs-reduced.md").exists()
+    monkeypatch.setattr(report_pages, "LINES", 20)
+    write_reports(store.results, folder.parent)
+    pages = {name: (folder / f"{name}.md").read_text() for name in ("costs", "costs-reduced")}
+    assert [("input 360 x 480" in page, "input 90 x 120, " in page) for page in pages.values()] == [
+        (True, False),
+        (False, True),
+    ]
+    assert [dead_links(page, folder) for page in pages.values()] == [[], []]
 
 
 def test_a_suite_shows_its_own_networks_at_the_size_of_its_runs(store: Store, quick: Protocol) -> None:
