@@ -1,7 +1,7 @@
 """What the pages of a suite show: tables as Markdown, notes once each, pictures and files; templates do the rest."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 from harness.config.protocol import Protocol, load_protocol
 from harness.config.suite import Suite
 from harness.report.card import card
+from harness.report.claims_page import LINES
 from harness.report.collect import SuiteRecords
 from harness.report.commands import commands, measure_command
 from harness.report.grouping import input_size
@@ -30,7 +31,6 @@ Files = dict[str, bytes]
 Picture = tuple[str, str, str]  # title, path in the suite's folder, caption (Markdown, one paragraph)
 Remark = tuple[str, str]  # title of a plot, and why there is none
 MOST_CLASSES = 20  # in a table of the page
-LINES = 200  # of a page of costs, at most, where it can be parted
 _LONGEST_SLUG = 56  # of a device's measurements in a file's name
 # Folder of pictures made of a dataset that is not ours to spread; ignored by git.
 LOCAL = "local"
@@ -65,11 +65,9 @@ def section_files(section: Section, named: str, palette: Palette, source: Source
     for table in tables.values():
         for name, text in table.files(f"{named}: {table.spec.heading}").items():
             files[f"{slug}/{name}"] = text.encode()
-    drawn, pictures, remarks = _placed(_drawn(section, tables, palette, source), slug)
     # in Table 4 further class weights are rows beside the protocol's own, and their pictures would fill the page again
     further = [one.protocol.class_weighting for one in section.groups[1:]] if section.suite.table == "table4" else []
-    linked = [one for one in pictures if one[0].endswith(tuple(f", {weights} class weights" for weights in further))]
-    pictures = [one for one in pictures if one not in linked]
+    drawn, pictures, linked, remarks = _placed(_drawn(section, tables, palette, source), slug, further)
     files |= drawn
     first = next(iter(tables.values()), None)
     page = SectionPage(
@@ -187,13 +185,17 @@ def _drawn(
             yield weighting, NoPlot(title="Predictions", reason=reason)
 
 
-def _placed(made: Iterable[tuple[str, Drawing | NoPlot]], slug: str) -> tuple[Files, list[Picture], list[Remark]]:
-    """Files in a section's folder, those that the page shows, and a line on each that there can't be.
+def _placed(
+    made: Iterable[tuple[str, Drawing | NoPlot]], slug: str, further: Collection[str]
+) -> tuple[Files, list[Picture], list[Picture], list[Remark]]:
+    """Files in a section's folder, those that the page shows, those of `further` class weights that it links to, and
+    a line on each that there can't be.
 
     Drawings of data that is not ours to spread lie apart and are not shown.
     """
     files: Files = {}
     shown: list[Picture] = []
+    linked: list[Picture] = []
     remarks: list[Remark] = []
     for weighting, one in made:
         if isinstance(one, NoPlot):
@@ -203,8 +205,9 @@ def _placed(made: Iterable[tuple[str, Drawing | NoPlot]], slug: str) -> tuple[Fi
         path = f"{LOCAL}/{slug}/{name}" if one.local else f"{slug}/{name}"
         files[path] = one.data
         head = f"{one.title}, {weighting} class weights" if weighting else one.title
-        shown += [] if one.local else [(head, path, one.caption)]
-    return files, shown, list(dict.fromkeys(remarks))
+        if not one.local:
+            (linked if weighting in further else shown).append((head, path, one.caption))
+    return files, shown, linked, list(dict.fromkeys(remarks))
 
 
 def costs_files(records: SuiteRecords, palette: Palette) -> Files:

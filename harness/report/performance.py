@@ -151,7 +151,8 @@ def _entries(records: Sequence[PerformanceRecord]) -> dict[str, list[tuple[str, 
     for record in records:
         for entry in record.entries:
             text = f"{entry.what}. Against {entry.opponent}" if entry.opponent else entry.what
-            found.setdefault(entry.title, {}).setdefault(text.replace(*_FORMER_WORDS), []).append(_head(record))
+            text = text.replace(*_FORMER_WORDS).replace(f", {extent(record.size)}", "")  # the head says it
+            found.setdefault(entry.title, {}).setdefault(text, []).append(_head(record))
     return {title: list(texts.items()) for title, texts in found.items()}
 
 
