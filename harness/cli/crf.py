@@ -40,10 +40,9 @@ def logits(
     request = _request(data_root, device, threads, results, work)
     import torch
 
-    from harness.data.split import DeviceDataset
+    from harness.data.split import DeviceDataset, open_trained
     from harness.postprocess.crf.base_run import BaseRun, BaseRunMissing
     from harness.postprocess.crf.logits import write_logits
-    from harness.postprocess.crf.runner import open_dataset
     from harness.training.amp import apply_precision
     from harness.training.train_state import Diverged
 
@@ -54,7 +53,7 @@ def logits(
     torch.set_num_threads(job.threads)
     apply_precision(spec.precision)
     for name in chosen:
-        dataset = open_dataset(spec, name, data_root)
+        dataset = open_trained(spec.dataset, name, data_root, spec.dataset_hash, "the run")
         data = DeviceDataset(dataset, spec.protocol, job.cache, torch.device(job.device))
         with progress(console) as bars:
             advance = partial(bars.advance, bars.add_task(f"logits of {name}", total=len(data)))

@@ -30,12 +30,35 @@ from harness.data.augmentation import (
     window_of_labels,
 )
 from harness.data.preprocessing import Normalize, padded_reach
+from harness.system.errors import UserError
 
 STRETCH = 20  # iterations whose batches are sent to the device in one copy
 GPU_SHARE = 0.25  # of a GPU's free memory that one of a split's two arrays may take
 _AT_ONCE = 64 << 20  # bytes that are copied to a GPU at once
 
 Indices = NDArray[np.int64] | Tensor
+
+
+def open_trained(name: str, split: str, data_root: str | None, content: str, whose: str) -> datasets.Dataset:
+    """A split of the data that something was trained on.
+
+    Args:
+        name: of the dataset.
+        split: its name.
+        data_root: folder that holds the dataset.
+        content: the hash that its content had.
+        whose: what was trained on it, as a message names it.
+
+    Raises:
+        UserError: it is another edition; datasets.DatasetError: it can't be read.
+    """
+    dataset = datasets.load(name, split, data_root)
+    if dataset.content_hash != content:
+        raise UserError(
+            f"{name} in {data_root} is not what {whose} was trained on: its content is {dataset.content_hash[:12]}, "
+            f"there it was {content[:12]}; name the data root of the run"
+        )
+    return dataset
 
 
 def batch_indices(seed: int, iteration: int, batch: int, images: int) -> NDArray[np.int64]:

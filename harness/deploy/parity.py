@@ -16,12 +16,11 @@ from torch import Tensor, nn
 import architectures
 import datasets
 from architectures.base import Architecture
-from harness.data.split import DeviceDataset
+from harness.data.split import DeviceDataset, open_trained
 from harness.deploy import runtimes
 from harness.deploy.runtimes import Arrays, Call
 from harness.deploy.weights import SEED, ModelConfig, Source
 from harness.metrics import scores
-from harness.system.errors import UserError
 from harness.system.quantities import Frozen, Quantity
 from harness.training.evaluator import evaluate
 
@@ -89,12 +88,7 @@ def split_of(source: Source, split: str, data_root: str | None, work: Path) -> D
         UserError: another content than the model's; datasets.DatasetError: it can't be read.
     """
     config = source.config
-    dataset = datasets.load(config.dataset, split, data_root)
-    if dataset.content_hash != config.dataset_sha256:
-        raise UserError(
-            f"{config.dataset} in {data_root} is not what {source.name} was trained on: its content is "
-            f"{dataset.content_hash[:12]}, the model's {config.dataset_sha256[:12]}; name the data root of the run"
-        )
+    dataset = open_trained(config.dataset, split, data_root, config.dataset_sha256, source.name)
     return DeviceDataset(dataset, config.as_protocol(), work / "cache", torch.device("cpu"))
 
 

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import architectures
-import datasets
 from datasets.cache import RaggedLabels, open_split
-from harness.config.run_spec import RunSpec
 from harness.config.worker_job import WorkerJob
 from harness.data.preprocessing import padded_reach
-from harness.data.split import DeviceDataset
+from harness.data.split import DeviceDataset, open_trained
 from harness.postprocess.crf import search
 from harness.postprocess.crf.base_run import BaseRunMissing, Checkpoint, base_job, find_base_run
 from harness.postprocess.crf.logits import load_logits, require_weights, write_logits
@@ -40,21 +38,6 @@ from harness.training.progress import RunProgress
 
 SPLITS = ("val", "test")
 TIMED_IMAGES = 10
-
-
-def open_dataset(spec: RunSpec, split: str, data_root: str | None) -> datasets.Dataset:
-    """A split of the data that a run was made on.
-
-    Raises:
-        UserError: it is another edition; datasets.DatasetError: it can't be read.
-    """
-    dataset = datasets.load(spec.dataset, split, data_root)
-    if dataset.content_hash != spec.dataset_hash:
-        raise UserError(
-            f"{spec.dataset} in {data_root} is not what the run was trained on: its content is "
-            f"{dataset.content_hash[:12]}, the run's {spec.dataset_hash[:12]}; name the data root of the run"
-        )
-    return dataset
 
 
 class CrfState(BaseModel):
@@ -116,7 +99,8 @@ class CrfRun:
         self._resume()
 
     def _open(self, checkpoint: Checkpoint, split: str) -> CrfData:
-        dataset = open_dataset(self.spec, split, self.job.request.data_root)
+        spec, data_root = self.spec, self.job.request.data_root
+        dataset = open_trained(spec.dataset, split, data_root, spec.dataset_hash, "the run")
         path = checkpoint.logits_path(split)
         if dataset.sizes is not None:
             raise UserError(
