@@ -1,7 +1,7 @@
 """The report on other runtimes and precisions: a table for each device and image size in `results/runtimes/`."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby, product
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,17 @@ MIB, MB = 2**20, 10**6
 TIME_GOALS = {"bf16": 0.42, "int8": 0.25}
 MIOU_GOALS = {"bf16": 0.2, "int8": 1.0}
 # column of the page -> (column of the frame, its format, factor)
-_COLUMNS = {
-    "ms": ("latency_ms", "{:,.1f}", 1.0),
-    "spread, %": ("spread_percent", "{:.1f}", 1.0),
-    "torch fp32, ms": ("baseline_ms", "{:,.1f}", 1.0),
-    "of it": ("ratio", "{:.2f}", 1.0),
-    "memory, MiB": ("peak_rss_bytes", "{:,.0f}", 1 / MIB),
-    "file, MB": ("file_bytes", "{:,.1f}", 1 / MB),
-    "mIoU, %": ("miou", "{:.2f}", 1.0),
-    "lost": ("miou_lost", "signed", 1.0),
-    "equal labels, %": ("equal_labels", "{:.2f}", 100.0),
-    "codes changed, %": ("codes_changed", "{:.3f}", 100.0),
+_COLUMNS: Mapping[str, tuple[str, Callable[[float], str], float]] = {
+    "ms": ("latency_ms", "{:,.1f}".format, 1.0),
+    "spread, %": ("spread_percent", "{:.1f}".format, 1.0),
+    "torch fp32, ms": ("baseline_ms", "{:,.1f}".format, 1.0),
+    "of it": ("ratio", "{:.2f}".format, 1.0),
+    "memory, MiB": ("peak_rss_bytes", "{:,.0f}".format, 1 / MIB),
+    "file, MB": ("file_bytes", "{:,.1f}".format, 1 / MB),
+    "mIoU, %": ("miou", "{:.2f}".format, 1.0),
+    "lost": ("miou_lost", signed, 1.0),
+    "equal labels, %": ("equal_labels", "{:.2f}".format, 100.0),
+    "codes changed, %": ("codes_changed", "{:.3f}".format, 100.0),
 }
 
 
@@ -210,7 +210,5 @@ def _title(architecture: str, run_id: str) -> str:
     return title(architecture) if run_id else f"{title(architecture)} (drawn weights)"
 
 
-def _scaled(form: str, factor: float) -> Callable[[float], str]:
-    if form == "signed":
-        return signed
-    return lambda value: form.format(value * factor)
+def _scaled(form: Callable[[float], str], factor: float) -> Callable[[float], str]:
+    return lambda value: form(value * factor)
