@@ -5,8 +5,10 @@ from pathlib import Path
 from harness.records.run import RunRecord
 from harness.system.files import remove_leftovers
 
-# What a finished run no longer needs: checkpoints of training; the search and the scores of the CRF.
-_PASSING = ("checkpoint*.pt", "search.json", "scores-*.npz")
+
+def checkpoint_file(folder: Path) -> Path:
+    """What a run that was stopped goes on from."""
+    return folder / "checkpoint.pt"
 
 
 def final_weights(folder: Path) -> Path:
@@ -44,7 +46,7 @@ def all_logits(folder: Path) -> list[Path]:
 def newer_checkpoint(folder: Path, stored: Path) -> bool:
     """Whether a checkpoint was written after the run's stored record: it is of another results folder's run."""
     try:
-        return (folder / "checkpoint.pt").stat().st_mtime > (stored / "record.json").stat().st_mtime
+        return checkpoint_file(folder).stat().st_mtime > (stored / "record.json").stat().st_mtime
     except OSError:
         return False
 
@@ -57,8 +59,7 @@ def clear_finished(folder: Path, record: RunRecord) -> None:
     best = record.best_iteration
     # at the last iteration they are those of final.safetensors
     kept = None if best is None or best == record.trained_iterations else best_weights(folder, best)
-    passing = [path for pattern in _PASSING for path in folder.glob(pattern)]
-    for path in (*passing, *all_best_weights(folder)):
+    for path in (*folder.glob("checkpoint*.pt"), *all_best_weights(folder)):
         if path != kept:
             path.unlink(missing_ok=True)
     remove_leftovers(folder)

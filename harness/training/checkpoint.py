@@ -46,26 +46,30 @@ def previous(path: Path) -> Path:
 
 
 def load_checkpoint(
-    path: Path, on_damage: Callable[[str], None] = lambda line: None
+    path: Path, say: Callable[[str], None] = lambda line: None
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The (tensors, values) of the latest checkpoint that can be read; none if there is none.
 
     Args:
         path: as it was saved.
-        on_damage: called with a line on each file that is damaged.
+        say: called with a line on each file that is damaged, and what is used instead.
     """
+    stored, damaged = None, list[str]()
     for one in (path, previous(path)):
         if not one.exists():
             continue
         try:
             _check_sums(one)
             content = torch.load(one, map_location="cpu", weights_only=True)
-            return dict(content["tensors"]), dict(json.loads(content["values"]))
+            stored = dict(content["tensors"]), dict(json.loads(content["values"]))
+            break
         except UNREADABLE as error:
             if is_out_of_memory(error):  # the sums are right: it is whole, and worth keeping
                 raise
-            on_damage(f"{one}: damaged checkpoint ({type(error).__name__})")
-    return None
+            damaged.append(f"{one}: damaged checkpoint ({type(error).__name__})")
+    for line in damaged:
+        say(f"{line}; {'the previous one is used' if stored else 'starting from the beginning'}")
+    return stored
 
 
 def _check_sums(path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.config.run_spec import RandomStream
-from harness.records.weights_files import all_best_weights, best_weights, stored_best_weights
+from harness.records.weights_files import all_best_weights, best_weights, checkpoint_file, stored_best_weights
 from harness.system.errors import UserError
 from harness.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from harness.training.distributed import Group
@@ -49,11 +49,7 @@ class RunCheckpoints:
         Raises:
             UserError: the processes read different ones, since some could not read the latest.
         """
-        damaged: list[str] = []
-        stored = load_checkpoint(self._path, damaged.append)
-        instead = "the previous one is used" if stored else "starting from the beginning"
-        for line in damaged:
-            say(f"{line}; {instead}")
+        stored = load_checkpoint(self._path, say)
         state, random, rank = TrainState(), None, self._group.rank
         if stored is not None:
             tensors, values = stored
@@ -120,7 +116,7 @@ class RunCheckpoints:
 
     @property
     def _path(self) -> Path:
-        return self._folder / "checkpoint.pt"
+        return checkpoint_file(self._folder)
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:

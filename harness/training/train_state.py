@@ -1,6 +1,7 @@
 """How far a run is, in a form that a checkpoint can hold, and the losses still on their way there."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from harness.records.run import Evaluation, Validation
-from harness.training.evaluator import HostCopy, SplitScores
+from harness.training.evaluator import HostCopy, SplitScores, label_png
 
 _PICTURE = "png:"
 
@@ -64,22 +65,14 @@ class PendingLosses:
         return entries
 
 
-class TrainState(BaseModel):
-    """How far a run is: all but weights, optimizer state and random numbers. `values` holds all but the last two."""
+class RunState(BaseModel):
+    """How far any run is, in values and tensors that a checkpoint holds; `values` has all but arrays and pictures."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     iteration: int = 0
-    history: list[Step] = []
-    validations: list[Validation] = []
     evaluations: list[Evaluation] = []
-    best_iteration: int | None = None
-    best_score: float = -1.0
-    best_sha256: str | None = None
-    ended: bool = False
-    train_s: float = 0.0
     evaluate_s: float = 0.0
-    compile_s: float = 0.0
     segments: int = 0
     processes: list[int] = []
     arrays: dict[str, NDArray[Any]] = Field(default={}, exclude=True)
@@ -98,16 +91,9 @@ class TrainState(BaseModel):
         self.evaluations.append(evaluation)
         self.arrays |= {f"{evaluation.key}-{name}": array for name, array in scored.arrays().items()}
 
-    def fall(self, stretch: int) -> float | None:
-        """Share by which the mean loss of the last `stretch` iterations lies under that of those before.
-
-        None before there are two stretches.
-        """
-        losses = [loss for _, loss, _ in self.history[-2 * stretch :]]
-        if len(losses) < 2 * stretch:
-            return None
-        before, lately = sum(losses[:stretch]), sum(losses[stretch:])
-        return 1 - lately / before if before else 0.0
+    def note_predictions(self, image_ids: Sequence[str], scored: SplitScores) -> None:
+        """Keep the predictions that scoring a split was asked for, as pictures by the ids of its images."""
+        self.predictions |= {image_ids[n]: label_png(one) for n, one in scored.predictions.items()}
 
     def tensors(self) -> dict[str, Tensor]:
         """Arrays and pictures as tensors, for a checkpoint."""
@@ -128,3 +114,27 @@ class TrainState(BaseModel):
         state.arrays = {name: t.numpy() for name, t in tensors.items() if name not in pictures}
         state.predictions = {name.removeprefix(_PICTURE): t.numpy().tobytes() for name, t in pictures.items()}
         return state
+
+
+class TrainState(RunState):
+    """How far a training is: all but weights, optimizer state and random numbers."""
+
+    history: list[Step] = []
+    validations: list[Validation] = []
+    best_iteration: int | None = None
+    best_score: float = -1.0
+    best_sha256: str | None = None
+    ended: bool = False
+    train_s: float = 0.0
+    compile_s: float = 0.0
+
+    def fall(self, stretch: int) -> float | None:
+        """Share by which the mean loss of the last `stretch` iterations lies under that of those before.
+
+        None before there are two stretches.
+        """
+        losses = [loss for _, loss, _ in self.history[-2 * stretch :]]
+        if len(losses) < 2 * stretch:
+            return None
+        before, lately = sum(losses[:stretch]), sum(losses[stretch:])
+        return 1 - lately / before if before else 0.0

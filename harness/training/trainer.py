@@ -20,7 +20,7 @@ from harness.training.amp import apply_precision, autocast
 from harness.training.checkpoint import are_finite, save_weights
 from harness.training.compile import CompileClock, training_call
 from harness.training.distributed import SINGLE_PROCESS, Group
-from harness.training.evaluator import SplitScores, evaluate, kept_indices, label_png
+from harness.training.evaluator import SplitScores, evaluate, kept_indices
 from harness.training.losses.cross_entropy import labeled_pixels
 from harness.training.lr_schedulers import learning_rate
 from harness.training.model import build_network
@@ -206,8 +206,7 @@ class Trainer:
             self.state.note_evaluation("val", at, labels, validated)
         if tested is not None:
             self.state.note_evaluation("test", at, labels, tested)
-            image_ids = self.data["test"].image_ids
-            self.state.predictions |= {image_ids[n]: label_png(one) for n, one in tested.predictions.items()}
+            self.state.note_predictions(self.data["test"].image_ids, tested)
         if trained is not None:
             self.state.note_evaluation("train", at, labels, trained)
         self._note_validation(validated)

@@ -8,13 +8,9 @@ run goes on.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
 import architectures
 from datasets.cache import RaggedLabels, open_split
@@ -25,36 +21,27 @@ from harness.postprocess.crf import search
 from harness.postprocess.crf.base_run import BaseRunMissing, Checkpoint, base_job, find_base_run
 from harness.postprocess.crf.logits import load_logits, require_weights, write_logits
 from harness.postprocess.crf.scoring import CrfData, Refiner
-from harness.records.content import pack_scores
 from harness.records.crf import CrfParameters, CrfTime, SubsetScores, Trial
-from harness.system.corruption import UNREADABLE, is_out_of_memory
+from harness.records.weights_files import checkpoint_file
 from harness.system.errors import UserError
-from harness.system.files import write_atomically
 from harness.system.signals import Interrupted
 from harness.training.amp import apply_precision
+from harness.training.checkpoint import load_checkpoint, save_checkpoint
 from harness.training.distributed import SINGLE_PROCESS, Group
 from harness.training.evaluator import kept_indices
 from harness.training.progress import RunProgress
+from harness.training.train_state import RunState
 
 SPLITS = ("val", "test")
 TIMED_IMAGES = 10
 
 
-class CrfState(BaseModel):
+class CrfState(RunState):
     """How far the run is. iteration: trials that are done, which is what it counts its progress in."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    trials: list[Trial] = []
+    trials: list[Trial] = Field(default=[])
     without: SubsetScores | None = None
     time: CrfTime | None = None
-    spent_s: float = 0.0
-    segments: int = 0
-
-    @property
-    def iteration(self) -> int:
-        """Trials done."""
-        return len(self.trials)
 
 
 class CrfRun:
@@ -69,7 +56,6 @@ class CrfRun:
         self.device = torch.device(job.device)
         self.progress = progress
         self._stop_asked = stop_asked
-        self._state_path = job.folder / "search.json"
         self.state = CrfState()
 
     # -- preparation ---------------------------------------------------------------------------------------
@@ -95,6 +81,7 @@ class CrfRun:
         }
         chosen = self._data[self.base.chosen.iteration, "val"]
         self.subset = search.spread(len(chosen), search.IMAGES)
+        self.subset_ids = tuple(chosen.image_ids[index] for index in self.subset)
         self._val = Refiner(chosen, self.spec.num_classes, self.device)
         self._resume()
 
@@ -124,7 +111,7 @@ class CrfRun:
         size = self.spec.protocol.size or dataset.info.size
         reach = architectures.info(self.spec.architecture).reach(*size)
         reach = padded_reach(dataset.info.size, size, self.spec.protocol, reach)
-        return CrfData(logits=logits, images=full.images, labels=full.labels, reach=reach)
+        return CrfData(logits=logits, images=full.images, labels=full.labels, reach=reach, image_ids=image_ids)
 
     def _on_decoded(self, done: int, total: int) -> None:
         """A sign of life, and a chance to stop, at each image that is put into the cache."""
@@ -132,24 +119,22 @@ class CrfRun:
             raise Interrupted
 
     def _resume(self) -> None:
-        try:
-            self.state = CrfState.model_validate_json(self._state_path.read_text("utf-8"))
-            self.progress.say(f"goes on after {len(self.state.trials)} of {search.TRIALS} trials")
-        except FileNotFoundError:
-            pass
-        except (ValidationError, OSError, UnicodeDecodeError) as error:
-            self.progress.say(f"{self._state_path}: damaged ({type(error).__name__}); the search begins anew")
-        self.state.segments += 1
+        if stored := load_checkpoint(checkpoint_file(self.job.folder), self.progress.say):
+            tensors, values = stored
+            self.state = CrfState.restore(tensors, values)
+            self.progress.say(f"goes on after {self.state.iteration} of {search.TRIALS} trials")
+        self.state.begin_segment(1)
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
         """Write the state after the block, also where that is interrupted, and count its time."""
-        started = time.perf_counter()
+        started, state = time.perf_counter(), self.state
         try:
             yield
         finally:
-            self.state.spent_s += time.perf_counter() - started
-            write_atomically(self._state_path, self.state.model_dump_json().encode())
+            state.iteration = len(state.trials)
+            state.evaluate_s += time.perf_counter() - started
+            save_checkpoint(checkpoint_file(self.job.folder), tensors=state.tensors(), values=state.values())
 
     # -- search --------------------------------------------------------------------------------------------
 
@@ -165,9 +150,9 @@ class CrfRun:
                 self._try(ahead[0])
             best, without = search.best_of(self.state.trials, score), self.state.without
             assert without is not None
-            self.progress.count(len(self.state.trials))
+            self.progress.count(self.state.iteration)
             self.progress.say(
-                f"{len(self.state.trials)} of {search.TRIALS} trials, {len(self.subset)} val images: best "
+                f"{self.state.iteration} of {search.TRIALS} trials, {len(self.subset)} val images: best "
                 f"mIoU {best.scores.miou:.3f}, {without.miou:.3f} without the CRF"
             )
         if self.state.time is None:
@@ -197,40 +182,24 @@ class CrfRun:
         Raises:
             Interrupted: a stop was asked for; the splits that are complete are kept.
         """
-        for iteration, split in self._data:
-            if not self._is_scored(iteration, split):
-                with self._kept():
-                    self._score(iteration, split)
+        done = {(one.iteration, one.split) for one in self.state.evaluations}
+        for checkpoint in self.base.checkpoints:
+            for split in SPLITS:
+                if (checkpoint.iteration, split) not in done:
+                    with self._kept():
+                        self._score(checkpoint, split)
 
-    def _is_scored(self, iteration: int, split: str) -> bool:
-        path = self._arrays_path(iteration, split)
-        try:
-            return path.exists() and {"matrices", "matrix"} & self.arrays(iteration, split).keys() != set()
-        except UNREADABLE as error:
-            if is_out_of_memory(error):
-                raise
-            self.progress.say(f"{path}: damaged ({type(error).__name__}); {split} is scored anew")
-            return False
-
-    def _score(self, iteration: int, split: str) -> None:
-        data = self._data[iteration, split]
+    def _score(self, checkpoint: Checkpoint, split: str) -> None:
+        data, at = self._data[checkpoint.iteration, split], checkpoint.iteration
         tested = split == "test"
         found = Refiner(data, self.spec.num_classes, self.device).split_scores(
             self.parameters,
             boundary=tested,
-            keep=kept_indices(len(data)) if tested else (),
+            keep=kept_indices(len(data)) if tested and at == self.base.last_iteration else (),
             on_images=self._watch(f"scoring {split}", len(data)),
         )
-        arrays = found.arrays() | {f"map-{index}": label_map for index, label_map in found.predictions.items()}
-        write_atomically(self._arrays_path(iteration, split), pack_scores(arrays))
-
-    def _arrays_path(self, iteration: int, split: str) -> Path:
-        return self.job.folder / f"scores-{split}-{iteration:06d}.npz"
-
-    def arrays(self, iteration: int, split: str) -> dict[str, NDArray[Any]]:
-        """What scoring a split left: matrices or what stands for them, bf, and kept maps as `map-<index>`."""
-        with np.load(self._arrays_path(iteration, split)) as stored:
-            return dict(stored)
+        self.state.note_evaluation(split, at, checkpoint.labels, found)
+        self.state.note_predictions(data.image_ids, found)
 
     def _watch(self, name: str, images: int) -> Callable[[int], None]:
         advance = self.progress.phase(name, images)

@@ -25,10 +25,12 @@ Maps = NDArray[np.uint8]
 class CrfData:
     """What the CRF needs of a split.
 
-    logits: the network's, by image. images: (N, H, W, 3) uint8 at the labels' full size, whatever size the
-    network was fed. labels: (N, H, W) uint8, void 255. reach: of the logits over the images.
+    image_ids: in the order of the split. logits: the network's, by image. images: (N, H, W, 3) uint8 at the
+    labels' full size, whatever size the network was fed. labels: (N, H, W) uint8, void 255. reach: of the
+    logits over the images.
     """
 
+    image_ids: tuple[str, ...]
     logits: StoredLogits
     images: Maps
     labels: Maps

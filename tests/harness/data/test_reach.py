@@ -104,7 +104,9 @@ def test_all_that_enlarges_does_it_alike(network_and_data: tuple[Predictor, Devi
             return logits[0]
 
     stored = Stored(path=tmp_path, images=1)
-    refiner = Refiner(CrfData(logits=stored, images=picture[None], labels=labels, reach=reach), 11, data.device)
+    refiner = Refiner(
+        CrfData(image_ids=("one",), logits=stored, images=picture[None], labels=labels, reach=reach), 11, data.device
+    )
     assert np.array_equal(refiner.energies(0).argmin(1).view(labels.shape[1:]).numpy(), expected)
 
 

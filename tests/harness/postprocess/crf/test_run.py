@@ -1,6 +1,6 @@
 """Runs with the CRF on drawn scenes: after the network's own, stopped and resumed, honest about failure."""
 
-import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from harness.launchers.worker import FAILED, FINISHED, execute
 from harness.metrics import scores
 from harness.postprocess.crf import search
 from harness.postprocess.crf.base_run import BaseRunMissing, base_spec, find_base_run
-from harness.postprocess.crf.runner import CrfRun
+from harness.postprocess.crf.runner import CrfRun, CrfState
 from harness.records.content import to_json
 from harness.records.run import BEST, History, RunRecord, load_run, save_run
+from harness.records.weights_files import checkpoint_file
 from harness.system.environment import environment
 from harness.system.signals import Interrupted
+from harness.training.checkpoint import previous, save_checkpoint
 from harness.training.progress import RunProgress
 from harness.training.run_record import run_record
 from harness.training.trainer import Trainer
@@ -68,9 +70,8 @@ def all_but_two_trials(run: CrfRun) -> None:
         for parameters in ahead[0]:
             made_up = {"global_accuracy": 0.5, "class_accuracy": 0.5, "miou": 0.3}
             trials.append(search.Trial.model_validate({"parameters": parameters, "scores": made_up}))
-    left = [json.loads(one.model_dump_json()) for one in trials[:-2]]
-    state = {"trials": left, "spent_s": 100.0, "segments": 1}
-    (run.job.folder / "search.json").write_text(json.dumps(state))
+    state = CrfState(iteration=len(trials) - 2, trials=trials[:-2], evaluate_s=100.0, segments=1)
+    save_checkpoint(checkpoint_file(run.job.folder), tensors=state.tensors(), values=state.values())
 
 
 def test_without_the_network_s_run_it_fails_and_says_which(tmp_path: Path, drawn_cache: Path) -> None:
@@ -96,7 +97,7 @@ def test_without_weights_it_fails_and_says_so(tmp_path: Path, drawn_cache: Path)
 
 @pytest.mark.slow
 def test_a_run_from_stop_to_record(trained: Path, drawn_cache: Path) -> None:
-    """Stopped in the midst of a trial, resumed, then scored; the record is any run's, with the CRF's part."""
+    """Stopped within a trial and within scoring, resumed each time; the record is any run's, with the CRF's part."""
     looks = 0
 
     def stop() -> bool:
@@ -117,13 +118,20 @@ def test_a_run_from_stop_to_record(trained: Path, drawn_cache: Path) -> None:
     for weights in (trained / "runs").glob("*/*.safetensors"):
         if not weights.name.startswith("logits"):
             weights.rename(weights.with_suffix(".away"))
+    halfway = make_run(trained, drawn_cache, lambda: bool(halfway.state.evaluations))
+    halfway.prepare()
+    halfway.train()
+    with pytest.raises(Interrupted):
+        halfway.finish()
+    assert [one.split for one in halfway.state.evaluations] == ["val"]
     job = stopped.job
-    for split in ("val", "test"):  # as if scoring had been stopped, and the disk had lost a part
-        (job.folder / f"scores-{split}-000004.npz").write_bytes(b"PK\x03\x04")
+    latest = checkpoint_file(job.folder)
+    shutil.copy(latest, previous(latest))
+    latest.write_bytes(b"PK\x03\x04")  # as if the disk had lost a part
     assert execute(job, Console(quiet=True)).code == FINISHED
     stored, base = load_run(job.results / "runs" / job.spec.run_id), find_base_run(job).record
     record = stored.record
-    assert record.timing is not None and record.timing.segments == 3 and record.timing.total_s > 100.0
+    assert record.timing is not None and record.timing.segments == 4 and record.timing.total_s > 100.0
     assert record.run_id.startswith("deeplab-largefov-dense-crf-roads-s0-") and record.run_id != base.run_id
     assert (record.parameters, record.best_iteration) == (base.parameters, base.best_iteration)
     assert {(e.split, e.boundary) for e in record.evaluations} == {("val", False), ("test", True)}

@@ -31,7 +31,8 @@ def data(tmp_path: Path) -> CrfData:
     logits = 2.0 * np.eye(CLASSES)[truth].transpose(0, 3, 1, 2) + rng.normal(0, 1, (IMAGES, CLASSES, 6, 8))
     path = tmp_path / "logits.safetensors"
     save_file({"logits": torch.from_numpy(logits).half()}, path)
-    return CrfData(logits=StoredLogits(path=path, images=IMAGES), images=images, labels=labels)
+    ids = tuple(map(str, range(IMAGES)))
+    return CrfData(image_ids=ids, logits=StoredLogits(path=path, images=IMAGES), images=images, labels=labels)
 
 
 def refiner(data: CrfData) -> Refiner:
