@@ -9,14 +9,15 @@ all the way and reduces them to K scores at the end.
 The deconvolutions are dense, without bias, 8x8, but 7x8 for the deepest one, which makes 45x60 of 23x30 at
 360x480. They start as bilinear interpolation of each map by itself, scaled so that a constant stays what it
 is: the usual taps of an 8x8 kernel at stride 2 would quadruple it.
-Batch norm after every deconvolution: the paper trains Table 1's networks with it "after each convolutional
-layer in both the encoder and decoder network", by SGD at a rate of 0.1, batch 12. By that recipe at 90x120 no
-variant diverged in 40 iterations; without it (revision 1) all did within 15, NoAddition only without
-balanced classes. The sizes in Table 1, 4 bytes a parameter rounded to 0.1 MB, allow for it: scales and shifts
-add 88 parameters where maps are reduced to 11, 512 where there are 64, and leave 2.6 MB (FCN-Basic,
-NoAddition) and 6.5 MB (the other two), as without. As in SegNet-Basic, the 1x1 convolutions that reduce maps
-or give scores have none, and encoder maps are added behind it.
-Differences: at sizes where one more row or column would come out than the encoder had, it is cut off at the
+Differences: batch norm after every deconvolution is a choice. The paper has it "after each convolutional layer
+in both the encoder and decoder network" of SegNet-Basic, and says nothing of FCN-Basic. By its recipe (SGD at a
+rate of 0.1, batch 12) at 90x120 no variant diverged in 40 iterations; without it (revision 1) all did within
+15, NoAddition only without balanced classes. The sizes in Table 1, 4 bytes a parameter rounded to 0.1 MB, allow
+for it: scales and shifts add 88 parameters where maps are reduced to 11, 512 where there are 64, and leave
+2.6 MB (FCN-Basic, NoAddition) and 6.5 MB (the other two), as without. As in SegNet-Basic, the 1x1 convolutions
+that reduce maps or give scores have none, and encoder maps are added behind it. In FCN-Basic and NoAddition the
+last deconvolution gives the scores, which are normalized so; in all other variants of Table 1 they are not.
+At sizes where one more row or column would come out than the encoder had, it is cut off at the
 far end, behind batch norm; where one is lacking (the 7 of the deepest kernel before an even height) it is
 computed too.
 Parameters: 645,244 (FCN-Basic; 2.581 MB).
@@ -103,8 +104,9 @@ class NoAdditionNoDimReduction(BasicNetwork):
 def _doubling(name: str, width: int, kernel: tuple[int, int]) -> NamedLayers:
     """Deconvolution `name`, (N, C, h, w) -> twice the size, then `name`_bn.
 
-    Padded by 3, output rows 2i and 2i + 1 lie around row i of the input, as its pooling window does. A side
-    of 7 would give one row less, that of an odd height: `output_padding` adds the row that an even one has.
+    Padded by 3, output rows 2i and 2i + 1 of a side of 8 lie around row i of the input, as its pooling window
+    does; those of a side of 7 begin on row i, half a row of the output off. A side of 7 would give one row less,
+    that of an odd height: `output_padding` adds the row that an even one has.
     """
     padding = (kernel[0] % 2, kernel[1] % 2)
     layer = PaddedConvTranspose2d(width, width, kernel, stride=2, padding=3, output_padding=padding, bias=False)

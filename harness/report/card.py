@@ -3,18 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness import paper
 from harness.config.optimizers import OPTIMIZERS
-from harness.config.protocol import Protocol, load_protocol
+from harness.config.protocol import Protocol
 from harness.config.run_spec import RunSpec
-from harness.report.comparability import not_like_for_like, paper_training_images
+from harness.report.comparability import not_like_for_like, paper_protocol, paper_training_images
 from harness.report.grouping import SCORE_NAMES, Group, extent, input_size, suites_of
 from harness.report.sections import Section
 from harness.report.store import title
 from harness.report.tables.cells import loaded
 
-# The paper's own recipe, by the table that a suite fills.
-PAPER_PROTOCOLS = {"table1": "decoders@2", "table3": "camvid@2", "table4": "sunrgbd@2"}
 PAPER_WEIGHTS = "VGG16 ImageNet"
 # Editions of datasets that are not as their source distributes them.
 _EDITIONS = {"camvid-jpeg93": "copies as JPEG of quality 93 (camvid-jpeg93)"}
@@ -51,8 +48,9 @@ def card(section: Section) -> list[Setting]:
     """All settings of groups that stand together, each beside the paper's; what varies is joined by slashes."""
     group, suite, dataset = section.group, section.suite, section.dataset
     known = bool(not_like_for_like(dataset))
-    theirs = load_protocol(PAPER_PROTOCOLS.get(suite.table, PAPER_PROTOCOLS["table3"])) if known else None
-    images = paper.DECODER_TRAINING_IMAGES if suite.table == "table1" else paper_training_images(dataset)
+    theirs = paper_protocol(suite.table) if known else None
+    images = paper_training_images(dataset, suite.table)
+    published = _published(section, theirs) if theirs else []
     table1, variant = suite.table == "table1", group.spec.dataset_variant
     rows = [
         Setting(
@@ -83,11 +81,20 @@ def card(section: Section) -> list[Setting]:
         Setting(
             name=name,
             here=" / ".join(dict.fromkeys(show(one.protocol) for one in section.groups)),
-            paper=show(theirs) if theirs else "",
+            paper=" / ".join(dict.fromkeys(map(show, published))),
         )
         for name, show in _SETTINGS.items()
     ]
     return [row for row in rows if (row.here, row.paper) not in (("none", ""), ("none", "none"))]
+
+
+def _published(section: Section, theirs: Protocol) -> list[Protocol]:
+    """The paper's recipe with each class weighting that it has scores of; of these, those trained here, if any."""
+    suite = section.suite
+    known = suite.class_weightings or (theirs.class_weighting, *(row.class_weighting for row in suite.further))
+    trained = [group.protocol.class_weighting for group in section.groups]
+    chosen = [name for name in trained if name in known] or known
+    return [theirs.model_copy(update={"class_weighting": name}) for name in chosen]
 
 
 def _by_network(group: Group, cell: str) -> str:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from datasets import DatasetInfo
 from harness import paper
+from harness.config.protocol import Protocol, load_protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,10 @@ _TRAINING: Mapping[str, Training] = MappingProxyType(
 )
 
 
+# The paper's own recipe, by the table that a suite fills.
+_PROTOCOLS: Mapping[str, str] = MappingProxyType({"table1": "decoders@2", "table3": "camvid@2", "table4": "sunrgbd@2"})
+
+
 def share_of_images(dataset: DatasetInfo) -> str:
     """`367 of 3433 images`: trained on here, and in the paper; not of drawn data."""
     theirs, splits = _TRAINING[dataset.name], dataset.splits
@@ -56,9 +61,25 @@ def training_remark(dataset: DatasetInfo) -> str:
     return _TRAINING[dataset.name].remark.format(**dataset.splits) if dataset.name in _TRAINING else ""
 
 
-def paper_training_images(dataset: DatasetInfo) -> int | None:
-    """How many images the paper trained on for the table of this dataset."""
-    return _TRAINING[dataset.name].images if dataset.name in _TRAINING else None
+def paper_training_images(dataset: DatasetInfo, table: str) -> int | None:
+    """How many images the paper trained on for that table of it and this dataset."""
+    if dataset.synthetic or dataset.name not in _TRAINING:
+        return None
+    return paper.DECODER_TRAINING_IMAGES if table == "table1" else _TRAINING[dataset.name].images
+
+
+def paper_protocol(table: str) -> Protocol:
+    """The paper's own recipe for that table of it; any other scores are held against Table 3."""
+    return load_protocol(_PROTOCOLS.get(table, _PROTOCOLS["table3"]))
+
+
+def share_of_epochs(protocol: Protocol, dataset: DatasetInfo, table: str) -> float | None:
+    """How often a run sees each training image, of how often the paper's recipe does; none on other data."""
+    theirs, images = paper_protocol(table), paper_training_images(dataset, table)
+    if images is None:
+        return None
+    ours = protocol.iterations * protocol.batch_size / dataset.splits["train"]
+    return ours / (theirs.iterations * theirs.batch_size / images)
 
 
 def part_of(dataset: DatasetInfo) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 from harness.config.protocol import Protocol, load_protocol, toml_names, written
 from harness.config.run_spec import EVALUATION_REVISION, RunSpec
-from harness.paper import DECODER_TRAINING_IMAGES
 from harness.records.measurement import MeasurementRecord
-from harness.report.card import PAPER_PROTOCOLS, Setting, paper_table
-from harness.report.comparability import paper_training_images
+from harness.report.card import Setting, paper_table
+from harness.report.comparability import paper_protocol, paper_training_images, share_of_epochs
 from harness.report.grouping import outdated
 from harness.report.site.content import Content, SiteGroup
 from harness.report.site.quantities import Row
@@ -56,9 +55,9 @@ def badges(group: SiteGroup) -> list[Row]:
     low, high = min(seeds), max(seeds)
     text = f"{low}" if low == high else f"{low} to {high}"
     found = [{"text": f"seeds: {text}", "kind": "warn" if low == 1 else "good"}]
-    share = _schedule(spec)
+    share = share_of_epochs(spec.protocol, group.info, paper_table(spec)) if group.info else None
     if share is not None:
-        found.append({"text": f"schedule: {share:.0f} %", "kind": "warn" if share < 100 else "good"})
+        found.append({"text": f"schedule: {100 * share:.0f} %", "kind": "warn" if share < 1 else "good"})
     size = f"input {group.size[0]} x {group.size[1]}"
     smaller = group.info is not None and group.size[0] * group.size[1] < group.info.size[0] * group.info.size[1]
     found.append({"text": size, "kind": "warn" if smaller else ""})
@@ -73,18 +72,8 @@ def badges(group: SiteGroup) -> list[Row]:
 
 def _recipe(spec: RunSpec) -> str | None:
     """The protocol that follows the paper's recipe for the table that a run belongs beside; none on other data."""
-    table = paper_table(spec)
-    recipe = PAPER_PROTOCOLS["table3" if table == "none" else table]
-    return recipe if load_protocol(recipe).dataset == spec.dataset else None
-
-
-def _schedule(spec: RunSpec) -> float | None:
-    """Iterations times batch over those of the paper's recipe counted in epochs, percent; none without such."""
-    recipe, protocol = _recipe(spec), spec.protocol
-    if recipe is None:
-        return None
-    full = load_protocol("camvid-epochs@2" if recipe == "camvid@2" else recipe)
-    return 100 * protocol.iterations * protocol.batch_size / (full.iterations * full.batch_size)
+    recipe = paper_protocol(paper_table(spec))
+    return recipe.name if recipe.dataset == spec.dataset else None
 
 
 def cards(content: Content) -> list[Row]:
@@ -122,8 +111,8 @@ def _settings(group: SiteGroup, reference: str | None) -> list[Setting]:
         if name not in _ELSEWHERE
     ]
     rows.sort(key=lambda row: not row.differs)
-    info, table = group.info, paper_table(group.spec)
-    images = DECODER_TRAINING_IMAGES if table == "table1" else paper_training_images(info) if info else None
+    info = group.info
+    images = paper_training_images(info, paper_table(group.spec)) if info else None
     if info is None or images is None:
         return rows
     meaning = "in the paper, not of the recipe's file"

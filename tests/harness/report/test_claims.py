@@ -89,6 +89,12 @@ class TestVerdicts:
         seven(store, decoders.override({"lr": "0.05"}))
         assert result(store, 7).limitations == ("changed recipe: lr=0.05", "one seed")
 
+    def test_fewer_epochs_than_the_paper_s_are_a_limitation(self, store: Store) -> None:
+        seven(store, load_protocol("decoders-half@1"))
+        # 600 iterations of the paper's 10,000, the batch and the images alike
+        limits = ("input 180 x 240 instead of 360 x 480", "6 % of the paper's epochs", "one seed")
+        assert result(store, 7).limitations == limits
+
     def test_untested_says_why(self, store: Store, decoders: Protocol) -> None:
         store.run(store.spec(SEGNET, protocol=decoders), {"end": WHOLE})
         failed = store.spec(PLAIN, protocol=decoders)

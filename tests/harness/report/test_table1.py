@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from harness.config.protocol import Protocol
+import datasets
+from harness.config.protocol import Protocol, load_protocol
 from harness.config.run_spec import InitialWeights
 from harness.config.suite import Suite, load_suite
 from harness.records.measurement import PAPER_SIZE
 from harness.records.run import BEST, Failure
+from harness.report.card import card
 from harness.report.collect import collect
+from harness.report.comparability import share_of_epochs
 from harness.report.sections import Section, sections
 from harness.report.tables.table1 import NO_MEASUREMENT, table1
 from tests.harness.report.made_up import G_PART, MIOU_PART, PART, WHOLE, Store
@@ -52,6 +55,35 @@ def made(store: Store) -> pd.DataFrame:
 
 def row(frame: pd.DataFrame, variant: str, class_weighting: str = "median", split: str = "test") -> pd.Series:
     return only_row(frame, variant=variant, class_weighting=class_weighting, split=split)
+
+
+@pytest.mark.parametrize("trained", [("median", "natural"), ("median",), ("natural",)])
+def test_the_card_knows_that_the_paper_has_both_class_weightings(
+    store: Store, decoders: Protocol, trained: tuple[str, ...]
+) -> None:
+    for name in trained:
+        add(store, decoders, class_weighting=name)
+    (found,) = (one for one in card(all_sections(store)[0]) if one.name == "class weights")
+    assert found.paper and not found.differs
+
+
+def test_the_card_marks_a_class_weighting_that_the_paper_has_not(store: Store, decoders: Protocol) -> None:
+    add(store, decoders, class_weighting="inverse-root")
+    (found,) = (one for one in card(all_sections(store)[0]) if one.name == "class weights")
+    assert found.differs and found.paper == "weighted by median frequency balancing / not weighted"
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "share"),
+    [
+        ("decoders-half@1", "table1", 600 / 10_000),
+        ("camvid-half@1", "table3", (2_200 / 367) / (80_000 / 3_433)),  # both of batches of 5
+        ("nyuv2-half@1", "table4", (2_400 * 5 / 716) / (140_000 * 4 / 5_285)),
+    ],
+)
+def test_share_of_the_paper_s_epochs(name: str, table: str, share: float) -> None:
+    protocol = load_protocol(name)
+    assert share_of_epochs(protocol, datasets.info(protocol.dataset), table) == pytest.approx(share)
 
 
 class TestScores:
