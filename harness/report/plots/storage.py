@@ -13,10 +13,10 @@ from harness.report.sections import Section
 
 
 def storage_points(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A row a variant and weighting, by storage: class_weighting, variant, storage_bytes, ours, low, high, paper."""
+    """A row a variant and weighting, by storage: class_weighting, network, storage_bytes, ours, low, high, paper."""
     rows = frame[frame["split"].eq("test") & frame[f"{metric}_ours"].notna() & frame["storage_bytes"].notna()]
     ours = rows[f"{metric}_ours"]
-    points = rows[["class_weighting", "variant"]].assign(
+    points = rows[["class_weighting", "network"]].assign(
         storage_bytes=rows["storage_bytes"].astype(float),
         ours=ours,
         low=rows[f"{metric}_low"].fillna(ours),
@@ -39,7 +39,7 @@ def storage_figure(section: Section, frame: pd.DataFrame, palette: Palette, metr
     weightings = [name for name in section.class_weightings if points["class_weighting"].eq(name).any()]
     if not weightings:
         return None
-    kept = points.drop_duplicates("variant").set_index("variant")["storage_bytes"]
+    kept = points.drop_duplicates("network").set_index("network")["storage_bytes"]
     reduced = " (REDUCED)" if section.group.reduced else ""
     with styled():
         figure = new_figure(1.6 + 0.34 * len(kept), f"{metric} by storage: {section.dataset.title} test{reduced}")
@@ -55,7 +55,7 @@ def storage_figure(section: Section, frame: pd.DataFrame, palette: Palette, metr
 def _draw(axes: Axes, palette: Palette, points: pd.DataFrame, variants: Sequence[str]) -> None:
     """Ours filled with its bar, the paper's hollow."""
     for row in points.to_dict("records"):
-        place, name, ours = variants.index(row["variant"]), row["variant"], row["ours"]
+        place, name, ours = variants.index(row["network"]), row["network"], row["ours"]
         look = palette.look(name)
         spread = [[ours - row["low"]], [row["high"] - ours]]
         axes.errorbar([ours], [place], xerr=spread, lw=1.2, capsize=3, label=name, **look)
@@ -77,14 +77,14 @@ def storage(section: Section, frame: pd.DataFrame, palette: Palette) -> Sequence
         return []
     for metric in ("mIoU", "BF"):
         if (figure := storage_figure(section, frame, palette, metric)) is not None:
-            shown = set(storage_points(frame, metric)["variant"])
+            shown = set(storage_points(frame, metric)["network"])
             values = {
                 "group": group,
                 "metric": metric,
                 "bars": bars_words([count for count in frame["seeds"] if count]),
                 "first": measured.first,
                 "sizes": (size_text(input_size(group.protocol, section.dataset)), size_text(measured.size)),
-                "missing": [name for name in dict.fromkeys(frame["variant"]) if name not in shown],
+                "missing": [name for name in dict.fromkeys(frame["network"]) if name not in shown],
             }
             made.append(drawing(figure, f"Storage versus {metric}", f"storage-{metric.lower()}", "storage", values))
     return made

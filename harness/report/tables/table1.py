@@ -36,7 +36,7 @@ _COUNTS = ("seeds", "images", *CLASS_COUNTS, "parameters", "storage_bytes")
 def table1(section: Section) -> pd.DataFrame:
     """A row for each variant, class weighting and split in the paper's order; ours and beside it the paper's.
 
-    Columns variant, architecture, class_weighting, split, seeds, failed_seeds, status, chosen_iteration,
+    Columns network, architecture, class_weighting, split, seeds, failed_seeds, status, chosen_iteration,
     trained_iterations (text: seeds may differ), images, for each metric M_paper, M_ours, M_difference, M_std,
     M_low, M_high, and what the class means are over; then the variant's resources, the same in all its rows:
     params_m_paper, storage_multiplier_paper, infer_ms_paper and each of RESOURCES with its reason; then of
@@ -49,7 +49,7 @@ def table1(section: Section) -> pd.DataFrame:
         for weighting in section.class_weightings:
             for split in SPLITS:
                 scores = published.scores.get((weighting, split), {}) if published else {}
-                cells: dict[str, object] = {"variant": variant, "architecture": architecture}
+                cells: dict[str, object] = {"network": variant, "architecture": architecture}
                 cells |= {"class_weighting": weighting, "split": split}
                 rows.append(cells | _scores(section, architecture, weighting, split, scores) | resources)
     frame = pd.DataFrame(rows).astype(dict.fromkeys(_COUNTS, "Int64"))
@@ -118,7 +118,7 @@ def _ratio(value: Quantity, base: Quantity) -> Quantity:
 
 def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     found = [
-        column("variant", "variant", text=True),
+        column("variant", "network", text=True),
         column("class weights", "class_weighting", text=True),
         Column(header="seeds", cell=seeds),
         column("chosen at", "chosen_iteration"),
@@ -134,12 +134,12 @@ def _columns(section: Section, frame: pd.DataFrame) -> list[Column]:
 def _resource_values(section: Section) -> pd.DataFrame:
     own = [f"{name}_paper" for name in PAPER_RESOURCES]
     reasons = [f"{column}_reason" for column in RESOURCES]
-    return table1(section).drop_duplicates("variant")[["variant", "architecture", *own, *RESOURCES, *reasons]]
+    return table1(section).drop_duplicates("network")[["network", "architecture", *own, *RESOURCES, *reasons]]
 
 
 def _resource_columns(section: Section, frame: pd.DataFrame) -> list[Column]:
     return [
-        column("variant", "variant", text=True),
+        column("variant", "network", text=True),
         column("parameters, M", "parameters", lambda value: f"{value / 1e6:.3f}", top="ours"),
         column("kept for the decoder, bytes", "storage_bytes", "{:,.0f}".format, top="ours"),
         column("of SegNet-Basic's", "storage_ratio", "{:.4g}".format, top="ours"),

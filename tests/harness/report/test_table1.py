@@ -17,6 +17,7 @@ from harness.report.card import card
 from harness.report.collect import collect
 from harness.report.comparability import share_of_epochs
 from harness.report.sections import Section, sections
+from harness.report.tables.spec import tables_of
 from harness.report.tables.table1 import NO_MEASUREMENT, table1
 from tests.harness.report.made_up import G_PART, MIOU_PART, PART, WHOLE, Store
 from tests.harness.report.made_up import row as only_row
@@ -54,7 +55,7 @@ def made(store: Store) -> pd.DataFrame:
 
 
 def row(frame: pd.DataFrame, variant: str, class_weighting: str = "median", split: str = "test") -> pd.Series:
-    return only_row(frame, variant=variant, class_weighting=class_weighting, split=split)
+    return only_row(frame, network=variant, class_weighting=class_weighting, split=split)
 
 
 @pytest.mark.parametrize("trained", [("median", "natural"), ("median",), ("natural",)])
@@ -92,7 +93,7 @@ class TestScores:
         add(store, decoders, class_weighting="natural")
         frame = made(store)
         assert len(frame) == 8 * 2 * 2
-        assert list(dict.fromkeys(frame["variant"]))[:2] == ["Bilinear-Interpolation", "SegNet-Basic"]
+        assert list(dict.fromkeys(frame["network"]))[:2] == ["Bilinear-Interpolation", "SegNet-Basic"]
         found = row(frame, "SegNet-Basic")
         assert (found["G_paper"], found["C_paper"], found["mIoU_paper"]) == (82.7, 62.0, 47.7)
         assert found["G_ours"] == pytest.approx(G_PART)
@@ -172,7 +173,7 @@ class TestResources:
         add(store, decoders)
         for name, kept in KEPT.items():
             store.measurement(name, kept=(kept, 0, 0, 0), forward_ms=12.5)
-        rows = made(store).drop_duplicates("variant")
+        rows = made(store).drop_duplicates("network")
         assert list(rows["storage_bytes"]) == list(KEPT.values())
         assert list(rows["storage_ratio"]) == pytest.approx([0, 1, 17, 1, 2.75, 0, 16, 0])
         assert rows["storage_multiplier_paper"].fillna(-1).tolist() == [0, 1, 64, 1, 11, -1, 64, 0]
@@ -192,6 +193,14 @@ class TestResources:
         assert row(frame, "FCN-Basic")["forward_ms_reason"] == "not tried"
         missing = row(frame, "Bilinear-Interpolation")
         assert missing["parameters_reason"] == "not measured on this device at this size"
+
+    def test_every_note_is_written(self, store: Store, decoders: Protocol) -> None:
+        add(store, decoders)
+        store.measurement("segnet-basic")
+        (section,) = all_sections(store)
+        notes = {table.spec.name: table.notes for table in tables_of(section, "scores")}
+        assert all(text for found in notes.values() for text in found.values())
+        assert notes["table1-resources"]["costs"].startswith("Costs of inference, batch 1, on Made-up CPU")
 
     def test_the_papers_size_comes_first_then_the_runs(self, store: Store, decoders: Protocol) -> None:
         add(store, decoders.override({"size": "120x160"}))

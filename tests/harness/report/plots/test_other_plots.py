@@ -94,7 +94,7 @@ def test_storage_has_ours_the_papers_and_rows_by_storage(store: Store, decoders:
         add(store, decoders, name)
         store.measurement(name, kept=(kept, 0, 0, 0))
     (section,), frame, colors = all_sections(store), made(store), palette(SUITE, [])
-    points = storage_points(frame, "mIoU").set_index("variant")
+    points = storage_points(frame, "mIoU").set_index("network")
     assert points["storage_bytes"].is_monotonic_increasing
     assert points.loc["SegNet-Basic", ["ours", "paper", "storage_bytes"]].tolist() == pytest.approx(
         [MIOU_PART, 47.7, CODES]
