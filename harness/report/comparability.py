@@ -1,6 +1,6 @@
 """How a dataset differs from what the paper trained on: the one mark beside every difference to the paper."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -80,6 +80,14 @@ def share_of_epochs(protocol: Protocol, dataset: DatasetInfo, table: str) -> flo
         return None
     ours = protocol.iterations * protocol.batch_size / dataset.splits["train"]
     return ours / (theirs.iterations * theirs.batch_size / images)
+
+
+def fewer_epochs(protocol: Protocol, dataset: DatasetInfo, table: str, reduced: Sequence[str]) -> tuple[str, ...]:
+    """`26 % of the paper's epochs`; nothing where there are as many, or where what makes a run reduced says it."""
+    share = share_of_epochs(protocol, dataset, table)
+    if share is None or share >= 1 or any("iterations" in text for text in reduced):
+        return ()
+    return (f"{100 * share:.0f} % of the paper's epochs",)
 
 
 def part_of(dataset: DatasetInfo) -> str:

@@ -13,7 +13,7 @@ from harness.records.measurement import MeasurementRecord, Phase, Preset
 from harness.records.run import BEST
 from harness.report.accuracy import PAPER_BEST, Scores, status
 from harness.report.collect import SuiteRecords
-from harness.report.comparability import part_of, share_of_epochs, share_of_images
+from harness.report.comparability import fewer_epochs, part_of, share_of_images
 from harness.report.costs import BY_NAME
 from harness.report.grouping import Group
 from harness.report.measurement_frame import storage_bytes, time_sample
@@ -63,9 +63,7 @@ def _of_runs(
     expected = records.suite.class_weightings or (load_protocol(records.suite.protocol).class_weighting,)
     if group.protocol.class_weighting not in expected:
         lacking = (*lacking, f"class weights: {group.protocol.class_weighting}")
-    share = share_of_epochs(group.protocol, records.dataset, records.suite.table)
-    if share is not None and share < 1 and not any("iterations" in text for text in group.reduced):
-        lacking = (*lacking, f"{100 * share:.0f} % of the paper's epochs")
+    lacking = (*lacking, *fewer_epochs(group.protocol, records.dataset, records.suite.table, group.reduced))
     reduced = [*group.reduced]
     if protocol != group.protocol.name and not reduced:
         reduced.append(f"changed recipe: {protocol.removeprefix(group.protocol.name + '+')}")

@@ -13,6 +13,7 @@ from harness.report.card import card
 from harness.report.claims_page import LINES
 from harness.report.collect import SuiteRecords
 from harness.report.commands import commands, measure_command
+from harness.report.comparability import fewer_epochs
 from harness.report.grouping import input_size
 from harness.report.plots import Drawing, NoPlot, Palette, drawings
 from harness.report.plots.base import GroupData
@@ -70,10 +71,12 @@ def section_files(section: Section, named: str, palette: Palette, source: Source
     drawn, pictures, linked, remarks = _placed(_drawn(section, tables, palette, source), slug, further)
     files |= drawn
     first = next(iter(tables.values()), None)
+    reduced = section.group.reduced
+    fewer = fewer_epochs(section.group.protocol, section.dataset, section.suite.table, reduced)
     page = SectionPage(
         slug=slug,
         heading=named,
-        reduced="; ".join(section.group.reduced),
+        reduced="; ".join([*reduced, *fewer]) if reduced else "",
         checkpoint=shown_label(section),
         trained=sum(len(group.runs) for group in section.groups),
         failed=sum(len(group.failed) for group in section.groups),
