@@ -66,8 +66,9 @@ def section_files(section: Section, named: str, palette: Palette, source: Source
     for table in tables.values():
         for name, text in table.files(f"{named}: {table.spec.heading}").items():
             files[f"{slug}/{name}"] = text.encode()
-    # in Table 4 further class weights are rows beside the protocol's own, and their pictures would fill the page again
-    further = [one.protocol.class_weighting for one in section.groups[1:]] if section.suite.table == "table4" else []
+    # in Tables 1 and 4 further class weights are rows beside the first ones: their pictures would fill the page again
+    joined = section.groups[1:] if section.suite.table in ("table1", "table4") else ()
+    further = [one.protocol.class_weighting for one in joined]
     drawn, pictures, linked, remarks = _placed(_drawn(section, tables, palette, source), slug, further)
     files |= drawn
     first = next(iter(tables.values()), None)
