@@ -18,6 +18,7 @@ from harness.metrics.significance import Difference, Sample, difference
 from harness.records.run import BEST, RunRecord
 from harness.report import frames
 from harness.report.accuracy import Scores, tied
+from harness.report.card import paper_table
 from harness.report.grouping import Group, groups_of, input_size, outdated, suites_of, told_apart
 from harness.report.looks import look
 from harness.report.metrics import BY_NAME, METRICS
@@ -281,10 +282,11 @@ def _size(spec: RunSpec, info: datasets.DatasetInfo | None) -> tuple[int, int]:
     return input_size(spec.protocol, info) if info else spec.protocol.size or (0, 0)
 
 
-def _importance(group: SiteGroup) -> tuple[bool, bool, int, bool, str]:
-    """Real data first, then scores of test by the present evaluation, then many networks, then full runs."""
+def _importance(group: SiteGroup) -> tuple[bool, bool, bool, int, bool, str]:
+    """Real data first, then scores of test by the present evaluation, then whole networks, many of them, full runs."""
     test = group.split == "test" and group.spec.evaluation_revision == EVALUATION_REVISION
-    return (group.synthetic, not test, -len(group.networks), bool(group.group.reduced), group.id)
+    decoders = paper_table(group.spec) == "table1"
+    return (group.synthetic, not test, decoders, -len(group.networks), bool(group.group.reduced), group.id)
 
 
 def _network_order(network: str) -> tuple[int, str]:

